@@ -1,0 +1,11 @@
+//! Compiles the cluster protocol with protox, so that no protoc is needed.
+//! It generates code into `OUT_DIR` and touches nothing else.
+
+use std::error::Error;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(["llmload/v1/cluster.proto"], ["proto"])?;
+    tonic_prost_build::configure().compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,3 @@
+//! placeholder
+mod message;
+pub use message::*;

@@ -1,0 +1,26 @@
+//! The nouns that all rooms share: times, counts, seeds, requests, events, outcomes.
+//! It holds data and the arithmetic on it, never a decision, a clock, or a socket.
+
+mod ask;
+mod index;
+mod outcome;
+mod quantity;
+mod reading;
+mod record;
+mod secret;
+mod seed;
+mod span;
+mod time;
+mod trouble;
+
+pub use ask::{Ask, Message, Prompt, Role};
+pub use index::Index;
+pub use outcome::{FinishReason, Outcome};
+pub use quantity::{Rate, RateError};
+pub use reading::{ContentKind, Signal, TokenSource, Usage};
+pub use record::{Mark, Record};
+pub use secret::Secret;
+pub use seed::Seed;
+pub use span::{SpanError, format_span, parse_span};
+pub use time::Offset;
+pub use trouble::Warning;

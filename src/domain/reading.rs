@@ -1,0 +1,84 @@
+//! What a decoder reports while it reads an answer.
+
+use serde::{Deserialize, Serialize};
+
+use super::FinishReason;
+
+/// One thing that an answer said. Borrowed from the read buffer: nothing is allocated for a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Signal<'a> {
+    /// A content event: a non-empty piece of output. One event of the stream gives at most one of these
+    /// for each choice; pieces of several kinds in one event come as one signal after another.
+    Content {
+        /// Which kind of output.
+        kind: ContentKind,
+        /// The text, unescaped, never empty.
+        text: &'a str,
+        /// Tokens in this event where the server tells (logprobs, TGI's one a chunk), else `None`.
+        tokens: Option<u32>,
+        /// Which of `n` choices.
+        choice: u32,
+    },
+    /// Token counts so far; later ones replace earlier ones field by field.
+    Usage(Usage),
+    /// A choice is complete.
+    Finish(FinishReason),
+    /// The dialect's terminal event (`[DONE]`, `message_stop`, a whole body that parsed).
+    End,
+    /// An error that arrived inside a 200 answer: the server's own words.
+    ServerError(&'a str),
+    /// A content event came after the terminal one; warned about, otherwise ignored.
+    AfterEnd,
+}
+
+/// What kind of output a content event holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentKind {
+    /// The visible answer.
+    Text,
+    /// `reasoning_content`, `reasoning`, `thinking`: output, but not visible.
+    Reasoning,
+    /// Tool-call arguments.
+    ToolCall,
+    /// A refusal's text.
+    Refusal,
+}
+
+/// The server's own token counts; a field that it did not send is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<u32>,
+    /// Tokens of the output, reasoning included.
+    pub completion_tokens: Option<u32>,
+    /// Prompt tokens that came from a cache.
+    pub cached_tokens: Option<u32>,
+    /// Output tokens that were reasoning.
+    pub reasoning_tokens: Option<u32>,
+}
+
+impl Usage {
+    /// `self` with the fields that `later` knows replaced.
+    #[must_use]
+    pub fn updated(self, later: Self) -> Self {
+        Self {
+            prompt_tokens: later.prompt_tokens.or(self.prompt_tokens),
+            completion_tokens: later.completion_tokens.or(self.completion_tokens),
+            cached_tokens: later.cached_tokens.or(self.cached_tokens),
+            reasoning_tokens: later.reasoning_tokens.or(self.reasoning_tokens),
+        }
+    }
+}
+
+/// Where an output token count came from, best first. Never the number of chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenSource {
+    /// `usage.completion_tokens` or the dialect's equivalent.
+    Usage,
+    /// The number of log probabilities, or tokens that the server marked one by one.
+    Logprobs,
+    /// The tokenizer over the joined text.
+    Tokenizer,
+}

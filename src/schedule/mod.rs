@@ -1,0 +1,10 @@
+//! WHEN to ask: arrival times of an open loop, the users of a closed one, and who owns which of them.
+//! Pure functions of (settings, seed, index): no clock, no socket, no knowledge of prompts or servers.
+
+mod arrivals;
+mod shard;
+mod spec;
+
+pub use arrivals::Arrivals;
+pub use shard::Shard;
+pub use spec::{Law, Pacing, Spec};
