@@ -1,0 +1,200 @@
+//! Opening a connection: name, TCP, proxy, TLS, and the HTTP handshake on top.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, lookup_host};
+use tokio_rustls::TlsConnector;
+use tokio_util::task::TaskTracker;
+
+use super::io::{StampedTcp, Stamps};
+use super::{Failure, Proxy};
+use crate::domain::Outcome;
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// What stands before each request's path: empty, or `/base`.
+    pub base_path: String,
+}
+
+impl Target {
+    /// `host:port` with brackets around an IPv6 address; the port is left out where it is the scheme's own.
+    pub fn authority(&self) -> String {
+        let default = if self.tls { 443 } else { 80 };
+        if self.port == default {
+            self.bracketed()
+        } else {
+            self.authority_with_port()
+        }
+    }
+
+    pub(super) fn authority_with_port(&self) -> String {
+        format!("{}:{}", self.bracketed(), self.port)
+    }
+
+    fn bracketed(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        }
+    }
+}
+
+/// Opens connections to one server. Each core has its own; the TLS settings are shared.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    /// The server.
+    pub target: Target,
+    /// TLS settings, used when the target speaks TLS.
+    pub tls: Arc<ClientConfig>,
+    /// A proxy to go through.
+    pub proxy: Option<Proxy>,
+    /// Speak HTTP/2.
+    pub http2: bool,
+    /// How long opening may take.
+    pub timeout: Option<Duration>,
+}
+
+/// The sending half of an open connection.
+pub(super) enum Sender {
+    Http1(http1::SendRequest<Full<Bytes>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+/// An open connection.
+pub(super) struct Connection {
+    pub(super) sender: Sender,
+    pub(super) stamps: Rc<Stamps>,
+}
+
+impl Connection {
+    /// Whether another request could be sent on it.
+    pub(super) fn is_usable(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => !sender.is_closed(),
+            Sender::Http2(sender) => !sender.is_closed(),
+        }
+    }
+}
+
+impl Connector {
+    /// Opens a connection within the time-out. The task that drives it belongs to `tasks`.
+    pub(super) async fn open(&self, tasks: &TaskTracker) -> Result<Connection, Failure> {
+        let Some(limit) = self.timeout else {
+            return self.open_untimed(tasks).await;
+        };
+        let opened = tokio::time::timeout(limit, self.open_untimed(tasks)).await;
+        opened.unwrap_or_else(|_| {
+            Err(Failure::new(
+                Outcome::TimeoutConnect,
+                format!("no connection within {}", crate::domain::format_span(limit)),
+            ))
+        })
+    }
+
+    async fn open_untimed(&self, tasks: &TaskTracker) -> Result<Connection, Failure> {
+        let stamps = Stamps::new();
+        let mut stream = StampedTcp::new(self.dial().await?, Rc::clone(&stamps));
+        if !self.target.tls {
+            return self.handshake(stream, stamps, tasks).await;
+        }
+        if let Some(proxy) = &self.proxy {
+            proxy
+                .tunnel(&mut stream, &self.target.authority_with_port())
+                .await?;
+        }
+        let refused = |text: String| Failure::new(Outcome::Tls, text);
+        let name = ServerName::try_from(self.target.host.clone()).map_err(|_| {
+            refused(format!(
+                "`{}` is not a name that a certificate can have",
+                self.target.host
+            ))
+        })?;
+        let connector = TlsConnector::from(Arc::clone(&self.tls));
+        let secured = connector
+            .connect(name, stream)
+            .await
+            .map_err(|error| refused(error.to_string()))?;
+        if self.http2 && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(refused(
+                "the server does not speak HTTP/2 (ALPN)".to_owned(),
+            ));
+        }
+        self.handshake(secured, stamps, tasks).await
+    }
+
+    /// Connects to the server or its proxy, trying each address of its name in turn.
+    async fn dial(&self) -> Result<TcpStream, Failure> {
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (proxy.host.as_str(), proxy.port),
+            None => (self.target.host.as_str(), self.target.port),
+        };
+        let unknown =
+            |why: String| Failure::new(Outcome::Dns, format!("cannot resolve `{host}`: {why}"));
+        let addresses = lookup_host((host, port))
+            .await
+            .map_err(|error| unknown(error.to_string()))?;
+        let mut last = None;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(tcp) => {
+                    // A load generator that waits to fill segments would measure its own delay.
+                    tcp.set_nodelay(true)
+                        .map_err(|error| Failure::connecting(&error))?;
+                    return Ok(tcp);
+                }
+                Err(error) => last = Some(Failure::connecting(&error)),
+            }
+        }
+        Err(last.unwrap_or_else(|| unknown("no address".to_owned())))
+    }
+
+    async fn handshake(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        stamps: Rc<Stamps>,
+        tasks: &TaskTracker,
+    ) -> Result<Connection, Failure> {
+        let failed = |error: hyper::Error| Failure::broken(&error, false);
+        let io = TokioIo::new(stream);
+        let sender = if self.http2 {
+            let (sender, driver) = http2::Builder::new(LocalExecutor(tasks.clone()))
+                .handshake(io)
+                .await
+                .map_err(failed)?;
+            tasks.spawn_local(driver);
+            Sender::Http2(sender)
+        } else {
+            let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(failed)?;
+            tasks.spawn_local(driver);
+            Sender::Http1(sender)
+        };
+        Ok(Connection { sender, stamps })
+    }
+}
+
+/// Runs HTTP/2's inner tasks on the core that owns the connection.
+#[derive(Clone)]
+struct LocalExecutor(TaskTracker);
+
+impl<F: Future<Output: 'static> + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, task: F) {
+        self.0.spawn_local(task);
+    }
+}

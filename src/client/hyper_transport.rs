@@ -1,0 +1,260 @@
+//! The transport that is right for everything: hyper's own client connections, one pool a core.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Request, Response, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::connect::{Connection, Sender};
+use super::encoding::Encoding;
+use super::io::Stamps;
+use super::pool::{Lease, Multiplexed, Pool};
+use super::{Clock, Connector, Failure, Head, Observer, Reuse, Transport};
+use crate::domain::Outcome;
+
+/// HTTP/1.1 and HTTP/2 through hyper.
+pub struct HyperTransport {
+    clock: Clock,
+    connector: Connector,
+    reuse: Reuse,
+    pool: Pool,
+    multiplexed: Multiplexed,
+    tasks: TaskTracker,
+    host: HeaderValue,
+}
+
+impl HyperTransport {
+    /// A transport for one core. Must be used inside a `LocalSet`: connections are driven by local tasks.
+    pub fn new(connector: Connector, reuse: Reuse, clock: Clock) -> Result<Self, Failure> {
+        let authority = connector.target.authority();
+        let host = HeaderValue::try_from(authority.as_str())
+            .map_err(|_| Failure::new(Outcome::Connect, format!("`{authority}` is not a host")))?;
+        let (pool, tasks) = (Pool::new(reuse), TaskTracker::new());
+        Ok(Self {
+            clock,
+            connector,
+            reuse,
+            pool,
+            multiplexed: Multiplexed::default(),
+            tasks,
+            host,
+        })
+    }
+
+    async fn open(&self, observer: &impl Observer) -> Result<Connection, Failure> {
+        let asked = Instant::now();
+        let connection = self.connector.open(&self.tasks).await?;
+        observer.connected(Some(asked.elapsed()));
+        Ok(connection)
+    }
+
+    /// A kept connection that is ready, else a new one. One that the server closed meanwhile is passed over:
+    /// nothing was sent on it, so this is no retry.
+    async fn idle_or_new(
+        &self,
+        user: u32,
+        observer: &impl Observer,
+    ) -> Result<Connection, Failure> {
+        while let Some(mut connection) = self.pool.take(user) {
+            if connection.ready().await.is_ok() {
+                observer.connected(None);
+                return Ok(connection);
+            }
+        }
+        self.open(observer).await
+    }
+
+    async fn over_http1(
+        &self,
+        user: u32,
+        request: Request<Bytes>,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        let mut connection = self.idle_or_new(user, observer).await?;
+        let request = self.addressed_http1(request)?;
+        self.converse(&mut connection, request, observer).await?;
+        self.pool.give_back(user, connection);
+        Ok(())
+    }
+
+    async fn over_http2(
+        &self,
+        request: Request<Bytes>,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        let not_http2 = || Failure::new(Outcome::Connect, "the connection does not speak HTTP/2");
+        if self.reuse == Reuse::Never {
+            let mut connection = self.open(observer).await?;
+            return self
+                .converse(&mut connection, self.addressed_http2(request)?, observer)
+                .await;
+        }
+        let lease = match self.multiplexed.take() {
+            Some(lease) => {
+                observer.connected(None);
+                lease
+            }
+            None => self
+                .multiplexed
+                .add(self.open(observer).await?)
+                .ok_or_else(not_http2)?,
+        };
+        let mut place = Place {
+            pool: &self.multiplexed,
+            lease,
+        };
+        let request = self.addressed_http2(request)?;
+        self.converse(&mut place.lease.connection, request, observer)
+            .await
+    }
+
+    /// One exchange on an open connection. Fails, or leaves the connection at the end of the answer.
+    async fn converse(
+        &self,
+        connection: &mut Connection,
+        request: Request<Full<Bytes>>,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        let stamps = Rc::clone(&connection.stamps);
+        stamps.forget_writes();
+        let handed_over = self.clock.now();
+        let answered = connection.send(request).await;
+        let sent = match &connection.sender {
+            Sender::Http1(_) => stamps.last_write().map(|at| self.clock.offset_of(at)),
+            // Others write on it too: the moment at which hyper got the request is the closest that is known.
+            Sender::Http2(_) => Some(handed_over),
+        };
+        // A request that failed may have been written whole before: then it was sent.
+        if let Some(at) = sent {
+            observer.sent(at);
+        }
+        let response = answered.map_err(|error| Failure::broken(&error, false))?;
+        self.read(response, &stamps, observer).await
+    }
+
+    async fn read(
+        &self,
+        response: Response<Incoming>,
+        stamps: &Stamps,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        let (parts, mut body) = response.into_parts();
+        let at = self.clock.offset_of(stamps.last_read());
+        observer.head(
+            Head {
+                status: parts.status,
+                headers: &parts.headers,
+            },
+            at,
+        );
+        let mut encoding = Encoding::of(&parts.headers)?;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Failure::broken(&error, true))?;
+            let Some(bytes) = frame.data_ref() else {
+                continue;
+            };
+            let at = self.clock.offset_of(stamps.last_read());
+            if !encoding.decode(bytes, |bytes| observer.body(bytes, at))? {
+                return Err(Failure::new(
+                    Outcome::Cancelled,
+                    "no more of the answer was wanted",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Origin form and a `Host` header; through a proxy, plain text wants the absolute form.
+    fn addressed_http1(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Failure> {
+        let (mut parts, body) = request.into_parts();
+        parts.headers.insert(HOST, self.host.clone());
+        let proxied = self
+            .connector
+            .proxy
+            .as_ref()
+            .filter(|_| !self.connector.target.tls);
+        parts.uri = self.uri(&parts.uri, proxied.is_some())?;
+        if let Some(value) = proxied.and_then(super::Proxy::authorization) {
+            parts.headers.insert(PROXY_AUTHORIZATION, value);
+        }
+        Ok(Request::from_parts(parts, Full::new(body)))
+    }
+
+    /// HTTP/2 takes scheme and authority from the URI.
+    fn addressed_http2(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Failure> {
+        let (mut parts, body) = request.into_parts();
+        parts.uri = self.uri(&parts.uri, true)?;
+        parts.version = http::Version::HTTP_2;
+        Ok(Request::from_parts(parts, Full::new(body)))
+    }
+
+    fn uri(&self, path: &Uri, absolute: bool) -> Result<Uri, Failure> {
+        let target = &self.connector.target;
+        let rest = path.path_and_query().map_or("/", PathAndQuery::as_str);
+        let text = if absolute {
+            let scheme = if target.tls { "https" } else { "http" };
+            format!(
+                "{scheme}://{}{}{rest}",
+                target.authority(),
+                target.base_path
+            )
+        } else {
+            format!("{}{rest}", target.base_path)
+        };
+        Uri::try_from(&text)
+            .map_err(|_| Failure::new(Outcome::Connect, format!("`{text}` is not a URI")))
+    }
+}
+
+impl Transport for HyperTransport {
+    async fn exchange(
+        &self,
+        user: u32,
+        request: Request<Bytes>,
+        observer: &impl Observer,
+    ) -> Result<(), Failure> {
+        if self.connector.http2 {
+            self.over_http2(request, observer).await
+        } else {
+            self.over_http1(user, request, observer).await
+        }
+    }
+}
+
+impl Connection {
+    async fn ready(&mut self) -> Result<(), hyper::Error> {
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await,
+            Sender::Http2(sender) => sender.ready().await,
+        }
+    }
+
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Incoming>, hyper::Error> {
+        self.ready().await?;
+        match &mut self.sender {
+            Sender::Http1(sender) => sender.send_request(request).await,
+            Sender::Http2(sender) => sender.send_request(request).await,
+        }
+    }
+}
+
+/// Gives the place on an HTTP/2 connection back, also when the exchange is dropped in the middle.
+struct Place<'a> {
+    pool: &'a Multiplexed,
+    lease: Lease,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.pool.release(self.lease.id);
+    }
+}

@@ -1,0 +1,22 @@
+//! The wire: connections, TLS, proxies, HTTP/1.1 and HTTP/2, and a stamp for everything that passes.
+//! It knows no provider, no schedule and no statistics; it never retries.
+
+mod clock;
+mod connect;
+mod encoding;
+mod failure;
+mod hyper_transport;
+mod io;
+mod pool;
+mod proxy;
+mod tls;
+mod transport;
+
+pub use clock::Clock;
+pub use connect::{Connector, Target};
+pub use failure::Failure;
+pub use hyper_transport::HyperTransport;
+pub use pool::Reuse;
+pub use proxy::Proxy;
+pub use tls::{TlsError, TlsSettings, install_crypto};
+pub use transport::{Head, Observer, Transport};

@@ -1,0 +1,49 @@
+//! The seam between the engine and the wire: one exchange, reported as it happens.
+//! Implementations differ in how they speak HTTP; the engine does not notice.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+
+use super::Failure;
+use crate::domain::Offset;
+
+/// The head of a response.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// Is told what happens to an exchange, in order. Called on the measuring thread: it must be quick.
+///
+/// The bytes are borrowed, so that a transport may read all its connections into one buffer.
+pub trait Observer {
+    /// A connection is there: `opened` tells whether it is new, and how long it took to open.
+    fn connected(&self, opened: Option<Duration>);
+    /// The request was handed to the socket.
+    fn sent(&self, at: Offset);
+    /// The response head arrived.
+    fn head(&self, head: Head<'_>, at: Offset);
+    /// A piece of the body arrived. `false` ends the exchange: enough was seen.
+    fn body(&self, bytes: &[u8], at: Offset) -> bool;
+    /// The answer is complete; its last bytes arrived at this time.
+    fn end(&self, at: Offset);
+}
+
+/// Sends requests and reads answers. One for each core: it is neither `Send` nor shared.
+pub trait Transport {
+    /// One request and its whole answer. Dropping the future closes the connection.
+    ///
+    /// `user` owns the connection where each user keeps its own. The request's URI is a path;
+    /// the transport knows the host. There are no hidden retries.
+    fn exchange(
+        &self,
+        user: u32,
+        request: Request<Bytes>,
+        observer: &impl Observer,
+    ) -> impl Future<Output = Result<(), Failure>>;
+}

@@ -1,0 +1,286 @@
+//! The engine as a whole: starts the cores, merges what they measured once a second, ends them.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::Instant;
+
+use super::control::{Control, CoreGauges};
+use super::core::{Core, CoreSeat};
+use super::counting;
+use super::pacer::Pacer;
+use super::reading::Finished;
+use crate::client::{Clock, Connector, Failure, HyperTransport, Reuse};
+use crate::domain::{Ask, Offset, Outcome, Record, Secret};
+use crate::metrics::Tally;
+use crate::plan::Plan;
+use crate::provider::Provider;
+use crate::schedule::Shard;
+use crate::workload::{Tokenizer, Workload};
+
+/// How often a tally is handed over.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long after an interval's end the engine waits for the parts of all cores.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Everything an engine needs to carry out its share of a plan.
+pub struct Job {
+    /// The run.
+    pub plan: Plan,
+    /// Which share of it.
+    pub shard: Shard,
+    /// What is asked.
+    pub workload: Arc<Workload>,
+    /// How it is said.
+    pub provider: Arc<dyn Provider>,
+    /// How the server is reached.
+    pub connector: Connector,
+    /// When connections are opened.
+    pub reuse: Reuse,
+    /// Headers that carry secrets, added to every request.
+    pub secret_headers: Vec<(HeaderName, HeaderValue)>,
+    /// What must not appear in an error's text.
+    pub secrets: Vec<Secret>,
+    /// Counts output tokens, where there is one.
+    pub tokenizer: Option<Arc<Tokenizer>>,
+    /// Takes each finished request, where somebody wants them.
+    pub records: Option<mpsc::Sender<Record>>,
+    /// Cores to send with; never more than there are users.
+    pub threads: u32,
+    /// Where the measured window starts.
+    pub window_start: Offset,
+}
+
+/// What an engine measured since the last slice.
+#[derive(Debug)]
+pub struct Slice {
+    /// Since when.
+    pub from: Offset,
+    /// Until when.
+    pub to: Offset,
+    /// Users alive.
+    pub users: u32,
+    /// Requests in flight.
+    pub in_flight: u32,
+    /// Requests that are due and wait for a free user.
+    pub waiting: u32,
+    /// What was measured.
+    pub tally: Tally,
+}
+
+/// Why an engine could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// A core's runtime could not be started.
+    #[error("cannot start a core")]
+    Core(#[source] io::Error),
+    /// The target cannot be spoken to at all.
+    #[error("cannot speak to the target")]
+    Target(#[from] Failure),
+    /// A defect of this program.
+    #[error("a core of the engine ended by a defect; its figures are missing")]
+    Defect,
+}
+
+/// A running engine. Dropping it drops what is in flight.
+pub struct Engine {
+    clock: Clock,
+    control: Arc<Control>,
+    gauges: Vec<Arc<CoreGauges>>,
+    parts: mpsc::Receiver<Tally>,
+    threads: Vec<JoinHandle<Result<(), EngineError>>>,
+    counting: Option<JoinHandle<()>>,
+    pending: Tally,
+    slices: u32,
+    over: bool,
+}
+
+impl Engine {
+    /// Starts the cores; sending begins at `origin`.
+    pub fn start(job: Job, origin: Instant) -> Result<Self, EngineError> {
+        let clock = Clock::starting_at(origin);
+        let control = Arc::new(Control::new(job.plan.schedule.end_of_sending()));
+        let users =
+            u32::try_from(job.shard.share(u64::from(job.plan.schedule.users))).unwrap_or(u32::MAX);
+        let cores = job.threads.min(users).max(1);
+        let job = Arc::new(job);
+        let (sender, parts) = mpsc::channel(4 * cores as usize);
+        let counting =
+            counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
+        let (counter, counting) = counting.unzip();
+        let mut engine = Self {
+            clock,
+            control: Arc::clone(&control),
+            gauges: Vec::new(),
+            parts,
+            threads: Vec::new(),
+            counting,
+            pending: Tally::default(),
+            slices: 0,
+            over: false,
+        };
+        for index in 0..cores {
+            let seat = CoreSeat {
+                shard: job.shard.part(index, cores),
+                job: Arc::clone(&job),
+                clock,
+                control: Arc::clone(&control),
+                gauges: Arc::default(),
+                counter: counter.clone(),
+                parts: sender.clone(),
+            };
+            engine.gauges.push(Arc::clone(&seat.gauges));
+            engine
+                .threads
+                .push(start_core(seat, index).map_err(EngineError::Thread)?);
+        }
+        Ok(engine)
+    }
+
+    /// Begins no further request; those in flight get the stop time.
+    pub fn stop(&self) {
+        self.control.stop(self.clock.now());
+    }
+
+    /// Drops what is in flight; it is counted as cancelled.
+    pub fn abort(&self) {
+        self.control.abort(self.clock.now());
+    }
+
+    /// When sending ended or will end, if anybody knows.
+    pub fn end_of_sending(&self) -> Option<Offset> {
+        self.control.end()
+    }
+
+    /// What was measured in the next second; `None` when everything is handed over. Safe to cancel.
+    pub async fn next(&mut self) -> Option<Slice> {
+        if self.over {
+            return None;
+        }
+        let to = Offset::from(INTERVAL * (self.slices + 1));
+        let wake = self.clock.instant_of(to + GRACE);
+        loop {
+            tokio::select! {
+                biased;
+                part = self.parts.recv() => match part {
+                    Some(part) => self.pending.merge(&part),
+                    None => {
+                        self.over = true;
+                        return Some(self.slice(self.clock.now()));
+                    }
+                },
+                () = tokio::time::sleep_until(wake) => return Some(self.slice(to)),
+            }
+        }
+    }
+
+    fn slice(&mut self, to: Offset) -> Slice {
+        let sum = |gauge: fn(&CoreGauges) -> &std::sync::atomic::AtomicU32| {
+            self.gauges
+                .iter()
+                .map(|core| gauge(core).load(Relaxed))
+                .sum()
+        };
+        let from = Offset::from(INTERVAL * self.slices);
+        let (users, in_flight, waiting) = (
+            sum(|core| &core.users),
+            sum(|core| &core.in_flight),
+            sum(|core| &core.waiting),
+        );
+        self.slices += 1;
+        Slice {
+            from,
+            to,
+            users,
+            in_flight,
+            waiting,
+            tally: std::mem::take(&mut self.pending),
+        }
+    }
+
+    /// Ends the threads. Call it when `next` returned `None`.
+    pub fn finish(mut self) -> Result<(), EngineError> {
+        for thread in self.threads.drain(..) {
+            thread.join().map_err(|_| EngineError::Defect)??;
+        }
+        self.counting.take().map_or(Ok(()), |thread| {
+            thread.join().map_err(|_| EngineError::Defect)
+        })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.abort();
+    }
+}
+
+fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), EngineError>>> {
+    thread::Builder::new()
+        .name(format!("send-{index}"))
+        .spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(EngineError::Core)?;
+            let job = Arc::clone(&seat.job);
+            LocalSet::new().block_on(&runtime, async move {
+                let transport = HyperTransport::new(job.connector.clone(), job.reuse, seat.clock)?;
+                tokio::time::sleep_until(seat.clock.instant_of(Offset::ZERO)).await;
+                Core::new(seat, transport, Pacer::best()).run().await;
+                Ok(())
+            })
+        })
+}
+
+impl Job {
+    /// A request in the provider's words, with the secret headers.
+    pub(super) fn words(&self, ask: &Ask) -> Result<Request<Bytes>, Failure> {
+        let unspeakable = |error| {
+            Failure::new(
+                Outcome::Connect,
+                format!("the request cannot be put into words: {error}"),
+            )
+        };
+        let mut request = self.provider.shape(ask).map_err(unspeakable)?;
+        for (name, value) in &self.secret_headers {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        if self.plan.observe.show_request {
+            tracing::info!(target: "llmload::request", "{}", String::from_utf8_lossy(request.body()));
+        }
+        Ok(request)
+    }
+
+    pub(super) fn show_answer(&self, finished: &Finished) {
+        if self.plan.observe.show_response
+            && let Some(text) = &finished.text
+        {
+            tracing::info!(target: "llmload::response", "{text}");
+        }
+    }
+
+    /// Servers like to quote a wrong key in their error: it is masked before anybody sees it.
+    pub(super) fn without_secrets(&self, mut record: Record) -> Record {
+        for secret in &self.secrets {
+            if !record.error.is_empty()
+                && !secret.expose().is_empty()
+                && record.error.contains(secret.expose())
+            {
+                record.error = record.error.replace(secret.expose(), "***");
+            }
+        }
+        record
+    }
+}

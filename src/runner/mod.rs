@@ -1,0 +1,15 @@
+//! The engine: schedule × workload × provider × client → records, folded into tallies where they are born.
+//! One thread and one current-thread runtime a core; cores share nothing that is written per token.
+//! It knows no master: whoever starts it takes a tally a second from it.
+
+mod carry;
+mod closed;
+mod control;
+mod core;
+mod counting;
+mod engine;
+mod open;
+mod pacer;
+mod reading;
+
+pub use engine::{Engine, EngineError, Job, Slice};

@@ -1,0 +1,349 @@
+//! What is seen of one exchange while it happens: stamps, content events, counts, and how it ended.
+//! It decodes nothing itself and computes no figure.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use crate::client::{Clock, Failure, Head, Observer};
+use crate::domain::{
+    Ask, ContentKind, FinishReason, Index, Mark, Offset, Outcome, Record, Signal, Usage,
+    format_span,
+};
+use crate::provider::{self, Decoder};
+
+/// Most bytes kept of an error's body.
+const MAX_ERROR_BODY: usize = 4096;
+
+/// The time-outs that can end an exchange, as far as it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TimedOut {
+    FirstToken(Duration),
+    Idle(Duration),
+    Total(Duration),
+}
+
+/// How an exchange came to its end.
+pub(super) enum Ended {
+    Done(Result<(), Failure>),
+    TimedOut(TimedOut),
+    Cancelled,
+}
+
+/// One exchange, seen from the engine. Written by the transport, read by the watchdog: both on one thread.
+pub(super) struct Reading {
+    clock: Clock,
+    stamps: RefCell<Stamps>,
+    answer: RefCell<Answer>,
+    /// When something last arrived.
+    pub(super) last_activity: Cell<Offset>,
+    /// When the connection was there: from here the time-outs count.
+    pub(super) begun: Cell<Option<Offset>>,
+    /// Whether a content event came.
+    pub(super) has_content: Cell<bool>,
+}
+
+#[derive(Default)]
+struct Stamps {
+    sent: Option<Offset>,
+    headers: Option<Offset>,
+    end: Option<Offset>,
+    opened: Option<Duration>,
+}
+
+/// The answer as decoded so far.
+struct Answer {
+    decoder: Box<dyn Decoder>,
+    status: Option<StatusCode>,
+    retry_after_s: Option<f64>,
+    error_body: Vec<u8>,
+    broken: Option<(Outcome, String)>,
+    heard: Heard,
+}
+
+/// What the decoder said.
+#[derive(Default)]
+struct Heard {
+    marks: Vec<Mark>,
+    /// The event that is being read has text that is not reasoning.
+    visible: bool,
+    first_visible: Option<Offset>,
+    usage: Usage,
+    finish: Option<FinishReason>,
+    /// An error inside a 200.
+    server_error: Option<String>,
+    ended: bool,
+    after_end: bool,
+    chars: u64,
+    bytes: u64,
+    /// Tokens that the server marked one by one.
+    marked_tokens: u32,
+    /// A piece of output had no such marks: their sum is not the count.
+    unmarked: bool,
+    text: Option<String>,
+}
+
+impl Reading {
+    /// A reading whose answer `decoder` understands; `keep_text` joins the output for those who need it.
+    pub(super) fn new(clock: Clock, decoder: Box<dyn Decoder>, keep_text: bool) -> Self {
+        let heard = Heard {
+            text: keep_text.then(String::new),
+            ..Heard::default()
+        };
+        let answer = Answer {
+            decoder,
+            status: None,
+            retry_after_s: None,
+            error_body: Vec::new(),
+            broken: None,
+            heard,
+        };
+        Self {
+            clock,
+            stamps: RefCell::default(),
+            answer: RefCell::new(answer),
+            last_activity: Cell::new(Offset::ZERO),
+            begun: Cell::new(None),
+            has_content: Cell::new(false),
+        }
+    }
+}
+
+impl Observer for Reading {
+    fn connected(&self, opened: Option<Duration>) {
+        let now = self.clock.now();
+        self.begun.set(Some(now));
+        self.last_activity.set(now);
+        self.stamps.borrow_mut().opened = opened;
+    }
+
+    fn sent(&self, at: Offset) {
+        self.stamps.borrow_mut().sent = Some(at);
+    }
+
+    fn head(&self, head: Head<'_>, at: Offset) {
+        self.last_activity.set(at);
+        self.stamps.borrow_mut().headers = Some(at);
+        let mut answer = self.answer.borrow_mut();
+        answer.status = Some(head.status);
+        let retry_after = head
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok());
+        answer.retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+    }
+
+    fn body(&self, bytes: &[u8], at: Offset) -> bool {
+        self.last_activity.set(at);
+        let more = self.answer.borrow_mut().take(bytes, at);
+        if !self.has_content.get() && !self.answer.borrow().heard.marks.is_empty() {
+            self.has_content.set(true);
+        }
+        more
+    }
+
+    fn end(&self, at: Offset) {
+        self.stamps.borrow_mut().end = Some(at);
+    }
+}
+
+impl Answer {
+    /// Decodes a piece of the body; `false` when the rest cannot be understood.
+    fn take(&mut self, bytes: &[u8], at: Offset) -> bool {
+        self.heard.bytes += bytes.len() as u64;
+        if !self.status.is_some_and(|status| status.is_success()) {
+            let room = MAX_ERROR_BODY.saturating_sub(self.error_body.len());
+            self.error_body
+                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            return true;
+        }
+        let Self { decoder, heard, .. } = self;
+        match decoder.feed(bytes, &mut |signal| heard.hear(&signal, at)) {
+            Ok(()) => true,
+            Err(error) => {
+                self.broken = Some((Outcome::ParseError, error.to_string()));
+                false
+            }
+        }
+    }
+
+    fn finish(&mut self, at: Offset) {
+        if self.broken.is_some() || !self.status.is_some_and(|status| status.is_success()) {
+            return;
+        }
+        let Self { decoder, heard, .. } = self;
+        if let Err(error) = decoder.finish(&mut |signal| heard.hear(&signal, at)) {
+            self.broken = Some((Outcome::ParseError, error.to_string()));
+        }
+    }
+
+    /// The fate of an answer whose exchange was completed by the transport, or broke with `failure`.
+    fn outcome(&self, failure: Option<Failure>, max_tokens: u32) -> (Outcome, String) {
+        if let Some(status) = self.status
+            && let Some(outcome) = provider::outcome_of_status(status.as_u16())
+        {
+            return (
+                outcome,
+                format!(
+                    "{}: {}",
+                    status.as_u16(),
+                    provider::error_text(&self.error_body)
+                ),
+            );
+        }
+        if let Some((outcome, text)) = &self.broken {
+            return (*outcome, text.clone());
+        }
+        if let Some(text) = &self.heard.server_error {
+            return (Outcome::InStreamError, text.clone());
+        }
+        match failure {
+            // Once the terminal event was read, what the connection does is its own affair.
+            Some(failure) if !self.heard.ended => (failure.outcome, failure.text),
+            _ => self.heard.outcome(max_tokens),
+        }
+    }
+}
+
+impl Heard {
+    fn hear(&mut self, signal: &Signal<'_>, at: Offset) {
+        match *signal {
+            Signal::Content {
+                kind, text, tokens, ..
+            } => self.content(kind, text, tokens),
+            Signal::EventEnd { tokens } => self.event_end(tokens, at),
+            Signal::SilentTokens(tokens) => self.marked_tokens += tokens,
+            Signal::Usage(usage) => self.usage = self.usage.updated(usage),
+            Signal::Finish(reason) => self.finish = Some(reason),
+            Signal::End => self.ended = true,
+            Signal::ServerError(text) => self.server_error = Some(text.to_owned()),
+            Signal::AfterEnd => self.after_end = true,
+        }
+    }
+
+    fn content(&mut self, kind: ContentKind, text: &str, tokens: Option<u32>) {
+        self.marked_tokens += tokens.unwrap_or(0);
+        self.unmarked |= tokens.is_none();
+        self.visible |= kind != ContentKind::Reasoning;
+        self.chars += count_chars(text);
+        if let Some(joined) = &mut self.text {
+            joined.push_str(text);
+        }
+    }
+
+    fn event_end(&mut self, tokens: Option<u32>, at: Offset) {
+        self.marks.push(Mark {
+            at,
+            tokens: tokens.unwrap_or(0),
+        });
+        if std::mem::take(&mut self.visible) && self.first_visible.is_none() {
+            self.first_visible = Some(at);
+        }
+    }
+
+    fn outcome(&self, max_tokens: u32) -> (Outcome, String) {
+        if !self.ended {
+            return (
+                Outcome::Cut,
+                "the answer ended without its terminal event".to_owned(),
+            );
+        }
+        if self.chars == 0 && self.usage.completion_tokens.unwrap_or(0) == 0 && max_tokens > 0 {
+            return (
+                Outcome::Empty,
+                "the answer has neither text nor output tokens".to_owned(),
+            );
+        }
+        let outcome = if self.finish == Some(FinishReason::Length) {
+            Outcome::Truncated
+        } else {
+            Outcome::Ok
+        };
+        (outcome, String::new())
+    }
+}
+
+/// Unicode scalar values: bytes that do not continue a character.
+fn count_chars(text: &str) -> u64 {
+    text.bytes().filter(|&byte| byte & 0xc0 != 0x80).count() as u64
+}
+
+/// A request that is over: its record, and what only the engine needs.
+pub(super) struct Finished {
+    pub(super) record: Record,
+    pub(super) text: Option<String>,
+    pub(super) after_end: bool,
+}
+
+impl Reading {
+    /// Closes the reading of request `index`, which was due at `due` and asked for `ask`.
+    pub(super) fn close(
+        self,
+        ended: Ended,
+        index: Index,
+        due: Offset,
+        ask: &Ask,
+        streamed: bool,
+    ) -> Finished {
+        let now = self.clock.now();
+        let stamps = self.stamps.into_inner();
+        let mut answer = self.answer.into_inner();
+        let end = stamps.end.unwrap_or(now);
+        let (outcome, error) = match ended {
+            Ended::Done(result) => {
+                answer.finish(end);
+                answer.outcome(result.err(), ask.max_tokens)
+            }
+            Ended::TimedOut(which) => which.outcome(),
+            Ended::Cancelled => (Outcome::Cancelled, String::new()),
+        };
+        let heard = answer.heard;
+        let counted = !heard.marks.is_empty() && !heard.unmarked;
+        let record = Record {
+            index,
+            due,
+            // A request that got no answer was written when its connection was there, within microseconds.
+            sent: stamps.sent.or(self.begun.get()),
+            headers: stamps.headers,
+            marks: if streamed { heard.marks } else { Vec::new() },
+            first_visible: heard.first_visible.filter(|_| streamed),
+            end,
+            streamed,
+            outcome,
+            error,
+            status: answer.status.map(|status| status.as_u16()),
+            retry_after_s: answer.retry_after_s,
+            finish: heard.finish,
+            usage: heard.usage,
+            logprob_tokens: counted.then_some(heard.marked_tokens),
+            tokenizer_tokens: None,
+            max_tokens: ask.max_tokens,
+            requested_prompt_tokens: ask.requested_prompt_tokens,
+            counted_prompt_tokens: ask.counted_prompt_tokens,
+            output_chars: heard.chars,
+            body_bytes: heard.bytes,
+            new_connection: stamps.opened.is_some(),
+            connect_ns: stamps
+                .opened
+                .map_or(0, |took| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)),
+        };
+        Finished {
+            record,
+            text: heard.text,
+            after_end: heard.after_end,
+        }
+    }
+}
+
+impl TimedOut {
+    fn outcome(self) -> (Outcome, String) {
+        let (outcome, what, limit) = match self {
+            Self::FirstToken(limit) => (Outcome::TimeoutFirstToken, "no content", limit),
+            Self::Idle(limit) => (Outcome::TimeoutIdle, "nothing arrived", limit),
+            Self::Total(limit) => (Outcome::TimeoutTotal, "not complete", limit),
+        };
+        (outcome, format!("{what} within {}", format_span(limit)))
+    }
+}
