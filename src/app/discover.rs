@@ -1,0 +1,100 @@
+//! Asking the server what it is: its models, and by them its API. Not measured, so reqwest serves.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use http::StatusCode;
+
+use super::failure::Failure;
+use super::target;
+use crate::config::Settings;
+use crate::domain::Secret;
+use crate::provider::{self, GuessError, Kind};
+
+/// How long a server may take to say what it serves.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What upstream's tools call the model of an API that has no names for models.
+const UNNAMED: &str = "<unused>";
+
+/// The API and the model of a run, and what was guessed of them.
+#[derive(Debug)]
+pub(super) struct Discovered {
+    pub(super) kind: Kind,
+    pub(super) model: String,
+    pub(super) guessed: bool,
+}
+
+/// What the settings say, and for the rest what the host's name or the server itself tells.
+pub(super) async fn discover(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovered, Failure> {
+    let host = target::parse(&settings.target.base_url)?.host;
+    let kind = match settings.provider {
+        Some(kind) => Some(kind),
+        None => provider::guess_from_host(&host).map_err(|error| undecided(&error))?,
+    };
+    match (kind, &settings.model) {
+        (Some(kind), Some(model)) => Ok(Discovered { kind, model: model.clone(), guessed: settings.provider.is_none() }),
+        (Some(Kind::Tgi), None) => Ok(Discovered { kind: Kind::Tgi, model: UNNAMED.to_owned(), guessed: false }),
+        _ => {
+            let body = models(settings, kind, ca_pem).await?;
+            let list = provider::read_models(&body).map_err(|error| undecided(&error))?;
+            let (kind, model) =
+                provider::choose(&list, kind, settings.model.as_deref()).map_err(|error| undecided(&error))?;
+            Ok(Discovered { kind, model, guessed: true })
+        }
+    }
+}
+
+fn undecided(error: &GuessError) -> Failure {
+    Failure::usage(anyhow!("{error}")).hint(error.hint())
+}
+
+/// The body of `/v1/models`.
+async fn models(settings: &Settings, kind: Option<Kind>, ca_pem: Option<&str>) -> Result<Vec<u8>, Failure> {
+    let url = format!("{}/v1/models", settings.target.base_url);
+    let hint = "is the server up, and is -H its address? --provider and --model spare the question";
+    let refused = |error: anyhow::Error| Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint);
+    let mut request = client(settings, ca_pem)?.get(&url).timeout(PATIENCE);
+    for (name, value) in &settings.headers {
+        request = request.header(name, value);
+    }
+    if let Some(key) = &settings.secrets.api_key {
+        let (name, value) = key_header(kind, key)?;
+        request = request.header(name, value);
+    }
+    for (name, value) in &settings.secrets.headers {
+        request = request.header(name, value.expose());
+    }
+    let response = request.send().await.map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
+    match status {
+        StatusCode::OK => Ok(body.into()),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Err(refused(anyhow!("status {status}")).hint("--api-key, or API_KEY in the environment"))
+        }
+        _ => Err(refused(anyhow!("status {status}: {}", provider::error_text(&body)))),
+    }
+}
+
+/// Before the API is known, most servers take a bearer token.
+fn key_header(kind: Option<Kind>, key: &Secret) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
+    let spec = provider::Spec { kind: kind.unwrap_or(Kind::OpenAi), ..target::plain_spec() };
+    provider::build(&spec).auth(key).map_err(|error| Failure::usage(anyhow!("{error}")))
+}
+
+/// A client that reaches the server as the load will.
+fn client(settings: &Settings, ca_pem: Option<&str>) -> Result<reqwest::Client, Failure> {
+    let tls = target::tls(&settings.target, ca_pem)?;
+    let mut builder = reqwest::Client::builder().no_proxy().tls_backend_preconfigured((*tls).clone());
+    if let Some(url) = &settings.target.proxy {
+        let mut proxy = reqwest::Proxy::all(url).context("the proxy").map_err(Failure::usage)?;
+        if let Some((user, password)) =
+            settings.secrets.proxy_credentials.as_ref().and_then(|pair| pair.expose().split_once(':'))
+        {
+            proxy = proxy.basic_auth(user, password);
+        }
+        builder = builder.proxy(proxy);
+    }
+    builder.build().context("cannot set up a client").map_err(Failure::failed)
+}

@@ -1,0 +1,125 @@
+//! The engine's end of a worker: the runner, told by commands and heard as events.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use tokio::task::spawn_blocking;
+
+use super::failure::Failure;
+use super::prepare::{Machine, Prepared};
+use super::records::{self, RecordsFile};
+use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare};
+use crate::domain::Offset;
+use crate::runner::{Engine, Slice};
+
+/// What an engine leaves behind, beside its events.
+#[derive(Debug, Default)]
+pub(super) struct Aftermath {
+    /// What to say about the workload.
+    pub(super) notes: Vec<String>,
+    /// Why a records file is not whole.
+    pub(super) records_error: Option<Failure>,
+}
+
+/// Serves a worker until it is gone.
+pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermath {
+    let mut aftermath = Aftermath::default();
+    let mut prepared = None;
+    while let Some(command) = end.commands.recv().await {
+        match command {
+            EngineCommand::Prepare(part) => match prepare(&machine, *part).await {
+                Ok(ready) => {
+                    aftermath.notes.clone_from(&ready.notes);
+                    for note in &ready.notes {
+                        tracing::info!("{note}");
+                    }
+                    prepared = Some(ready);
+                    say(&end, EngineEvent::Ready).await;
+                }
+                Err(failure) => say(&end, EngineEvent::Unable { reason: in_words(&failure) }).await,
+            },
+            EngineCommand::Start { at } => {
+                if let Some(ready) = prepared.take() {
+                    aftermath.records_error = send(&mut end, ready, at).await;
+                }
+                say(&end, EngineEvent::Drained).await;
+            }
+            EngineCommand::Abort => prepared = None,
+            EngineCommand::Stop => {}
+        }
+    }
+    aftermath
+}
+
+/// The worker's end lives as long as the process does; when it is gone nobody wants to know.
+async fn say(end: &EngineEnd, event: EngineEvent) {
+    let _ = end.events.send(event).await;
+}
+
+fn in_words(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{:#}; hint: {hint}", failure.error),
+        None => format!("{:#}", failure.error),
+    }
+}
+
+struct Ready {
+    prepared: Prepared,
+    records: Option<RecordsFile>,
+    notes: Vec<String>,
+}
+
+async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure> {
+    let machine = Arc::clone(machine);
+    let made = spawn_blocking(move || {
+        let mut prepared = machine.prepare(&part)?;
+        let records = prepared.records.take().map(|(path, queue)| records::create(&path, queue)).transpose()?;
+        let notes = std::mem::take(&mut prepared.notes);
+        Ok(Ready { prepared, records, notes })
+    });
+    made.await.unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
+}
+
+/// Runs an engine to its end and hands over everything that it measured. Returns what became of the records file.
+async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> Option<Failure> {
+    let Ready { prepared, records, .. } = ready;
+    let writing = records.map(|file| spawn_blocking(move || file.write_all()));
+    let mut engine = match Engine::start(prepared.job, end.clock.instant(at)) {
+        Ok(engine) => engine,
+        Err(error) => {
+            let reason = in_words(&Failure::failed(error));
+            say(end, EngineEvent::Unable { reason }).await;
+            return None;
+        }
+    };
+    let mut orphaned = false;
+    loop {
+        tokio::select! {
+            slice = engine.next() => match slice {
+                Some(slice) => say(end, interval(slice)).await,
+                None => break,
+            },
+            command = end.commands.recv(), if !orphaned => match command {
+                Some(EngineCommand::Stop) => engine.stop(),
+                Some(EngineCommand::Abort) => engine.abort(),
+                Some(EngineCommand::Prepare(_) | EngineCommand::Start { .. }) => {}
+                None => {
+                    orphaned = true;
+                    engine.abort();
+                }
+            },
+        }
+    }
+    if let Err(error) = engine.finish() {
+        say(end, EngineEvent::Unable { reason: in_words(&Failure::failed(error)) }).await;
+    }
+    match writing?.await {
+        Ok(result) => result.err(),
+        Err(_) => Some(Failure::failed(anyhow!("writing the records ended by a defect"))),
+    }
+}
+
+fn interval(slice: Slice) -> EngineEvent {
+    let gauges = Gauges { users: slice.users, in_flight: slice.in_flight, waiting: slice.waiting };
+    EngineEvent::Interval { from: slice.from, to: slice.to, gauges, tally: Box::new(slice.tally) }
+}

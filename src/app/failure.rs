@@ -1,0 +1,56 @@
+//! What ends the program: a message, a hint, an exit status.
+
+use std::fmt;
+
+/// The exit statuses that scripts rely on.
+pub(super) mod status {
+    /// The run did what was asked.
+    pub(in crate::app) const OK: u8 = 0;
+    /// A result could not be written. Too many failed requests end with `--exit-code-on-error`, 1 by default.
+    pub(in crate::app) const FAILED: u8 = 1;
+    /// Bad command line or settings.
+    pub(in crate::app) const USAGE: u8 = 2;
+    /// Too few workers, or none left.
+    pub(in crate::app) const WORKERS: u8 = 3;
+    /// The load asked for was not delivered.
+    pub(in crate::app) const NOT_DELIVERED: u8 = 4;
+}
+
+/// An end that is not the end of a run.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What went wrong.
+    pub(super) error: anyhow::Error,
+    /// What to do.
+    pub(super) hint: Option<String>,
+    /// The exit status.
+    pub(super) status: u8,
+}
+
+impl Failure {
+    /// Settings that cannot be carried out.
+    pub(super) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), hint: None, status: status::USAGE }
+    }
+
+    /// Something that could not be done.
+    pub(super) fn failed(error: impl Into<anyhow::Error>) -> Self {
+        Self { error: error.into(), hint: None, status: status::FAILED }
+    }
+
+    /// With what to do about it.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "error: {:#}", self.error)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Ctrl-C and SIGTERM as a stream of "again". What the first, second and third mean is decided by who listens.
+
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+/// Which signal came last; its number makes the exit status of a run that measured nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Signal {
+    Interrupt,
+    Terminate,
+}
+
+impl Signal {
+    /// 128 and the signal's number, as shells have it.
+    pub(super) const fn exit_status(self) -> u8 {
+        match self {
+            Self::Interrupt => 130,
+            Self::Terminate => 143,
+        }
+    }
+}
+
+/// Listens for the rest of the process's life.
+pub(super) fn listen(tasks: &TaskTracker) -> mpsc::Receiver<Signal> {
+    let (sender, receiver) = mpsc::channel(4);
+    let interrupts = sender.clone();
+    tasks.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() && interrupts.send(Signal::Interrupt).await.is_ok() {}
+    });
+    #[cfg(unix)]
+    tasks.spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminations) = signal(SignalKind::terminate()) else { return };
+        while terminations.recv().await.is_some() && sender.send(Signal::Terminate).await.is_ok() {}
+    });
+    receiver
+}
