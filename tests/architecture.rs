@@ -1,13 +1,29 @@
 //! The floor plan, executable: who imports whom, what pure rooms may not mention, how long a file may be.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 8] = ["domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config"];
-const WORLDLY: [&str; 8] = ["tokio::", "async fn", ".await", "std::net", "std::fs", "HashMap", "std::env", "SystemTime"];
+const PURE: [&str; 8] = [
+    "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config",
+];
+const WORLDLY: [&str; 8] = [
+    "tokio::",
+    "async fn",
+    ".await",
+    "std::net",
+    "std::fs",
+    "HashMap",
+    "std::env",
+    "SystemTime",
+];
 /// The one file of a pure room that reads files.
 const EXCEPT: &str = "src/workload/load.rs";
 
@@ -43,16 +59,33 @@ fn room_of(file: &str) -> Option<String> {
 /// Code without its comments and without its test module: both may name what they like.
 fn code_of(text: &str) -> String {
     let before_tests = text.split("#[cfg(test)]\nmod").next().unwrap_or(text);
-    before_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+    before_tests
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn import_table() -> BTreeMap<String, BTreeSet<String>> {
     let text = fs::read_to_string(root().join("src/ARCHITECTURE.md")).unwrap();
-    let section = text.split("## Who may import whom").nth(1).unwrap().split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
+    let section = text
+        .split("## Who may import whom")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let rows = section
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1);
     rows.map(|row| {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let allowed = cells[1].split(", ").filter(|name| *name != "–").map(str::to_owned).collect();
+        let allowed = cells[1]
+            .split(", ")
+            .filter(|name| *name != "–")
+            .map(str::to_owned)
+            .collect();
         (cells[0].to_owned(), allowed)
     })
     .collect()
@@ -64,7 +97,11 @@ fn rooms_named_in(code: &str) -> BTreeSet<String> {
         let rest = &code[at + "crate::".len()..];
         if let Some(group) = rest.strip_prefix('{') {
             let group = group.split('}').next().unwrap();
-            rooms.extend(group.split(',').filter_map(|item| leading_name(item.trim())));
+            rooms.extend(
+                group
+                    .split(',')
+                    .filter_map(|item| leading_name(item.trim())),
+            );
         } else {
             rooms.extend(leading_name(rest));
         }
@@ -73,7 +110,10 @@ fn rooms_named_in(code: &str) -> BTreeSet<String> {
 }
 
 fn leading_name(text: &str) -> Option<String> {
-    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let name: String = text
+        .chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect();
     (!name.is_empty()).then_some(name)
 }
 
@@ -85,7 +125,9 @@ fn rooms_import_only_what_the_table_allows() {
     for path in rust_files(&root().join("src")) {
         let file = relative(&path);
         let Some(room) = room_of(&file) else { continue };
-        let allowed = table.get(&room).unwrap_or_else(|| panic!("room `{room}` ({file}) is not in the table"));
+        let allowed = table
+            .get(&room)
+            .unwrap_or_else(|| panic!("room `{room}` ({file}) is not in the table"));
         for named in rooms_named_in(&code_of(&fs::read_to_string(&path).unwrap())) {
             if named != room && table.contains_key(&named) && !allowed.contains(&named) {
                 wrong.push(format!("{file}: {room} imports {named}"));
@@ -98,7 +140,11 @@ fn rooms_import_only_what_the_table_allows() {
 #[test]
 fn the_table_has_no_cycle() {
     let mut table = import_table();
-    while let Some(leaf) = table.iter().find(|(_, imports)| imports.is_empty()).map(|(room, _)| room.clone()) {
+    while let Some(leaf) = table
+        .iter()
+        .find(|(_, imports)| imports.is_empty())
+        .map(|(room, _)| room.clone())
+    {
         table.remove(&leaf);
         for imports in table.values_mut() {
             imports.remove(&leaf);
@@ -117,7 +163,12 @@ fn pure_rooms_do_not_touch_the_world() {
             continue;
         }
         let code = code_of(&fs::read_to_string(&path).unwrap());
-        wrong.extend(WORLDLY.iter().filter(|word| code.contains(**word)).map(|word| format!("{file}: {word}")));
+        wrong.extend(
+            WORLDLY
+                .iter()
+                .filter(|word| code.contains(**word))
+                .map(|word| format!("{file}: {word}")),
+        );
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -125,8 +176,13 @@ fn pure_rooms_do_not_touch_the_world() {
 #[test]
 fn the_cluster_machines_do_not_touch_the_world() {
     for name in ["master", "worker", "membership", "clock", "message", "wire"] {
-        for path in [format!("src/cluster/{name}.rs"), format!("src/cluster/{name}/mod.rs")] {
-            let Ok(text) = fs::read_to_string(root().join(&path)) else { continue };
+        for path in [
+            format!("src/cluster/{name}.rs"),
+            format!("src/cluster/{name}/mod.rs"),
+        ] {
+            let Ok(text) = fs::read_to_string(root().join(&path)) else {
+                continue;
+            };
             let code = code_of(&text);
             for word in WORLDLY {
                 assert!(!code.contains(word), "{path}: {word}");
@@ -139,7 +195,10 @@ fn the_cluster_machines_do_not_touch_the_world() {
 fn every_file_says_what_it_is_and_stays_short() {
     let mut wrong = Vec::new();
     let folders = ["src", "bin", "proto", "tests"];
-    for path in folders.iter().flat_map(|folder| rust_files(&root().join(folder))) {
+    for path in folders
+        .iter()
+        .flat_map(|folder| rust_files(&root().join(folder)))
+    {
         let file = relative(&path);
         let text = fs::read_to_string(&path).unwrap();
         if file != "src/lib.rs" && !text.starts_with("//!") {

@@ -167,6 +167,7 @@ impl HyperTransport {
                 ));
             }
         }
+        observer.end(self.clock.offset_of(stamps.last_read()));
         Ok(())
     }
 

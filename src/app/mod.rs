@@ -1,0 +1,95 @@
+//! The only room that knows all others: wiring, signals, files, exit statuses. It computes no figure and words no table.
+
+mod console;
+mod discover;
+mod engine;
+mod failure;
+mod files;
+mod finish;
+mod live;
+mod logging;
+mod prepare;
+mod records;
+mod session;
+mod settle;
+mod signals;
+mod surroundings;
+mod target;
+mod worker;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, FromArgMatches};
+
+use crate::client::install_crypto;
+use crate::config::{self, Command, ConfigError};
+use crate::mock::MockArgs;
+use console::{Console, complain};
+use failure::{Failure, status};
+use surroundings::Process;
+
+/// Name of the subcommand that another room's options make.
+const MOCK_SERVER: &str = "mock-server";
+
+/// The program: does what `args` (its own name first) ask for and returns the exit status.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    install_crypto();
+    let cli = config::command().subcommand(mock_command());
+    let ended = match config::resolve(&cli, args, &Process) {
+        Ok(command) => dispatch(command),
+        Err(error) => return ExitCode::from(refuse(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        complain(&failure);
+        failure.status
+    });
+    ExitCode::from(code)
+}
+
+fn mock_command() -> clap::Command {
+    let about = "Serve a scripted LLM API: something to test against";
+    MockArgs::augment_args(clap::Command::new(MOCK_SERVER).about(about))
+}
+
+fn refuse(error: &ConfigError) -> u8 {
+    match error {
+        ConfigError::Usage(usage) => {
+            // It goes where it belongs, standard output or error; there is nothing left to do if that is closed.
+            let _ = usage.print();
+        }
+        _ => {
+            let hint = error.hint();
+            let failure = Failure::usage(anyhow::anyhow!("{}", failure::chain(error)));
+            complain(&match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            });
+        }
+    }
+    error.exit_status()
+}
+
+fn dispatch(command: Command) -> Result<u8, Failure> {
+    if let Some(logging) = command.logging() {
+        logging::start(logging)?;
+    }
+    match command {
+        Command::ShowConfig(text) => {
+            Console::default().print(&text);
+            Ok(status::OK)
+        }
+        Command::Other { matches, .. } => {
+            let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            runtime()?.block_on(worker::mock_server(&args))
+        }
+        Command::Run(options) => runtime()?.block_on(session::run(*options)),
+        Command::Master(options) => runtime()?.block_on(session::master(*options)),
+        Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
+    }
+}
+
+/// The runtime of everything that is not measured: one thread beside the sending ones.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)
+}

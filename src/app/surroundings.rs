@@ -1,0 +1,47 @@
+//! The process's environment and files, read here and nowhere else.
+
+use std::io;
+use std::num::NonZero;
+use std::path::Path;
+
+use crate::config::Surroundings;
+use crate::workload::HubPaths;
+
+/// What really surrounds the process.
+pub(super) struct Process;
+
+impl Surroundings for Process {
+    fn variable(&self, name: &str) -> Option<String> {
+        variable(name)
+    }
+
+    fn file(&self, path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where the local hub cache is.
+pub(super) fn hub_paths() -> HubPaths {
+    HubPaths::from_environment(&variable)
+}
+
+/// All cores, as the system lets this process use them.
+pub(super) fn cores() -> u32 {
+    std::thread::available_parallelism().map_or(1, NonZero::get).try_into().unwrap_or(u32::MAX)
+}
+
+/// A number that no other process draws.
+pub(super) fn draw() -> io::Result<u64> {
+    getrandom::u64().map_err(io::Error::other)
+}
+
+/// `host:pid`, for people who look at a list of workers.
+pub(super) fn worker_name() -> String {
+    let host = rustix::system::uname();
+    format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+}

@@ -1,0 +1,56 @@
+//! The subcommands that carry no plan of their own: `worker` and `mock-server`.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use super::console::Console;
+use super::engine;
+use super::failure::{Failure, status};
+use super::prepare::Machine;
+use super::signals::{self, Signal};
+use super::surroundings::{cores, draw, hub_paths, worker_name};
+use crate::cluster::{self, ProcessClock, WorkerCommand, WorkerExit, engine_port};
+use crate::config;
+use crate::mock::{Mock, MockArgs};
+
+/// `llmload worker`: carries out one run of its master.
+pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
+    let threads = options.threads.map_or_else(cores, u32::from);
+    let machine = Machine {
+        threads,
+        secrets: options.secrets,
+        records_dir: options.records_dir,
+        hub: hub_paths(),
+    };
+    let (port, end) = engine_port(ProcessClock::start());
+    let tasks = TaskTracker::new();
+    let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
+    let cluster_options = cluster::WorkerOptions {
+        master: options.master.to_string(),
+        name: worker_name(),
+        cores: threads,
+        incarnation: draw().map_err(Failure::failed)?,
+    };
+    let (commands, told) = mpsc::channel(4);
+    tasks.spawn(pass_signals(signals::listen(&tasks), commands));
+    let exit = cluster::run_worker(cluster_options, port, told).await.map_err(Failure::failed)?;
+    let aftermath = serving.await.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
+    if let Some(failure) = aftermath.records_error {
+        return Err(failure);
+    }
+    conclude(&exit)
+}
+
+/// The first signal drains, the second drops what is in flight.
+async fn pass_signals(mut signals: mpsc::Receiver<Signal>, commands: mpsc::Sender<WorkerCommand>) {
+    let mut command = WorkerCommand::Shutdown;
+    while signals.recv().await.is_some() {
+        if commands.send(command).await.is_err() {
+            return;
+        }
+        command = WorkerCommand::Abort;
+    }
+}

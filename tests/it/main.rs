@@ -1,0 +1,14 @@
+//! The product from outside: the wire against servers, the binary against the mock, a cluster of processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests read clocks and the environment as they like"
+)]
+
+mod wire;

