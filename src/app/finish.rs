@@ -1,0 +1,156 @@
+//! The end of a run: the last tables, every file, the exit status. Nothing that was measured is lost on the way.
+
+use time::OffsetDateTime;
+
+use super::console::{Console, columns, complain};
+use super::engine::Aftermath;
+use super::failure::{Failure, status};
+use super::files::{append_row, replace};
+use super::live::Live;
+use super::signals::Signal;
+use super::surroundings::wall_clock;
+use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
+use crate::config::Settings;
+use crate::metrics::{Observation, Summary};
+use crate::plan::Plan;
+use crate::provider::Endpoint;
+use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
+
+/// A run that is over.
+pub(super) struct Ending<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) plan: &'a Plan,
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) result: RunResult,
+    pub(super) aftermath: Aftermath,
+    pub(super) signal: Option<Signal>,
+    pub(super) cluster: bool,
+}
+
+/// Prints and writes everything, and returns the exit status.
+pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
+    let ended_by = ending.result.ended_by.clone();
+    if let Some(failure) = never_ran(&ended_by) {
+        complain(&failure);
+        return failure.status;
+    }
+    let seen = Observation {
+        window: ending.result.window,
+        until: ending.result.tally.last_end.unwrap_or_default(),
+        in_flight: ending.result.in_flight_at_deadline,
+        waiting: 0,
+    };
+    let summary = Summary::new(ending.result.tally.clone(), seen);
+    let workers: Vec<_> = ending.result.workers.iter().filter(|_| ending.cluster).map(worker).collect();
+    let ctx = Context {
+        plan: ending.plan,
+        endpoint: report::Endpoint { method: ending.endpoint.method.as_str(), name: &ending.endpoint.path },
+        summary: &summary,
+        workers: &workers,
+        started_at: live.started_at(),
+        notes: &ending.aftermath.notes,
+        version: env!("CARGO_PKG_VERSION"),
+        verdict: None,
+    };
+    print(&ctx, ending.settings, console);
+    let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
+    failures.extend(live.finish(&ctx));
+    failures.extend(ending.aftermath.records_error);
+    for failure in &failures {
+        complain(failure);
+    }
+    let verdict = judge(&summary, &ended_by, ending.settings, ending.signal);
+    if let Some(failure) = &verdict {
+        complain(failure);
+    }
+    let unwritten = failures.iter().map(|failure| failure.status).max();
+    verdict.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status)
+}
+
+/// A run that ended before it began.
+fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
+    let (error, hint) = match ended_by {
+        EndedBy::TooFewWorkers { present, expected } => {
+            let who = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+            let error = anyhow::anyhow!("too few workers: {} of {expected} came ({who})", present.len());
+            (error, Some("start the others with `llmload worker --master HOST:PORT`, or wait longer".to_owned()))
+        }
+        EndedBy::Unable { worker, reason } => {
+            let (reason, hint) = reason.split_once("; hint: ").unwrap_or((reason, ""));
+            let error = anyhow::anyhow!("worker {worker} cannot carry out the run: {reason}");
+            (error, (!hint.is_empty()).then(|| hint.to_owned()))
+        }
+        _ => return None,
+    };
+    Some(Failure { error, hint, status: ended_by.exit_status() })
+}
+
+fn worker(summary: &WorkerSummary) -> report::Worker {
+    report::Worker {
+        name: summary.name.clone(),
+        requests: summary.counts.sent,
+        clock: summary.clock.map(|clock| (clock.offset_ns, clock.bound_ns)),
+        lost: summary.state == WorkerState::Lost || summary.left_early,
+    }
+}
+
+fn print(ctx: &Context<'_>, settings: &Settings, console: &mut Console) {
+    if settings.outputs.json {
+        match json::result(ctx) {
+            Ok(text) => console.print(&text),
+            Err(error) => complain(&Failure::failed(error)),
+        }
+        return;
+    }
+    console.print(&table::all(ctx, columns()));
+    console.print(&format!("\n{}\n", closing::sections(ctx)));
+    console.print(&summary_block::render(&summary_block::entries(ctx)));
+}
+
+fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
+    let mut failures = Vec::new();
+    if let Some(path) = &settings.outputs.summary_file {
+        let now = OffsetDateTime::from(wall_clock());
+        failures.extend(append_row(path, &summary_file::row(ctx), now).err());
+    }
+    if let Some(path) = &settings.outputs.json_file {
+        let written = json::result(ctx).map_err(std::io::Error::other).and_then(|text| replace(path, &text));
+        failures.extend(written.err().map(|error| {
+            let error = anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()));
+            Failure::failed(error).hint("the figures printed are whole; is the disk full?")
+        }));
+    }
+    failures
+}
+
+/// Whether the run did what was asked; if not, why, the gravest first.
+fn judge(summary: &Summary, ended_by: &EndedBy, settings: &Settings, signal: Option<Signal>) -> Option<Failure> {
+    let failure = |status, text: String| Some(Failure { error: anyhow::anyhow!(text), hint: None, status });
+    if *ended_by == EndedBy::WorkersLost {
+        return failure(status::WORKERS, "no worker is left; the figures end where they went away".to_owned());
+    }
+    let finished = summary.whole_run(|_| true);
+    if let Some(signal) = signal
+        && finished == 0
+    {
+        return failure(signal.exit_status(), "interrupted before anything was measured".to_owned());
+    }
+    if let Err(imbalance) = &summary.balance {
+        return failure(status::NOT_DELIVERED, format!("the figures do not add up: {imbalance}"));
+    }
+    let failed = summary.whole_run(crate::domain::Outcome::is_failure);
+    let requests = failed + summary.whole_run(crate::domain::Outcome::is_good);
+    if exceeds(failed, requests, settings.max_fail_ratio) {
+        let text = format!("{failed} of {requests} requests failed: more than --max-fail-ratio {}", settings.max_fail_ratio);
+        return failure(settings.exit_code_on_error, text);
+    }
+    if summary.counts.lost > 0 {
+        return failure(status::NOT_DELIVERED, format!("{} requests are lost with their workers", summary.counts.lost));
+    }
+    None
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
+fn exceeds(failed: u64, requests: u64, ratio: f64) -> bool {
+    requests > 0 && failed as f64 / requests as f64 > ratio
+}

@@ -1,0 +1,177 @@
+//! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
+
+use super::console::Console;
+use super::engine::{self, Aftermath};
+use super::failure::Failure;
+use super::files::try_writing;
+use super::finish::{Ending, finish};
+use super::live::{Live, in_words};
+use super::prepare::Machine;
+use super::settle::settle;
+use super::signals::{self, Signal};
+use super::surroundings::{cores, draw, hub_paths, wall_clock};
+use crate::cluster::{
+    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult, START_LEAD, engine_port,
+    run_local, serve_master,
+};
+use crate::config::{MasterOptions, RunOptions, Settings};
+use crate::mock::{self, MockHandle};
+use crate::plan::Plan;
+use crate::provider;
+
+/// Events that may wait to be shown.
+const EVENTS: usize = 256;
+
+/// `llmload run`.
+pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
+    // It serves as long as it is held.
+    let _mock = start_mock(&mut options)?;
+    let settings = options.settings;
+    check_outputs(&settings)?;
+    let plan = settle(&settings).await?;
+    let machine = Machine {
+        threads: options.threads.map_or_else(cores, u32::from),
+        secrets: settings.secrets.clone(),
+        records_dir: settings.outputs.records_dir.clone(),
+        hub: hub_paths(),
+    };
+    let (port, end) = engine_port(ProcessClock::start());
+    let tasks = TaskTracker::new();
+    let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
+    let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
+    let stage = Stage { settings, plan, cluster: false, serving: Some(serving) };
+    stage.play(&tasks, |control, events| run_local(Master::new(config), port, control, events)).await
+}
+
+/// `llmload master`.
+pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
+    let settings = options.settings;
+    check_outputs(&settings)?;
+    let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
+        .await
+        .with_context(|| format!("cannot listen on {}", options.bind))
+        .map_err(|error| Failure::usage(error).hint("is another master running? --master-bind-port takes another port"))?;
+    let plan = settle(&settings).await?;
+    let mut config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), options.expect_workers);
+    config.max_wait = options.expect_workers_max_wait;
+    tracing::info!("listening on {}; waiting for {} workers", options.bind, options.expect_workers);
+    let stage = Stage { settings, plan, cluster: true, serving: None };
+    stage.play(&TaskTracker::new(), |control, events| serve_master(listener, Master::new(config), control, events)).await
+}
+
+fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
+    if !options.mock {
+        return Ok(None);
+    }
+    let handle = mock::spawn_thread(mock::Script::default(), 1)
+        .context("cannot start the mock server")
+        .map_err(Failure::failed)?;
+    options.settings.target.base_url = format!("http://{}", handle.addr());
+    options.settings.target.proxy = None;
+    tracing::info!("mock server on {}; -H URL drives a real one", options.settings.target.base_url);
+    Ok(Some(handle))
+}
+
+/// What cannot be written is found before the run.
+fn check_outputs(settings: &Settings) -> Result<(), Failure> {
+    let outputs = &settings.outputs;
+    for (path, option) in [(&outputs.summary_file, "--summary-file"), (&outputs.json_file, "--json-file")] {
+        if let Some(path) = path {
+            try_writing(path, option)?;
+        }
+    }
+    Ok(())
+}
+
+/// A run that is ready to be played, alone or with a cluster.
+struct Stage {
+    settings: Settings,
+    plan: Plan,
+    cluster: bool,
+    serving: Option<JoinHandle<Aftermath>>,
+}
+
+impl Stage {
+    async fn play<F>(
+        self,
+        tasks: &TaskTracker,
+        perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
+    ) -> Result<u8, Failure>
+    where
+        F: Future<Output = Result<RunResult, ClusterError>>,
+    {
+        let endpoint = provider::build(&self.plan.provider).endpoint().clone();
+        let mut live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs)?;
+        let mut console = Console::default();
+        tracing::info!("seed {}: --seed {} sends the same requests again", self.plan.seed.0, self.plan.seed.0);
+        let (control, told) = mpsc::channel(8);
+        let (events, mut happening) = mpsc::channel(EVENTS);
+        let mut signals = signals::listen(tasks);
+        let mut heard: Vec<Signal> = Vec::new();
+        let mut performing = std::pin::pin!(perform(told, events));
+        let result = loop {
+            tokio::select! {
+                biased;
+                Some(event) = happening.recv() => self.show(&event, &mut live, &mut console),
+                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
+                Some(signal) = signals.recv() => {
+                    heard.push(signal);
+                    if let Some(status) = answer(&heard, &control).await {
+                        return Ok(status);
+                    }
+                }
+            }
+        };
+        while let Ok(event) = happening.try_recv() {
+            self.show(&event, &mut live, &mut console);
+        }
+        let aftermath = match self.serving {
+            Some(serving) => serving.await.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
+            None => Aftermath::default(),
+        };
+        let ending = Ending {
+            settings: &self.settings,
+            plan: &self.plan,
+            endpoint: &endpoint,
+            result,
+            aftermath,
+            signal: heard.last().copied(),
+            cluster: self.cluster,
+        };
+        Ok(finish(ending, live, &mut console))
+    }
+
+    fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
+        match event {
+            MasterEvent::Starting { .. } => live.starting(OffsetDateTime::from(wall_clock()), START_LEAD),
+            MasterEvent::Merged { interval, gauges, .. } => live.merged(interval, *gauges, console),
+            _ => {}
+        }
+        // One worker in the same process is no news.
+        if let Some(words) = in_words(event).filter(|_| self.cluster || matches!(event, MasterEvent::Stopping { .. })) {
+            tracing::info!("{words}");
+        }
+    }
+}
+
+/// The first signal drains, the second drops what is in flight, the third ends the program at once with this status.
+async fn answer(heard: &[Signal], control: &mpsc::Sender<MasterCommand>) -> Option<u8> {
+    let command = match heard {
+        [_] => MasterCommand::Stop,
+        [_, _] => MasterCommand::Abort,
+        [.., last] => return Some(last.exit_status()),
+        [] => return None,
+    };
+    // A closed channel means that the run is over: its result is on the way.
+    let _ = control.send(command).await;
+    None
+}
