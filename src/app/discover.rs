@@ -80,7 +80,8 @@ async fn models(settings: &Settings, kind: Option<Kind>, ca_pem: Option<&str>) -
 /// Before the API is known, most servers take a bearer token.
 fn key_header(kind: Option<Kind>, key: &Secret) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
     let spec = provider::Spec { kind: kind.unwrap_or(Kind::OpenAi), ..target::plain_spec() };
-    provider::build(&spec).auth(key).map_err(|error| Failure::usage(anyhow!("{error}")))
+    let speaks = provider::build(&spec).map_err(Failure::usage)?;
+    speaks.auth(key).map_err(Failure::usage)
 }
 
 /// A client that reaches the server as the load will.

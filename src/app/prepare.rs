@@ -16,7 +16,8 @@ use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::runner::Job;
 use crate::schedule::Shard;
-use crate::workload::{self, HubPaths, Tokenizer, TokenizerRef, Workload};
+use crate::workload::load::HubPaths;
+use crate::workload::{self, Tokenizer, TokenizerRef, Workload};
 
 /// What this machine adds to any plan: its cores, its secrets, its folders.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ impl Machine {
             tokenizer.clone(),
         )
         .map_err(Failure::usage)?;
-        let provider: Arc<dyn Provider> = provider::build(&plan.provider);
+        let provider = speak(&plan)?;
         try_words(&workload, &*provider, &plan)?;
         let records = self.records_path(part).map(|path| (path, mpsc::channel(RECORDS_QUEUE)));
         let (sender, records) = match records {
@@ -99,6 +100,11 @@ impl Machine {
         let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
         Some(path.with_extension(format!("{}.{ending}", part.index).trim_end_matches('.')))
     }
+}
+
+/// The plan's API.
+pub(super) fn speak(plan: &Plan) -> Result<Arc<dyn Provider>, Failure> {
+    provider::build(&plan.provider).map_err(Failure::usage)
 }
 
 /// Loads a tokenizer by name.

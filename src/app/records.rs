@@ -1,7 +1,7 @@
 //! The records file: one JSON line a finished request, streamed to disk by a thread of its own.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::failure::Failure;
 use crate::domain::Record;
-use crate::report;
+use crate::report::record_line;
 
 /// Bytes that are gathered before a write.
 const BUFFER: usize = 256 * 1024;
@@ -37,8 +37,9 @@ impl RecordsFile {
         let mut line = Vec::new();
         while let Some(record) = self.queue.blocking_recv() {
             line.clear();
-            report::write_record(&mut line, &record);
-            let written = self.file.write_all(&line);
+            let written = record_line::write(&record, &mut line)
+                .map_err(io::Error::from)
+                .and_then(|()| self.file.write_all(&line));
             // A reader that follows the file sees whole lines soon when there is nothing else to do.
             let flushed = if self.queue.is_empty() { self.file.flush() } else { Ok(()) };
             if let Err(error) = written.and(flushed) {

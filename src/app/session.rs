@@ -15,18 +15,17 @@ use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::{Ending, finish};
 use super::live::{Live, in_words};
-use super::prepare::Machine;
+use super::prepare::{Machine, speak};
 use super::settle::settle;
 use super::signals::{self, Signal};
-use super::surroundings::{cores, draw, hub_paths, wall_clock};
+use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
 use crate::cluster::{
-    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult, START_LEAD, engine_port,
+    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult, START_LEAD, WorkerConfig, engine_port,
     run_local, serve_master,
 };
 use crate::config::{MasterOptions, RunOptions, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
-use crate::provider;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
@@ -44,12 +43,14 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         records_dir: settings.outputs.records_dir.clone(),
         hub: hub_paths(),
     };
-    let (port, end) = engine_port(ProcessClock::start());
+    let clock = ProcessClock::start();
+    let (port, end) = engine_port(clock);
+    let worker = WorkerConfig { name: worker_name(), incarnation: draw().map_err(Failure::failed)?, cores: machine.threads };
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
     let stage = Stage { settings, plan, cluster: false, serving: Some(serving) };
-    stage.play(&tasks, |control, events| run_local(Master::new(config), port, control, events)).await
+    stage.play(&tasks, |control, events| run_local(Master::new(config, clock.now()), worker, port, control, events)).await
 }
 
 /// `llmload master`.
@@ -64,8 +65,9 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let mut config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), options.expect_workers);
     config.max_wait = options.expect_workers_max_wait;
     tracing::info!("listening on {}; waiting for {} workers", options.bind, options.expect_workers);
+    let clock = ProcessClock::start();
     let stage = Stage { settings, plan, cluster: true, serving: None };
-    stage.play(&TaskTracker::new(), |control, events| serve_master(listener, Master::new(config), control, events)).await
+    stage.play(&TaskTracker::new(), |control, events| serve_master(listener, clock, Master::new(config, clock.now()), control, events)).await
 }
 
 fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
@@ -109,7 +111,7 @@ impl Stage {
     where
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
-        let endpoint = provider::build(&self.plan.provider).endpoint().clone();
+        let endpoint = speak(&self.plan)?.endpoint().clone();
         let mut live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs)?;
         let mut console = Console::default();
         tracing::info!("seed {}: --seed {} sends the same requests again", self.plan.seed.0, self.plan.seed.0);

@@ -38,7 +38,8 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
 fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
     match prompts {
         Prompts::Ready(source) => Ok(source.clone()),
-        Prompts::File(path) => workload::load::prompt_file(path)
-            .map_err(|error| Failure::usage(error).hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")),
+        Prompts::File(path) => workload::load::prompt_file(path).map_err(|error| {
+            Failure::usage(error).hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
+        }),
     }
 }

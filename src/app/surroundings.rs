@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::path::Path;
 
 use crate::config::Surroundings;
-use crate::workload::HubPaths;
+use crate::workload::load::HubPaths;
 
 /// What really surrounds the process.
 pub(super) struct Process;
@@ -27,7 +27,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 /// Where the local hub cache is.
 pub(super) fn hub_paths() -> HubPaths {
-    HubPaths::from_environment(&variable)
+    HubPaths::new(&variable)
 }
 
 /// All cores, as the system lets this process use them.

@@ -12,9 +12,9 @@ use super::failure::{Failure, status};
 use super::prepare::Machine;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
-use crate::cluster::{self, ProcessClock, WorkerCommand, WorkerExit, engine_port};
+use crate::cluster::{self, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port};
 use crate::config;
-use crate::mock::{Mock, MockArgs};
+use crate::mock::{self, MockArgs};
 
 /// `llmload worker`: carries out one run of its master.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
@@ -30,9 +30,7 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let cluster_options = cluster::WorkerOptions {
         master: options.master.to_string(),
-        name: worker_name(),
-        cores: threads,
-        incarnation: draw().map_err(Failure::failed)?,
+        config: WorkerConfig { name: worker_name(), incarnation: draw().map_err(Failure::failed)?, cores: threads },
     };
     let (commands, told) = mpsc::channel(4);
     tasks.spawn(pass_signals(signals::listen(&tasks), commands));
@@ -53,4 +51,28 @@ async fn pass_signals(mut signals: mpsc::Receiver<Signal>, commands: mpsc::Sende
         }
         command = WorkerCommand::Abort;
     }
+}
+
+fn conclude(exit: &WorkerExit) -> Result<u8, Failure> {
+    match exit {
+        WorkerExit::Finished | WorkerExit::Left { undelivered: 0 } => Ok(status::OK),
+        WorkerExit::Left { undelivered } => {
+            Err(Failure::failed(anyhow!("{undelivered} intervals could not be delivered to the master: their figures are lost")))
+        }
+        WorkerExit::Refused { reason } => Err(Failure::usage(anyhow!("the master turned this worker away: {reason}"))),
+    }
+}
+
+/// `llmload mock-server`: serves until it is told to stop.
+pub(super) async fn mock_server(args: &MockArgs) -> Result<u8, Failure> {
+    let script = args.script().map_err(Failure::usage)?;
+    let handle = mock::spawn(args.listen, script, args.threads).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("cannot serve on {}", args.listen));
+        Failure::usage(error).hint("is another server running? --port takes another port, 0 any free one")
+    })?;
+    Console::default().print(&format!("listening on http://{}\n", handle.addr()));
+    let tasks = TaskTracker::new();
+    let _ = signals::listen(&tasks).recv().await;
+    drop(handle);
+    Ok(status::OK)
 }
