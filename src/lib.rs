@@ -1,6 +1,7 @@
 //! placeholder
 #![allow(missing_docs)]
 pub mod cluster;
+pub mod config;
 pub mod domain;
 pub mod metrics;
 pub mod plan;
