@@ -2,6 +2,7 @@
 #![allow(missing_docs)]
 pub mod client;
 pub mod cluster;
+pub mod config;
 pub mod domain;
 pub mod metrics;
 pub mod plan;

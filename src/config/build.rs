@@ -1,0 +1,385 @@
+//! Merged options into typed settings: what two values mean beside each other is decided here.
+//! Where they came from matters only for the words of an error.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgMatches, FromArgMatches};
+use indexmap::IndexMap;
+
+use crate::domain::{Rate, Secret, Seed, format_span};
+use crate::plan::{Limits, Observe};
+use crate::provider::Sampling;
+use crate::schedule::{self, Pacing};
+use crate::workload::{LengthLaw, LengthSpec, PromptSource};
+
+use super::cli::{
+    BindArgs, ConnectArgs, LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs,
+    RunArgs, SamplingArgs, SecretArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
+};
+use super::error::{ConfigError, Fault};
+use super::layers::Merged;
+use super::proxy::{ProxyTarget, proxy_for};
+use super::target::{self, Headers};
+use super::value::Patience;
+use super::{
+    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Settings,
+    Surroundings, TargetOptions, WorkerOptions,
+};
+
+type Result<T> = std::result::Result<T, ConfigError>;
+
+pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptions> {
+    let args: RunArgs = typed(&merged.matches)?;
+    let builder = Builder { merged, around };
+    let records = args.test.output.records.clone();
+    let mut settings = builder.settings(args.test, args.mock)?;
+    if let Some(path) = records {
+        (settings.outputs.records_dir, settings.observe.records) = builder.split(&path)?;
+    }
+    Ok(RunOptions {
+        settings,
+        threads: args.threads.threads.and_then(|threads| threads.0),
+        mock: args.mock,
+    })
+}
+
+pub(super) fn master(merged: &Merged, around: &dyn Surroundings) -> Result<MasterOptions> {
+    let args: MasterArgs = typed(&merged.matches)?;
+    let builder = Builder { merged, around };
+    let records = args.test.output.records.clone();
+    let mut settings = builder.settings(args.test, false)?;
+    if let Some(path) = records {
+        let (folder, name) = builder.split(&path)?;
+        if folder.is_some() {
+            let fault = Fault::new("--records of a master is a name, not a path")
+                .hint("each worker chooses its folder with --records-dir");
+            return builder.check("records", Err(fault));
+        }
+        settings.observe.records = name;
+    }
+    let wait = args.cluster.expect_workers_max_wait;
+    Ok(MasterOptions {
+        settings,
+        bind: builder.bind(&args.cluster)?,
+        expect_workers: args.cluster.expect_workers,
+        expect_workers_max_wait: (!wait.is_zero()).then_some(wait),
+    })
+}
+
+pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<WorkerOptions> {
+    let args: WorkerArgs = typed(&merged.matches)?;
+    let builder = Builder { merged, around };
+    let headers = builder.headers(&args.secrets)?;
+    let plain = headers.plain.into_iter();
+    let mut all: IndexMap<String, Secret> = plain
+        .map(|(name, value)| (name, Secret::new(value)))
+        .collect();
+    all.extend(headers.secret);
+    Ok(WorkerOptions {
+        master: builder.master(&args.cluster)?,
+        threads: args.threads.threads.and_then(|threads| threads.0),
+        secrets: Secrets {
+            api_key: builder.api_key(&args.secrets)?,
+            headers: all,
+            proxy_credentials: None,
+        },
+        records_dir: args.cluster.records_dir,
+        logging: logging(args.log),
+    })
+}
+
+fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {
+    Ok(T::from_arg_matches(matches)?)
+}
+
+/// Knows where values came from, for errors.
+struct Builder<'a> {
+    merged: &'a Merged,
+    around: &'a dyn Surroundings,
+}
+
+impl Builder<'_> {
+    fn settings(&self, args: TestArgs, mock: bool) -> Result<Settings> {
+        let proxy = if mock || args.target.no_proxy {
+            None
+        } else {
+            let base_url = self.check("host", target::base_url(&args.target.host))?;
+            proxy_for(&base_url, self.around)?
+        };
+        let headers = self.headers(&args.secrets)?;
+        let api_key = self.api_key(&args.secrets)?;
+        let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
+        Ok(Settings {
+            provider: args.target.provider,
+            model: args.target.model.clone(),
+            chat: args.target.chat || !args.target.no_chat,
+            stream: args.target.stream || !args.target.no_stream,
+            target: self.target(args.target, url)?,
+            sampling: sampling(args.sampling),
+            headers: headers.plain,
+            secrets: Secrets {
+                api_key,
+                headers: headers.secret,
+                proxy_credentials,
+            },
+            output: self.output(&args.length)?,
+            tokenizer: args.prompt.tokenizer.clone(),
+            prompts: self.prompts(args.prompt)?,
+            schedule: self.schedule(&args.load)?,
+            limits: limits(&args.timeout, &args.load),
+            observe: observe(&args.output),
+            seed: args.load.seed.map(Seed),
+            reset_stats: args.load.reset_stats || !args.load.no_reset_stats,
+            max_fail_ratio: args.load.max_fail_ratio,
+            exit_code_on_error: args.load.exit_code_on_error,
+            outputs: outputs(args.output),
+            logging: logging(args.log),
+        })
+    }
+
+    fn target(&self, args: TargetArgs, proxy: Option<String>) -> Result<TargetOptions> {
+        Ok(TargetOptions {
+            base_url: self.check("host", target::base_url(&args.host))?,
+            http: args.http,
+            insecure_skip_verify: args.insecure_skip_verify,
+            ca_cert: args.ca_cert,
+            connection_reuse: args.connection_reuse,
+            proxy,
+        })
+    }
+
+    fn headers(&self, args: &SecretArgs) -> Result<Headers> {
+        self.check("header", target::headers(&args.header))
+    }
+
+    fn api_key(&self, args: &SecretArgs) -> Result<Option<Secret>> {
+        let key = args.api_key.as_deref().map(target::api_key);
+        self.check("api_key", key.transpose())
+    }
+
+    fn schedule(&self, args: &LoadArgs) -> Result<schedule::Spec> {
+        self.check("warmup", sound_window(args))?;
+        let pacing = match args.qps {
+            None => Pacing::Closed,
+            Some(rate) => Pacing::Open {
+                rate,
+                law: args.qps_distribution,
+            },
+        };
+        Ok(schedule::Spec {
+            users: args.users,
+            spawn_rate: spawn_rate(args),
+            pacing,
+            run_time: args.run_time,
+            warmup: args.warmup,
+            max_requests: args.max_requests,
+        })
+    }
+
+    fn output(&self, args: &LengthArgs) -> Result<LengthSpec> {
+        let spec = LengthSpec {
+            mean: args.max_tokens,
+            law: args.max_tokens_distribution,
+            range: args.max_tokens_range,
+            cap: args.max_tokens_cap,
+            jitter: args.max_tokens_jitter,
+        };
+        let capped = self.merged.is_given("max_tokens_cap");
+        let at = if capped {
+            "max_tokens_cap"
+        } else {
+            "max_tokens"
+        };
+        self.check(at, drawable(spec))
+    }
+
+    fn prompts(&self, args: PromptArgs) -> Result<Prompts> {
+        if let Some(text) = args.prompt_text {
+            return self.check("prompt_text", given_prompt(text));
+        }
+        if args.prompt_cache_max_len > args.prompt_tokens {
+            let fault = Fault::new(format!(
+                "a common prefix of {} tokens does not fit into a prompt of {}",
+                args.prompt_cache_max_len, args.prompt_tokens
+            ));
+            let fault = fault.hint("--prompt-cache-max-len is at most --prompt-tokens");
+            return self.check("prompt_cache_max_len", Err(fault));
+        }
+        Ok(Prompts::Ready(PromptSource::Generated {
+            corpus: args.dataset,
+            tokens: args.prompt_tokens,
+            shared_prefix_tokens: args.prompt_cache_max_len,
+            instruction: args.prompt,
+        }))
+    }
+
+    /// The folder and the name of the records file.
+    fn split(&self, path: &Path) -> Result<(Option<PathBuf>, Option<String>)> {
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .map(str::to_owned);
+        if name.is_none() {
+            let fault = Fault::new(format!("`{}` does not name a file", path.display()));
+            return self.check("records", Err(fault.hint("write --records records.jsonl")));
+        }
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        Ok((folder.map(Path::to_owned), name))
+    }
+
+    fn bind(&self, args: &BindArgs) -> Result<Endpoint> {
+        let host = if args.master_bind_host == "*" {
+            "0.0.0.0"
+        } else {
+            &args.master_bind_host
+        };
+        let bind = self.check("master_bind_host", host_alone(host, args.master_bind_port))?;
+        if args.insecure || target::is_loopback(&bind.host) {
+            return Ok(bind);
+        }
+        let fault = Fault::new(format!(
+            "other machines may reach `{}`, in plain text and without a password",
+            bind.host
+        ));
+        let fault = fault.hint("give --insecure if everybody on that network may direct this test, or listen on 127.0.0.1");
+        self.check("master_bind_host", Err(fault))
+    }
+
+    fn master(&self, args: &ConnectArgs) -> Result<Endpoint> {
+        match &args.master {
+            Some(both) => self.check("master", target::endpoint(both, args.master_port)),
+            None => self.check(
+                "master_host",
+                host_alone(&args.master_host, args.master_port),
+            ),
+        }
+    }
+
+    fn check<T>(&self, id: &str, value: std::result::Result<T, Fault>) -> Result<T> {
+        value.map_err(|fault| fault.at(self.merged.source(id)))
+    }
+}
+
+/// A host that has no port of its own.
+fn host_alone(host: &str, port: u16) -> std::result::Result<Endpoint, Fault> {
+    const NO_PORT: u16 = 0;
+    let found = target::endpoint(host, NO_PORT)?;
+    if found.port != NO_PORT {
+        return Err(
+            Fault::new(format!("`{host}` has a port where a host is wanted"))
+                .hint("the port has an option of its own"),
+        );
+    }
+    Ok(Endpoint { port, ..found })
+}
+
+/// In a closed loop one user a second, so that the load grows gently; in an open loop the users are
+/// mere slots for requests, and all are there within a second.
+fn spawn_rate(args: &LoadArgs) -> Rate {
+    let default = if args.qps.is_some() { args.users } else { 1 };
+    args.spawn_rate.unwrap_or_else(|| Rate::per_second(default))
+}
+
+fn sound_window(args: &LoadArgs) -> std::result::Result<(), Fault> {
+    let warmup = format_span(args.warmup);
+    if args
+        .run_time
+        .is_some_and(|run_time| args.warmup >= run_time)
+    {
+        return Err(Fault::new(format!(
+            "a warm-up of {warmup} leaves nothing of the run to measure"
+        ))
+        .hint(
+            "make --run-time longer: it counts from when all users are started, as --warmup does",
+        ));
+    }
+    if args.no_reset_stats && !args.warmup.is_zero() {
+        return Err(Fault::new(
+            "--warmup leaves the beginning out and --no-reset-stats keeps it in",
+        )
+        .hint("give one of them"));
+    }
+    Ok(())
+}
+
+/// Refuses lengths that no draw can have.
+fn drawable(spec: LengthSpec) -> std::result::Result<LengthSpec, Fault> {
+    if spec.mean == 0 && (spec.law != LengthLaw::Constant || spec.jitter > 0) {
+        return Err(Fault::new("--max-tokens 0 asks for no output, and cannot vary")
+            .hint("leave --max-tokens-distribution and --max-tokens-jitter out, or ask for some output"));
+    }
+    let least = match spec.law {
+        LengthLaw::Constant => f64::from(spec.mean),
+        LengthLaw::Uniform => f64::from(spec.mean) - (spec.range * f64::from(spec.mean)).trunc(),
+        LengthLaw::Exponential | LengthLaw::Normal => 0.0,
+    } - f64::from(spec.jitter);
+    match spec.cap {
+        Some(cap) if f64::from(cap) < least => Err(Fault::new(format!(
+            "--max-tokens-cap {cap} is below every length that could be drawn"
+        ))
+        .hint("raise it, or lower --max-tokens")),
+        _ => Ok(spec),
+    }
+}
+
+fn given_prompt(text: String) -> std::result::Result<Prompts, Fault> {
+    match text.strip_prefix('@') {
+        Some("") => Err(Fault::new("`@` names no file").hint("write --prompt-text @prompt.txt")),
+        Some(path) => Ok(Prompts::File(PathBuf::from(path))),
+        None if text.is_empty() => {
+            Err(Fault::new("--prompt-text is empty")
+                .hint("is the variable that it comes from set?"))
+        }
+        None => Ok(Prompts::Ready(PromptSource::Text(text))),
+    }
+}
+
+fn sampling(args: SamplingArgs) -> Sampling {
+    Sampling {
+        temperature: Some(args.temperature),
+        top_k: args.top_k,
+        n: args.n,
+        logprobs: args.logprobs,
+        reasoning_effort: args.reasoning_effort,
+    }
+}
+
+fn limits(args: &TimeoutArgs, load: &LoadArgs) -> Limits {
+    let span = |patience: Option<Patience>| patience.and_then(|patience| patience.0);
+    Limits {
+        total: span(args.timeout),
+        first_token: span(args.timeout_first_token),
+        idle: span(args.timeout_idle),
+        connect: args.connect_timeout.0,
+        stop: load.stop_timeout,
+    }
+}
+
+fn observe(args: &OutputArgs) -> Observe {
+    Observe {
+        show_request: args.show_request,
+        show_response: args.show_response,
+        records: None,
+    }
+}
+
+fn outputs(args: OutputArgs) -> Outputs {
+    Outputs {
+        summary_file: args.summary_file,
+        csv: args.csv,
+        csv_full_history: args.csv_full_history,
+        json: args.json,
+        json_file: args.json_file,
+        records_dir: None,
+        only_summary: args.only_summary,
+    }
+}
+
+fn logging(args: LogArgs) -> Logging {
+    Logging {
+        level: args.loglevel,
+        file: args.logfile,
+    }
+}

@@ -1,0 +1,390 @@
+//! Files and environment under the command line: which layer decides each setting, and the one
+//! clap parse of the result. It looks at single values only through clap, and knows no meaning.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::catalogue::{self, Setting, Shape};
+use super::error::{ConfigError, Fault};
+use super::source::{Layer, Source};
+use super::{Surroundings, conf, value};
+
+/// The subcommands that share one settings file.
+pub(super) const SHARING: [&str; 3] = ["run", "master", "worker"];
+
+/// Below this Jaro-Winkler similarity another key is no help.
+const ALIKE: f64 = 0.75;
+
+/// Options that exclude each other: the one from the stronger layer stands, in one layer it is an error.
+const EXCLUSIVE: &[(&str, &str)] = &[
+    ("prompt_text", "prompt_tokens"),
+    ("prompt_text", "prompt_cache_max_len"),
+    ("prompt_text", "prompt"),
+    ("prompt_text", "dataset"),
+    ("mock", "host"),
+    ("master", "master_host"),
+    ("master", "master_port"),
+];
+
+/// Options that mean nothing without another. In a file they may stand ready for it.
+const NEEDS: &[(&str, &str)] = &[("qps_distribution", "qps"), ("csv_full_history", "csv")];
+
+/// One setting as one layer has it.
+struct Assignment {
+    values: Vec<String>,
+    place: Source,
+}
+
+/// Every setting of a subcommand after all layers.
+pub(super) struct Merged {
+    /// What clap made of them.
+    pub matches: ArgMatches,
+    /// The settings, in help order.
+    pub settings: Vec<Setting>,
+    sources: BTreeMap<String, Source>,
+}
+
+impl Merged {
+    /// Where the value of setting `id` comes from.
+    pub(super) fn source(&self, id: &str) -> Source {
+        self.sources.get(id).cloned().unwrap_or(Source::Default)
+    }
+
+    /// Whether anybody said anything about setting `id`.
+    pub(super) fn is_given(&self, id: &str) -> bool {
+        self.sources.contains_key(id)
+    }
+}
+
+/// Lays the layers of subcommand `name` over each other. `typed` is what clap found on the command
+/// line, `words` what stands there after the subcommand's name.
+pub(super) fn merge(
+    cli: &clap::Command,
+    name: &str,
+    typed: &ArgMatches,
+    words: &[OsString],
+    around: &dyn Surroundings,
+) -> Result<Merged, ConfigError> {
+    let Some(command) = cli.find_subcommand(name) else {
+        return Err(Fault::new(format!("`{name}` takes no settings")).at(Source::CommandLine));
+    };
+    let settings = catalogue::settings(command);
+    let mut assigned = BTreeMap::new();
+    let mut sources = BTreeMap::new();
+    for setting in &settings {
+        if is_typed(typed, setting) {
+            sources.insert(setting.id.clone(), Source::CommandLine);
+        }
+    }
+    let environment = environment(&settings, around)?;
+    let mut layers = files(cli, &settings, typed, &environment, around)?;
+    layers.push(environment);
+    for (id, assignment) in layers.into_iter().flatten() {
+        if sources.get(&id) != Some(&Source::CommandLine) {
+            sources.insert(id.clone(), assignment.place.clone());
+            assigned.insert(id, assignment);
+        }
+    }
+    exclude(&settings, &mut sources, &mut assigned)?;
+    need(&settings, &sources)?;
+    let matches = parse(command, &settings, &assigned, words)?;
+    Ok(Merged {
+        matches,
+        settings,
+        sources,
+    })
+}
+
+fn is_typed(typed: &ArgMatches, setting: &Setting) -> bool {
+    let given = |id: &str| typed.value_source(id) == Some(ValueSource::CommandLine);
+    given(&setting.id) || (setting.has_negative && given(&setting.negative_id()))
+}
+
+type Assignments = BTreeMap<String, Assignment>;
+
+fn environment(
+    settings: &[Setting],
+    around: &dyn Surroundings,
+) -> Result<Assignments, ConfigError> {
+    let mut found = Assignments::new();
+    for setting in settings {
+        let set = |name: String| {
+            Some((
+                around.variable(&name).filter(|text| !text.is_empty())?,
+                name,
+            ))
+        };
+        let Some((text, variable)) = setting.variables().into_iter().find_map(set) else {
+            continue;
+        };
+        let place = Source::Environment(variable);
+        let values = match setting.shape {
+            Shape::Flag { .. } => {
+                vec![switch(setting, &text, true).map_err(|fault| fault.at(place.clone()))?]
+            }
+            Shape::Value => vec![text],
+            Shape::List => text
+                .lines()
+                .map(str::to_owned)
+                .filter(|line| !line.trim().is_empty())
+                .collect(),
+        };
+        found.insert(setting.id.clone(), Assignment { values, place });
+    }
+    Ok(found)
+}
+
+/// The three files, weakest first; each is there or not but for the one named by `--config`.
+fn files(
+    cli: &clap::Command,
+    settings: &[Setting],
+    typed: &ArgMatches,
+    environment: &Assignments,
+    around: &dyn Surroundings,
+) -> Result<Vec<Assignments>, ConfigError> {
+    let home = around.variable("HOME").filter(|home| !home.is_empty());
+    let home = home.map(|home| Path::new(&home).join(".locust.conf"));
+    let from_environment = || environment.get("config")?.values.first().map(PathBuf::from);
+    let named = typed
+        .get_one::<PathBuf>("config")
+        .cloned()
+        .or_else(from_environment);
+    let shown = named.as_ref().map(|path| path.display().to_string());
+    let candidates = [
+        (Layer::Home, home, "~/.locust.conf".to_owned()),
+        (
+            Layer::Here,
+            Some(PathBuf::from("locust.conf")),
+            "./locust.conf".to_owned(),
+        ),
+        (Layer::Named, named, shown.unwrap_or_default()),
+    ];
+    let mut layers = Vec::new();
+    for (layer, path, name) in candidates {
+        let Some(path) = path else { continue };
+        match around.file(&path) {
+            Ok(text) => layers.push(file(cli, settings, layer, &name, &text)?),
+            Err(error) if layer != Layer::Named && error.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(ConfigError::Unreadable { name, cause }),
+        }
+    }
+    Ok(layers)
+}
+
+fn file(
+    cli: &clap::Command,
+    settings: &[Setting],
+    layer: Layer,
+    name: &str,
+    text: &str,
+) -> Result<Assignments, ConfigError> {
+    let at = |line| Source::File {
+        layer,
+        name: name.to_owned(),
+        line,
+    };
+    let entries = conf::parse(text).map_err(|(line, fault)| fault.at(at(line)))?;
+    let mut found = Assignments::new();
+    for entry in entries {
+        let place = at(entry.line);
+        let key = conf::canonical(&entry.key);
+        let named = |setting: &Setting| Some((setting.id.clone(), setting.is_named(&key)?));
+        let Some((id, positive)) = settings
+            .iter()
+            .filter(|setting| setting.in_files())
+            .find_map(named)
+        else {
+            known_elsewhere(cli, &key, &entry.key, place)?;
+            continue;
+        };
+        let Some(setting) = settings.iter().find(|setting| setting.id == id) else {
+            continue;
+        };
+        let values =
+            values(setting, positive, entry.value).map_err(|fault| fault.at(place.clone()))?;
+        match found.get_mut(&id) {
+            Some(earlier) if setting.shape == Shape::List => earlier.values.extend(values),
+            _ => {
+                found.insert(id, Assignment { values, place });
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn values(setting: &Setting, positive: bool, value: Option<String>) -> Result<Vec<String>, Fault> {
+    match (setting.shape, value) {
+        (Shape::Flag { .. }, value) => {
+            switch(setting, value.as_deref().unwrap_or("true"), positive).map(|word| vec![word])
+        }
+        (_, None) => Err(Fault::new(format!("`{}` needs a value", setting.long))
+            .hint(format!("write `{} = …`", setting.long))),
+        (Shape::Value, Some(value)) => Ok(vec![value]),
+        (Shape::List, Some(value)) => Ok(conf::list(&value).unwrap_or_else(|| vec![value])),
+    }
+}
+
+/// `true` or `false` for a flag, turned round for its `no-` key.
+fn switch(setting: &Setting, text: &str, positive: bool) -> Result<String, Fault> {
+    let long = &setting.long;
+    let on = value::boolean(text).ok_or_else(|| {
+        Fault::new(format!("`{text}` is not a yes or no for `{long}`")).hint("write true or false")
+    })? == positive;
+    if !on && setting.id == catalogue::ALWAYS_ON {
+        return Err(
+            Fault::new(format!("`{long}` cannot be switched off in this version"))
+                .hint("there is no web page to start from yet; leave the setting out"),
+        );
+    }
+    Ok(on.to_string())
+}
+
+/// A key of another subcommand is skipped, since all share the file; any other is an error.
+fn known_elsewhere(
+    cli: &clap::Command,
+    key: &str,
+    written: &str,
+    place: Source,
+) -> Result<(), ConfigError> {
+    let all = SHARING
+        .iter()
+        .filter_map(|name| cli.find_subcommand(name))
+        .flat_map(catalogue::settings);
+    let (all, others): (Vec<Setting>, Vec<Setting>) = all.partition(Setting::in_files);
+    if others.iter().any(|setting| setting.long == key) {
+        let fault = Fault::new(format!("`{key}` cannot stand in a settings file"));
+        return Err(fault.hint("give it on the command line").at(place));
+    }
+    if all.iter().any(|setting| setting.is_named(key).is_some()) {
+        return Ok(());
+    }
+    let nearest = all
+        .iter()
+        .map(|setting| (strsim::jaro_winkler(key, &setting.long), &setting.long))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, long)| long.clone());
+    Err(ConfigError::UnknownKey {
+        place,
+        key: written.to_owned(),
+        nearest,
+    })
+}
+
+fn long_of<'a>(settings: &'a [Setting], id: &'a str) -> &'a str {
+    settings
+        .iter()
+        .find(|setting| setting.id == id)
+        .map_or(id, |setting| &setting.long)
+}
+
+fn exclude(
+    settings: &[Setting],
+    sources: &mut BTreeMap<String, Source>,
+    assigned: &mut Assignments,
+) -> Result<(), ConfigError> {
+    // A flag that a layer switches off excludes nothing.
+    let off = |id: &str, assigned: &Assignments| {
+        id == "mock"
+            && assigned
+                .get(id)
+                .is_some_and(|assignment| assignment.values == ["false"])
+    };
+    for &(one, other) in EXCLUSIVE {
+        let (Some(first), Some(second)) = (sources.get(one), sources.get(other)) else {
+            continue;
+        };
+        if off(one, assigned) {
+            continue;
+        }
+        if first.rank() == second.rank() {
+            let (one, other) = (long_of(settings, one), long_of(settings, other));
+            return Err(
+                Fault::new(format!("--{one} and --{other} exclude each other"))
+                    .hint("leave one of them out")
+                    .at(second.clone()),
+            );
+        }
+        let weaker = if first.rank() < second.rank() {
+            one
+        } else {
+            other
+        };
+        sources.remove(weaker);
+        assigned.remove(weaker);
+    }
+    Ok(())
+}
+
+fn need(settings: &[Setting], sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
+    for &(one, other) in NEEDS {
+        if sources.get(one) == Some(&Source::CommandLine) && !sources.contains_key(other) {
+            let (one, other) = (long_of(settings, one), long_of(settings, other));
+            return Err(
+                Fault::new(format!("--{one} means nothing without --{other}"))
+                    .hint(format!("give --{other}, or leave --{one} out"))
+                    .at(Source::CommandLine),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Parses the weaker layers' words before those of the command line. Each assignment is tried
+/// alone first, so that an error knows where it stands.
+fn parse(
+    command: &clap::Command,
+    settings: &[Setting],
+    assigned: &Assignments,
+    words: &[OsString],
+) -> Result<ArgMatches, ConfigError> {
+    let mut line: Vec<OsString> = vec![command.get_name().into()];
+    for setting in settings {
+        let Some(assignment) = assigned.get(&setting.id) else {
+            continue;
+        };
+        let options = options(setting, &assignment.values);
+        let alone = line.iter().take(1).chain(&options);
+        command
+            .clone()
+            .try_get_matches_from(alone)
+            .map_err(|error| reworded(&error).at(assignment.place.clone()))?;
+        line.extend(options);
+    }
+    line.extend_from_slice(words);
+    Ok(command.clone().try_get_matches_from(line)?)
+}
+
+fn options(setting: &Setting, values: &[String]) -> Vec<OsString> {
+    let option = |value: &String| match (setting.shape, value.as_str()) {
+        (Shape::Flag { .. }, "true") => Some(format!("--{}", setting.long)),
+        (Shape::Flag { .. }, _) => setting
+            .has_negative
+            .then(|| format!("--no-{}", setting.long)),
+        _ => Some(format!("--{}={value}", setting.long)),
+    };
+    values
+        .iter()
+        .filter_map(option)
+        .map(OsString::from)
+        .collect()
+}
+
+/// clap's message without its frame; its tip becomes the hint.
+fn reworded(error: &clap::Error) -> Fault {
+    let text = error.render().to_string();
+    let mut paragraphs = text
+        .split("\n\n")
+        .map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let first = paragraphs.next().unwrap_or_default();
+    let fault = Fault::new(first.strip_prefix("error: ").unwrap_or(&first));
+    match paragraphs.find_map(|part| Some(part.strip_prefix("tip: ")?.to_owned())) {
+        Some(tip) => fault.hint(tip),
+        None => fault,
+    }
+}

@@ -1,0 +1,91 @@
+//! Command line, environment and settings files into one typed [`Command`].
+//! It reads neither files nor the environment itself: the app hands both over as [`Surroundings`].
+//!
+//! The app, in order:
+//!
+//! 1. adds the subcommands of other rooms to [`command`] and calls [`resolve`];
+//! 2. prints a [`ConfigError`] (a [`ConfigError::Usage`] prints itself) and exits with its status;
+//! 3. for a test fills in what only files, the server or chance can tell, as [`Found`]: the
+//!    provider and the model (from the server's list), the prompt of a [`Prompts::File`], the
+//!    tokenizer with its checksum, the certificate authorities, and a seed; with `--mock` it puts
+//!    the mock's address into `settings.target.base_url` first;
+//! 4. calls [`Settings::plan`], and keeps [`Secrets`], [`Outputs`], `reset_stats` (the measured
+//!    window begins at 0 without it), `max_fail_ratio` and `exit_code_on_error` for itself.
+
+mod argv;
+mod build;
+mod catalogue;
+mod cli;
+mod conf;
+mod error;
+mod layers;
+mod options;
+mod proxy;
+mod show;
+mod source;
+mod target;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+pub use cli::command;
+pub use error::ConfigError;
+pub use options::{
+    Command, Endpoint, Found, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,
+    Secrets, Settings, TargetOptions, WorkerOptions,
+};
+pub use proxy::{ProxyTarget, proxy_for};
+pub use source::{Layer, Source};
+
+/// What surrounds the process, as the app hands it over.
+pub trait Surroundings {
+    /// The environment variable `name`, if it is set.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The text of the settings file at `path`.
+    ///
+    /// # Errors
+    /// As reading a file has them; `NotFound` is no error for the two files that need not exist.
+    fn file(&self, path: &Path) -> io::Result<String>;
+}
+
+/// What `argv` (the program's name first) asks for. `cli` is [`command`], with the subcommands of
+/// other rooms added: those come back as [`Command::Other`], and take no settings from elsewhere.
+///
+/// # Errors
+/// Help and version, which are no failures; a command line, a variable or a line of a settings file
+/// that cannot be used.
+pub fn resolve(
+    cli: &clap::Command,
+    argv: impl IntoIterator<Item = impl Into<OsString>>,
+    around: &dyn Surroundings,
+) -> Result<Command, ConfigError> {
+    let argv = argv::respell(argv.into_iter().map(Into::into).collect());
+    let mut matches = cli.clone().try_get_matches_from(&argv)?;
+    let Some((name, typed)) = matches.remove_subcommand() else {
+        return Err(cli
+            .clone()
+            .error(clap::error::ErrorKind::MissingSubcommand, "no subcommand")
+            .into());
+    };
+    if !layers::SHARING.contains(&name.as_str()) {
+        return Ok(Command::Other {
+            name,
+            matches: typed,
+        });
+    }
+    let words = argv.get(2..).unwrap_or_default();
+    let merged = layers::merge(cli, &name, &typed, words, around)?;
+    if merged.matches.get_flag("show_config") {
+        return show::show(&name, &merged, around).map(Command::ShowConfig);
+    }
+    Ok(match name.as_str() {
+        "run" => Command::Run(Box::new(build::run(&merged, around)?)),
+        "master" => Command::Master(Box::new(build::master(&merged, around)?)),
+        _ => Command::Worker(Box::new(build::worker(&merged, around)?)),
+    })
+}

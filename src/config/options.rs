@@ -1,0 +1,297 @@
+//! What the settings come to: typed, checked, and free of what only files or a server can tell.
+//! It reads neither; [`Settings::plan`] takes what the app found there.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::domain::{Secret, Seed};
+use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
+use crate::provider::{Kind, Sampling};
+use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
+use crate::{provider, schedule, workload};
+
+/// What the user asked the program to do.
+#[derive(Debug)]
+pub enum Command {
+    /// `run`: a test from this machine alone.
+    Run(Box<RunOptions>),
+    /// `master`: a test that workers carry out.
+    Master(Box<MasterOptions>),
+    /// `worker`: carry out what a master asks for.
+    Worker(Box<WorkerOptions>),
+    /// `--show-config`: print this text to standard output and exit with status 0.
+    ShowConfig(String),
+    /// A subcommand that the app added to [`command`](super::command): its own room reads the matches.
+    Other {
+        /// Its name.
+        name: String,
+        /// What clap found.
+        matches: clap::ArgMatches,
+    },
+}
+
+impl Command {
+    /// How to log, where the subcommand says so.
+    pub fn logging(&self) -> Option<&Logging> {
+        match self {
+            Self::Run(options) => Some(&options.settings.logging),
+            Self::Master(options) => Some(&options.settings.logging),
+            Self::Worker(options) => Some(&options.logging),
+            Self::ShowConfig(_) | Self::Other { .. } => None,
+        }
+    }
+}
+
+/// The settings of `run`.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The test.
+    pub settings: Settings,
+    /// Cores to send from; `None` for all.
+    pub threads: Option<NonZeroU32>,
+    /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
+    pub mock: bool,
+}
+
+/// The settings of `master`.
+#[derive(Clone, Debug)]
+pub struct MasterOptions {
+    /// The test.
+    pub settings: Settings,
+    /// Where workers connect to.
+    pub bind: Endpoint,
+    /// Workers to wait for; at least 1.
+    pub expect_workers: u32,
+    /// How long to wait for them; `None` for ever.
+    pub expect_workers_max_wait: Option<Duration>,
+}
+
+/// The settings of `worker`.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Where the master listens.
+    pub master: Endpoint,
+    /// Cores to send from; `None` for all.
+    pub threads: Option<NonZeroU32>,
+    /// This machine's own secrets; every header given to a worker counts as one.
+    /// Proxy credentials depend on the plan's target: see [`proxy_for`](super::proxy_for).
+    pub secrets: Secrets,
+    /// Where a plan's records file is written; `None` for the working directory.
+    pub records_dir: Option<PathBuf>,
+    /// How to log.
+    pub logging: Logging,
+}
+
+/// A test: what `run` and `master` share.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server and how to reach it.
+    pub target: TargetOptions,
+    /// The API; `None` to guess it.
+    pub provider: Option<Kind>,
+    /// The model; `None` for the server's first.
+    pub model: Option<String>,
+    /// Chat or plain completion.
+    pub chat: bool,
+    /// Whether answers are streamed.
+    pub stream: bool,
+    /// Sampling fields.
+    pub sampling: Sampling,
+    /// Headers that carry no secret, names in lower case.
+    pub headers: IndexMap<String, String>,
+    /// What must not be shown, sent to a worker, or written to a file.
+    pub secrets: Secrets,
+    /// Where prompts come from.
+    pub prompts: Prompts,
+    /// How many output tokens to ask for.
+    pub output: LengthSpec,
+    /// A `tokenizer.json`, a directory, or a hub id, not loaded yet.
+    pub tokenizer: Option<String>,
+    /// When to ask.
+    pub schedule: schedule::Spec,
+    /// How long to wait for what.
+    pub limits: Limits,
+    /// What is kept and shown of each request.
+    pub observe: Observe,
+    /// Where every random draw comes from; `None` to draw one.
+    pub seed: Option<Seed>,
+    /// Leave the ramp out of the measured window; otherwise the window begins at 0.
+    pub reset_stats: bool,
+    /// Share of failed requests above which the run has failed.
+    pub max_fail_ratio: f64,
+    /// The exit status of a run that has failed.
+    pub exit_code_on_error: u8,
+    /// Where results go.
+    pub outputs: Outputs,
+    /// How to log.
+    pub logging: Logging,
+}
+
+/// The server and how to reach it, before files are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetOptions {
+    /// `http://host:port/base`, no user info, no trailing slash.
+    pub base_url: String,
+    /// Which HTTP to speak.
+    pub http: HttpVersion,
+    /// Do not verify the server's certificate.
+    pub insecure_skip_verify: bool,
+    /// A PEM file of further certificate authorities.
+    pub ca_cert: Option<PathBuf>,
+    /// When connections are opened.
+    pub connection_reuse: ConnectionReuse,
+    /// `http://host:port` of a proxy to go through; its credentials are in [`Secrets`].
+    pub proxy: Option<String>,
+}
+
+/// Where prompts come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Prompts {
+    /// All is known.
+    Ready(PromptSource),
+    /// A file to read: rows when it ends in `.jsonl`, one text otherwise.
+    File(PathBuf),
+}
+
+/// What must not be shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Secrets {
+    /// Of the API.
+    pub api_key: Option<Secret>,
+    /// Headers to add to every request, names in lower case; they replace what the provider set.
+    pub headers: IndexMap<String, Secret>,
+    /// `user:password` of the proxy, percent decoding done.
+    pub proxy_credentials: Option<Secret>,
+}
+
+/// Where results go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outputs {
+    /// Append one CSV row to this file.
+    pub summary_file: Option<PathBuf>,
+    /// Begin the names of Locust's CSV files with this.
+    pub csv: Option<String>,
+    /// Every row in the history file, not the aggregate alone.
+    pub csv_full_history: bool,
+    /// Result as JSON on standard output.
+    pub json: bool,
+    /// Result as JSON in this file.
+    pub json_file: Option<PathBuf>,
+    /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
+    pub records_dir: Option<PathBuf>,
+    /// No tables while running.
+    pub only_summary: bool,
+}
+
+/// How to log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logging {
+    /// How much.
+    pub level: LogLevel,
+    /// Where to; `None` for standard error.
+    pub file: Option<PathBuf>,
+}
+
+/// How much is logged, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// Errors.
+    Error,
+    /// And warnings.
+    Warning,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word that `tracing` uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warning => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// A host and a port, not resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// What only files, the server or chance can tell: the rest of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// `settings.seed`, or one that was drawn.
+    pub seed: Seed,
+    /// `settings.provider`, or the guess.
+    pub provider: Kind,
+    /// `settings.model`, or the server's first.
+    pub model: String,
+    /// [`Prompts::Ready`], or what was read.
+    pub prompts: PromptSource,
+    /// The tokenizer, if `settings.tokenizer` names one.
+    pub tokenizer: Option<TokenizerRef>,
+    /// The content of `settings.target.ca_cert`.
+    pub ca_pem: Option<String>,
+}
+
+impl Settings {
+    /// The whole plan. Secrets stay behind.
+    pub fn plan(&self, found: Found) -> Plan {
+        Plan {
+            seed: found.seed,
+            target: Target {
+                base_url: self.target.base_url.clone(),
+                http: self.target.http,
+                insecure_skip_verify: self.target.insecure_skip_verify,
+                ca_pem: found.ca_pem,
+                connection_reuse: self.target.connection_reuse,
+                proxy: self.target.proxy.clone(),
+            },
+            provider: provider::Spec {
+                kind: found.provider,
+                model: found.model,
+                chat: self.chat,
+                stream: self.stream,
+                sampling: self.sampling.clone(),
+                headers: self.headers.clone(),
+            },
+            workload: workload::Spec {
+                prompts: found.prompts,
+                output: self.output,
+                tokenizer: found.tokenizer,
+            },
+            schedule: self.schedule.clone(),
+            limits: self.limits,
+            observe: self.observe.clone(),
+        }
+    }
+}

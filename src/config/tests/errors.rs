@@ -1,0 +1,236 @@
+//! What is said about settings that cannot be used.
+
+use std::fmt::Write;
+
+use super::{Around, resolved};
+
+/// An error as the app prints it.
+fn refused(line: &str, around: &Around) -> String {
+    let error = resolved(line, around).unwrap_err();
+    assert_eq!(error.exit_status(), 2, "{error}");
+    let message = error.to_string();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    let message = message
+        .split("\n\nFor more information")
+        .next()
+        .unwrap_or_default();
+    let message = message.split("\n\nUsage").next().unwrap_or_default();
+    match error.hint() {
+        Some(hint) => format!("error: {message}\nhint: {hint}\n"),
+        None => format!("error: {message}\n"),
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "the text is long, not the test")]
+fn errors_say_where_what_and_what_to_do() {
+    let conf = Around::conf;
+    let env = |name, text| Around::with(&[(name, text)]);
+    let none = Around::default;
+    let cases = [
+        ("run -u 0", none()),
+        ("run --user 3", none()),
+        ("run -t soon", none()),
+        ("run --qps -1", none()),
+        ("run --provider triton", none()),
+        ("run -H localhost:8000", none()),
+        ("run -H http://u:hunter2@h", none()),
+        ("run --header nonsense", none()),
+        ("run --prompt-text hi -p 5", none()),
+        ("run --mock -H http://h", none()),
+        ("run --qps-distribution uniform", none()),
+        ("run -p 5 -pcml 6", none()),
+        ("run -o 64 --max-tokens-cap 10", none()),
+        ("run -o 0 --max-tokens-jitter 3", none()),
+        ("run -t 5 --warmup 5", none()),
+        ("run --no-reset-stats --warmup 5", none()),
+        ("run --timeout 0", none()),
+        ("run --max-fail-ratio 1.5", none()),
+        ("run --config nowhere.conf", none()),
+        ("run --threads 0", none()),
+        ("master --records a/b", none()),
+        ("master --master-bind-host 0.0.0.0", none()),
+        ("master --master-bind-host h:1", none()),
+        ("worker --master h:x", none()),
+        ("worker --users 3", none()),
+        ("run", env("LOCUST_USERS", "many")),
+        ("run", env("API_KEY", " ")),
+        ("run", env("LLMLOAD_STREAM", "maybe")),
+        ("run", env("HTTP_PROXY", "socks5://u:hunter2@h")),
+        ("run", conf("# fine\nusrs = 3")),
+        ("worker", conf("spawn_rat = 3")),
+        ("run", conf("zzz = 3")),
+        ("run", conf("users = 3\n\nusers = x")),
+        ("run", conf("json = perhaps")),
+        ("run", conf("headless = false")),
+        ("run", conf("model")),
+        ("run", conf("host = nowhere")),
+        ("run", conf("prompt-text = a\nprompt = b")),
+        ("run", conf("dataset = limerick")),
+        ("run", conf("config = other.conf")),
+        ("run", conf("api-key = \"a\u{7f}hunter2\"")),
+    ];
+    let mut text = String::new();
+    for (line, around) in cases {
+        let refused = refused(line, &around);
+        assert!(!refused.contains("hunter2"), "{refused}");
+        writeln!(text, "$ {line}\n{refused}").unwrap();
+    }
+    insta::assert_snapshot!(text, @r#"
+    $ run -u 0
+    error: invalid value '0' for '--users <N>': must be at least 1
+
+    $ run --user 3
+    error: unexpected argument '--user' found
+
+      tip: a similar argument exists: '--users'
+
+    $ run -t soon
+    error: invalid value 'soon' for '--run-time <SPAN>': `soon` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h)
+
+    $ run --qps -1
+    error: invalid value '-1' for '--qps <RATE>': a rate of -1 per second is outside of 1e-9 to 1e9
+
+    $ run --provider triton
+    error: invalid value 'triton' for '--provider <NAME>'
+      [possible values: openai, anyscale, vllm, sglang, anthropic, tgi]
+
+    $ run -H localhost:8000
+    error: `localhost:8000` has no scheme
+    hint: write http://localhost:8000 or https://localhost:8000
+
+    $ run -H http://u:hunter2@h
+    error: a user name or password in --host is not supported
+    hint: use --api-key, or --header 'Authorization: …'
+
+    $ run --header nonsense
+    error: a --header has no `:`
+    hint: write --header 'Name: value'
+
+    $ run --prompt-text hi -p 5
+    error: --prompt-text and --prompt-tokens exclude each other
+    hint: leave one of them out
+
+    $ run --mock -H http://h
+    error: --mock and --host exclude each other
+    hint: leave one of them out
+
+    $ run --qps-distribution uniform
+    error: --qps-distribution means nothing without --qps
+    hint: give --qps, or leave --qps-distribution out
+
+    $ run -p 5 -pcml 6
+    error: a common prefix of 6 tokens does not fit into a prompt of 5
+    hint: --prompt-cache-max-len is at most --prompt-tokens
+
+    $ run -o 64 --max-tokens-cap 10
+    error: --max-tokens-cap 10 is below every length that could be drawn
+    hint: raise it, or lower --max-tokens
+
+    $ run -o 0 --max-tokens-jitter 3
+    error: --max-tokens 0 asks for no output, and cannot vary
+    hint: leave --max-tokens-distribution and --max-tokens-jitter out, or ask for some output
+
+    $ run -t 5 --warmup 5
+    error: a warm-up of 5s leaves nothing of the run to measure
+    hint: make --run-time longer: it counts from when all users are started, as --warmup does
+
+    $ run --no-reset-stats --warmup 5
+    error: --warmup leaves the beginning out and --no-reset-stats keeps it in
+    hint: give one of them
+
+    $ run --timeout 0
+    error: invalid value '0' for '--timeout <SPAN>': must be longer than zero (`none` waits for ever)
+
+    $ run --max-fail-ratio 1.5
+    error: invalid value '1.5' for '--max-fail-ratio <F>': must be from 0 to 1
+
+    $ run --config nowhere.conf
+    error: cannot read the settings file `nowhere.conf`
+
+    $ run --threads 0
+    error: invalid value '0' for '--threads <N>': must be at least 1 (-1 is one a core)
+
+    $ master --records a/b
+    error: --records of a master is a name, not a path
+    hint: each worker chooses its folder with --records-dir
+
+    $ master --master-bind-host 0.0.0.0
+    error: other machines may reach `0.0.0.0`, in plain text and without a password
+    hint: give --insecure if everybody on that network may direct this test, or listen on 127.0.0.1
+
+    $ master --master-bind-host h:1
+    error: `h:1` has a port where a host is wanted
+    hint: the port has an option of its own
+
+    $ worker --master h:x
+    error: `h:x` is not a host and a port
+    hint: write one like master.example:5557 or [::1]:5557
+
+    $ worker --users 3
+    error: unexpected argument '--users' found
+
+      tip: a similar argument exists: '--master'
+
+    $ run
+    error: environment LOCUST_USERS: invalid value 'many' for '--users <N>': not a whole number
+
+    $ run
+    error: environment API_KEY: the API key is empty
+    hint: is the variable that it comes from set?
+
+    $ run
+    error: environment LLMLOAD_STREAM: `maybe` is not a yes or no for `stream`
+    hint: write true or false
+
+    $ run
+    error: environment HTTP_PROXY: a `socks5` proxy is not supported
+    hint: name an http:// proxy, except the server with NO_PROXY, or give --no-proxy
+
+    $ run
+    error: ./locust.conf:2: unknown key `usrs`
+    hint: did you mean `users`?
+
+    $ worker
+    error: ./locust.conf:1: unknown key `spawn_rat`
+    hint: did you mean `spawn-rate`?
+
+    $ run
+    error: ./locust.conf:1: unknown key `zzz`
+    hint: locust.conf.example documents every key
+
+    $ run
+    error: ./locust.conf:3: invalid value 'x' for '--users <N>': not a whole number
+
+    $ run
+    error: ./locust.conf:1: `perhaps` is not a yes or no for `json`
+    hint: write true or false
+
+    $ run
+    error: ./locust.conf:1: `headless` cannot be switched off in this version
+    hint: there is no web page to start from yet; leave the setting out
+
+    $ run
+    error: ./locust.conf:1: `model` needs a value
+    hint: write `model = …`
+
+    $ run
+    error: ./locust.conf:1: `nowhere` has no scheme
+    hint: write http://nowhere or https://nowhere
+
+    $ run
+    error: ./locust.conf:2: --prompt-text and --prompt exclude each other
+    hint: leave one of them out
+
+    $ run
+    error: ./locust.conf:1: invalid value 'limerick' for '--dataset <NAME>' [possible values: limericks, code]
+    hint: a similar value exists: 'limericks'
+
+    $ run
+    error: ./locust.conf:1: `config` cannot stand in a settings file
+    hint: give it on the command line
+
+    $ run
+    error: ./locust.conf:1: the API key has characters that a header cannot carry
+    "#);
+}

@@ -1,0 +1,379 @@
+//! Help, and the example file against the options.
+
+use std::collections::BTreeSet;
+
+use super::super::catalogue::{self, Setting, Shape};
+use super::super::layers::SHARING;
+use super::super::*;
+use super::{Around, resolved};
+
+const EXAMPLE: &str = include_str!("../../../locust.conf.example");
+
+fn help(name: &str, option: &str) -> String {
+    let cli = command()
+        .term_width(100)
+        .mut_subcommand(name, |sub| sub.term_width(100));
+    let words = ["llmload", name, option];
+    let error = resolve(&cli, words, &Around::default()).unwrap_err();
+    error.to_string()
+}
+
+fn all_settings() -> Vec<(&'static str, Setting)> {
+    let cli = command();
+    let of = |name: &'static str| {
+        let settings = catalogue::settings(cli.find_subcommand(name).unwrap());
+        settings.into_iter().map(move |setting| (name, setting))
+    };
+    SHARING.into_iter().flat_map(of).collect()
+}
+
+/// The switched-off lines of the example, switched on.
+fn example_lines() -> Vec<String> {
+    let is_key = |line: &&str| line.starts_with(|letter: char| letter.is_ascii_lowercase());
+    let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#'));
+    lines.filter(is_key).map(str::to_owned).collect()
+}
+
+#[test]
+fn clap_finds_no_fault_with_the_options() {
+    command().debug_assert();
+}
+
+#[test]
+fn every_option_says_what_it_is_in_one_line() {
+    for name in SHARING {
+        for arg in command()
+            .find_subcommand(name)
+            .unwrap()
+            .get_arguments()
+            .filter(|arg| !arg.is_hide_set())
+        {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                !help.is_empty() && !help.contains('\n') && !help.ends_with('.'),
+                "{}",
+                arg.get_id()
+            );
+            assert!(
+                arg.get_id() == "help" || arg.get_help_heading().is_some(),
+                "{}",
+                arg.get_id()
+            );
+            let takes_value = arg.get_action().takes_values();
+            assert!(
+                !takes_value || arg.get_value_names().is_some(),
+                "{}",
+                arg.get_id()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_line_of_help_is_wider_than_a_hundred_columns() {
+    for name in SHARING {
+        for option in ["-h", "--help"] {
+            let text = help(name, option);
+            let wide: Vec<_> = text
+                .lines()
+                .filter(|line| line.chars().count() > 100)
+                .collect();
+            assert_eq!(wide, [""; 0], "{name} {option}");
+        }
+    }
+}
+
+#[test]
+fn variables_belong_to_one_setting_each() {
+    for name in SHARING {
+        let mut seen = BTreeSet::new();
+        for variable in all_settings()
+            .iter()
+            .filter(|(of, _)| *of == name)
+            .flat_map(|(_, setting)| setting.variables())
+        {
+            assert!(seen.insert(variable.clone()), "{name} {variable}");
+        }
+    }
+    let settings = all_settings();
+    let variables = |long: &str| {
+        settings
+            .iter()
+            .find(|(_, setting)| setting.long == long)
+            .unwrap()
+            .1
+            .variables()
+    };
+    assert_eq!(variables("users"), ["LOCUST_USERS"]);
+    assert_eq!(variables("max-tokens"), ["MAX_TOKENS"]);
+    assert_eq!(variables("qps"), ["LLMLOAD_QPS"]);
+    assert_eq!(variables("no-proxy"), ["LLMLOAD_NO_PROXY"]);
+}
+
+#[test]
+fn the_example_has_every_key_and_no_other() {
+    let written: Vec<String> = example_lines()
+        .iter()
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect();
+    let unique: BTreeSet<_> = written.iter().cloned().collect();
+    assert_eq!(unique.len(), written.len(), "a key stands twice");
+    let known: BTreeSet<_> = all_settings()
+        .into_iter()
+        .filter(|(_, setting)| setting.in_files())
+        .map(|(_, setting)| setting.long)
+        .collect();
+    assert_eq!(unique, known);
+}
+
+#[test]
+fn every_line_of_the_example_can_be_switched_on() {
+    let lines = example_lines();
+    assert!(lines.len() > 60, "{}", lines.len());
+    for line in lines {
+        for name in SHARING {
+            let outcome = resolved(name, &Around::conf(&line));
+            assert!(outcome.is_ok(), "{name} {line}: {outcome:?}");
+        }
+    }
+    for name in SHARING {
+        assert!(resolved(name, &Around::conf(EXAMPLE)).is_ok());
+    }
+}
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let lines = example_lines();
+    for (name, setting) in all_settings() {
+        let cli = command();
+        let sub = cli.find_subcommand(name).unwrap();
+        let arg = sub
+            .get_arguments()
+            .find(|arg| *arg.get_id() == setting.id)
+            .unwrap();
+        let default = match setting.shape {
+            Shape::Flag { default } => Some(default.to_string()),
+            _ => arg
+                .get_default_values()
+                .first()
+                .map(|value| value.to_string_lossy().into_owned()),
+        };
+        if let Some(default) = default.filter(|_| setting.in_files()) {
+            let line = format!("{} = {default}", setting.long);
+            assert!(lines.contains(&line), "{line}");
+        }
+    }
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "the text is long, not the test")]
+fn the_short_help_of_run_reads_like_this() {
+    insta::assert_snapshot!(help("run", "-h"), @r#"
+    Test a server from this machine
+
+    Usage: llmload run [OPTIONS]
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+
+    Target:
+      -H, --host <URL>              Server address, the part before /v1/... [env: LOCUST_HOST] [default:
+                                    http://localhost:80]
+      -m, --model <NAME>            Model to name; absent: the first that the server lists [env: MODEL]
+          --provider <NAME>         API that the server speaks; absent: guessed [possible values:
+                                    openai, anyscale, vllm, sglang, anthropic, tgi]
+          --chat                    Use the chat API (the default)
+          --no-chat                 Use the plain completion API
+          --stream                  Stream the answers (the default)
+          --no-stream               Ask for each answer as a whole; there is no time to first token then
+          --http <VERSION>          HTTP version [default: 1] [possible values: 1, 2]
+          --connection-reuse <HOW>  When to open connections: kept and shared, one a request, or one a
+                                    user [default: pooled] [possible values: pooled, never, per-user]
+          --ca-cert <FILE>          Trust the certificate authorities of this PEM file too
+          --insecure-skip-verify    Do not verify the server's certificate
+          --no-proxy                Ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
+      -k, --api-key <KEY>           API key; never shown, and never sent to another machine of the
+                                    cluster [env: API_KEY]
+          --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
+                                    secret is kept as one
+          --mock                    Start the built-in mock server and test it
+
+    Load:
+      -u, --users <N>               Concurrent users; with --qps the most requests in flight [env:
+                                    LOCUST_USERS] [default: 1]
+      -r, --spawn-rate <RATE>       Users to start per second; absent: 1, with --qps all within a second
+                                    [env: LOCUST_SPAWN_RATE]
+      -t, --run-time <SPAN>         Stop after this time, counted from when all users are started (20s,
+                                    5min, 1h20m) [env: LOCUST_RUN_TIME]
+          --qps <RATE>              Open loop: send this many requests per second, whatever the server
+                                    does
+          --qps-distribution <LAW>  Gaps between requests with --qps: even, uniform, or a Poisson
+                                    process [default: constant] [possible values: constant, uniform,
+                                    exponential]
+          --max-requests <N>        Stop after this many requests
+          --warmup <SPAN>           Leave this time after the start of all users out of the figures
+                                    [default: 0s]
+          --reset-stats             Measure from when all users are started (the default) [env:
+                                    LOCUST_RESET_STATS]
+          --no-reset-stats          Measure from the first request, the ramp included
+          --stop-timeout <SPAN>     How long requests in flight may take at the end before they are
+                                    cancelled [env: LOCUST_STOP_TIMEOUT] [default: 30s]
+          --seed <N>                Seed of all random draws; absent: drawn, and reported
+          --max-fail-ratio <F>      Share of failed requests above which the run has failed [default:
+                                    0.01]
+          --exit-code-on-error <N>  Exit status of a run that has failed [env:
+                                    LOCUST_EXIT_CODE_ON_ERROR] [default: 1]
+          --threads <N>             Cores to send from; absent or -1: all [env: LLMLOAD_THREADS,
+                                    LOCUST_PROCESSES] [alias: --processes]
+
+    Prompts:
+      -d, --dataset <NAME>            Text that prompts are made of [env: DATASET] [default: limericks]
+                                      [possible values: limericks, code]
+      -p, --prompt-tokens <N>         Length of a prompt in tokens [env: PROMPT_TOKENS] [default: 512]
+          --prompt-cache-max-len <N>  Tokens of common prefix that all prompts share [also: -pcml] [env:
+                                      PROMPT_CACHE_MAX_LEN] [default: 0]
+          --prompt <TEXT>             Instruction that ends a prompt; absent: the data set's own
+          --prompt-text <TEXT|@FILE>  Use this prompt as it is, or @FILE: its text, or the rows of a
+                                      .jsonl
+          --tokenizer <NAME>          tokenizer.json, its directory, or a hub id: exact prompt lengths,
+                                      output counts [env: TOKENIZER]
+
+    Answers:
+      -o, --max-tokens <N>                 Output tokens to ask for; the mean, if they vary [env:
+                                           MAX_TOKENS] [default: 64]
+          --max-tokens-distribution <LAW>  How the number of output tokens varies [env:
+                                           MAX_TOKENS_DISTRIBUTION] [default: constant] [possible
+                                           values: constant, uniform, exponential, normal]
+          --max-tokens-range <F>           Width relative to the mean: half the range of uniform, the
+                                           deviation of normal [env: MAX_TOKENS_RANGE] [default: 0.3]
+          --max-tokens-cap <N>             Never ask for more output tokens than this [env:
+                                           MAX_TOKENS_CAP]
+          --max-tokens-jitter <N>          Vary the number of output tokens by up to this many either
+                                           way [env: MAX_TOKENS_JITTER] [default: 0]
+
+    Sampling:
+          --temperature <F>          Sampling temperature [env: TEMPERATURE] [default: 1.0]
+          --top-k <K>                Sample from the k most likely tokens [env: TOP_K]
+      -n, --n <N>                    Answers to ask for in one request
+          --logprobs <N>             Log probabilities to ask for
+          --reasoning-effort <WORD>  How much the model is to think [possible values: none, low, medium,
+                                     high]
+
+    Time-outs:
+          --timeout <SPAN>              For a whole request; absent: none
+          --timeout-first-token <SPAN>  For the first token; absent: none
+          --timeout-idle <SPAN>         Between two reads of an answer; absent: none
+          --connect-timeout <SPAN>      To have a connection [default: 30s]
+
+    Output:
+          --summary-file <FILE>  Append a row with the result to this CSV file
+          --csv <PREFIX>         Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv,
+                                 PREFIX_failures.csv ... [env: LOCUST_CSV]
+          --csv-full-history     Every row in PREFIX_stats_history.csv, not the aggregate alone [env:
+                                 LOCUST_CSV_FULL_HISTORY]
+          --json                 Print the result as JSON on standard output [env: LOCUST_JSON]
+          --json-file <FILE>     Write the result as JSON to this file [env: LOCUST_JSON_FILE]
+          --records <FILE>       Write one line a request to this file; a master names it, its workers
+                                 write it
+          --show-request         Print each request's body
+          --show-response        Print each answer's text
+          --only-summary         No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
+          --headless             Run without a web page; always so in this version [env:
+                                 LOCUST_HEADLESS]
+
+    Log:
+      -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
+                              off, critical, error, warning, info, debug, trace]
+          --logfile <FILE>    Log to this file instead of standard error [env: LOCUST_LOGFILE]
+
+    Settings:
+          --config <FILE>  Read this settings file too [env: LOCUST_CONFIG]
+          --show-config    Print every setting and where it came from, then exit
+
+    Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment,
+    command line.
+    Long options may be written with _ for -. Any option can stand in a file by its long name (see
+    locust.conf.example) and in the environment by the name that --help shows. A flag set there is
+    turned off by --no-FLAG.
+    "#);
+}
+
+#[test]
+fn the_short_help_of_master_adds_its_own_group() {
+    let run = help("run", "-h");
+    let own: Vec<_> = help("master", "-h")
+        .lines()
+        .filter(|line| !run.contains(line))
+        .map(str::to_owned)
+        .collect();
+    insta::assert_snapshot!(own.join("\n"), @r#"
+    Test a server from many machines: wait for workers, then direct them
+    Usage: llmload master [OPTIONS]
+    Cluster:
+          --expect-workers <N>              Workers to wait for [env: LOCUST_EXPECT_WORKERS] [default:
+                                            1]
+          --expect-workers-max-wait <SPAN>  How long to wait for them; 0: for ever [env:
+                                            LOCUST_EXPECT_WORKERS_MAX_WAIT] [default: 0]
+          --master-bind-host <HOST>         Address to listen on for workers [env:
+                                            LOCUST_MASTER_BIND_HOST] [default: 127.0.0.1]
+          --master-bind-port <PORT>         Port to listen on for workers [env: LOCUST_MASTER_BIND_PORT]
+                                            [default: 5557]
+          --insecure                        Listen on an address that other machines reach, in plain
+                                            text and for anybody
+    "#);
+}
+
+#[test]
+fn the_short_help_of_worker_reads_like_this() {
+    insta::assert_snapshot!(help("worker", "-h"), @r#"
+    Send requests for a master; the test's settings come from there
+
+    Usage: llmload worker [OPTIONS]
+
+    Options:
+      -h, --help  Print help (see more with '--help')
+
+    Cluster:
+          --master <HOST:PORT>  Where the master listens, in one word
+          --master-host <HOST>  Host of the master [env: LOCUST_MASTER_NODE_HOST] [default: 127.0.0.1]
+          --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
+
+    Output:
+          --records-dir <DIR>  Folder for the records file that the master names
+
+    Load:
+          --threads <N>  Cores to send from; absent or -1: all [env: LLMLOAD_THREADS, LOCUST_PROCESSES]
+                         [alias: --processes]
+
+    Target:
+      -k, --api-key <KEY>        API key; never shown, and never sent to another machine of the cluster
+                                 [env: API_KEY]
+          --header <NAME:VALUE>  Header to add to every request; repeatable. One that carries a secret
+                                 is kept as one
+
+    Log:
+      -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
+                              off, critical, error, warning, info, debug, trace]
+          --logfile <FILE>    Log to this file instead of standard error [env: LOCUST_LOGFILE]
+
+    Settings:
+          --config <FILE>  Read this settings file too [env: LOCUST_CONFIG]
+          --show-config    Print every setting and where it came from, then exit
+
+    Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment,
+    command line.
+    Long options may be written with _ for -. Any option can stand in a file by its long name (see
+    locust.conf.example) and in the environment by the name that --help shows. A flag set there is
+    turned off by --no-FLAG.
+    "#);
+}
+
+#[test]
+fn the_long_help_names_every_variable() {
+    for (name, setting) in all_settings() {
+        let text = help(name, "--help");
+        for variable in setting.variables() {
+            assert!(text.contains(&variable), "{name} {variable}");
+        }
+    }
+}

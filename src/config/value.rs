@@ -1,0 +1,216 @@
+//! Words into values: the parsers that flags, environment and files share. Each looks at one value alone.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use crate::domain::{SpanError, parse_span};
+use crate::plan::{ConnectionReuse, HttpVersion};
+use crate::provider::Kind;
+use crate::schedule::Law;
+use crate::workload::{Corpus, LengthLaw};
+
+use super::LogLevel;
+
+pub(super) const PROVIDERS: &[(&str, Kind)] = &[
+    ("openai", Kind::OpenAi),
+    ("anyscale", Kind::OpenAi),
+    ("vllm", Kind::Vllm),
+    ("sglang", Kind::SgLang),
+    ("anthropic", Kind::Anthropic),
+    ("tgi", Kind::Tgi),
+];
+
+pub(super) const HTTP_VERSIONS: &[(&str, HttpVersion)] =
+    &[("1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
+
+pub(super) const REUSES: &[(&str, ConnectionReuse)] = &[
+    ("pooled", ConnectionReuse::Pooled),
+    ("never", ConnectionReuse::Never),
+    ("per-user", ConnectionReuse::PerUser),
+];
+
+pub(super) const LAWS: &[(&str, Law)] = &[
+    ("constant", Law::Constant),
+    ("uniform", Law::Uniform),
+    ("exponential", Law::Exponential),
+];
+
+pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
+    ("constant", LengthLaw::Constant),
+    ("uniform", LengthLaw::Uniform),
+    ("exponential", LengthLaw::Exponential),
+    ("normal", LengthLaw::Normal),
+];
+
+pub(super) const CORPORA: &[(&str, Corpus)] =
+    &[("limericks", Corpus::Limericks), ("code", Corpus::Code)];
+
+pub(super) const LOG_LEVELS: &[(&str, LogLevel)] = &[
+    ("off", LogLevel::Off),
+    ("critical", LogLevel::Error),
+    ("error", LogLevel::Error),
+    ("warning", LogLevel::Warning),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+    ("trace", LogLevel::Trace),
+];
+
+/// One of `words`, in any case.
+pub(super) fn choice<T: Copy + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).try_map(move |typed| {
+        words
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(&typed))
+            .map(|(_, value)| *value)
+            .ok_or("not one of the possible values")
+    })
+}
+
+/// `count`, from 1.
+pub(super) fn count(text: &str) -> Result<u32, String> {
+    let count = whole(text)?;
+    u32::try_from(count)
+        .map_err(|_| format!("must be at most {}", u32::MAX))
+        .and_then(|count| at_least(count, 1))
+}
+
+/// A count of tokens, from 0.
+pub(super) fn tokens(text: &str) -> Result<u32, String> {
+    u32::try_from(whole(text)?).map_err(|_| format!("must be at most {}", u32::MAX))
+}
+
+/// A count that may be large, from 1.
+pub(super) fn large_count(text: &str) -> Result<u64, String> {
+    at_least(whole(text)?, 1)
+}
+
+/// A number from 0 to 1.
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
+    let number = non_negative(text)?;
+    if number > 1.0 {
+        return Err("must be from 0 to 1".to_owned());
+    }
+    Ok(number)
+}
+
+/// A finite number from 0.
+pub(super) fn non_negative(text: &str) -> Result<f64, String> {
+    let number: f64 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
+    if !number.is_finite() || number < 0.0 {
+        return Err("must be 0 or more".to_owned());
+    }
+    Ok(number)
+}
+
+/// A span of time, zero included.
+pub(super) fn span(text: &str) -> Result<Duration, SpanError> {
+    parse_span(text)
+}
+
+/// A span of time above zero.
+pub(super) fn positive_span(text: &str) -> Result<Duration, String> {
+    let span = parse_span(text).map_err(|error| error.to_string())?;
+    if span.is_zero() {
+        return Err("must be longer than zero".to_owned());
+    }
+    Ok(span)
+}
+
+/// How long to wait; `None` is for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Patience(pub Option<Duration>);
+
+/// A span above zero, or `none`.
+pub(super) fn patience(text: &str) -> Result<Patience, String> {
+    if text.trim().eq_ignore_ascii_case("none") {
+        return Ok(Patience(None));
+    }
+    positive_span(text)
+        .map(|span| Patience(Some(span)))
+        .map_err(|message| format!("{message} (`none` waits for ever)"))
+}
+
+/// How many cores; `None` is all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Threads(pub Option<NonZeroU32>);
+
+/// A count from 1, or -1 for one a core.
+pub(super) fn threads(text: &str) -> Result<Threads, String> {
+    if text.trim() == "-1" {
+        return Ok(Threads(None));
+    }
+    let count = count(text).map_err(|message| format!("{message} (-1 is one a core)"))?;
+    Ok(Threads(NonZeroU32::new(count)))
+}
+
+/// Yes or no, in the words that settings files use.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Some(true),
+        "false" | "no" | "off" | "0" => Some(false),
+        _ => None,
+    }
+}
+
+fn whole(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    text.parse().map_err(|_| {
+        if text.starts_with('-') {
+            "must not be negative".to_owned()
+        } else {
+            "not a whole number".to_owned()
+        }
+    })
+}
+
+fn at_least<T: PartialOrd + From<u8>>(number: T, least: u8) -> Result<T, String> {
+    if number < T::from(least) {
+        return Err(format!("must be at least {least}"));
+    }
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_begin_at_one_and_tokens_at_zero() {
+        assert_eq!(count("1"), Ok(1));
+        assert_eq!(count("0"), Err("must be at least 1".to_owned()));
+        assert_eq!(count("-4"), Err("must not be negative".to_owned()));
+        assert_eq!(
+            count("4294967296"),
+            Err("must be at most 4294967295".to_owned())
+        );
+        assert_eq!(tokens("0"), Ok(0));
+        assert_eq!(large_count("4294967296"), Ok(4_294_967_296));
+        assert!(tokens("1.5").is_err() && large_count("0").is_err());
+    }
+
+    #[test]
+    fn fractions_stay_between_nought_and_one() {
+        assert_eq!(fraction("0.25"), Ok(0.25));
+        assert!(fraction("1.01").is_err() && fraction("-0.1").is_err() && fraction("NaN").is_err());
+        assert_eq!(non_negative("7"), Ok(7.0));
+        assert!(non_negative("inf").is_err());
+    }
+
+    #[test]
+    fn patience_may_be_without_end_but_never_nothing() {
+        assert_eq!(patience("None"), Ok(Patience(None)));
+        assert_eq!(patience("2s"), Ok(Patience(Some(Duration::from_secs(2)))));
+        assert!(patience("0").is_err() && positive_span("0s").is_err());
+    }
+
+    #[test]
+    fn minus_one_means_every_core() {
+        assert_eq!(threads("-1"), Ok(Threads(None)));
+        assert_eq!(threads("3"), Ok(Threads(NonZeroU32::new(3))));
+        assert!(threads("0").is_err() && threads("-2").is_err());
+    }
+}
