@@ -1,12 +1,15 @@
-//! placeholder
-#![allow(missing_docs)]
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod app;
 pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod domain;
 pub mod metrics;
+pub mod mock;
 pub mod plan;
 pub mod provider;
+pub mod report;
 pub mod runner;
 pub mod schedule;
 pub mod workload;
