@@ -5,5 +5,6 @@ pub mod domain;
 pub mod metrics;
 pub mod plan;
 pub mod provider;
+pub mod report;
 pub mod schedule;
 pub mod workload;
