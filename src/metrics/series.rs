@@ -19,7 +19,7 @@ const DIGITS: u8 = 3;
 const UNIT_BITS: u32 = 9;
 const SUB_BUCKET_BITS: u32 = 11;
 
-const V2_COOKIE: u32 = 0x1c84_9303;
+const V2_COOKIE: u32 = 0x1c84_9313;
 const V2_HEADER: usize = 40;
 /// More bytes than any serialised series has: a header, and nine bytes for each of the 29 × 1,024 buckets.
 pub const MAX_V2_BYTES: usize = V2_HEADER + 29 * 1_024 * 9;

@@ -193,10 +193,16 @@ fn users_hint(ctx: &Context<'_>, warning: Warning) -> Option<String> {
         .open_loop()
         .filter(|_| warning == Warning::UsersTooFew)?;
     let need = ctx.summary.users_needed(rate.as_f64())?;
-    let users = ctx.plan.schedule.users;
-    Some(format!(
-        "; hint: at {rate}/s and the mean latency seen, -u {need} or more are needed on average (there were {users})"
-    ))
+    let users = u64::from(ctx.plan.schedule.users);
+    Some(if need > users {
+        format!(
+            "; hint: at {rate}/s and the mean latency seen, -u {need} or more are needed (there were {users})"
+        )
+    } else {
+        format!(
+            "; at {rate}/s and the mean latency seen, {need} of the {users} were busy on average: it was peaks that waited"
+        )
+    })
 }
 
 fn unsupported(summary: &Summary) -> Option<String> {
@@ -257,7 +263,35 @@ mod tests {
     fn everything_a_reader_must_know_is_said() {
         let mut sample = sample::open();
         sample.summary.warnings.insert(Warning::UsersTooFew, 3);
-        insta::assert_snapshot!(sections(&sample.context()), @"");
+        insta::assert_snapshot!(sections(&sample.context()), @r#"
+        Requests
+          scheduled 4 = sent 4 + dropped 0 + late-cancelled 0 + lost 0
+          sent 4 = completed 3 + failed 1 + cancelled 0 + in flight 0
+          failed by kind: http_5xx 1
+          the figures are of 4 requests sent in a window of 10.0 s; 0 before it are left out
+          asked for 2 requests/s (constant), sent 0.40/s
+
+        Tokens
+          output 12 (counted by the server's usage), prompt 300
+          output throughput 1.20 tokens/s in the window, 18.69 tokens/s over the whole run
+          speed of one user 100.00 tokens/s after the first token (1 / mean time_per_output_token)
+          prompts were asked to be 100.0 tokens long and were 100.0 (+0.0)
+
+        Connections
+          opened 1, reused 3 times
+
+        Warnings
+          3 x users_too_few: not enough users to keep up with the desired QPS: requests waited for a free one; at 2/s and the mean latency seen, 1 of the 4 were busy on average: it was peaks that waited
+          3 good requests are too few for these percentiles: 75% 80% 90% 95% 98% 99% 99.9% 99.99%
+
+        Workers
+          name      requests  clock offset to the master
+          alpha-17         3  -1.250 ms ± 0.080 ms
+          beta-4           1  same clock  LOST
+
+        Notes
+          no --run-time: stopped by hand
+        "#);
     }
 
     #[test]

@@ -92,7 +92,7 @@ mod tests {
         for value in [1_234_567, 777_777_777, 987_654_321] {
             series.record(value);
         }
-        assert_eq!(percentile(&series, 0.1), Some(1.234_567));
+        assert_eq!(percentile(&series, 0.1), Some(1.235));
         assert_eq!(percentile(&series, 1.0), Some(987.654_321));
         let middle = percentile(&series, 0.5).map(plain);
         assert_eq!(middle.as_deref(), Some("778"));

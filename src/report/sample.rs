@@ -90,6 +90,9 @@ fn tally() -> Tally {
         outcome: Outcome::Http5xx,
         error: "busy, \"really\"".to_owned(),
         status: Some(503),
+        marks: Vec::new(),
+        first_visible: None,
+        usage: Usage::default(),
         ..record(600)
     };
     tally.record(&failed, &window);
