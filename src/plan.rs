@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Seed;
+use crate::domain::{Rate, Seed};
 use crate::{provider, schedule, workload};
 
 /// One run. Equal plans send equal requests, on any number of workers.
@@ -25,6 +25,16 @@ pub struct Plan {
     pub limits: Limits,
     /// What is kept and shown of each request.
     pub observe: Observe,
+}
+
+impl Plan {
+    /// The rate of an open loop over the whole cluster and the name of its law; `None` for a closed loop.
+    pub const fn open_loop(&self) -> Option<(Rate, &'static str)> {
+        match self.schedule.pacing {
+            schedule::Pacing::Closed => None,
+            schedule::Pacing::Open { rate, law } => Some((rate, law.name())),
+        }
+    }
 }
 
 /// The server and how to reach it.

@@ -1,9 +1,16 @@
-//! placeholder
+//! HOW IT WENT: tallies, histograms, windows, merging, and every formula that turns records into figures.
+//! Pure arithmetic on values: no clock, no thread, no file, and no idea of how a figure is shown.
+
+mod fold;
+mod merge;
+mod recent;
+mod series;
+mod summary;
 mod tally;
-pub use tally::*;
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Series;
-impl Tally {
-    pub fn record(&mut self, _: &crate::domain::Record, _: &Window) {}
-    pub fn merge(&mut self, _: &Tally) {}
-}
+
+pub use recent::Recent;
+pub use series::{COUNT_SCALE, MAX_V2_BYTES, Series, SeriesError};
+pub use summary::{Imbalance, Observation, Summary, users_needed};
+pub use tally::{
+    Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Tally, Window,
+};

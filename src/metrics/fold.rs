@@ -1,0 +1,272 @@
+//! All formulas of one request: a record goes in, a tally grows.
+//! It merges nothing and judges nothing; a figure that is not defined for a record is left out, never 0.
+
+use super::{COUNT_SCALE, ErrorCount, ErrorKey, MAX_ERROR_CHARS, Metric, Phase, Tally, Window};
+use crate::domain::{Mark, Offset, Outcome, Record, Warning};
+
+/// Window tokens are held in units of 1/1,024 token: sums of such numbers are exact in a double, so that
+/// merging does not depend on its order.
+const TOKEN_GRAIN: f64 = 1_024.0;
+
+impl Tally {
+    /// Counts one finished request.
+    ///
+    /// `Counts` is not touched: the engine counts a request when it comes due and when it is begun.
+    pub fn record(&mut self, record: &Record, window: &Window) {
+        self.note_times(record);
+        self.note_connection(record);
+        self.window_tokens += tokens_inside(record, window);
+        let began = record.sent.unwrap_or(record.due);
+        let phase = if began < window.start {
+            &mut self.warmup
+        } else {
+            &mut self.measured
+        };
+        phase.record(record);
+        if record.outcome.is_good() {
+            self.note_warnings(record);
+        } else if record.outcome.is_failure() {
+            let key = ErrorKey::new(record.outcome, &record.error);
+            self.note_error(key, ErrorCount::once(record.end));
+        }
+    }
+
+    /// Counts a doubt that no record tells of.
+    pub fn warn(&mut self, warning: Warning) {
+        *self.warnings.entry(warning).or_default() += 1;
+    }
+
+    fn note_times(&mut self, record: &Record) {
+        if let Some(sent) = record.sent {
+            self.first_sent = Some(self.first_sent.map_or(sent, |first| first.min(sent)));
+            self.last_sent = self.last_sent.max(Some(sent));
+        }
+        self.last_end = self.last_end.max(Some(record.end));
+    }
+
+    fn note_connection(&mut self, record: &Record) {
+        if record.new_connection {
+            self.connections_opened += 1;
+        } else if record.sent.is_some() {
+            self.connections_reused += 1;
+        }
+    }
+
+    fn note_warnings(&mut self, record: &Record) {
+        let output = record.output_tokens().map(|(tokens, _)| tokens);
+        let doubts = [
+            (
+                Warning::TokensDifferFromAsked,
+                record.max_tokens > 0 && output.is_some_and(|tokens| tokens != record.max_tokens),
+            ),
+            (Warning::TokenCountsDisagree, counts_disagree(record)),
+            (
+                Warning::TokensUnknown,
+                record.max_tokens > 0 && output.is_none(),
+            ),
+            (Warning::PromptLengthOff, prompt_is_off(record)),
+        ];
+        for (warning, _) in doubts.into_iter().filter(|(_, doubted)| *doubted) {
+            self.warn(warning);
+        }
+    }
+}
+
+impl ErrorKey {
+    /// The kind of a failure; its words are cut at `MAX_ERROR_CHARS` characters.
+    pub fn new(outcome: Outcome, words: &str) -> Self {
+        let text = words.chars().take(MAX_ERROR_CHARS).collect();
+        Self { outcome, text }
+    }
+}
+
+impl Phase {
+    fn record(&mut self, record: &Record) {
+        *self.outcomes.entry(record.outcome).or_default() += 1;
+        self.body_bytes += record.body_bytes;
+        self.record_generator(record);
+        if record.outcome.is_good() {
+            self.record_latencies(record);
+            self.record_stream(record);
+            self.record_tokens(record);
+        } else if record.outcome.is_failure() {
+            let began = record.sent.unwrap_or(record.due);
+            self.add(Metric::FailedTime, record.end.nanos_since(began));
+        }
+    }
+
+    /// What the generator itself did, whatever the server made of it.
+    fn record_generator(&mut self, record: &Record) {
+        if let Some(sent) = record.sent {
+            self.add(Metric::Lateness, sent.nanos_since(record.due));
+            if record.new_connection {
+                self.add(Metric::ConnectTime, record.connect_ns);
+            }
+        }
+    }
+
+    fn record_latencies(&mut self, record: &Record) {
+        let Some(sent) = record.sent else { return };
+        let due = record.due;
+        self.add(Metric::TotalLatency, record.end.nanos_since(sent));
+        let after =
+            |metric, at: Option<Offset>, from: Offset| Some((metric, at?.nanos_since(from)));
+        let first = record.first_content().filter(|_| record.streamed);
+        let last = record.last_content();
+        let spans = [
+            after(Metric::TimeToHeaders, record.headers, sent),
+            after(Metric::TimeToFirstToken, first, sent),
+            after(Metric::TimeToFirstTokenFromDue, first, due),
+            after(
+                Metric::TimeToFirstOutput,
+                record.first_visible.filter(|_| record.streamed),
+                sent,
+            ),
+            after(Metric::Latency, last, sent),
+            after(Metric::LatencyFromDue, last, due),
+        ];
+        for (metric, nanos) in spans.into_iter().flatten() {
+            self.add(metric, nanos);
+        }
+    }
+
+    fn record_stream(&mut self, record: &Record) {
+        if !record.streamed || record.marks.len() < 2 {
+            return;
+        }
+        let gaps = record
+            .marks
+            .windows(2)
+            .map(|pair| (pair[1].at.nanos_since(pair[0].at), pair[1].tokens));
+        let chunks = self.series.entry(Metric::InterChunkLatency).or_default();
+        for (gap, _) in gaps.clone() {
+            chunks.record(gap);
+        }
+        if tokens_by_event(&record.marks).is_some() {
+            let tokens = self.series.entry(Metric::InterTokenLatency).or_default();
+            for (gap, n) in gaps {
+                tokens.record_n(gap / u64::from(n), u64::from(n));
+            }
+        }
+        if let Some(nanos) = time_per_output_token(record) {
+            self.add(Metric::TimePerOutputToken, nanos);
+        }
+    }
+
+    fn record_tokens(&mut self, record: &Record) {
+        let counts = [
+            (Metric::PromptTokens, record.prompt_tokens()),
+            (
+                Metric::RequestedPromptTokens,
+                record.requested_prompt_tokens,
+            ),
+            (Metric::CachedTokens, record.usage.cached_tokens),
+        ];
+        for (metric, count) in counts {
+            if let Some(count) = count {
+                self.add(metric, u64::from(count) * COUNT_SCALE);
+            }
+        }
+        self.prompt_tokens += record.prompt_tokens().map_or(0, u64::from);
+        if let Some((output, source)) = record.output_tokens() {
+            self.output_tokens += u64::from(output);
+            *self.token_sources.entry(source).or_default() += 1;
+            self.add(Metric::OutputTokens, u64::from(output) * COUNT_SCALE);
+            self.record_per_token(record, u64::from(output));
+        }
+        if let (Some(sent), 1..) = (record.sent, record.output_chars) {
+            let total = record.end.nanos_since(sent);
+            self.add(Metric::LatencyPerChar, rounded(total, record.output_chars));
+        }
+    }
+
+    /// Fireworks' two figures a token, under their old names.
+    fn record_per_token(&mut self, record: &Record, output: u64) {
+        let (Some(sent), 1..) = (record.sent, output) else {
+            return;
+        };
+        let total = record.end.nanos_since(sent);
+        self.add(Metric::OverallLatencyPerToken, rounded(total, output));
+        if let Some(first) = record.first_content().filter(|_| record.streamed) {
+            let rest = record.end.nanos_since(first);
+            self.add(Metric::LatencyPerToken, rounded(rest, output));
+        }
+    }
+
+    fn add(&mut self, metric: Metric, value: u64) {
+        self.series.entry(metric).or_default().record(value);
+    }
+}
+
+/// `nanos` / `parts`, to the nearest nanosecond.
+const fn rounded(nanos: u64, parts: u64) -> u64 {
+    nanos.saturating_add(parts / 2) / parts
+}
+
+/// (last content − first content) / (N − n₁). Undefined when N ≤ n₁, and for a stream of one content event,
+/// whose tokens have no time between them.
+fn time_per_output_token(record: &Record) -> Option<u64> {
+    let (first, last) = (record.marks.first()?, record.marks.last()?);
+    let (output, _) = record.output_tokens()?;
+    let rest = output
+        .checked_sub(first.tokens.max(1))
+        .filter(|&rest| rest > 0 && record.marks.len() > 1)?;
+    Some(rounded(last.at.nanos_since(first.at), u64::from(rest)))
+}
+
+/// Tokens of all events together, where the tokens of every event are known.
+fn tokens_by_event(marks: &[Mark]) -> Option<u64> {
+    let known = !marks.is_empty() && marks.iter().all(|mark| mark.tokens > 0);
+    known.then(|| marks.iter().map(|mark| u64::from(mark.tokens)).sum())
+}
+
+/// Output tokens of `record` that arrived inside the window.
+///
+/// A stream's tokens are shared out over its content events: by the tokens of each where they are known, evenly
+/// otherwise. An answer without content events arrived when its body was complete.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "token counts are far below 2^52"
+)]
+fn tokens_inside(record: &Record, window: &Window) -> f64 {
+    let inside = |at: Offset| at >= window.start && window.end.is_none_or(|end| at < end);
+    let by_event = tokens_by_event(&record.marks);
+    let output = record.output_tokens().map(|(tokens, _)| u64::from(tokens));
+    let Some(output) = output.or(by_event) else {
+        return 0.0;
+    };
+    let share = if record.marks.is_empty() {
+        f64::from(u8::from(inside(record.end)))
+    } else {
+        let marks = record.marks.iter().filter(|mark| inside(mark.at));
+        match by_event {
+            Some(all) => marks.map(|mark| u64::from(mark.tokens)).sum::<u64>() as f64 / all as f64,
+            None => marks.count() as f64 / record.marks.len() as f64,
+        }
+    };
+    (output as f64 * share * TOKEN_GRAIN).round() / TOKEN_GRAIN
+}
+
+fn counts_disagree(record: &Record) -> bool {
+    let told = [
+        record.usage.completion_tokens,
+        record.logprob_tokens,
+        record.tokenizer_tokens,
+    ];
+    let mut told = told.into_iter().flatten();
+    told.next()
+        .is_some_and(|first| told.any(|other| other != first))
+}
+
+/// Whether the server's count of the prompt differs from the length asked for by more than one token and 1%:
+/// below that a template's or a tokenizer's rounding is the likely cause.
+fn prompt_is_off(record: &Record) -> bool {
+    match (record.requested_prompt_tokens, record.usage.prompt_tokens) {
+        (Some(asked), Some(real)) => real.abs_diff(asked) > 1 + asked / 100,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

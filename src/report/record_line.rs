@@ -1,0 +1,164 @@
+//! One line of a record file: a request with all its times, described by `schema/record.schema.json`.
+//! It derives no figure, so that a reader can hold every figure of a report against the records.
+
+use serde::Serialize;
+use serde::ser::Serializer;
+
+use crate::domain::{FinishReason, Index, Mark, Outcome, Record};
+
+/// The JSON schema of a line.
+pub const SCHEMA: &str = include_str!("schema/record.schema.json");
+
+/// Appends `record` to `line` as one line of JSON, its end included.
+///
+/// # Errors
+///
+/// When the JSON writer refuses a value, which no record holds.
+pub fn write(record: &Record, line: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    serde_json::to_writer(&mut *line, &Line::of(record))?;
+    line.push(b'\n');
+    Ok(())
+}
+
+/// The fields of a line. Times are nanoseconds since the run's start; what is unknown is `null`.
+#[derive(Serialize)]
+struct Line<'a> {
+    index: Index,
+    outcome: Outcome,
+    due_ns: u64,
+    sent_ns: Option<u64>,
+    headers_ns: Option<u64>,
+    content_ns: Times<'a>,
+    /// Tokens of each content event, 0 where the server did not tell.
+    tokens: Tokens<'a>,
+    first_visible_ns: Option<u64>,
+    end_ns: u64,
+    streamed: bool,
+    status: Option<u16>,
+    error: &'a str,
+    retry_after_s: Option<f64>,
+    finish: Option<FinishReason>,
+    usage: UsageFields,
+    logprob_tokens: Option<u32>,
+    tokenizer_tokens: Option<u32>,
+    max_tokens: u32,
+    requested_prompt_tokens: Option<u32>,
+    counted_prompt_tokens: Option<u32>,
+    output_chars: u64,
+    body_bytes: u64,
+    new_connection: bool,
+    connect_ns: u64,
+}
+
+/// The server's counts under the names that this file promises.
+#[derive(Serialize)]
+struct UsageFields {
+    prompt_tokens: Option<u32>,
+    completion_tokens: Option<u32>,
+    cached_tokens: Option<u32>,
+    reasoning_tokens: Option<u32>,
+}
+
+struct Times<'a>(&'a [Mark]);
+
+impl Serialize for Times<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|mark| mark.at.as_nanos()))
+    }
+}
+
+struct Tokens<'a>(&'a [Mark]);
+
+impl Serialize for Tokens<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|mark| mark.tokens))
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(record: &'a Record) -> Self {
+        let usage = record.usage;
+        Self {
+            index: record.index,
+            outcome: record.outcome,
+            due_ns: record.due.as_nanos(),
+            sent_ns: record.sent.map(|at| at.as_nanos()),
+            headers_ns: record.headers.map(|at| at.as_nanos()),
+            content_ns: Times(&record.marks),
+            tokens: Tokens(&record.marks),
+            first_visible_ns: record.first_visible.map(|at| at.as_nanos()),
+            end_ns: record.end.as_nanos(),
+            streamed: record.streamed,
+            status: record.status,
+            error: &record.error,
+            retry_after_s: record.retry_after_s,
+            finish: record.finish,
+            usage: UsageFields {
+                prompt_tokens: usage.prompt_tokens,
+                completion_tokens: usage.completion_tokens,
+                cached_tokens: usage.cached_tokens,
+                reasoning_tokens: usage.reasoning_tokens,
+            },
+            logprob_tokens: record.logprob_tokens,
+            tokenizer_tokens: record.tokenizer_tokens,
+            max_tokens: record.max_tokens,
+            requested_prompt_tokens: record.requested_prompt_tokens,
+            counted_prompt_tokens: record.counted_prompt_tokens,
+            output_chars: record.output_chars,
+            body_bytes: record.body_bytes,
+            new_connection: record.new_connection,
+            connect_ns: record.connect_ns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample;
+
+    fn read(record: &Record) -> serde_json::Value {
+        let mut line = b"earlier\n".to_vec();
+        write(record, &mut line).unwrap();
+        let text = String::from_utf8(line).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (2, "earlier"));
+        serde_json::from_str(lines[1]).unwrap()
+    }
+
+    #[test]
+    fn lines_follow_the_shipped_schema() {
+        let schema = serde_json::from_str(SCHEMA).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let failed = Record {
+            index: Index::Turn { user: 3, turn: 1 },
+            outcome: Outcome::TimeoutConnect,
+            sent: None,
+            headers: None,
+            marks: Vec::new(),
+            error: "two\nlines".to_owned(),
+            retry_after_s: Some(1.5),
+            finish: Some(FinishReason::Length),
+            ..sample::record(7)
+        };
+        for record in [sample::record(0), failed] {
+            assert!(validator.is_valid(&read(&record)), "{record:?}");
+        }
+        let mut wrong = read(&sample::record(0));
+        wrong["outcome"] = serde_json::json!("fine");
+        assert!(!validator.is_valid(&wrong));
+    }
+
+    #[test]
+    fn every_time_is_there_in_nanoseconds() {
+        let line = read(&sample::record(1_000));
+        assert_eq!(line["index"], serde_json::json!({"arrival": 1_000}));
+        assert_eq!(
+            line["content_ns"],
+            serde_json::json!([1_011_000_000, 1_021_000_000, 1_041_000_000])
+        );
+        assert_eq!(line["tokens"], serde_json::json!([1, 1, 2]));
+        assert_eq!(line["sent_ns"], serde_json::json!(1_001_000_000));
+        assert_eq!(line["usage"]["completion_tokens"], serde_json::json!(4));
+    }
+}

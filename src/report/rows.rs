@@ -1,0 +1,76 @@
+//! Which rows a statistics table has, and in which order: the request's own, and one for each metric.
+//! It lays out nothing.
+
+use super::Context;
+use crate::metrics::{Metric, Phase, Series};
+
+/// One row of a table or a statistics file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Row<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) requests: u64,
+    pub(crate) failures: u64,
+    /// `None` where nothing was recorded.
+    pub(crate) series: Option<&'a Series>,
+}
+
+/// The rows of `phase`, sorted by (name, type) as Locust sorts them.
+///
+/// Metrics are no requests: they have no failures, and the aggregated row leaves them out.
+pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
+    let endpoint = Row {
+        kind: ctx.endpoint.method,
+        name: ctx.endpoint.name,
+        ..aggregated(phase)
+    };
+    let metrics = Metric::ALL
+        .into_iter()
+        .filter(|&metric| is_shown(metric, ctx, phase));
+    let metrics = metrics.flat_map(|metric| {
+        table_names(metric).into_iter().map(move |name| Row {
+            kind: "METRIC",
+            name,
+            requests: phase.get(metric).map_or(0, Series::count),
+            failures: 0,
+            series: phase.get(metric),
+        })
+    });
+    let mut rows: Vec<_> = std::iter::once(endpoint).chain(metrics).collect();
+    rows.sort_by_key(|row| (row.name, row.kind));
+    rows
+}
+
+/// The row of all real requests.
+pub(crate) fn aggregated(phase: &Phase) -> Row<'_> {
+    let failures = phase.count(|outcome| outcome.is_failure());
+    Row {
+        kind: "",
+        name: "Aggregated",
+        requests: failures + phase.count(|outcome| outcome.is_good()),
+        failures,
+        series: phase.get(Metric::TotalLatency),
+    }
+}
+
+/// A closed loop has no due times worth a row, and the first visible output is one only where it is not the first token.
+fn is_shown(metric: Metric, ctx: &Context<'_>, phase: &Phase) -> bool {
+    let Some(series) = phase.get(metric) else {
+        return false;
+    };
+    match metric {
+        Metric::TimeToFirstTokenFromDue | Metric::LatencyFromDue | Metric::Lateness => {
+            ctx.plan.open_loop().is_some()
+        }
+        Metric::TimeToFirstOutput => phase.get(Metric::TimeToFirstToken) != Some(series),
+        _ => true,
+    }
+}
+
+/// The output token count stands under the three names that Fireworks' readers look for.
+fn table_names(metric: Metric) -> Vec<&'static str> {
+    match metric {
+        Metric::OutputTokens => vec!["num_tokens", "completion_tokens", "generation_tokens"],
+        other => vec![other.name()],
+    }
+}
