@@ -129,7 +129,6 @@ impl Builder<'_> {
             limits: limits(&args.timeout, &args.load),
             observe: observe(&args.output),
             seed: args.load.seed.map(Seed),
-            reset_stats: args.load.reset_stats || !args.load.no_reset_stats,
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
             outputs: outputs(args.output),
@@ -172,6 +171,7 @@ impl Builder<'_> {
             pacing,
             run_time: args.run_time,
             warmup: args.warmup,
+            measure_ramp: args.no_reset_stats && !args.reset_stats,
             max_requests: args.max_requests,
         })
     }

@@ -9,8 +9,8 @@
 //!    provider and the model (from the server's list), the prompt of a [`Prompts::File`], the
 //!    tokenizer with its checksum, the certificate authorities, and a seed; with `--mock` it puts
 //!    the mock's address into `settings.target.base_url` first;
-//! 4. calls [`Settings::plan`], and keeps [`Secrets`], [`Outputs`], `reset_stats` (the measured
-//!    window begins at 0 without it), `max_fail_ratio` and `exit_code_on_error` for itself.
+//! 4. calls [`Settings::plan`], and keeps [`Secrets`], [`Outputs`], `max_fail_ratio` and
+//!    `exit_code_on_error` for itself.
 
 mod argv;
 mod build;

@@ -119,8 +119,6 @@ pub struct Settings {
     pub observe: Observe,
     /// Where every random draw comes from; `None` to draw one.
     pub seed: Option<Seed>,
-    /// Leave the ramp out of the measured window; otherwise the window begins at 0.
-    pub reset_stats: bool,
     /// Share of failed requests above which the run has failed.
     pub max_fail_ratio: f64,
     /// The exit status of a run that has failed.

@@ -19,6 +19,8 @@ pub struct Spec {
     pub run_time: Option<Duration>,
     /// Time after all users are spawned that is not measured yet.
     pub warmup: Duration,
+    /// Measure from the first request on, the ramp included: `--no-reset-stats`.
+    pub measure_ramp: bool,
     /// Requests to send, over the whole cluster; `None` for no limit.
     pub max_requests: Option<u64>,
 }

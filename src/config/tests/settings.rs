@@ -51,7 +51,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
     assert_eq!((settings.provider, settings.model.as_deref()), (None, None));
-    assert!(settings.chat && settings.stream && settings.reset_stats);
+    assert!(settings.chat && settings.stream && !settings.schedule.measure_ramp);
     assert_eq!(settings.sampling.temperature, Some(1.0));
     assert_eq!(settings.sampling.n, None);
     assert_eq!(settings.schedule.users, 1);
