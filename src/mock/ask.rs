@@ -1,0 +1,255 @@
+//! What a request asks for, read from its body: lengths, shape, and the count of its prompt's words.
+//! The text itself is not kept.
+
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// A body that is refused.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    #[error("the body is not the JSON of a request: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    #[error("`{0}` must be at least 1")]
+    Zero(&'static str),
+}
+
+/// What the mock wants to know of a request, in any dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the switches of the wire format"
+)]
+pub(super) struct Ask {
+    pub(super) model: Option<String>,
+    pub(super) prompt_words: u64,
+    pub(super) max_tokens: Option<u32>,
+    pub(super) choices: u32,
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+    pub(super) usage_each_event: bool,
+    pub(super) logprobs: bool,
+    pub(super) ignore_eos: bool,
+    pub(super) details: bool,
+}
+
+/// Words between white space in all text of a value; a number is one token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Words(u64);
+
+impl<'de> Deserialize<'de> for Words {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordCounter).map(Self)
+    }
+}
+
+struct WordCounter;
+
+impl<'de> Visitor<'de> for WordCounter {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text, a list of text, token ids, or content parts")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<u64, E> {
+        Ok(text.split_whitespace().count() as u64)
+    }
+
+    fn visit_u64<E>(self, _token_id: u64) -> Result<u64, E> {
+        Ok(1)
+    }
+
+    fn visit_unit<E>(self) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u64, A::Error> {
+        let mut total = 0;
+        while let Some(Words(words)) = items.next_element()? {
+            total += words;
+        }
+        Ok(total)
+    }
+
+    /// A message or a content part: its text, not its role or its image.
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<u64, A::Error> {
+        let mut total = 0;
+        while let Some(key) = fields.next_key::<Field>()? {
+            match key {
+                Field::Content | Field::Text => total += fields.next_value::<Words>()?.0,
+                Field::Other => _ = fields.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(total)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Field {
+    Content,
+    Text,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct StreamOptions {
+    include_usage: bool,
+    continuous_usage_stats: bool,
+}
+
+/// The union of OpenAI's and Anthropic's fields.
+#[derive(Deserialize)]
+struct Wire {
+    model: Option<String>,
+    messages: Option<Words>,
+    prompt: Option<Words>,
+    #[serde(default)]
+    system: Words,
+    max_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
+    n: Option<u32>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    /// A switch for chats, a number for completions.
+    logprobs: Option<Value>,
+    ignore_eos: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct WireTgi {
+    inputs: Option<Words>,
+    #[serde(default)]
+    parameters: WireParameters,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireParameters {
+    max_new_tokens: Option<u32>,
+    details: bool,
+}
+
+fn at_least_one(name: &'static str, value: Option<u32>) -> Result<Option<u32>, AskError> {
+    match value {
+        Some(0) => Err(AskError::Zero(name)),
+        other => Ok(other),
+    }
+}
+
+impl Ask {
+    /// A chat: `messages` is needed.
+    pub(super) fn chat(body: &[u8]) -> Result<Self, AskError> {
+        let wire: Wire = serde_json::from_slice(body)?;
+        let words = wire.messages.ok_or(AskError::Missing("messages"))?;
+        Self::openai(wire, words)
+    }
+
+    /// A completion: `prompt` is needed.
+    pub(super) fn completion(body: &[u8]) -> Result<Self, AskError> {
+        let wire: Wire = serde_json::from_slice(body)?;
+        let words = wire.prompt.ok_or(AskError::Missing("prompt"))?;
+        Self::openai(wire, words)
+    }
+
+    /// Anthropic's: `messages` and `max_tokens` are needed.
+    pub(super) fn messages(body: &[u8]) -> Result<Self, AskError> {
+        let wire: Wire = serde_json::from_slice(body)?;
+        let words = wire.messages.ok_or(AskError::Missing("messages"))?;
+        if wire.max_tokens.is_none() {
+            return Err(AskError::Missing("max_tokens"));
+        }
+        let ask = Self::openai(wire, words)?;
+        Ok(Self {
+            choices: 1,
+            include_usage: true,
+            ..ask
+        })
+    }
+
+    /// TGI's: `inputs` is needed; whether it streams is told by the path.
+    pub(super) fn generate(body: &[u8], stream: bool) -> Result<Self, AskError> {
+        let wire: WireTgi = serde_json::from_slice(body)?;
+        let Words(prompt_words) = wire.inputs.ok_or(AskError::Missing("inputs"))?;
+        Ok(Self {
+            model: None,
+            prompt_words,
+            max_tokens: at_least_one("max_new_tokens", wire.parameters.max_new_tokens)?,
+            choices: 1,
+            stream,
+            include_usage: true,
+            usage_each_event: false,
+            logprobs: false,
+            ignore_eos: false,
+            details: wire.parameters.details,
+        })
+    }
+
+    fn openai(wire: Wire, words: Words) -> Result<Self, AskError> {
+        let max_tokens = wire.max_completion_tokens.or(wire.max_tokens);
+        let options = wire.stream_options.unwrap_or_default();
+        Ok(Self {
+            model: wire.model,
+            prompt_words: words.0 + wire.system.0,
+            max_tokens: at_least_one("max_tokens", max_tokens)?,
+            choices: at_least_one("n", wire.n)?.unwrap_or(1),
+            stream: wire.stream.unwrap_or(false),
+            include_usage: options.include_usage,
+            usage_each_event: options.include_usage && options.continuous_usage_stats,
+            // A completion's `logprobs: 0` asks for the chosen token's alone.
+            logprobs: !matches!(wire.logprobs, None | Some(Value::Bool(false))),
+            ignore_eos: wire.ignore_eos.unwrap_or(false),
+            details: false,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_counted_wherever_text_may_stand() {
+        let count = |json: &str| serde_json::from_str::<Words>(json).unwrap().0;
+        assert_eq!(count(r#""one two\nthree""#), 3);
+        assert_eq!(count("[11, 12, 13]"), 3);
+        assert_eq!(count(r#"["a b", "c"]"#), 3);
+        let messages = r#"[{"role":"user two","content":"a b"},
+            {"content":[{"type":"text","text":"c d e"},{"type":"image_url","image_url":{"url":"x y"}}]},
+            {"role":"assistant","content":null}]"#;
+        assert_eq!(count(messages), 5);
+    }
+
+    #[test]
+    fn what_a_chat_asks_is_read() {
+        let body =
+            br#"{"model":"m","messages":[{"role":"user","content":"hi there"}],"max_tokens":5,
+            "max_completion_tokens":7,"n":2,"stream":true,"stream_options":{"include_usage":true},
+            "logprobs":true,"ignore_eos":true,"temperature":0.5}"#;
+        let ask = Ask::chat(body).unwrap();
+        assert_eq!(ask.max_tokens, Some(7));
+        assert_eq!((ask.choices, ask.prompt_words), (2, 2));
+        assert!(ask.stream && ask.include_usage && ask.logprobs && ask.ignore_eos);
+        assert!(!ask.usage_each_event);
+    }
+
+    #[test]
+    fn what_is_missing_is_refused() {
+        assert!(matches!(
+            Ask::chat(b"{}"),
+            Err(AskError::Missing("messages"))
+        ));
+        assert!(matches!(Ask::chat(b"{"), Err(AskError::Json(_))));
+        let zero = Ask::completion(br#"{"prompt":"x","max_tokens":0}"#);
+        assert!(matches!(zero, Err(AskError::Zero("max_tokens"))));
+        let bare = Ask::messages(br#"{"messages":[]}"#);
+        assert!(matches!(bare, Err(AskError::Missing("max_tokens"))));
+    }
+}

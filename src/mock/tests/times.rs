@@ -1,0 +1,132 @@
+//! When events are sent: by the schedule, in order, without drift, and stamped with the truth.
+
+use super::wire::{Received, exchange, post};
+use super::{CHAT, at_once, chat, start};
+use crate::mock::Script;
+
+fn stamps(got: &Received) -> Vec<u64> {
+    let stamp = |event: &serde_json::Value| event["mock_sent_ns"].as_u64();
+    got.json().iter().filter_map(stamp).collect()
+}
+
+fn paced() -> Script {
+    Script {
+        ttft: "30ms".parse().unwrap(),
+        inter_token: "10ms".parse().unwrap(),
+        stamp: true,
+        role_first: false,
+        keep_requests: 1,
+        ..at_once()
+    }
+}
+
+/// No event before its time; and since times are absolute, the last is not later than any single one may be.
+fn assert_on_schedule(script: Script) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mock = start(script);
+    let header = "x-request-id: abc\r\n";
+    let got = runtime
+        .block_on(exchange(mock.addr(), CHAT, header, &chat(20)))
+        .unwrap();
+    let received: u64 = got.header("x-mock-received-ns").unwrap().parse().unwrap();
+    let stamps = stamps(&got);
+    assert!(stamps.is_sorted());
+    for (token, sent) in stamps.iter().take(20).enumerate() {
+        let due = received + 30_000_000 + 10_000_000 * token as u64;
+        assert!(*sent >= due, "token {token} is early by {}", due - sent);
+    }
+    let counts = mock.stats().snapshot();
+    let note = &counts.last_requests[0];
+    assert_eq!(note.request_id.as_deref(), Some("abc"));
+    assert_eq!(note.received_ns, received);
+    assert_eq!(note.first_sent_ns, Some(stamps[0]));
+    assert_eq!(note.last_sent_ns, Some(stamps[19]));
+    // Exact by construction: the longest lateness is that of some event by its stamp.
+    let latest = stamps.iter().take(20).enumerate();
+    let latest =
+        latest.map(|(token, sent)| sent - received - 30_000_000 - 10_000_000 * token as u64);
+    let longest = latest.max().unwrap();
+    let told = counts.lateness.max_us;
+    assert!(
+        (told * 1e3 - longest as f64).abs() < 2.0,
+        "{told} µs told, {longest} ns seen"
+    );
+}
+
+#[test]
+fn events_keep_their_schedule_on_tokios_timers() {
+    assert_on_schedule(paced());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn events_keep_their_schedule_on_the_kernels_timer() {
+    assert_on_schedule(Script {
+        precise: true,
+        ..paced()
+    });
+}
+
+#[tokio::test]
+async fn a_common_tick_holds_all_streams_events_back() {
+    let script = Script {
+        tick: Some(std::time::Duration::from_millis(20)),
+        inter_token: "20ms".parse().unwrap(),
+        ..paced()
+    };
+    let mock = start(script);
+    let epoch = mock.stats().epoch().nanos();
+    let got = post(mock.addr(), CHAT, &chat(4)).await;
+    let stamps = stamps(&got);
+    let ticks: Vec<u64> = stamps[..4]
+        .iter()
+        .map(|sent| (sent - epoch) / 20_000_000)
+        .collect();
+    let latest = mock.stats().snapshot().lateness.max_us;
+    for (step, tick) in ticks.iter().enumerate() {
+        let wanted = ticks[0] + step as u64;
+        assert!(*tick == wanted || latest > 20_000.0, "{ticks:?}");
+    }
+}
+
+#[tokio::test]
+async fn pings_fill_the_time_before_the_first_token() {
+    let script = Script {
+        ttft: "100ms".parse().unwrap(),
+        ping_every: Some(std::time::Duration::from_millis(30)),
+        ..at_once()
+    };
+    let mock = start(script);
+    let got = post(mock.addr(), CHAT, &chat(1)).await;
+    let pings = got.body.matches(": ping\n\n").count();
+    assert!((1..=3).contains(&pings), "{}", got.body);
+    assert_eq!(got.text().split_whitespace().count(), 1);
+    let body = r#"{"messages":[],"max_tokens":1,"stream":true}"#;
+    let messages = post(mock.addr(), "/v1/messages", body).await;
+    assert!(
+        messages
+            .body
+            .contains("event: ping\ndata: {\"type\":\"ping\"}\n\n")
+    );
+}
+
+#[tokio::test]
+async fn tokens_of_one_event_take_as_long_as_if_sent_singly() {
+    let mock = start(Script {
+        tokens_per_event: 4,
+        ..paced()
+    });
+    let got = post(mock.addr(), CHAT, &chat(9)).await;
+    let stamps = stamps(&got);
+    // Three events: 1-4, 5-8, 9; then finish and usage along with the last.
+    assert_eq!(stamps.len(), 5);
+    let received: u64 = got.header("x-mock-received-ns").unwrap().parse().unwrap();
+    assert!(stamps[1] >= received + 70_000_000);
+    assert!(stamps[2] >= received + 80_000_000);
+    assert_eq!(stamps[2], stamps[4]);
+    let note = &mock.stats().snapshot().last_requests[0];
+    assert_eq!((note.events, note.tokens), (3, 9));
+}
