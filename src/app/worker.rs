@@ -66,8 +66,8 @@ fn conclude(exit: &WorkerExit) -> Result<u8, Failure> {
 /// `llmload mock-server`: serves until it is told to stop.
 pub(super) async fn mock_server(args: &MockArgs) -> Result<u8, Failure> {
     let script = args.script().map_err(Failure::usage)?;
-    let handle = mock::spawn(args.listen, script, args.threads).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot serve on {}", args.listen));
+    let handle = mock::spawn(args.address(), script, args.threads).map_err(|error| {
+        let error = anyhow::Error::new(error).context(format!("cannot serve on {}", args.address()));
         Failure::usage(error).hint("is another server running? --port takes another port, 0 any free one")
     })?;
     Console::default().print(&format!("listening on http://{}\n", handle.addr()));

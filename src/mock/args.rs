@@ -1,7 +1,7 @@
 //! The mock's command line options, and the script they make.
 //! They start nothing.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::fault::FaultShare;
@@ -15,9 +15,12 @@ use super::script::{ReasoningField, Script, ScriptError};
     reason = "each is a switch of its own on the command line"
 )]
 pub struct MockArgs {
-    /// Address and port to listen on; port 0 for any free one
-    #[arg(long, value_name = "ADDR", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)))]
-    pub listen: SocketAddr,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value_t = IpAddr::from(Ipv4Addr::LOCALHOST))]
+    pub host: IpAddr,
+    /// Port to listen on; 0 for any free one
+    #[arg(short, long, value_name = "PORT", default_value_t = 8000)]
+    pub port: u16,
     /// Threads that answer, each with its own event loop
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub threads: usize,
@@ -25,7 +28,7 @@ pub struct MockArgs {
     #[arg(long, value_name = "NAME", default_value = "mock")]
     pub model: String,
     /// `owned_by` in the list of models, by which clients recognise an engine
-    #[arg(long, value_name = "NAME", default_value = "llmload")]
+    #[arg(long, value_name = "NAME", default_value = "vllm")]
     pub owned_by: String,
     /// Seed of all draws: request k gets the same in every run
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -110,6 +113,11 @@ pub struct MockArgs {
 }
 
 impl MockArgs {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.host, self.port)
+    }
+
     /// The script these options make.
     ///
     /// # Errors

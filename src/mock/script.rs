@@ -103,7 +103,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             model: "mock".to_owned(),
-            owned_by: "llmload".to_owned(),
+            owned_by: "vllm".to_owned(),
             seed: 0,
             ttft: Delay::constant(Duration::from_millis(20)),
             inter_token: Delay::constant(Duration::from_millis(5)),
