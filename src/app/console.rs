@@ -15,7 +15,10 @@ impl Console {
             return;
         }
         let mut out = io::stdout().lock();
-        self.closed = out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err();
+        self.closed = out
+            .write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .is_err();
     }
 }
 

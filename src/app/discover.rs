@@ -26,21 +26,36 @@ pub(super) struct Discovered {
 }
 
 /// What the settings say, and for the rest what the host's name or the server itself tells.
-pub(super) async fn discover(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovered, Failure> {
+pub(super) async fn discover(
+    settings: &Settings,
+    ca_pem: Option<&str>,
+) -> Result<Discovered, Failure> {
     let host = target::parse(&settings.target.base_url)?.host;
     let kind = match settings.provider {
         Some(kind) => Some(kind),
         None => provider::guess_from_host(&host).map_err(|error| undecided(&error))?,
     };
     match (kind, &settings.model) {
-        (Some(kind), Some(model)) => Ok(Discovered { kind, model: model.clone(), guessed: settings.provider.is_none() }),
-        (Some(Kind::Tgi), None) => Ok(Discovered { kind: Kind::Tgi, model: UNNAMED.to_owned(), guessed: false }),
+        (Some(kind), Some(model)) => Ok(Discovered {
+            kind,
+            model: model.clone(),
+            guessed: settings.provider.is_none(),
+        }),
+        (Some(Kind::Tgi), None) => Ok(Discovered {
+            kind: Kind::Tgi,
+            model: UNNAMED.to_owned(),
+            guessed: false,
+        }),
         _ => {
             let body = models(settings, kind, ca_pem).await?;
             let list = provider::read_models(&body).map_err(|error| undecided(&error))?;
-            let (kind, model) =
-                provider::choose(&list, kind, settings.model.as_deref()).map_err(|error| undecided(&error))?;
-            Ok(Discovered { kind, model, guessed: true })
+            let (kind, model) = provider::choose(&list, kind, settings.model.as_deref())
+                .map_err(|error| undecided(&error))?;
+            Ok(Discovered {
+                kind,
+                model,
+                guessed: true,
+            })
         }
     }
 }
@@ -50,10 +65,16 @@ fn undecided(error: &GuessError) -> Failure {
 }
 
 /// The body of `/v1/models`.
-async fn models(settings: &Settings, kind: Option<Kind>, ca_pem: Option<&str>) -> Result<Vec<u8>, Failure> {
+async fn models(
+    settings: &Settings,
+    kind: Option<Kind>,
+    ca_pem: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
     let url = format!("{}/v1/models", settings.target.base_url);
     let hint = "is the server up, and is -H its address? --provider and --model spare the question";
-    let refused = |error: anyhow::Error| Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint);
+    let refused = |error: anyhow::Error| {
+        Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint)
+    };
     let mut request = client(settings, ca_pem)?.get(&url).timeout(PATIENCE);
     for (name, value) in &settings.headers {
         request = request.header(name, value);
@@ -65,21 +86,37 @@ async fn models(settings: &Settings, kind: Option<Kind>, ca_pem: Option<&str>) -
     for (name, value) in &settings.secrets.headers {
         request = request.header(name, value.expose());
     }
-    let response = request.send().await.map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
+    let response = request
+        .send()
+        .await
+        .map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
     let status = response.status();
-    let body = response.bytes().await.map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
+    let body = response
+        .bytes()
+        .await
+        .map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
     match status {
         StatusCode::OK => Ok(body.into()),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            Err(refused(anyhow!("status {status}")).hint("--api-key, or API_KEY in the environment"))
+            Err(refused(anyhow!("status {status}"))
+                .hint("--api-key, or API_KEY in the environment"))
         }
-        _ => Err(refused(anyhow!("status {status}: {}", provider::error_text(&body)))),
+        _ => Err(refused(anyhow!(
+            "status {status}: {}",
+            provider::error_text(&body)
+        ))),
     }
 }
 
 /// Before the API is known, most servers take a bearer token.
-fn key_header(kind: Option<Kind>, key: &Secret) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
-    let spec = provider::Spec { kind: kind.unwrap_or(Kind::OpenAi), ..target::plain_spec() };
+fn key_header(
+    kind: Option<Kind>,
+    key: &Secret,
+) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
+    let spec = provider::Spec {
+        kind: kind.unwrap_or(Kind::OpenAi),
+        ..target::plain_spec()
+    };
     let speaks = provider::build(&spec).map_err(Failure::usage)?;
     speaks.auth(key).map_err(Failure::usage)
 }
@@ -87,15 +124,25 @@ fn key_header(kind: Option<Kind>, key: &Secret) -> Result<(http::HeaderName, htt
 /// A client that reaches the server as the load will.
 fn client(settings: &Settings, ca_pem: Option<&str>) -> Result<reqwest::Client, Failure> {
     let tls = target::tls(&settings.target, ca_pem)?;
-    let mut builder = reqwest::Client::builder().no_proxy().tls_backend_preconfigured((*tls).clone());
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured((*tls).clone());
     if let Some(url) = &settings.target.proxy {
-        let mut proxy = reqwest::Proxy::all(url).context("the proxy").map_err(Failure::usage)?;
-        if let Some((user, password)) =
-            settings.secrets.proxy_credentials.as_ref().and_then(|pair| pair.expose().split_once(':'))
+        let mut proxy = reqwest::Proxy::all(url)
+            .context("the proxy")
+            .map_err(Failure::usage)?;
+        if let Some((user, password)) = settings
+            .secrets
+            .proxy_credentials
+            .as_ref()
+            .and_then(|pair| pair.expose().split_once(':'))
         {
             proxy = proxy.basic_auth(user, password);
         }
         builder = builder.proxy(proxy);
     }
-    builder.build().context("cannot set up a client").map_err(Failure::failed)
+    builder
+        .build()
+        .context("cannot set up a client")
+        .map_err(Failure::failed)
 }

@@ -36,7 +36,15 @@ pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermat
                     prepared = Some(ready);
                     say(&end, EngineEvent::Ready).await;
                 }
-                Err(failure) => say(&end, EngineEvent::Unable { reason: in_words(&failure) }).await,
+                Err(failure) => {
+                    say(
+                        &end,
+                        EngineEvent::Unable {
+                            reason: in_words(&failure),
+                        },
+                    )
+                    .await
+                }
             },
             EngineCommand::Start { at } => {
                 if let Some(ready) = prepared.take() {
@@ -73,16 +81,27 @@ async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure
     let machine = Arc::clone(machine);
     let made = spawn_blocking(move || {
         let mut prepared = machine.prepare(&part)?;
-        let records = prepared.records.take().map(|(path, queue)| records::create(&path, queue)).transpose()?;
+        let records = prepared
+            .records
+            .take()
+            .map(|(path, queue)| records::create(&path, queue))
+            .transpose()?;
         let notes = std::mem::take(&mut prepared.notes);
-        Ok(Ready { prepared, records, notes })
+        Ok(Ready {
+            prepared,
+            records,
+            notes,
+        })
     });
-    made.await.unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
+    made.await
+        .unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
 }
 
 /// Runs an engine to its end and hands over everything that it measured. Returns what became of the records file.
 async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> Option<Failure> {
-    let Ready { prepared, records, .. } = ready;
+    let Ready {
+        prepared, records, ..
+    } = ready;
     let writing = records.map(|file| spawn_blocking(move || file.write_all()));
     let mut engine = match Engine::start(prepared.job, end.clock.instant(at)) {
         Ok(engine) => engine,
@@ -111,15 +130,32 @@ async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> Option<Failure> 
         }
     }
     if let Err(error) = engine.finish() {
-        say(end, EngineEvent::Unable { reason: in_words(&Failure::failed(error)) }).await;
+        say(
+            end,
+            EngineEvent::Unable {
+                reason: in_words(&Failure::failed(error)),
+            },
+        )
+        .await;
     }
     match writing?.await {
         Ok(result) => result.err(),
-        Err(_) => Some(Failure::failed(anyhow!("writing the records ended by a defect"))),
+        Err(_) => Some(Failure::failed(anyhow!(
+            "writing the records ended by a defect"
+        ))),
     }
 }
 
 fn interval(slice: Slice) -> EngineEvent {
-    let gauges = Gauges { users: slice.users, in_flight: slice.in_flight, waiting: slice.waiting };
-    EngineEvent::Interval { from: slice.from, to: slice.to, gauges, tally: Box::new(slice.tally) }
+    let gauges = Gauges {
+        users: slice.users,
+        in_flight: slice.in_flight,
+        waiting: slice.waiting,
+    };
+    EngineEvent::Interval {
+        from: slice.from,
+        to: slice.to,
+        gauges,
+        tally: Box::new(slice.tally),
+    }
 }

@@ -30,12 +30,20 @@ pub(super) struct Failure {
 impl Failure {
     /// Settings that cannot be carried out.
     pub(super) fn usage(error: impl Into<anyhow::Error>) -> Self {
-        Self { error: error.into(), hint: None, status: status::USAGE }
+        Self {
+            error: error.into(),
+            hint: None,
+            status: status::USAGE,
+        }
     }
 
     /// Something that could not be done.
     pub(super) fn failed(error: impl Into<anyhow::Error>) -> Self {
-        Self { error: error.into(), hint: None, status: status::FAILED }
+        Self {
+            error: error.into(),
+            hint: None,
+            status: status::FAILED,
+        }
     }
 
     /// With what to do about it.

@@ -14,7 +14,10 @@ use crate::report::summary_file::{self, Row, RowError};
 /// Replaces the file at `path` by `text`: readers see the old content or the new one, never a part.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = beside(path, "tmp");
-    let written = File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_data()));
+    let written = File::create(&beside).and_then(|mut file| {
+        file.write_all(text.as_bytes())
+            .and_then(|()| file.sync_data())
+    });
     if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
         // What is half written is of no use to anybody; the old file stands.
         let _ = fs::remove_file(&beside);
@@ -37,10 +40,16 @@ pub(super) fn try_writing(path: &Path, option: &str) -> Result<(), Failure> {
     let opened = OpenOptions::new().append(true).create(true).open(path);
     let refused = |error: io::Error| {
         let error = anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()));
-        Failure::usage(error).hint(format!("{option} takes a file in a folder that can be written"))
+        Failure::usage(error).hint(format!(
+            "{option} takes a file in a folder that can be written"
+        ))
     };
     opened.map_err(refused)?;
-    if existed { Ok(()) } else { fs::remove_file(path).map_err(refused) }
+    if existed {
+        Ok(())
+    } else {
+        fs::remove_file(path).map_err(refused)
+    }
 }
 
 /// Appends a row to the summary file. Two runs that append at once wait for each other.
@@ -50,29 +59,45 @@ pub(super) fn append_row(path: &Path, row: &Row, now: OffsetDateTime) -> Result<
     let appended = try_append(path, row);
     let Err(error) = appended else { return Ok(()) };
     let elsewhere = beside(path, &format!("{}.csv", now.unix_timestamp()));
-    let kept = summary_file::append(None, row).map_err(io::Error::other).and_then(|text| fs::write(&elsewhere, text));
-    let failure = Failure::failed(error.context(format!("cannot append a row to `{}`", path.display())));
+    let kept = summary_file::append(None, row)
+        .map_err(io::Error::other)
+        .and_then(|text| fs::write(&elsewhere, text));
+    let failure =
+        Failure::failed(error.context(format!("cannot append a row to `{}`", path.display())));
     Err(match kept {
         Ok(()) => failure.hint(format!("the row is kept in `{}`", elsewhere.display())),
         Err(_) => {
             // An empty or half-written file would only mislead.
             let _ = fs::remove_file(&elsewhere);
             let text = summary_file::append(None, row).unwrap_or_default();
-            failure.hint(format!("the row could not be kept beside it either; here it is:\n{text}"))
+            failure.hint(format!(
+                "the row could not be kept beside it either; here it is:\n{text}"
+            ))
         }
     })
 }
 
 fn try_append(path: &Path, row: &Row) -> anyhow::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .open(path)?;
     FileExt::lock(&file).context("cannot lock it")?;
     let mut content = String::new();
     let _ = file.read_to_string(&mut content)?;
     let unfinished = !content.is_empty() && !content.ends_with('\n');
-    let addition = summary_file::append(content.lines().next(), row).map_err(|error: RowError| anyhow::Error::new(error))?;
+    let addition = summary_file::append(content.lines().next(), row)
+        .map_err(|error: RowError| anyhow::Error::new(error))?;
     let before = file.seek(SeekFrom::End(0))?;
-    let text = if unfinished { format!("\n{addition}") } else { addition };
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+    let text = if unfinished {
+        format!("\n{addition}")
+    } else {
+        addition
+    };
+    let written = file
+        .write_all(text.as_bytes())
+        .and_then(|()| file.sync_data());
     if written.is_err() {
         // A torn row would shift every later one: take it back.
         let _ = file.set_len(before);
@@ -86,17 +111,30 @@ mod tests {
 
     fn row(columns: &[&str], fields: &[&str]) -> Row {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        Row { columns: owned(columns), fields: owned(fields) }
+        Row {
+            columns: owned(columns),
+            fields: owned(fields),
+        }
     }
 
     #[test]
     fn rows_are_appended_under_one_header_also_after_an_unfinished_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.csv");
-        append_row(&path, &row(&["A", "B"], &["1", "2"]), OffsetDateTime::UNIX_EPOCH).unwrap();
+        append_row(
+            &path,
+            &row(&["A", "B"], &["1", "2"]),
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap();
         let mut file = OpenOptions::new().append(true).open(&path).unwrap();
         file.write_all(b"3,4").unwrap();
-        append_row(&path, &row(&["B", "A"], &["6", "5"]), OffsetDateTime::UNIX_EPOCH).unwrap();
+        append_row(
+            &path,
+            &row(&["B", "A"], &["6", "5"]),
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "A,B\n1,2\n3,4\n5,6\n");
     }
 
@@ -105,10 +143,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("results.csv");
         fs::write(&path, "A,B\n1,2\n").unwrap();
-        let failure = append_row(&path, &row(&["A", "C"], &["1", "2"]), OffsetDateTime::UNIX_EPOCH).unwrap_err();
+        let failure = append_row(
+            &path,
+            &row(&["A", "C"], &["1", "2"]),
+            OffsetDateTime::UNIX_EPOCH,
+        )
+        .unwrap_err();
         assert!(format!("{failure}").contains("`C`"), "{failure}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "A,B\n1,2\n");
-        assert_eq!(fs::read_to_string(folder.path().join("results.csv.0.csv")).unwrap(), "A,C\n1,2\n");
+        assert_eq!(
+            fs::read_to_string(folder.path().join("results.csv.0.csv")).unwrap(),
+            "A,C\n1,2\n"
+        );
     }
 
     #[test]
@@ -120,7 +166,12 @@ mod tests {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..10 {
-                        append_row(&path, &row(&["A", "B"], &[&long, "y"]), OffsetDateTime::UNIX_EPOCH).unwrap();
+                        append_row(
+                            &path,
+                            &row(&["A", "B"], &[&long, "y"]),
+                            OffsetDateTime::UNIX_EPOCH,
+                        )
+                        .unwrap();
                     }
                 });
             }
@@ -136,7 +187,8 @@ mod tests {
         let path = folder.path().join("new.csv");
         try_writing(&path, "--summary-file").unwrap();
         assert!(!path.exists());
-        let failure = try_writing(&folder.path().join("no/such/folder.csv"), "--summary-file").unwrap_err();
+        let failure =
+            try_writing(&folder.path().join("no/such/folder.csv"), "--summary-file").unwrap_err();
         assert_eq!(failure.status, 2);
     }
 }

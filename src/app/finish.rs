@@ -41,10 +41,19 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         waiting: 0,
     };
     let summary = Summary::new(ending.result.tally.clone(), seen);
-    let workers: Vec<_> = ending.result.workers.iter().filter(|_| ending.cluster).map(worker).collect();
+    let workers: Vec<_> = ending
+        .result
+        .workers
+        .iter()
+        .filter(|_| ending.cluster)
+        .map(worker)
+        .collect();
     let ctx = Context {
         plan: ending.plan,
-        endpoint: report::Endpoint { method: ending.endpoint.method.as_str(), name: &ending.endpoint.path },
+        endpoint: report::Endpoint {
+            method: ending.endpoint.method.as_str(),
+            name: &ending.endpoint.path,
+        },
         summary: &summary,
         workers: &workers,
         started_at: live.started_at(),
@@ -71,9 +80,22 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
 fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
     let (error, hint) = match ended_by {
         EndedBy::TooFewWorkers { present, expected } => {
-            let who = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
-            let error = anyhow::anyhow!("too few workers: {} of {expected} came ({who})", present.len());
-            (error, Some("start the others with `llmload worker --master HOST:PORT`, or wait longer".to_owned()))
+            let who = if present.is_empty() {
+                "none".to_owned()
+            } else {
+                present.join(", ")
+            };
+            let error = anyhow::anyhow!(
+                "too few workers: {} of {expected} came ({who})",
+                present.len()
+            );
+            (
+                error,
+                Some(
+                    "start the others with `llmload worker --master HOST:PORT`, or wait longer"
+                        .to_owned(),
+                ),
+            )
         }
         EndedBy::Unable { worker, reason } => {
             let (reason, hint) = reason.split_once("; hint: ").unwrap_or((reason, ""));
@@ -82,7 +104,11 @@ fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
         }
         _ => return None,
     };
-    Some(Failure { error, hint, status: ended_by.exit_status() })
+    Some(Failure {
+        error,
+        hint,
+        status: ended_by.exit_status(),
+    })
 }
 
 fn worker(summary: &WorkerSummary) -> report::Worker {
@@ -114,9 +140,12 @@ fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
         failures.extend(append_row(path, &summary_file::row(ctx), now).err());
     }
     if let Some(path) = &settings.outputs.json_file {
-        let written = json::result(ctx).map_err(std::io::Error::other).and_then(|text| replace(path, &text));
+        let written = json::result(ctx)
+            .map_err(std::io::Error::other)
+            .and_then(|text| replace(path, &text));
         failures.extend(written.err().map(|error| {
-            let error = anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()));
+            let error =
+                anyhow::Error::new(error).context(format!("cannot write `{}`", path.display()));
             Failure::failed(error).hint("the figures printed are whole; is the disk full?")
         }));
     }
@@ -124,33 +153,65 @@ fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
 }
 
 /// Whether the run did what was asked; if not, why, the gravest first.
-fn judge(summary: &Summary, ended_by: &EndedBy, settings: &Settings, signal: Option<Signal>) -> Option<Failure> {
-    let failure = |status, text: String| Some(Failure { error: anyhow::anyhow!(text), hint: None, status });
+fn judge(
+    summary: &Summary,
+    ended_by: &EndedBy,
+    settings: &Settings,
+    signal: Option<Signal>,
+) -> Option<Failure> {
+    let failure = |status, text: String| {
+        Some(Failure {
+            error: anyhow::anyhow!(text),
+            hint: None,
+            status,
+        })
+    };
     if *ended_by == EndedBy::WorkersLost {
-        return failure(status::WORKERS, "no worker is left; the figures end where they went away".to_owned());
+        return failure(
+            status::WORKERS,
+            "no worker is left; the figures end where they went away".to_owned(),
+        );
     }
     let finished = summary.whole_run(|_| true);
     if let Some(signal) = signal
         && finished == 0
     {
-        return failure(signal.exit_status(), "interrupted before anything was measured".to_owned());
+        return failure(
+            signal.exit_status(),
+            "interrupted before anything was measured".to_owned(),
+        );
     }
     if let Err(imbalance) = &summary.balance {
-        return failure(status::NOT_DELIVERED, format!("the figures do not add up: {imbalance}"));
+        return failure(
+            status::NOT_DELIVERED,
+            format!("the figures do not add up: {imbalance}"),
+        );
     }
     let failed = summary.whole_run(crate::domain::Outcome::is_failure);
     let requests = failed + summary.whole_run(crate::domain::Outcome::is_good);
     if exceeds(failed, requests, settings.max_fail_ratio) {
-        let text = format!("{failed} of {requests} requests failed: more than --max-fail-ratio {}", settings.max_fail_ratio);
+        let text = format!(
+            "{failed} of {requests} requests failed: more than --max-fail-ratio {}",
+            settings.max_fail_ratio
+        );
         return failure(settings.exit_code_on_error, text);
     }
     if summary.counts.lost > 0 {
-        return failure(status::NOT_DELIVERED, format!("{} requests are lost with their workers", summary.counts.lost));
+        return failure(
+            status::NOT_DELIVERED,
+            format!(
+                "{} requests are lost with their workers",
+                summary.counts.lost
+            ),
+        );
     }
     None
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a run are far below 2^53"
+)]
 fn exceeds(failed: u64, requests: u64, ratio: f64) -> bool {
     requests > 0 && failed as f64 / requests as f64 > ratio
 }

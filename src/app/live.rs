@@ -41,7 +41,11 @@ pub(super) struct Live {
 impl Live {
     /// Opens the files, before the run.
     pub(super) fn new(plan: Plan, endpoint: Endpoint, outputs: &Outputs) -> Result<Self, Failure> {
-        let csv = outputs.csv.as_deref().map(|prefix| CsvFiles::create(prefix, outputs.csv_full_history)).transpose()?;
+        let csv = outputs
+            .csv
+            .as_deref()
+            .map(|prefix| CsvFiles::create(prefix, outputs.csv_full_history))
+            .transpose()?;
         Ok(Self {
             plan,
             endpoint,
@@ -86,9 +90,20 @@ impl Live {
 
     fn observation(&self) -> Observation {
         let schedule = &self.plan.schedule;
-        let window = Window { start: schedule.window_start(), end: schedule.end_of_sending() };
-        let (in_flight, waiting) = (u64::from(self.gauges.in_flight), u64::from(self.gauges.waiting));
-        Observation { window, until: self.now, in_flight, waiting }
+        let window = Window {
+            start: schedule.window_start(),
+            end: schedule.end_of_sending(),
+        };
+        let (in_flight, waiting) = (
+            u64::from(self.gauges.in_flight),
+            u64::from(self.gauges.waiting),
+        );
+        Observation {
+            window,
+            until: self.now,
+            in_flight,
+            waiting,
+        }
     }
 
     fn print(&self, console: &mut Console) {
@@ -97,15 +112,20 @@ impl Live {
             requests_per_s: self.recent.requests_per_s(self.now),
             failures_per_s: self.recent.failures_per_s(self.now),
         };
-        console.print(&format!("{}\n", table::live(&self.context(&summary), columns(), rates)));
+        console.print(&format!(
+            "{}\n",
+            table::live(&self.context(&summary), columns(), rates)
+        ));
     }
 
     fn write_csv(&mut self) {
-        let Some(mut csv) = self.csv.take() else { return };
+        let Some(mut csv) = self.csv.take() else {
+            return;
+        };
         let summary = Summary::new(self.tally.clone(), self.observation());
         let recent = self.recent.phase(self.now);
         let point = stats_csv::Point {
-            timestamp: OffsetDateTime::from(super::surroundings::wall_clock()).unix_timestamp(),
+            timestamp_s: OffsetDateTime::from(super::surroundings::wall_clock()).unix_timestamp(),
             users: self.gauges.users,
             recent: &recent,
             recent_s: self.recent.span_s(self.now),
@@ -118,7 +138,10 @@ impl Live {
     fn context<'a>(&'a self, summary: &'a Summary) -> Context<'a> {
         Context {
             plan: &self.plan,
-            endpoint: report::Endpoint { method: self.endpoint.method.as_str(), name: &self.endpoint.path },
+            endpoint: report::Endpoint {
+                method: self.endpoint.method.as_str(),
+                name: &self.endpoint.path,
+            },
             summary,
             workers: &[],
             started_at: self.started_at,
@@ -154,12 +177,19 @@ impl CsvFiles {
             .truncate(true)
             .open(&history)
             .map_err(|error| unwritable(&history, error))?;
-        file.write_all(stats_csv::history_header().as_bytes()).map_err(|error| unwritable(&history, error))?;
-        Ok(Self { prefix: prefix.to_owned(), history: file, full_history, broken: None })
+        file.write_all(stats_csv::history_header().as_bytes())
+            .map_err(|error| unwritable(&history, error))?;
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            history: file,
+            full_history,
+            broken: None,
+        })
     }
 
     fn history_rows(&mut self, ctx: &Context<'_>, point: stats_csv::Point<'_>) {
-        let rows = stats_csv::history_rows(ctx, point, self.full_history).map_err(std::io::Error::other);
+        let rows =
+            stats_csv::history_rows(ctx, &point, self.full_history).map_err(std::io::Error::other);
         let written = rows.and_then(|rows| self.history.write_all(rows.as_bytes()));
         self.note("stats_history", written);
     }
@@ -171,7 +201,9 @@ impl CsvFiles {
             ("exceptions", stats_csv::exceptions()),
         ];
         for (name, text) in files {
-            let written = text.map_err(std::io::Error::other).and_then(|text| replace(&named(&self.prefix, name), &text));
+            let written = text
+                .map_err(std::io::Error::other)
+                .and_then(|text| replace(&named(&self.prefix, name), &text));
             self.note(name, written);
         }
     }
@@ -198,26 +230,53 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
 /// What a person is told of a master's event; `None` for what only tables show.
 pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
     Some(match event {
-        MasterEvent::Joined { name, cores, connected, expected, late, .. } => {
-            let late = if *late { "; the run has begun, so it stays idle" } else { "" };
+        MasterEvent::Joined {
+            name,
+            cores,
+            connected,
+            expected,
+            late,
+            ..
+        } => {
+            let late = if *late {
+                "; the run has begun, so it stays idle"
+            } else {
+                ""
+            };
             format!("worker {name} joined with {cores} cores: {connected} of {expected}{late}")
         }
         MasterEvent::Refused { name, reason } => format!("worker {name} was turned away: {reason}"),
         MasterEvent::Gone { name, .. } => format!("worker {name} went away before the start"),
         MasterEvent::Dealt { parts, idle: 0 } => format!("the run is dealt to {parts} workers"),
         MasterEvent::Dealt { parts, idle } => {
-            format!("the run is dealt to {parts} workers; {idle} more stay idle, for there are no users left")
+            format!(
+                "the run is dealt to {parts} workers; {idle} more stay idle, for there are no users left"
+            )
         }
-        MasterEvent::Ready { .. } | MasterEvent::Merged { .. } | MasterEvent::Done { .. } => return None,
+        MasterEvent::Ready { .. } | MasterEvent::Merged { .. } | MasterEvent::Done { .. } => {
+            return None;
+        }
         MasterEvent::Starting { .. } => "all workers are ready; starting".to_owned(),
-        MasterEvent::Lost { name, confirmed_to, .. } => {
-            format!("worker {name} is lost; its figures are known until {confirmed_to}, the rest of its share counts as lost")
+        MasterEvent::Lost {
+            name, confirmed_to, ..
+        } => {
+            format!(
+                "worker {name} is lost; its figures are known until {confirmed_to}, the rest of its share counts as lost"
+            )
         }
         MasterEvent::Returned { name, .. } => format!("worker {name} is back"),
-        MasterEvent::Leaving { name, .. } => format!("worker {name} was told to go; the rest of its share counts as lost"),
-        MasterEvent::Stopping { abort: false } => "no new requests; waiting for those in flight".to_owned(),
+        MasterEvent::Leaving { name, .. } => {
+            format!("worker {name} was told to go; the rest of its share counts as lost")
+        }
+        MasterEvent::Stopping { abort: false } => {
+            "no new requests; waiting for those in flight".to_owned()
+        }
         MasterEvent::Stopping { abort: true } => "dropping what is in flight".to_owned(),
-        MasterEvent::Overdue { workers } => format!("workers that do not finish in time: {}", workers.join(", ")),
-        MasterEvent::Missed { events } => format!("{events} events were not shown; no figure is lost by that"),
+        MasterEvent::Overdue { workers } => {
+            format!("workers that do not finish in time: {}", workers.join(", "))
+        }
+        MasterEvent::Missed { events } => {
+            format!("{events} events were not shown; no figure is lost by that")
+        }
     })
 }

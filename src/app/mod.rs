@@ -91,5 +91,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
 
 /// The runtime of everything that is not measured: one thread beside the sending ones.
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)
 }

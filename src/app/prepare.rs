@@ -43,18 +43,25 @@ impl Machine {
     /// Prepares a part of a run. Reads files and computes for seconds: not for an async thread.
     pub(super) fn prepare(&self, part: &Prepare) -> Result<Prepared, Failure> {
         let plan = part.plan.clone();
-        let tokenizer = plan.workload.tokenizer.as_ref().map(|wanted| self.tokenizer(wanted)).transpose()?;
+        let tokenizer = plan
+            .workload
+            .tokenizer
+            .as_ref()
+            .map(|wanted| self.tokenizer(wanted))
+            .transpose()?;
         let workload = Workload::new(
             &plan.workload,
             plan.provider.chat,
-            plan.schedule.users,
             plan.seed,
             tokenizer.clone(),
+            plan.schedule.users,
         )
         .map_err(Failure::usage)?;
         let provider = speak(&plan)?;
         try_words(&workload, &*provider, &plan)?;
-        let records = self.records_path(part).map(|path| (path, mpsc::channel(RECORDS_QUEUE)));
+        let records = self
+            .records_path(part)
+            .map(|path| (path, mpsc::channel(RECORDS_QUEUE)));
         let (sender, records) = match records {
             Some((path, (sender, receiver))) => (Some(sender), Some((path, receiver))),
             None => (None, None),
@@ -75,7 +82,11 @@ impl Machine {
             window_start,
             plan,
         };
-        Ok(Prepared { job, notes, records })
+        Ok(Prepared {
+            job,
+            notes,
+            records,
+        })
     }
 
     /// The tokenizer that a plan names, as this machine has it; its content must be the plan's.
@@ -84,7 +95,10 @@ impl Machine {
         if tokenizer.sha256() == wanted.sha256 {
             Ok(Arc::new(tokenizer))
         } else {
-            let error = anyhow!("the tokenizer `{}` is another one here than on the master", wanted.name);
+            let error = anyhow!(
+                "the tokenizer `{}` is another one here than on the master",
+                wanted.name
+            );
             Err(Failure::usage(error).hint("give every worker the same tokenizer.json"))
         }
     }
@@ -97,7 +111,10 @@ impl Machine {
         if part.of == 1 {
             return Some(path);
         }
-        let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned()).unwrap_or_default();
+        let ending = path
+            .extension()
+            .map(|ending| ending.to_string_lossy().into_owned())
+            .unwrap_or_default();
         Some(path.with_extension(format!("{}.{ending}", part.index).trim_end_matches('.')))
     }
 }
@@ -121,18 +138,34 @@ pub(super) fn load_tokenizer(name: &str, hub: &HubPaths) -> Result<Tokenizer, Fa
 
 /// What cannot be put into words is found before the run.
 fn try_words(workload: &Workload, provider: &dyn Provider, plan: &Plan) -> Result<(), Failure> {
-    let first = if plan.schedule.is_open() { Index::Arrival(0) } else { Index::Turn { user: 0, turn: 0 } };
-    provider.shape(&workload.ask(first)).map(drop).map_err(|error| Failure::usage(anyhow!("{error}")))
+    let first = if plan.schedule.is_open() {
+        Index::Arrival(0)
+    } else {
+        Index::Turn { user: 0, turn: 0 }
+    };
+    provider
+        .shape(&workload.ask(first))
+        .map(drop)
+        .map_err(|error| Failure::usage(anyhow!("{error}")))
 }
 
 /// The headers that carry this machine's secrets.
-fn secret_headers(provider: &dyn Provider, secrets: &Secrets) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+fn secret_headers(
+    provider: &dyn Provider,
+    secrets: &Secrets,
+) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
     let mut headers = Vec::new();
     if let Some(key) = &secrets.api_key {
-        headers.push(provider.auth(key).map_err(|error| Failure::usage(anyhow!("{error}")))?);
+        headers.push(
+            provider
+                .auth(key)
+                .map_err(|error| Failure::usage(anyhow!("{error}")))?,
+        );
     }
     for (name, secret) in &secrets.headers {
-        let header = HeaderName::try_from(name).context("a header's name").map_err(Failure::usage)?;
+        let header = HeaderName::try_from(name)
+            .context("a header's name")
+            .map_err(Failure::usage)?;
         let mut value = HeaderValue::try_from(secret.expose())
             .map_err(|_| Failure::usage(anyhow!("the value of header `{name}` cannot be sent")))?;
         value.set_sensitive(true);
@@ -144,6 +177,11 @@ fn secret_headers(provider: &dyn Provider, secrets: &Secrets) -> Result<Vec<(Hea
 impl Secrets {
     /// All of them, to be masked wherever a server quotes them.
     fn values(&self) -> Vec<Secret> {
-        self.api_key.iter().chain(self.headers.values()).chain(&self.proxy_credentials).cloned().collect()
+        self.api_key
+            .iter()
+            .chain(self.headers.values())
+            .chain(&self.proxy_credentials)
+            .cloned()
+            .collect()
     }
 }

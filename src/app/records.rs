@@ -25,8 +25,14 @@ pub(super) struct RecordsFile {
 pub(super) fn create(path: &Path, queue: mpsc::Receiver<Record>) -> Result<RecordsFile, Failure> {
     let file = File::create(path)
         .with_context(|| format!("cannot create the records file `{}`", path.display()))
-        .map_err(|error| Failure::usage(error).hint("--records FILE in a folder that can be written"))?;
-    Ok(RecordsFile { path: path.to_owned(), file: BufWriter::with_capacity(BUFFER, file), queue })
+        .map_err(|error| {
+            Failure::usage(error).hint("--records FILE in a folder that can be written")
+        })?;
+    Ok(RecordsFile {
+        path: path.to_owned(),
+        file: BufWriter::with_capacity(BUFFER, file),
+        queue,
+    })
 }
 
 impl RecordsFile {
@@ -41,7 +47,11 @@ impl RecordsFile {
                 .map_err(io::Error::from)
                 .and_then(|()| self.file.write_all(&line));
             // A reader that follows the file sees whole lines soon when there is nothing else to do.
-            let flushed = if self.queue.is_empty() { self.file.flush() } else { Ok(()) };
+            let flushed = if self.queue.is_empty() {
+                self.file.flush()
+            } else {
+                Ok(())
+            };
             if let Err(error) = written.and(flushed) {
                 self.queue.close();
                 return Err(self.broken(error));

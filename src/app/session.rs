@@ -20,8 +20,8 @@ use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
 use crate::cluster::{
-    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult, START_LEAD, WorkerConfig, engine_port,
-    run_local, serve_master,
+    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
+    START_LEAD, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, RunOptions, Settings};
 use crate::mock::{self, MockHandle};
@@ -45,12 +45,31 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     };
     let clock = ProcessClock::start();
     let (port, end) = engine_port(clock);
-    let worker = WorkerConfig { name: worker_name(), incarnation: draw().map_err(Failure::failed)?, cores: machine.threads };
+    let worker = WorkerConfig {
+        name: worker_name(),
+        incarnation: draw().map_err(Failure::failed)?,
+        cores: machine.threads,
+    };
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
-    let stage = Stage { settings, plan, cluster: false, serving: Some(serving) };
-    stage.play(&tasks, |control, events| run_local(Master::new(config, clock.now()), worker, port, control, events)).await
+    let stage = Stage {
+        settings,
+        plan,
+        cluster: false,
+        serving: Some(serving),
+    };
+    stage
+        .play(&tasks, |control, events| {
+            run_local(
+                Master::new(config, clock.now()),
+                worker,
+                port,
+                control,
+                events,
+            )
+        })
+        .await
 }
 
 /// `llmload master`.
@@ -60,14 +79,40 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
         .await
         .with_context(|| format!("cannot listen on {}", options.bind))
-        .map_err(|error| Failure::usage(error).hint("is another master running? --master-bind-port takes another port"))?;
+        .map_err(|error| {
+            Failure::usage(error)
+                .hint("is another master running? --master-bind-port takes another port")
+        })?;
     let plan = settle(&settings).await?;
-    let mut config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), options.expect_workers);
+    let mut config = MasterConfig::new(
+        draw().map_err(Failure::failed)?,
+        plan.clone(),
+        options.expect_workers,
+    );
     config.max_wait = options.expect_workers_max_wait;
-    tracing::info!("listening on {}; waiting for {} workers", options.bind, options.expect_workers);
+    tracing::info!(
+        "listening on {}; waiting for {} workers",
+        options.bind,
+        options.expect_workers
+    );
     let clock = ProcessClock::start();
-    let stage = Stage { settings, plan, cluster: true, serving: None };
-    stage.play(&TaskTracker::new(), |control, events| serve_master(listener, clock, Master::new(config, clock.now()), control, events)).await
+    let stage = Stage {
+        settings,
+        plan,
+        cluster: true,
+        serving: None,
+    };
+    stage
+        .play(&TaskTracker::new(), |control, events| {
+            serve_master(
+                listener,
+                clock,
+                Master::new(config, clock.now()),
+                control,
+                events,
+            )
+        })
+        .await
 }
 
 fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
@@ -79,14 +124,20 @@ fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
         .map_err(Failure::failed)?;
     options.settings.target.base_url = format!("http://{}", handle.addr());
     options.settings.target.proxy = None;
-    tracing::info!("mock server on {}; -H URL drives a real one", options.settings.target.base_url);
+    tracing::info!(
+        "mock server on {}; -H URL drives a real one",
+        options.settings.target.base_url
+    );
     Ok(Some(handle))
 }
 
 /// What cannot be written is found before the run.
 fn check_outputs(settings: &Settings) -> Result<(), Failure> {
     let outputs = &settings.outputs;
-    for (path, option) in [(&outputs.summary_file, "--summary-file"), (&outputs.json_file, "--json-file")] {
+    for (path, option) in [
+        (&outputs.summary_file, "--summary-file"),
+        (&outputs.json_file, "--json-file"),
+    ] {
         if let Some(path) = path {
             try_writing(path, option)?;
         }
@@ -114,7 +165,11 @@ impl Stage {
         let endpoint = speak(&self.plan)?.endpoint().clone();
         let mut live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs)?;
         let mut console = Console::default();
-        tracing::info!("seed {}: --seed {} sends the same requests again", self.plan.seed.0, self.plan.seed.0);
+        tracing::info!(
+            "seed {}: --seed {} sends the same requests again",
+            self.plan.seed.0,
+            self.plan.seed.0
+        );
         let (control, told) = mpsc::channel(8);
         let (events, mut happening) = mpsc::channel(EVENTS);
         let mut signals = signals::listen(tasks);
@@ -137,7 +192,9 @@ impl Stage {
             self.show(&event, &mut live, &mut console);
         }
         let aftermath = match self.serving {
-            Some(serving) => serving.await.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
+            Some(serving) => serving
+                .await
+                .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
             None => Aftermath::default(),
         };
         let ending = Ending {
@@ -154,12 +211,18 @@ impl Stage {
 
     fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
         match event {
-            MasterEvent::Starting { .. } => live.starting(OffsetDateTime::from(wall_clock()), START_LEAD),
-            MasterEvent::Merged { interval, gauges, .. } => live.merged(interval, *gauges, console),
+            MasterEvent::Starting { .. } => {
+                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD)
+            }
+            MasterEvent::Merged {
+                interval, gauges, ..
+            } => live.merged(interval, *gauges, console),
             _ => {}
         }
         // One worker in the same process is no news.
-        if let Some(words) = in_words(event).filter(|_| self.cluster || matches!(event, MasterEvent::Stopping { .. })) {
+        if let Some(words) = in_words(event)
+            .filter(|_| self.cluster || matches!(event, MasterEvent::Stopping { .. }))
+        {
             tracing::info!("{words}");
         }
     }

@@ -14,32 +14,62 @@ use crate::workload::{self, PromptSource, TokenizerRef};
 
 /// The plan of a run.
 pub(super) async fn settle(settings: &Settings) -> Result<Plan, Failure> {
-    let ca_pem = settings.target.ca_cert.as_deref().map(|path| read_text(path, "the CA file")).transpose()?;
-    let tokenizer = settings.tokenizer.as_deref().map(pin_tokenizer).transpose()?;
+    let ca_pem = settings
+        .target
+        .ca_cert
+        .as_deref()
+        .map(|path| read_text(path, "the CA file"))
+        .transpose()?;
+    let tokenizer = settings
+        .tokenizer
+        .as_deref()
+        .map(pin_tokenizer)
+        .transpose()?;
     let prompts = prompts(&settings.prompts)?;
-    let Discovered { kind, model, guessed } = discover(settings, ca_pem.as_deref()).await?;
+    let Discovered {
+        kind,
+        model,
+        guessed,
+    } = discover(settings, ca_pem.as_deref()).await?;
     if guessed {
         tracing::info!("provider {}, model {model}", kind.name());
     }
     let seed = match settings.seed {
         Some(seed) => seed,
         // Small enough to be typed again.
-        None => Seed(draw().context("cannot draw a seed").map_err(Failure::failed)? >> 32),
+        None => Seed(
+            draw()
+                .context("cannot draw a seed")
+                .map_err(Failure::failed)?
+                >> 32,
+        ),
     };
-    Ok(settings.plan(Found { seed, provider: kind, model, prompts, tokenizer, ca_pem }))
+    Ok(settings.plan(Found {
+        seed,
+        provider: kind,
+        model,
+        prompts,
+        tokenizer,
+        ca_pem,
+    }))
 }
 
 /// A tokenizer by its name and its content, so that every worker counts alike.
 fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
     let tokenizer = load_tokenizer(name, &hub_paths())?;
-    Ok(TokenizerRef { name: name.to_owned(), sha256: tokenizer.sha256().to_owned() })
+    Ok(TokenizerRef {
+        name: name.to_owned(),
+        sha256: tokenizer.sha256().to_owned(),
+    })
 }
 
 fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
     match prompts {
         Prompts::Ready(source) => Ok(source.clone()),
-        Prompts::File(path) => workload::load::prompt_file(path).map_err(|error| {
-            Failure::usage(error).hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
-        }),
+        Prompts::File(path) => workload::load::prompt_text(&format!("@{}", path.display()))
+            .map_err(|error| {
+                Failure::usage(error)
+                    .hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
+            }),
     }
 }

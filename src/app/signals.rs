@@ -25,12 +25,16 @@ pub(super) fn listen(tasks: &TaskTracker) -> mpsc::Receiver<Signal> {
     let (sender, receiver) = mpsc::channel(4);
     let interrupts = sender.clone();
     tasks.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() && interrupts.send(Signal::Interrupt).await.is_ok() {}
+        while tokio::signal::ctrl_c().await.is_ok()
+            && interrupts.send(Signal::Interrupt).await.is_ok()
+        {}
     });
     #[cfg(unix)]
     tasks.spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminations) = signal(SignalKind::terminate()) else { return };
+        let Ok(mut terminations) = signal(SignalKind::terminate()) else {
+            return;
+        };
         while terminations.recv().await.is_some() && sender.send(Signal::Terminate).await.is_ok() {}
     });
     receiver

@@ -20,7 +20,10 @@ impl Surroundings for Process {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -32,7 +35,10 @@ pub(super) fn hub_paths() -> HubPaths {
 
 /// All cores, as the system lets this process use them.
 pub(super) fn cores() -> u32 {
-    std::thread::available_parallelism().map_or(1, NonZero::get).try_into().unwrap_or(u32::MAX)
+    std::thread::available_parallelism()
+        .map_or(1, NonZero::get)
+        .try_into()
+        .unwrap_or(u32::MAX)
 }
 
 /// A number that no other process draws.
@@ -43,11 +49,18 @@ pub(super) fn draw() -> io::Result<u64> {
 /// `host:pid`, for people who look at a list of workers.
 pub(super) fn worker_name() -> String {
     let host = rustix::system::uname();
-    format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+    format!(
+        "{}:{}",
+        host.nodename().to_string_lossy(),
+        std::process::id()
+    )
 }
 
 /// What a calendar and a clock on the wall show.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the wall clock"
+)]
 pub(super) fn wall_clock() -> std::time::SystemTime {
     std::time::SystemTime::now()
 }

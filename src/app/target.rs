@@ -16,16 +16,30 @@ use crate::provider;
 
 /// Host, port and base path of a base URL.
 pub(super) fn parse(base_url: &str) -> Result<Target, Failure> {
-    let wrong = || Failure::usage(anyhow!("`{base_url}` is not a URL of a server")).hint("-H http://host:port");
+    let wrong = || {
+        Failure::usage(anyhow!("`{base_url}` is not a URL of a server")).hint("-H http://host:port")
+    };
     let uri: Uri = base_url.parse().map_err(|_| wrong())?;
     let tls = uri.scheme_str() == Some("https");
-    let host = uri.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
+    let host = uri
+        .host()
+        .ok_or_else(wrong)?
+        .trim_matches(['[', ']'])
+        .to_owned();
     let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
-    Ok(Target { host, port, tls, base_path: uri.path().trim_end_matches('/').to_owned() })
+    Ok(Target {
+        host,
+        port,
+        tls,
+        base_path: uri.path().trim_end_matches('/').to_owned(),
+    })
 }
 
 /// TLS settings for a server that is only asked, with the version of HTTP left open.
-pub(super) fn tls(target: &TargetOptions, ca_pem: Option<&str>) -> Result<Arc<ClientConfig>, Failure> {
+pub(super) fn tls(
+    target: &TargetOptions,
+    ca_pem: Option<&str>,
+) -> Result<Arc<ClientConfig>, Failure> {
     let settings = TlsSettings {
         insecure_skip_verify: target.insecure_skip_verify,
         ca_pem: ca_pem.map(str::to_owned),
@@ -35,11 +49,16 @@ pub(super) fn tls(target: &TargetOptions, ca_pem: Option<&str>) -> Result<Arc<Cl
 }
 
 fn config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, Failure> {
-    settings.config().map_err(|error| Failure::usage(error).hint("--ca-cert takes a PEM file"))
+    settings
+        .config()
+        .map_err(|error| Failure::usage(error).hint("--ca-cert takes a PEM file"))
 }
 
 /// How a plan's server is reached.
-pub(super) fn connector(plan: &Plan, proxy_credentials: Option<Secret>) -> Result<Connector, Failure> {
+pub(super) fn connector(
+    plan: &Plan,
+    proxy_credentials: Option<Secret>,
+) -> Result<Connector, Failure> {
     let http2 = plan.target.http == HttpVersion::Http2;
     let settings = TlsSettings {
         insecure_skip_verify: plan.target.insecure_skip_verify,
@@ -49,18 +68,30 @@ pub(super) fn connector(plan: &Plan, proxy_credentials: Option<Secret>) -> Resul
     Ok(Connector {
         target: parse(&plan.target.base_url)?,
         tls: config(&settings)?,
-        proxy: plan.target.proxy.as_deref().map(|url| proxy(url, proxy_credentials)).transpose()?,
+        proxy: plan
+            .target
+            .proxy
+            .as_deref()
+            .map(|url| proxy(url, proxy_credentials))
+            .transpose()?,
         http2,
         timeout: plan.limits.connect,
     })
 }
 
 fn proxy(url: &str, credentials: Option<Secret>) -> Result<Proxy, Failure> {
-    let Target { host, port, tls, .. } = parse(url).context_proxy(url)?;
+    let Target {
+        host, port, tls, ..
+    } = parse(url).context_proxy(url)?;
     if tls {
-        return Err(Failure::usage(anyhow!("the proxy `{url}` wants TLS")).hint("proxies are reached over http://"));
+        return Err(Failure::usage(anyhow!("the proxy `{url}` wants TLS"))
+            .hint("proxies are reached over http://"));
     }
-    Ok(Proxy { host, port, credentials })
+    Ok(Proxy {
+        host,
+        port,
+        credentials,
+    })
 }
 
 trait ContextProxy<T> {
@@ -69,7 +100,10 @@ trait ContextProxy<T> {
 
 impl<T> ContextProxy<T> for Result<T, Failure> {
     fn context_proxy(self, url: &str) -> Self {
-        self.map_err(|failure| Failure { error: failure.error.context(format!("the proxy `{url}`")), ..failure })
+        self.map_err(|failure| Failure {
+            error: failure.error.context(format!("the proxy `{url}`")),
+            ..failure
+        })
     }
 }
 
@@ -96,7 +130,9 @@ pub(super) fn plain_spec() -> provider::Spec {
 
 /// Reads a file whose content goes into a plan.
 pub(super) fn read_text(path: &std::path::Path, what: &str) -> Result<String, Failure> {
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {what} `{}`", path.display())).map_err(Failure::usage)
+    std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {what} `{}`", path.display()))
+        .map_err(Failure::usage)
 }
 
 #[cfg(test)]
@@ -106,10 +142,19 @@ mod tests {
     #[test]
     fn base_urls_are_taken_apart() {
         let target = parse("http://[::1]:8000/inference").unwrap();
-        assert_eq!((target.host.as_str(), target.port, target.tls), ("::1", 8000, false));
-        assert_eq!((target.base_path.as_str(), target.authority().as_str()), ("/inference", "[::1]:8000"));
+        assert_eq!(
+            (target.host.as_str(), target.port, target.tls),
+            ("::1", 8000, false)
+        );
+        assert_eq!(
+            (target.base_path.as_str(), target.authority().as_str()),
+            ("/inference", "[::1]:8000")
+        );
         let target = parse("https://api.example.com").unwrap();
-        assert_eq!((target.authority().as_str(), target.port, target.tls), ("api.example.com", 443, true));
+        assert_eq!(
+            (target.authority().as_str(), target.port, target.tls),
+            ("api.example.com", 443, true)
+        );
         assert_eq!(target.base_path, "");
     }
 }

@@ -30,12 +30,20 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let cluster_options = cluster::WorkerOptions {
         master: options.master.to_string(),
-        config: WorkerConfig { name: worker_name(), incarnation: draw().map_err(Failure::failed)?, cores: threads },
+        config: WorkerConfig {
+            name: worker_name(),
+            incarnation: draw().map_err(Failure::failed)?,
+            cores: threads,
+        },
     };
     let (commands, told) = mpsc::channel(4);
     tasks.spawn(pass_signals(signals::listen(&tasks), commands));
-    let exit = cluster::run_worker(cluster_options, port, told).await.map_err(Failure::failed)?;
-    let aftermath = serving.await.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
+    let exit = cluster::run_worker(cluster_options, port, told)
+        .await
+        .map_err(Failure::failed)?;
+    let aftermath = serving
+        .await
+        .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
     if let Some(failure) = aftermath.records_error {
         return Err(failure);
     }
@@ -44,7 +52,7 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
 
 /// The first signal drains, the second drops what is in flight.
 async fn pass_signals(mut signals: mpsc::Receiver<Signal>, commands: mpsc::Sender<WorkerCommand>) {
-    let mut command = WorkerCommand::Shutdown;
+    let mut command = WorkerCommand::Leave;
     while signals.recv().await.is_some() {
         if commands.send(command).await.is_err() {
             return;
@@ -56,10 +64,12 @@ async fn pass_signals(mut signals: mpsc::Receiver<Signal>, commands: mpsc::Sende
 fn conclude(exit: &WorkerExit) -> Result<u8, Failure> {
     match exit {
         WorkerExit::Finished | WorkerExit::Left { undelivered: 0 } => Ok(status::OK),
-        WorkerExit::Left { undelivered } => {
-            Err(Failure::failed(anyhow!("{undelivered} intervals could not be delivered to the master: their figures are lost")))
-        }
-        WorkerExit::Refused { reason } => Err(Failure::usage(anyhow!("the master turned this worker away: {reason}"))),
+        WorkerExit::Left { undelivered } => Err(Failure::failed(anyhow!(
+            "{undelivered} intervals could not be delivered to the master: their figures are lost"
+        ))),
+        WorkerExit::Refused { reason } => Err(Failure::usage(anyhow!(
+            "the master turned this worker away: {reason}"
+        ))),
     }
 }
 
@@ -67,8 +77,10 @@ fn conclude(exit: &WorkerExit) -> Result<u8, Failure> {
 pub(super) async fn mock_server(args: &MockArgs) -> Result<u8, Failure> {
     let script = args.script().map_err(Failure::usage)?;
     let handle = mock::spawn(args.address(), script, args.threads).map_err(|error| {
-        let error = anyhow::Error::new(error).context(format!("cannot serve on {}", args.address()));
-        Failure::usage(error).hint("is another server running? --port takes another port, 0 any free one")
+        let error =
+            anyhow::Error::new(error).context(format!("cannot serve on {}", args.address()));
+        Failure::usage(error)
+            .hint("is another server running? --port takes another port, 0 any free one")
     })?;
     Console::default().print(&format!("listening on http://{}\n", handle.addr()));
     let tasks = TaskTracker::new();

@@ -72,12 +72,17 @@ impl Spec {
 
     /// Start of the measured window: all users spawned, and the warm-up over; or the run's own start.
     pub fn window_start(&self) -> Offset {
-        if self.measure_ramp { Offset::ZERO } else { self.all_spawned() + self.warmup }
+        if self.measure_ramp {
+            Offset::ZERO
+        } else {
+            self.all_spawned() + self.warmup
+        }
     }
 
     /// When sending ends by itself: the run time counts from the moment all users are spawned.
     pub fn end_of_sending(&self) -> Option<Offset> {
-        self.run_time.map(|span| self.all_spawned() + self.warmup + span)
+        self.run_time
+            .map(|span| self.all_spawned() + self.warmup + span)
     }
 
     /// How many parts of an open loop can send at all: a part without a user would never send what it owns.
@@ -108,7 +113,8 @@ mod tests {
             spawn_rate: Rate::per_second(3),
             pacing,
             run_time,
-            warmup: Duration::ZERO, measure_ramp: false,
+            warmup: Duration::ZERO,
+            measure_ramp: false,
             max_requests: max,
         }
     }
