@@ -7,18 +7,29 @@ use super::FinishReason;
 /// One thing that an answer said. Borrowed from the read buffer: nothing is allocated for a token.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Signal<'a> {
-    /// A content event: a non-empty piece of output. One event of the stream gives at most one of these
-    /// for each choice; pieces of several kinds in one event come as one signal after another.
+    /// A non-empty piece of output. One event of the stream can give several (reasoning and text, several
+    /// choices); they come one after another, and `EventEnd` closes them.
     Content {
         /// Which kind of output.
         kind: ContentKind,
         /// The text, unescaped, never empty.
         text: &'a str,
-        /// Tokens in this event where the server tells (logprobs, TGI's one a chunk), else `None`.
+        /// Tokens that the server marked one by one in this piece (logprobs, TGI's one a chunk), else `None`.
+        /// Where several pieces share one count, the first has it and the others have 0: the sum is right.
         tokens: Option<u32>,
         /// Which of `n` choices.
         choice: u32,
     },
+    /// The `Content` signals since the last `EventEnd` were one content event: one mark. A body that is not a
+    /// stream is one event. It comes before the `Finish`, `Usage` and `End` of the same event.
+    EventEnd {
+        /// Tokens that arrived since the content event before: the growth of a usage count sent with every
+        /// event, else the marked tokens, textless ones included; `None` where the server does not tell.
+        tokens: Option<u32>,
+    },
+    /// Tokens that the server marked one by one and that have no text of their own (an end token, a part of a
+    /// character): output, but no content. The sum of these and of `Content`'s is the marked count.
+    SilentTokens(u32),
     /// Token counts so far; later ones replace earlier ones field by field.
     Usage(Usage),
     /// A choice is complete.
