@@ -1,3 +1,154 @@
-//! placeholder
+//! HOW to say it: the words of each API, for requests and for answers.
+//! It opens no connection, reads no clock and holds no secret; bytes go in and come out as values.
+
+mod anthropic;
+mod body;
+mod errors;
+mod guess;
+mod json;
+mod openai;
+mod reader;
+mod reasons;
 mod spec;
-pub use spec::*;
+mod sse;
+mod tgi;
+mod vllm;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request};
+
+use crate::domain::{Ask, Secret, Signal};
+
+pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
+pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
+pub use spec::{Kind, Sampling, Spec, UnknownKind};
+pub use sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
+
+/// One API: how requests are shaped and answers are read. It can be implemented outside of this crate.
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// Where requests go: the name in the statistics.
+    fn endpoint(&self) -> &Endpoint;
+
+    /// The request for `ask`. Its URI is a path, which the client puts behind the target's base URL, and it
+    /// has no key: the client adds what `auth` gives.
+    ///
+    /// # Errors
+    /// The request cannot be put into words.
+    fn shape(&self, ask: &Ask) -> Result<Request<Bytes>, ShapeError>;
+
+    /// A decoder for one answer.
+    fn decoder(&self) -> Box<dyn Decoder>;
+
+    /// The header that carries the key, its value marked as sensitive.
+    ///
+    /// # Errors
+    /// The key has characters that no header can carry.
+    fn auth(&self, key: &Secret) -> Result<(HeaderName, HeaderValue), ShapeError>;
+}
+
+/// Reads the body of one good answer. After an error it must not be fed again.
+///
+/// The signals do not depend on how the body is cut into pieces.
+pub trait Decoder: Send {
+    /// Takes the next piece of the body, cut anywhere, and calls `on` for each signal, in order.
+    ///
+    /// # Errors
+    /// The body is not what the API sends.
+    fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError>;
+
+    /// The body is complete. If `Signal::End` did not come by now, the answer was cut.
+    ///
+    /// # Errors
+    /// The body is not what the API sends.
+    fn finish(&mut self, on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError>;
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The method.
+    pub method: Method,
+    /// The path behind the target's base URL, from its first slash.
+    pub path: Cow<'static, str>,
+}
+
+/// Why a request cannot be put into words.
+#[derive(Debug, thiserror::Error)]
+pub enum ShapeError {
+    /// The API has no such thing.
+    #[error("provider `{kind}` has no {setting}")]
+    Unsupported {
+        /// The API.
+        kind: Kind,
+        /// What was set.
+        setting: &'static str,
+    },
+    /// A header's name or value has characters that a header cannot have. The value is not shown.
+    #[error("header `{0}` has characters that a header cannot have")]
+    Header(String),
+    /// The key has characters that a header cannot have.
+    #[error("the API key has characters that a header cannot have")]
+    Key,
+    /// The body cannot be written as JSON.
+    #[error("the request's body cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Why the body of an answer cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// An event, or a body, is too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// An event, or a body, is not the JSON that the API sends.
+    #[error("unreadable answer: {cause}: `{excerpt}`")]
+    Json {
+        /// How it starts.
+        excerpt: String,
+        /// What is wrong.
+        cause: String,
+        /// Whether it stops short: it may have been cut.
+        incomplete: bool,
+    },
+    /// A body lacks the field that every answer has.
+    #[error("unreadable answer: no `{field}` in `{excerpt}`")]
+    Missing {
+        /// The field.
+        field: &'static str,
+        /// How the body starts.
+        excerpt: String,
+    },
+}
+
+impl Kind {
+    /// Settings that an API has no field for are refused, never dropped in silence.
+    fn refuse(self, settings: &[(&'static str, bool)]) -> Result<(), ShapeError> {
+        match settings.iter().find(|(_, set)| *set) {
+            Some(&(setting, _)) => Err(ShapeError::Unsupported {
+                kind: self,
+                setting,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The API for these settings.
+///
+/// # Errors
+/// A setting that the API has no field for, or a header that cannot be one.
+pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
+    Ok(match spec.kind {
+        Kind::OpenAi => Arc::new(openai::OpenAi::new(spec, serde_json::Map::new())?),
+        Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
+        Kind::Anthropic => Arc::new(anthropic::Anthropic::new(spec)?),
+        Kind::Tgi => Arc::new(tgi::Tgi::new(spec)?),
+    })
+}
