@@ -164,6 +164,7 @@ struct Block<'a> {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the API's own names")]
 struct Counts {
     input_tokens: Option<u32>,
     cache_creation_input_tokens: Option<u32>,
@@ -233,9 +234,7 @@ impl Dialect for Words {
                     .delta
                     .as_ref()
                     .map_or("", |delta| delta.stop_reason.as_str());
-                finish_reason(word)
-                    .into_iter()
-                    .for_each(|reason| out.finish(reason));
+                out.finish(finish_reason(word));
                 out.usage(event.usage.map(|counts| counts.usage()).unwrap_or_default());
             }
             "message_stop" => out.end(),
@@ -270,9 +269,7 @@ impl Dialect for Words {
             .map(|counts| counts.usage())
             .unwrap_or_default();
         out.event_end(usage.completion_tokens);
-        finish_reason(document.stop_reason.as_str())
-            .into_iter()
-            .for_each(|reason| out.finish(reason));
+        out.finish(finish_reason(document.stop_reason.as_str()));
         out.usage(usage);
         out.end();
         Ok(())

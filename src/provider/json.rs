@@ -22,9 +22,10 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, DecodeE
 
 /// Whether `data` ends within a number: that is no end of file to `serde_json`, but an invalid number.
 fn stops_in_number(data: &[u8], cause: &serde_json::Error) -> bool {
-    let last_line = data.rsplit(|&byte| byte == b'\n').next().unwrap_or(data);
+    let lines = || data.split(|&byte| byte == b'\n');
+    let last_line = lines().next_back().unwrap_or(data);
     matches!(data.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
-        && cause.line() == 1 + data.iter().filter(|&&byte| byte == b'\n').count()
+        && cause.line() == lines().count()
         && cause.column() == last_line.len()
 }
 

@@ -106,8 +106,9 @@ impl<'a> Out<'a> {
         }
     }
 
-    pub(super) fn finish(&mut self, reason: FinishReason) {
-        if !self.flow.ended {
+    /// A choice is complete, if there is a reason why.
+    pub(super) fn finish(&mut self, reason: Option<FinishReason>) {
+        if let Some(reason) = reason.filter(|_| !self.flow.ended) {
             (self.on)(Signal::Finish(reason));
         }
     }

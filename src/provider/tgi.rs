@@ -146,9 +146,7 @@ fn tell_token(token: &Token<'_>, out: &mut Out<'_>) {
 }
 
 fn tell_details(details: &Details<'_>, out: &mut Out<'_>) {
-    finish_reason(details.finish_reason.as_str())
-        .into_iter()
-        .for_each(|reason| out.finish(reason));
+    out.finish(finish_reason(details.finish_reason.as_str()));
     out.usage(Usage {
         prompt_tokens: details.input_length,
         completion_tokens: details.generated_tokens,

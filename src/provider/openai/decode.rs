@@ -178,11 +178,10 @@ impl Words {
         let grown = self.growth(chunk, out.spoke());
         out.event_end(grown);
         for choice in choices {
-            if let Some(reason) = finish_reason(choice.finish_reason.as_str()) {
-                out.finish(reason);
-                if let Some(progress) = self.progress(choice) {
-                    progress.finished = true;
-                }
+            let reason = finish_reason(choice.finish_reason.as_str());
+            out.finish(reason);
+            if let (Some(_), Some(progress)) = (reason, self.progress(choice)) {
+                progress.finished = true;
             }
         }
         if let Some(counts) = &chunk.usage {
