@@ -1,0 +1,251 @@
+//! The body of an answer as a dialect sees it: a stream of events or one whole document.
+//! It does the framing and the bookkeeping that all dialects share; what a field means they know alone.
+
+use super::errors::error_text;
+use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
+use super::{DecodeError, Decoder};
+use crate::domain::{ContentKind, FinishReason, Signal, Usage};
+
+/// What the events and bodies of one API mean.
+pub(super) trait Dialect: Send {
+    /// One event of a stream.
+    fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError>;
+
+    /// The whole body of an answer that is not a stream.
+    fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError>;
+
+    /// A stream's body is complete: the chance of a dialect whose terminal event is just that.
+    fn close(&mut self, out: &mut Out<'_>);
+}
+
+/// What is remembered from event to event, whatever the dialect.
+#[derive(Debug, Default)]
+struct Flow {
+    /// The terminal event was seen.
+    ended: bool,
+    /// Marked tokens without text since the last content event.
+    silent: u32,
+}
+
+/// Where a dialect says what it read in one event: first all content, then `event_end`, then the rest.
+pub(super) struct Out<'a> {
+    flow: &'a mut Flow,
+    on: &'a mut dyn FnMut(Signal<'_>),
+    /// Whether this event has content.
+    spoke: bool,
+    /// Marked tokens of this event's content; `None` when a piece was not marked.
+    marked: Option<u32>,
+}
+
+impl<'a> Out<'a> {
+    fn new(flow: &'a mut Flow, on: &'a mut dyn FnMut(Signal<'_>)) -> Self {
+        Self {
+            flow,
+            on,
+            spoke: false,
+            marked: Some(0),
+        }
+    }
+
+    /// A piece of output; an empty one is none.
+    pub(super) fn content(
+        &mut self,
+        kind: ContentKind,
+        text: &str,
+        tokens: Option<u32>,
+        choice: u32,
+    ) {
+        if text.is_empty() {
+            return;
+        }
+        self.spoke = true;
+        self.marked = self.marked.zip(tokens).map(|(a, b)| a.saturating_add(b));
+        if !self.flow.ended {
+            (self.on)(Signal::Content {
+                kind,
+                text,
+                tokens,
+                choice,
+            });
+        }
+    }
+
+    /// Marked tokens without text.
+    pub(super) fn silent_tokens(&mut self, tokens: u32) {
+        if tokens > 0 && !self.flow.ended {
+            self.flow.silent = self.flow.silent.saturating_add(tokens);
+            (self.on)(Signal::SilentTokens(tokens));
+        }
+    }
+
+    /// Whether this event has content.
+    pub(super) const fn spoke(&self) -> bool {
+        self.spoke
+    }
+
+    /// The event's content is complete; `told` is the growth of the server's own count, where it is known.
+    pub(super) fn event_end(&mut self, told: Option<u32>) {
+        if !self.spoke {
+            return;
+        }
+        self.spoke = false;
+        let marked = self.marked.replace(0);
+        if self.flow.ended {
+            (self.on)(Signal::AfterEnd);
+            return;
+        }
+        let marked = marked.map(|n| n.saturating_add(self.flow.silent));
+        self.flow.silent = 0;
+        let tokens = told.or(marked).filter(|&n| n > 0);
+        (self.on)(Signal::EventEnd { tokens });
+    }
+
+    pub(super) fn usage(&mut self, usage: Usage) {
+        if usage != Usage::default() {
+            (self.on)(Signal::Usage(usage));
+        }
+    }
+
+    /// A choice is complete, if there is a reason why.
+    pub(super) fn finish(&mut self, reason: Option<FinishReason>) {
+        if let Some(reason) = reason.filter(|_| !self.flow.ended) {
+            (self.on)(Signal::Finish(reason));
+        }
+    }
+
+    pub(super) fn error(&mut self, words: &str) {
+        (self.on)(Signal::ServerError(words));
+    }
+
+    /// The terminal event; a second one is none.
+    pub(super) fn end(&mut self) {
+        if !self.flow.ended {
+            self.flow.ended = true;
+            (self.on)(Signal::End);
+        }
+    }
+}
+
+/// A decoder made of a dialect.
+#[derive(Debug)]
+pub(super) struct Reader<D> {
+    dialect: D,
+    body: Body,
+    flow: Flow,
+}
+
+/// How the body is read.
+#[derive(Debug)]
+enum Body {
+    /// A stream was asked for and only white space came so far.
+    Undecided(Vec<u8>),
+    /// A stream of events.
+    Events(Framer),
+    /// One document.
+    Whole(Vec<u8>),
+}
+
+impl<D: Dialect> Reader<D> {
+    /// A decoder for one answer, asked for as a stream or not.
+    pub(super) fn new(dialect: D, stream: bool) -> Self {
+        let body = if stream {
+            Body::Undecided(Vec::new())
+        } else {
+            Body::Whole(Vec::new())
+        };
+        Self {
+            dialect,
+            body,
+            flow: Flow::default(),
+        }
+    }
+
+    /// Servers answer with a whole document to a request for a stream: errors, and mocks that ignore `stream`.
+    /// No event stream begins with a bracket: it would be an unknown field.
+    fn decide(&mut self, bytes: &[u8]) {
+        let Body::Undecided(blank) = &mut self.body else {
+            return;
+        };
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        match first {
+            None => {}
+            Some(b'{' | b'[') => self.body = Body::Whole(std::mem::take(blank)),
+            Some(_) => {
+                // White space alone makes no event; the framer still wants it for its line ends.
+                let mut framer = Framer::default();
+                let fed = framer.feed(blank, &mut |_| Ok::<(), TooLong>(()));
+                debug_assert_eq!(fed, Ok(()));
+                self.body = Body::Events(framer);
+            }
+        }
+    }
+}
+
+/// Reads one event.
+fn read<D: Dialect>(
+    dialect: &mut D,
+    flow: &mut Flow,
+    event: Event<'_>,
+    on: &mut dyn FnMut(Signal<'_>),
+) -> Result<(), DecodeError> {
+    let mut out = Out::new(flow, on);
+    if event.name == b"error" {
+        out.error(&error_text(event.data));
+        return Ok(());
+    }
+    let data = event.data.trim_ascii();
+    if data.is_empty() {
+        return Ok(());
+    }
+    dialect.event(data, &mut out)
+}
+
+fn store(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), DecodeError> {
+    if buffer.len() + bytes.len() > MAX_EVENT_BYTES {
+        return Err(TooLong.into());
+    }
+    buffer.extend_from_slice(bytes);
+    Ok(())
+}
+
+impl<D: Dialect> Decoder for Reader<D> {
+    fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        self.decide(bytes);
+        let Self {
+            dialect,
+            body,
+            flow,
+        } = self;
+        match body {
+            Body::Undecided(buffer) | Body::Whole(buffer) => store(buffer, bytes),
+            Body::Events(framer) => framer.feed(bytes, &mut |event| read(dialect, flow, event, on)),
+        }
+    }
+
+    fn finish(&mut self, on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        let Self {
+            dialect,
+            body,
+            flow,
+        } = self;
+        match body {
+            Body::Undecided(_) => {}
+            Body::Whole(body) => match dialect.whole(body, &mut Out::new(flow, on)) {
+                // A document that stops short is a cut answer, not a garbled one: no `End` comes.
+                Err(DecodeError::Json {
+                    incomplete: true, ..
+                }) => {}
+                other => return other,
+            },
+            Body::Events(framer) => {
+                // An event without its final blank line may have been cut; if it reads, it was not.
+                let rest = framer.finish(&mut |event| read(dialect, flow, event, on));
+                if !matches!(rest, Err(DecodeError::Json { .. })) {
+                    rest?;
+                    dialect.close(&mut Out::new(flow, on));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,16 @@
+//! The words that APIs have for why a model stopped.
+//! One list for all of them: gateways pass on each other's words.
+
+use crate::domain::FinishReason;
+
+/// The reason behind a word; `None` for the empty one, which says that the choice goes on.
+pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
+    Some(match word {
+        "" => return None,
+        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => FinishReason::Stop,
+        "length" | "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
+        "content_filter" | "refusal" => FinishReason::ContentFilter,
+        _ => FinishReason::Other,
+    })
+}

@@ -1,0 +1,110 @@
+//! Tests of the room as a whole: recorded answers, their properties, and the requests that are made.
+
+mod framing;
+mod properties;
+mod recorded;
+mod requests;
+
+use super::*;
+
+/// Settings with nothing set that need not be.
+fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
+    Spec {
+        kind,
+        model: "m".to_owned(),
+        chat,
+        stream,
+        sampling: Sampling::default(),
+        headers: indexmap::IndexMap::new(),
+    }
+}
+
+/// A recorded answer.
+#[derive(Clone, Copy, Debug)]
+struct Recorded {
+    folder: &'static str,
+    name: &'static str,
+    kind: Kind,
+    stream: bool,
+    body: &'static str,
+}
+
+macro_rules! recorded {
+    ($($kind:ident $stream:literal $folder:literal $name:literal $ending:literal;)*) => {
+        const RECORDED: &[Recorded] = &[$(Recorded {
+            folder: $folder,
+            name: $name,
+            kind: Kind::$kind,
+            stream: $stream,
+            body: include_str!(concat!(
+                "../../../tests/fixtures/", $folder, "/", $name, ".", $ending
+            )),
+        }),*];
+    };
+}
+
+recorded! {
+    Vllm true "openai" "vllm_chat" "sse";
+    Vllm true "openai" "vllm_continuous_usage" "sse";
+    Vllm true "openai" "vllm_completions_logprobs" "sse";
+    Vllm true "openai" "vllm_error" "sse";
+    OpenAi true "openai" "llamacpp_chat" "sse";
+    SgLang true "openai" "sglang_chat" "sse";
+    OpenAi true "openai" "litellm_chat" "sse";
+    OpenAi true "openai" "transformers_serve" "sse";
+    OpenAi true "openai" "transformers_serve_cut" "sse";
+    OpenAi true "openai" "openai_reasoning" "sse";
+    OpenAi true "openai" "openai_tool_calls" "sse";
+    OpenAi true "openai" "openai_refusal" "sse";
+    OpenAi true "openai" "openai_two_choices" "sse";
+    OpenAi true "openai" "openai_logprobs" "sse";
+    OpenAi true "openai" "openai_after_end" "sse";
+    OpenAi true "openai" "openai_shapes" "sse";
+    OpenAi true "openai" "openai_error_event" "sse";
+    OpenAi false "openai" "chat_body" "json";
+    OpenAi false "openai" "completions_body_logprobs" "json";
+    OpenAi true "openai" "error_body" "json";
+    Anthropic true "anthropic" "messages" "sse";
+    Anthropic true "anthropic" "error" "sse";
+    Anthropic true "anthropic" "cut" "sse";
+    Anthropic true "anthropic" "whole_instead_of_stream" "json";
+    Anthropic false "anthropic" "error_body" "json";
+    Tgi true "tgi" "stream" "sse";
+    Tgi true "tgi" "length" "sse";
+    Tgi true "tgi" "error" "sse";
+    Tgi true "tgi" "error_in_data" "sse";
+    Tgi true "tgi" "cut" "sse";
+    Tgi false "tgi" "body" "json";
+    Tgi false "tgi" "list_body" "json";
+}
+
+impl Recorded {
+    fn decoder(&self) -> Box<dyn Decoder> {
+        build(&spec(self.kind, true, self.stream))
+            .unwrap()
+            .decoder()
+    }
+}
+
+/// Everything a decoder says of a body that comes in these pieces, one line a signal.
+fn said<'b>(mut decoder: Box<dyn Decoder>, pieces: impl Iterator<Item = &'b [u8]>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut outcome = Ok(());
+    for piece in pieces {
+        outcome = decoder.feed(piece, &mut |signal| lines.push(format!("{signal:?}")));
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let outcome =
+        outcome.and_then(|()| decoder.finish(&mut |signal| lines.push(format!("{signal:?}"))));
+    if let Err(error) = outcome {
+        lines.push(format!("error: {error}"));
+    }
+    lines
+}
+
+/// What a decoder says of a body in one piece.
+fn said_of(decoder: Box<dyn Decoder>, body: &[u8]) -> Vec<String> {
+    said(decoder, std::iter::once(body))
+}

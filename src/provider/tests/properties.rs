@@ -1,0 +1,120 @@
+//! What holds for every answer: how a body is cut and how its lines end changes nothing, and no bytes break
+//! a decoder.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+/// `body` in pieces of these sizes, over and over.
+fn pieces<'b>(mut body: &'b [u8], sizes: &'b [usize]) -> impl Iterator<Item = &'b [u8]> {
+    let mut sizes = sizes.iter().cycle();
+    std::iter::from_fn(move || {
+        let size = *sizes.next()?;
+        if body.is_empty() {
+            return None;
+        }
+        let (piece, rest) = body.split_at(size.min(body.len()));
+        body = rest;
+        Some(piece)
+    })
+}
+
+fn recorded() -> impl Strategy<Value = Recorded> {
+    select(RECORDED)
+}
+
+#[test]
+fn byte_by_byte_says_the_same() {
+    for case in RECORDED {
+        for line_end in ["\n", "\r", "\r\n"] {
+            let body = case.body.replace('\n', line_end);
+            let split = said(case.decoder(), pieces(body.as_bytes(), &[1]));
+            assert_eq!(
+                split,
+                said_of(case.decoder(), case.body.as_bytes()),
+                "{}",
+                case.name
+            );
+        }
+    }
+}
+
+fn line_end() -> impl Strategy<Value = &'static str> {
+    select(&["\n", "\r", "\r\n"][..])
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    select(&Kind::ALL[..])
+}
+
+proptest! {
+    #[test]
+    fn any_cut_and_any_line_end_say_the_same(
+        case in recorded(),
+        line_end in line_end(),
+        bom in any::<bool>(),
+        sizes in vec(1_usize..200, 1..20),
+    ) {
+        let mark = if bom && case.stream && !case.body.starts_with('{') { "\u{feff}" } else { "" };
+        let body = format!("{mark}{}", case.body.replace('\n', line_end));
+        let split = said(case.decoder(), pieces(body.as_bytes(), &sizes));
+        prop_assert_eq!(split, said_of(case.decoder(), case.body.as_bytes()));
+    }
+
+    #[test]
+    fn no_bytes_break_a_decoder(
+        kind in kind(),
+        stream in any::<bool>(),
+        body in vec(any::<u8>(), 0..300),
+        sizes in vec(1_usize..50, 1..5),
+    ) {
+        let decoder = || build(&spec(kind, true, stream)).unwrap().decoder();
+        prop_assert_eq!(
+            said(decoder(), pieces(&body, &sizes)),
+            said_of(decoder(), &body)
+        );
+    }
+
+    #[test]
+    fn damage_to_an_answer_says_the_same_however_it_is_cut(
+        case in recorded(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>(), 0_usize..4), 1..6),
+        sizes in vec(1_usize..200, 1..10),
+    ) {
+        let mut body = case.body.as_bytes().to_vec();
+        for (at, byte, length) in damage {
+            let start = at.index(body.len());
+            let end = (start + length).min(body.len());
+            body.splice(start..end, [byte]);
+        }
+        prop_assert_eq!(
+            said(case.decoder(), pieces(&body, &sizes)),
+            said_of(case.decoder(), &body)
+        );
+    }
+}
+
+#[test]
+fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
+    const MARKS: [&str; 4] = [
+        "[DONE]",
+        "\"finish_reason\":\"",
+        "message_stop\"}",
+        "\"generated_text\":\"",
+    ];
+    for case in RECORDED {
+        let body = case.body.trim_end();
+        for length in 0..body.len() {
+            let cut = String::from_utf8_lossy(&body.as_bytes()[..length]);
+            let lines = said_of(case.decoder(), &body.as_bytes()[..length]);
+            let garbled = lines.iter().any(|line| line.starts_with("error: "));
+            assert!(!garbled, "{} at {length}: {lines:?}", case.name);
+            let may_end =
+                !cut.starts_with(['{', '[']) && MARKS.iter().any(|mark| cut.contains(mark));
+            let ended = lines.iter().any(|line| line == "End");
+            assert!(may_end || !ended, "{} at {length}: {lines:?}", case.name);
+        }
+    }
+}

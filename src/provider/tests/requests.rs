@@ -1,0 +1,285 @@
+//! The requests that each API gets: paths, headers, bodies.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::{Message, Prompt, Role};
+
+fn ask(prompt: Prompt, extra: Option<Value>) -> Ask {
+    let extra = extra.map(|extra| Arc::new(extra.as_object().unwrap().clone()));
+    Ask {
+        prompt,
+        max_tokens: 64,
+        requested_prompt_tokens: None,
+        counted_prompt_tokens: None,
+        extra,
+    }
+}
+
+fn text() -> Prompt {
+    Prompt::Text("Say \"hi\"".into())
+}
+
+fn talk() -> Prompt {
+    let message = |role, content: &str| Message {
+        role,
+        content: content.to_owned(),
+    };
+    Prompt::Messages(
+        [
+            message(Role::System, "Be brief."),
+            message(Role::User, "Hi"),
+            message(Role::Assistant, "Hello"),
+            message(Role::User, "Bye"),
+        ]
+        .into(),
+    )
+}
+
+fn request(spec: &Spec, ask: &Ask) -> Request<Bytes> {
+    build(spec).unwrap().shape(ask).unwrap()
+}
+
+fn body(spec: &Spec, ask: &Ask) -> String {
+    String::from_utf8(request(spec, ask).into_body().to_vec()).unwrap()
+}
+
+fn full() -> Sampling {
+    Sampling {
+        temperature: Some(0.5),
+        top_k: Some(5),
+        n: Some(2),
+        logprobs: Some(3),
+        reasoning_effort: Some("low".to_owned()),
+    }
+}
+
+#[test]
+fn a_chat_request_has_what_was_set_and_nothing_else() {
+    let mut spec = spec(Kind::OpenAi, true, true);
+    assert_eq!(
+        body(&spec, &ask(text(), None)),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"max_tokens":64,"messages":[{"role":"user","content":"Say \"hi\""}]}"#
+    );
+    spec.stream = false;
+    spec.sampling = full();
+    assert_eq!(
+        body(&spec, &ask(talk(), None)),
+        concat!(
+            r#"{"model":"m","stream":false,"temperature":0.5,"top_k":5,"n":2,"logprobs":true,"top_logprobs":3,"#,
+            r#""reasoning_effort":"low","max_tokens":64,"messages":[{"role":"system","content":"Be brief."},"#,
+            r#"{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Bye"}]}"#
+        )
+    );
+}
+
+#[test]
+fn a_completion_request_has_one_text() {
+    let mut spec = spec(Kind::Vllm, false, true);
+    spec.sampling.logprobs = Some(0);
+    let asked = ask(talk(), None);
+    assert_eq!(
+        body(&spec, &asked),
+        r#"{"model":"m","stream":true,"stream_options":{"include_usage":true},"logprobs":0,"ignore_eos":true,"max_tokens":64,"prompt":"Be brief.\n\nHi\n\nHello\n\nBye"}"#
+    );
+    assert_eq!(request(&spec, &asked).uri(), "/v1/completions");
+}
+
+#[test]
+fn no_tokens_can_be_asked_for() {
+    let mut none = ask(text(), None);
+    none.max_tokens = 0;
+    assert!(body(&spec(Kind::OpenAi, true, false), &none).contains(r#""max_tokens":0"#));
+}
+
+#[test]
+fn the_end_token_is_ignored_only_where_the_server_can() {
+    for (kind, ignored) in [
+        (Kind::OpenAi, false),
+        (Kind::Vllm, true),
+        (Kind::SgLang, true),
+    ] {
+        let body = body(&spec(kind, true, true), &ask(text(), None));
+        assert_eq!(body.contains(r#""ignore_eos":true"#), ignored, "{kind}");
+    }
+}
+
+#[test]
+fn an_anthropic_request_has_its_system_text_apart() {
+    let mut spec = spec(Kind::Anthropic, true, true);
+    spec.sampling.temperature = Some(1.0);
+    spec.sampling.top_k = Some(5);
+    assert_eq!(
+        body(&spec, &ask(talk(), None)),
+        concat!(
+            r#"{"model":"m","stream":true,"temperature":1.0,"top_k":5,"max_tokens":64,"system":"Be brief.","#,
+            r#""messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"},{"role":"user","content":"Bye"}]}"#
+        )
+    );
+    let request = request(&spec, &ask(text(), None));
+    assert_eq!(request.headers()["anthropic-version"], "2023-06-01");
+    assert_eq!(
+        request.body(),
+        r#"{"model":"m","stream":true,"temperature":1.0,"top_k":5,"max_tokens":64,"messages":[{"role":"user","content":"Say \"hi\""}]}"#
+    );
+}
+
+#[test]
+fn a_tgi_request_has_its_settings_in_parameters() {
+    let mut spec = spec(Kind::Tgi, false, true);
+    spec.sampling.temperature = Some(1.0);
+    spec.sampling.logprobs = Some(2);
+    let asked = ask(text(), None);
+    assert_eq!(
+        body(&spec, &asked),
+        r#"{"inputs":"Say \"hi\"","parameters":{"max_new_tokens":64,"details":true,"do_sample":true,"temperature":1.0,"top_n_tokens":2}}"#
+    );
+    assert_eq!(request(&spec, &asked).uri(), "/generate_stream");
+    spec.stream = false;
+    spec.sampling = Sampling {
+        temperature: Some(0.0),
+        top_k: Some(5),
+        ..Sampling::default()
+    };
+    let row = json!({"parameters": {"stop": ["x"]}});
+    assert_eq!(
+        body(&spec, &ask(text(), Some(row))),
+        r#"{"inputs":"Say \"hi\"","parameters":{"max_new_tokens":64,"details":true,"do_sample":false,"top_k":5,"stop":["x"]}}"#
+    );
+    assert_eq!(build(&spec).unwrap().endpoint().path, "/generate");
+}
+
+#[test]
+fn a_rows_fields_come_last_and_win() {
+    let row = json!({
+        "temperature": 0.0,
+        "max_tokens": 7,
+        "stream_options": {"continuous_usage_stats": true},
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+        "stop": null,
+    });
+    let mut spec = spec(Kind::OpenAi, true, true);
+    spec.sampling.temperature = Some(1.0);
+    assert_eq!(
+        body(&spec, &ask(text(), Some(row))),
+        concat!(
+            r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true},"temperature":0.0,"#,
+            r#""max_tokens":7,"messages":[{"role":"user","content":[{"type":"text","text":"x"}]}],"stop":null}"#
+        )
+    );
+}
+
+#[test]
+fn both_ways_to_write_a_body_agree() {
+    for kind in Kind::ALL {
+        let spec = spec(kind, true, true);
+        let quick: Value = serde_json::from_str(&body(&spec, &ask(talk(), None))).unwrap();
+        let mut merged: Value =
+            serde_json::from_str(&body(&spec, &ask(talk(), Some(json!({"x": 1}))))).unwrap();
+        assert_eq!(merged.as_object_mut().unwrap().remove("x"), Some(json!(1)));
+        assert_eq!(quick, merged, "{kind}");
+    }
+}
+
+#[test]
+fn headers_are_the_apis_and_the_settings_win() {
+    let mut spec = spec(Kind::OpenAi, true, true);
+    spec.headers.insert("X-Team".to_owned(), "a b".to_owned());
+    spec.headers.insert("Accept".to_owned(), "*/*".to_owned());
+    let request = request(&spec, &ask(text(), None));
+    assert_eq!(request.method(), Method::POST);
+    assert_eq!(request.uri(), "/v1/chat/completions");
+    assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
+    assert_eq!(request.headers()[ACCEPT_ENCODING], "identity");
+    assert_eq!(request.headers()["x-team"], "a b");
+    assert_eq!(request.headers().get_all(ACCEPT).iter().count(), 1);
+    assert_eq!(request.headers()[ACCEPT], "*/*");
+    assert!(!request.headers().contains_key(AUTHORIZATION));
+}
+
+#[test]
+fn keys_travel_in_the_apis_own_header_and_are_not_shown() {
+    let key = Secret::new("sk-1");
+    for (kind, name, value) in [
+        (Kind::OpenAi, "authorization", "Bearer sk-1"),
+        (Kind::Vllm, "authorization", "Bearer sk-1"),
+        (Kind::Tgi, "authorization", "Bearer sk-1"),
+        (Kind::Anthropic, "x-api-key", "sk-1"),
+    ] {
+        let header = build(&spec(kind, true, true)).unwrap().auth(&key).unwrap();
+        assert_eq!(
+            header,
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value)
+            )
+        );
+        assert!(!format!("{header:?}").contains("sk-1"));
+    }
+    let broken = build(&spec(Kind::OpenAi, true, true))
+        .unwrap()
+        .auth(&Secret::new("sk\n1"));
+    assert_eq!(
+        broken.unwrap_err().to_string(),
+        "the API key has characters that a header cannot have"
+    );
+}
+
+#[test]
+fn what_an_api_cannot_take_is_refused() {
+    let refused = |kind, chat, sampling: Sampling| {
+        let error = build(&Spec {
+            sampling,
+            ..spec(kind, chat, true)
+        })
+        .unwrap_err();
+        error.to_string()
+    };
+    let set = Sampling::default;
+    assert_eq!(
+        refused(Kind::Anthropic, false, set()),
+        "provider `anthropic` has no plain completions"
+    );
+    assert_eq!(
+        refused(
+            Kind::Anthropic,
+            true,
+            Sampling {
+                logprobs: Some(1),
+                ..set()
+            }
+        ),
+        "provider `anthropic` has no logprobs"
+    );
+    assert_eq!(
+        refused(
+            Kind::Tgi,
+            true,
+            Sampling {
+                n: Some(2),
+                ..set()
+            }
+        ),
+        "provider `tgi` has no n"
+    );
+    assert!(
+        build(&Spec {
+            sampling: Sampling {
+                n: Some(1),
+                ..set()
+            },
+            ..spec(Kind::Tgi, true, true)
+        })
+        .is_ok()
+    );
+
+    let mut bad = spec(Kind::OpenAi, true, true);
+    bad.headers.insert("x y".to_owned(), "secret".to_owned());
+    assert_eq!(
+        build(&bad).unwrap_err().to_string(),
+        "header `x y` has characters that a header cannot have"
+    );
+}
