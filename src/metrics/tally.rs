@@ -4,7 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::Series;
-use crate::domain::{Offset, Outcome, Warning};
+use crate::domain::{Offset, Outcome, TokenSource, Warning};
+
+/// Most kinds of failure that a tally tells apart, the collecting ones included.
+pub const MAX_ERROR_KINDS: usize = 500;
+/// Most characters of a failure's words that are kept.
+pub const MAX_ERROR_CHARS: usize = 256;
 
 /// The merged measurements of any share of a run: one core's second, or the whole cluster's run.
 ///
@@ -64,6 +69,8 @@ pub struct Phase {
     pub output_tokens: u64,
     /// Prompt tokens of good requests, where known.
     pub prompt_tokens: u64,
+    /// Good requests by where their output token count came from.
+    pub token_sources: BTreeMap<TokenSource, u64>,
 }
 
 /// One distribution. Times are in nanoseconds; counts of things are scaled by `COUNT_SCALE`, so that one
@@ -112,6 +119,100 @@ pub enum Metric {
     CachedTokens,
 }
 
+impl Metric {
+    /// All of them, in report order.
+    pub const ALL: [Self; 20] = [
+        Self::TotalLatency,
+        Self::FailedTime,
+        Self::TimeToFirstToken,
+        Self::TimeToFirstTokenFromDue,
+        Self::TimeToFirstOutput,
+        Self::TimeToHeaders,
+        Self::Latency,
+        Self::LatencyFromDue,
+        Self::Lateness,
+        Self::TimePerOutputToken,
+        Self::InterChunkLatency,
+        Self::InterTokenLatency,
+        Self::LatencyPerToken,
+        Self::OverallLatencyPerToken,
+        Self::LatencyPerChar,
+        Self::ConnectTime,
+        Self::OutputTokens,
+        Self::PromptTokens,
+        Self::RequestedPromptTokens,
+        Self::CachedTokens,
+    ];
+
+    /// The name in tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TotalLatency => "total_latency",
+            Self::FailedTime => "failed_time",
+            Self::TimeToFirstToken => "time_to_first_token",
+            Self::TimeToFirstTokenFromDue => "time_to_first_token_from_due",
+            Self::TimeToFirstOutput => "time_to_first_output",
+            Self::TimeToHeaders => "time_to_headers",
+            Self::Latency => "latency",
+            Self::LatencyFromDue => "latency_from_due",
+            Self::Lateness => "lateness",
+            Self::TimePerOutputToken => "time_per_output_token",
+            Self::InterChunkLatency => "inter_chunk_latency",
+            Self::InterTokenLatency => "inter_token_latency",
+            Self::LatencyPerToken => "latency_per_token",
+            Self::OverallLatencyPerToken => "overall_latency_per_token",
+            Self::LatencyPerChar => "latency_per_char",
+            Self::ConnectTime => "connect_time",
+            Self::OutputTokens => "output_tokens",
+            Self::PromptTokens => "prompt_tokens",
+            Self::RequestedPromptTokens => "requested_prompt_tokens",
+            Self::CachedTokens => "cached_tokens",
+        }
+    }
+
+    /// The name in result files, with its unit where it is a time.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::TotalLatency => "total_latency_ms",
+            Self::FailedTime => "failed_time_ms",
+            Self::TimeToFirstToken => "ttft_ms",
+            Self::TimeToFirstTokenFromDue => "ttft_from_due_ms",
+            Self::TimeToFirstOutput => "ttfo_ms",
+            Self::TimeToHeaders => "ttfb_ms",
+            Self::Latency => "latency_ms",
+            Self::LatencyFromDue => "latency_from_due_ms",
+            Self::Lateness => "lateness_ms",
+            Self::TimePerOutputToken => "tpot_ms",
+            Self::InterChunkLatency => "icl_ms",
+            Self::InterTokenLatency => "itl_ms",
+            Self::LatencyPerToken => "latency_per_token_ms",
+            Self::OverallLatencyPerToken => "overall_latency_per_token_ms",
+            Self::LatencyPerChar => "latency_per_char_ms",
+            Self::ConnectTime => "connect_time_ms",
+            Self::OutputTokens
+            | Self::PromptTokens
+            | Self::RequestedPromptTokens
+            | Self::CachedTokens => self.name(),
+        }
+    }
+
+    /// The metric that tables call `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
+    /// Whether it counts things (scaled by `COUNT_SCALE`) and is not a time.
+    pub const fn is_count(self) -> bool {
+        matches!(
+            self,
+            Self::OutputTokens
+                | Self::PromptTokens
+                | Self::RequestedPromptTokens
+                | Self::CachedTokens
+        )
+    }
+}
+
 /// What makes two failures the same kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ErrorKey {
@@ -133,7 +234,7 @@ pub struct ErrorCount {
 }
 
 /// The measured part of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     /// All users spawned, and the warm-up over.
     pub start: Offset,
