@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Seed;
+use crate::domain::{Offset, Seed};
 use crate::{provider, schedule, workload};
 
 /// One run. Equal plans send equal requests, on any number of workers.
@@ -90,4 +90,17 @@ pub struct Observe {
     pub show_response: bool,
     /// Write a line for each request to a file of this name (a name, not a path: workers choose their folder).
     pub records: Option<String>,
+}
+
+impl Plan {
+    /// How many arrivals each of `of` parts owns that are due before `until`; `None` for a closed loop.
+    ///
+    /// It walks the schedule from its start: for the end of a run, not for each second of it.
+    pub fn due_by_part(&self, of: u32, until: Offset) -> Option<Vec<u64>> {
+        let arrivals = schedule::Arrivals::new(&self.schedule, self.seed)?;
+        let due = arrivals.take_while(|&(_, at)| at < until).count() as u64;
+        let of = of.max(1);
+        let share = |index| schedule::Shard::new(index, of).share(due);
+        Some((0..of).map(share).collect())
+    }
 }
