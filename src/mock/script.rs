@@ -1,6 +1,7 @@
 //! Everything the mock does, as one plain value.
 //! It is data; what a given request gets of it is worked out in `course`.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
 use super::fault::FaultShare;
@@ -151,7 +152,10 @@ impl Script {
         if let Some((name, _)) = at_least_one.into_iter().find(|(_, zero)| *zero) {
             return Err(ScriptError::Zero(name));
         }
-        if let Some(rate) = self.prefill_rate.filter(|rate| !(*rate > 0.0)) {
+        if let Some(rate) = self
+            .prefill_rate
+            .filter(|rate| rate.partial_cmp(&0.0) != Some(Ordering::Greater))
+        {
             return Err(ScriptError::Rate(rate));
         }
         let shares: f64 = self.faults.iter().map(|fault| fault.share).sum();

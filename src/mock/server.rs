@@ -187,23 +187,22 @@ pub(super) async fn accept(
     lanes: Vec<mpsc::Sender<std::net::TcpStream>>,
 ) {
     for lane in lanes.iter().cycle() {
-        let stream = loop {
-            match listener
-                .accept()
-                .await
-                .and_then(|(stream, _)| prepare(stream))
-            {
-                Ok(stream) => break stream,
-                Err(_) => {
-                    stats.accept_errors.add(1);
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        };
+        let stream = next_connection(&listener, stats).await;
         stats.accepted.add(1);
         if lane.send(stream).await.is_err() {
             return;
         }
+    }
+}
+
+async fn next_connection(listener: &TcpListener, stats: &Stats) -> std::net::TcpStream {
+    loop {
+        let accepted = listener.accept().await;
+        if let Ok(stream) = accepted.and_then(|(stream, _)| prepare(stream)) {
+            return stream;
+        }
+        stats.accept_errors.add(1);
+        tokio::time::sleep(ACCEPT_PAUSE).await;
     }
 }
 

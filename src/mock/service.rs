@@ -28,14 +28,17 @@ const MAX_BODY: usize = 64 * 1024 * 1024;
 
 type Answer = Result<Response<Reply>, Torn>;
 
+/// Reads a body in one dialect.
+type Reader = fn(&[u8]) -> Result<Ask, AskError>;
+
 /// How an endpoint that answers prompts reads and writes.
 struct Endpoint {
     dialect: &'static dyn Dialect,
-    read: fn(&[u8]) -> Result<Ask, AskError>,
+    read: Reader,
 }
 
 fn endpoint(path: &str) -> Option<Endpoint> {
-    let (dialect, read): (&'static dyn Dialect, fn(&[u8]) -> Result<Ask, AskError>) = match path {
+    let (dialect, read): (&'static dyn Dialect, Reader) = match path {
         "/v1/chat/completions" => (&Chat, Ask::chat),
         "/v1/completions" => (&Completion, Ask::completion),
         "/v1/messages" => (&Messages, Ask::messages),

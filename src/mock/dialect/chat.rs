@@ -77,7 +77,7 @@ impl Dialect for Chat {
 
     fn whole(&self, talk: &Talk) -> Value {
         let choices = (0..talk.choices).map(|choice| whole_choice(talk, choice));
-        openai::whole(talk, ID, "chat.completion", choices.collect())
+        openai::whole(talk, ID, "chat.completion", &choices.collect::<Vec<_>>())
     }
 
     fn error(&self, status: u16, message: &str) -> Value {

@@ -68,8 +68,8 @@ impl Dialect for Completion {
                 "finish_reason": talk.finish.name(),
             })
         };
-        let choices = (0..talk.choices).map(choice).collect();
-        openai::whole(talk, ID, "text_completion", choices)
+        let choices: Vec<Value> = (0..talk.choices).map(choice).collect();
+        openai::whole(talk, ID, "text_completion", &choices)
     }
 
     fn error(&self, status: u16, message: &str) -> Value {

@@ -17,8 +17,8 @@ pub(super) fn head(talk: &Talk, prefix: &str, object: &str) -> String {
     )
 }
 
-/// Usage as it stands after `completion` tokens.
-fn write_usage(talk: &Talk, sse: &mut Sse, completion: u64) {
+/// Usage as it stands after `completion` tokens; how many were reasoning is told at the end.
+fn write_usage(talk: &Talk, sse: &mut Sse, completion: u64, reasoning: u64) {
     let total = talk.prompt_tokens + completion;
     sse.text(",\"usage\":{\"prompt_tokens\":")
         .number(talk.prompt_tokens)
@@ -26,9 +26,9 @@ fn write_usage(talk: &Talk, sse: &mut Sse, completion: u64) {
         .number(total)
         .text(",\"completion_tokens\":")
         .number(completion);
-    if talk.reasoning > 0 {
+    if reasoning > 0 {
         sse.text(",\"completion_tokens_details\":{\"reasoning_tokens\":")
-            .number(u64::from(talk.reasoning) * u64::from(talk.choices))
+            .number(reasoning)
             .text("}");
     }
     sse.text("}");
@@ -46,6 +46,7 @@ pub(super) fn running_usage(talk: &Talk, sse: &mut Sse, choice: u32, from: u32, 
         talk,
         sse,
         u64::from(upto) * ahead + u64::from(from) * behind,
+        0,
     );
 }
 
@@ -57,7 +58,8 @@ pub(super) fn ending(talk: &Talk, sse: &mut Sse, choice: &str) {
             sse.text(choice);
         }
         sse.text("]");
-        write_usage(talk, sse, talk.stated_tokens);
+        let reasoning = u64::from(talk.reasoning) * u64::from(talk.choices);
+        write_usage(talk, sse, talk.stated_tokens, reasoning);
         sse.close_object();
     }
     done(talk, sse);
@@ -96,7 +98,7 @@ pub(super) fn error(status: u16, message: &str) -> Value {
 }
 
 /// The whole answer around its choices.
-pub(super) fn whole(talk: &Talk, prefix: &str, object: &str, choices: Vec<Value>) -> Value {
+pub(super) fn whole(talk: &Talk, prefix: &str, object: &str, choices: &[Value]) -> Value {
     let mut answer = json!({
         "id": format!("{prefix}-mock-{}", talk.number),
         "object": object,
