@@ -149,7 +149,7 @@ fn plan(pacing: &serde_json::Value) -> Plan {
         },
         "schedule": {
             "users": 4, "spawn_rate": 1.0, "pacing": pacing, "run_time": null,
-            "warmup": second, "max_requests": null,
+            "warmup": second, "measure_ramp": false, "max_requests": null,
         },
         "limits": {"total": null, "first_token": null, "idle": null, "connect": null, "stop": second},
         "observe": {"show_request": false, "show_response": false, "records": null},

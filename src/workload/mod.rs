@@ -263,7 +263,9 @@ fn doubts(prompts: &PromptSource, measure: &Measure) -> Option<String> {
             "no tokenizer: prompts have about {tokens} tokens, by rule of thumb; \
              hint: --tokenizer with the model's own makes it exact"
         )),
-        Measure::Exact { tokenizer, chat } if *chat && tokenizer.chat_overhead().is_none() => {
+        Measure::Exact {
+            tokenizer, chat, ..
+        } if *chat && tokenizer.chat_overhead().is_none() => {
             let why = match tokenizer.template_trouble() {
                 Some(trouble) => format!("cannot render its chat template ({trouble})"),
                 None => "has no chat template".to_owned(),

@@ -221,6 +221,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "secs": 10,
           "nanos": 0
         },
+        "measure_ramp": false,
         "max_requests": 5000000000
       },
       "limits": {
