@@ -5,6 +5,9 @@ use crate::domain::Offset;
 use crate::metrics::Tally;
 use crate::plan::Plan;
 
+/// What master and worker must agree on. Raised when a message changes its meaning.
+pub const PROTOCOL_VERSION: u32 = 1;
+
 /// From a worker to its master.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToMaster {
@@ -32,14 +35,16 @@ pub enum ToMaster {
         gauges: Gauges,
     },
     /// A closed interval of statistics; kept by the worker until acknowledged.
-    Interval(Interval),
+    Interval(Box<Interval>),
     /// Everything is over for this worker: the last interval was `last_seq`.
     Final {
         /// Which run.
         run: u64,
-        /// The last interval's sequence number.
+        /// The last interval's sequence number; 0 when there was none.
         last_seq: u64,
     },
+    /// The worker was told to go: it begins no more requests, whatever the schedule says.
+    Leaving,
 }
 
 /// Who a worker is.

@@ -1,3 +1,44 @@
-//! placeholder
+//! MANY MACHINES, ONE RUN: a master that deals a plan's schedule and merges what is measured, and workers that carry it out.
+//!
+//! `master`, `worker`, `membership`, `ledger`, `outbox` and `clock` are pure machines and decide everything; `net` and `local`
+//! move bytes and values between them and decide nothing; `wire` checks what comes from another process. How a request is
+//! sent is not known here: an engine plugs into `port`.
+
+mod clock;
+mod engine;
+mod ledger;
+mod local;
+mod master;
+mod membership;
 mod message;
+mod net;
+mod outbox;
+mod port;
+mod result;
+mod shell;
+mod wire;
+mod worker;
+
+pub use clock::Clock;
+pub use engine::{EngineCommand, EngineEvent};
+pub use local::run_local;
+pub use master::{
+    FINAL_GRACE, Input as MasterInput, MISSING_AFTER, Master, MasterConfig, Output as MasterOutput,
+    START_LEAD,
+};
+pub use membership::ConnId;
 pub use message::*;
+pub use net::{WorkerOptions, run_worker, serve_master};
+pub use port::{EngineEnd, EnginePort, ProcessClock, engine_port};
+pub use result::{EndedBy, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
+pub use shell::{ClusterError, MasterCommand, WorkerCommand};
+pub use wire::WireError;
+pub use worker::{
+    HEARTBEAT, Input as WorkerInput, Output as WorkerOutput, Worker, WorkerConfig, WorkerExit,
+};
+
+/// Most bytes of one message: forty histograms at their largest, and errors, fit in.
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

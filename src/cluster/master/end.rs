@@ -1,0 +1,155 @@
+//! A master's last step: whether the run is over, how it ended, and what is written into the books of those who went away.
+//! It waits for nobody; `run` does.
+
+use super::{EndedBy, Halt, Master, MasterEvent, Output, Phase};
+use crate::cluster::ledger::{Loss, finished};
+use crate::cluster::membership::Member;
+use crate::cluster::{Gauges, RunResult, ToWorker, WorkerState, WorkerSummary};
+use crate::domain::Offset;
+use crate::metrics::{Counts, Window};
+
+impl Master {
+    /// Makes every step that has become possible.
+    pub(super) fn advance(&mut self, now: Offset) {
+        self.deal();
+        self.watch_vacancies(now);
+        self.start(now);
+        self.close_books();
+        if matches!(self.phase, Phase::Running { .. }) && self.at_work().is_empty() {
+            let ended_by = self.ended_by();
+            self.finish(now, ended_by);
+        }
+    }
+
+    fn close_books(&mut self) {
+        for worker in self.at_work() {
+            let Some(member) = self.roster.member_mut(worker) else {
+                continue;
+            };
+            if member.is_complete() {
+                member.state = WorkerState::Done;
+                member.gauges = Gauges::default();
+                self.event(MasterEvent::Done { worker });
+            }
+        }
+    }
+
+    fn ended_by(&mut self) -> EndedBy {
+        let Phase::Running { halt, .. } = self.phase else {
+            return EndedBy::Stopped;
+        };
+        let stayed = |member: &Member| member.state == WorkerState::Done && !member.left_early;
+        let anybody = self.roster.iter().any(|(_, member)| stayed(member));
+        match (self.unable.take(), halt) {
+            (Some(unable), _) => unable,
+            (None, Some(Halt { abort: true, .. })) => EndedBy::Aborted,
+            (None, Some(_)) => EndedBy::Stopped,
+            (None, None) if !anybody => EndedBy::WorkersLost,
+            (None, None) if self.is_budget_spent() => EndedBy::MaxRequests,
+            (None, None) => EndedBy::Time,
+        }
+    }
+
+    fn is_budget_spent(&self) -> bool {
+        let schedule = &self.config.plan.schedule;
+        let scheduled = self.tally.counts.scheduled;
+        let budget = schedule.max_requests;
+        budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
+    }
+
+    pub(super) fn finish(&mut self, now: Offset, ended_by: EndedBy) {
+        let sending = self.sending_end(now, &ended_by);
+        let owed = self.owed(sending, &ended_by);
+        let mut tally = self.tally.clone();
+        for (_, member) in self.roster.iter() {
+            Self::loss(member, owed.as_deref()).apply(&mut tally.counts);
+        }
+        let result = RunResult {
+            run: self.config.run,
+            in_flight_at_deadline: tally.counts.sent.saturating_sub(finished(&tally)),
+            tally,
+            workers: self.summaries(owed.as_deref()),
+            ended_by,
+            window: self.window(sending),
+        };
+        self.phase = Phase::Ended;
+        for conn in self.roster.conns() {
+            self.send(conn, ToWorker::Quit);
+        }
+        self.output(Output::Finished(Box::new(result)));
+    }
+
+    /// When sending ended, since the run's start; `None` when it never began.
+    fn sending_end(&self, now: Offset, ended_by: &EndedBy) -> Option<Offset> {
+        let Phase::Running { at, halt } = self.phase else {
+            return None;
+        };
+        let told = Offset::from(halt.map_or(now, |halt| halt.at).since(at));
+        let planned = self.config.plan.schedule.end_of_sending();
+        let told = planned.map_or(told, |planned| planned.min(told));
+        Some(match ended_by {
+            EndedBy::Time => planned.unwrap_or(told),
+            EndedBy::MaxRequests => self.tally.last_sent.unwrap_or(told),
+            _ => told,
+        })
+    }
+
+    /// What each part owns of the time that was run; `None` when nobody went away, or for a closed loop.
+    fn owed(&self, sending: Option<Offset>, ended_by: &EndedBy) -> Option<Vec<u64>> {
+        let gone = |member: &Member| member.left_early || member.state == WorkerState::Lost;
+        if !self.roster.iter().any(|(_, member)| gone(member)) {
+            return None;
+        }
+        let until = match ended_by {
+            EndedBy::MaxRequests => Offset::MAX,
+            _ => sending?,
+        };
+        self.config.plan.due_by_part(self.parts, until)
+    }
+
+    /// What is unknown of a worker: of a lost one all that is open, of one that left early the rest of its part.
+    /// `owed` is what each part owns of the time that was run, where that is known already.
+    pub(super) fn loss(member: &Member, owed: Option<&[u64]>) -> Loss {
+        let part = member.part.and_then(|part| usize::try_from(part).ok());
+        let owed = part.and_then(|part| owed?.get(part).copied());
+        match member.state {
+            WorkerState::Lost => member.ledger.loss(owed),
+            _ if member.left_early => Loss {
+                unreported: member.ledger.unreported(owed),
+                ..Loss::default()
+            },
+            _ => Loss::default(),
+        }
+    }
+
+    pub(super) fn summaries(&self, owed: Option<&[u64]>) -> Vec<WorkerSummary> {
+        let summary = |(worker, member): (u32, &Member)| WorkerSummary {
+            worker,
+            name: member.hello.name.clone(),
+            version: member.hello.version.clone(),
+            cores: member.hello.cores,
+            part: member.part,
+            state: member.state,
+            left_early: member.left_early,
+            counts: Self::counts(member, owed),
+            finished: member.ledger.finished(),
+            confirmed_to: member.ledger.confirmed_to(),
+            intervals: member.ledger.intervals(),
+            clock: member.clock,
+        };
+        self.roster.iter().map(summary).collect()
+    }
+
+    fn counts(member: &Member, owed: Option<&[u64]>) -> Counts {
+        let mut counts = member.ledger.counts();
+        Self::loss(member, owed).apply(&mut counts);
+        counts
+    }
+
+    pub(super) fn window(&self, sending: Option<Offset>) -> Window {
+        Window {
+            start: self.config.plan.schedule.window_start(),
+            end: sending,
+        }
+    }
+}

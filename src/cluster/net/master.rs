@@ -1,0 +1,195 @@
+//! Serves a master on a socket: one task owns the machine, everything else queues for it.
+//! When a run is over and what merging means is the machine's business.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+
+use super::listen::{ControlSender, Inbound, Listener, PulseSender};
+use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT};
+use crate::cluster::master::{Input, Master, Output};
+use crate::cluster::shell::{self, ClusterError, EventSink, MasterCommand};
+use crate::cluster::wire::{self, FromMaster, pb};
+use crate::cluster::{
+    ConnId, MAX_MESSAGE_BYTES, MasterEvent, ProcessClock, RunResult, ToWorker, WireError,
+};
+
+/// Messages that may wait for the machine before connections have to.
+const INBOUND: usize = 256;
+
+/// How long workers have to take their leave after the run.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Runs `master` for the workers that connect to `listener`, until the run is over.
+///
+/// `clock` is the one that `master` was made with. Events are never waited for: a reader that is behind is told
+/// how many it missed.
+pub async fn serve_master(
+    listener: TcpListener,
+    clock: ProcessClock,
+    master: Master,
+    control: mpsc::Receiver<MasterCommand>,
+    events: mpsc::Sender<MasterEvent>,
+) -> Result<RunResult, ClusterError> {
+    let (inbound, received) = mpsc::channel(INBOUND);
+    let (pulses, beats) = mpsc::channel(INBOUND);
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let service = Listener::new(inbound, pulses, tasks.clone());
+    let server = tasks.spawn(serve(listener, service, stop.clone()));
+    let host = Host {
+        clock,
+        master,
+        links: BTreeMap::new(),
+        events: EventSink::new(events),
+        result: None,
+        broken: None,
+    };
+    let result = tokio::select! {
+        result = host.run(received, beats, control) => result,
+        failed = server => Err(match failed {
+            Ok(Err(error)) => ClusterError::Serve(error),
+            Ok(Ok(())) | Err(_) => ClusterError::NoResult,
+        }),
+    };
+    stop.cancel();
+    tasks.close();
+    // Connections that do not end by themselves end with the process.
+    let _late = tokio::time::timeout(LINGER, tasks.wait()).await;
+    result
+}
+
+async fn serve(
+    listener: TcpListener,
+    service: Listener,
+    stop: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let service = pb::cluster_server::ClusterServer::new(service)
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_encoding_message_size(MAX_MESSAGE_BYTES);
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
+        .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .await
+}
+
+/// The streams of one connection.
+#[derive(Debug, Default)]
+struct Link {
+    control: Option<ControlSender>,
+    pulse: Option<PulseSender>,
+}
+
+/// The machine and its connections.
+struct Host {
+    clock: ProcessClock,
+    master: Master,
+    links: BTreeMap<ConnId, Link>,
+    events: EventSink,
+    result: Option<Box<RunResult>>,
+    broken: Option<WireError>,
+}
+
+impl Host {
+    async fn run(
+        mut self,
+        mut received: mpsc::Receiver<Inbound>,
+        mut beats: mpsc::Receiver<Inbound>,
+        mut control: mpsc::Receiver<MasterCommand>,
+    ) -> Result<RunResult, ClusterError> {
+        let mut linger_until = None;
+        loop {
+            self.settle();
+            if let Some(error) = self.broken.take() {
+                return Err(ClusterError::Wire(error));
+            }
+            if self.result.is_some() {
+                let until = *linger_until.get_or_insert(self.clock.now() + LINGER);
+                if self.links.is_empty() || self.clock.now() >= until {
+                    return shell::finished(self.result);
+                }
+            }
+            let timeout = self.master.poll_timeout().or(linger_until);
+            tokio::select! {
+                biased;
+                Some(command) = control.recv() => {
+                    shell::command(&mut self.master, self.clock.now(), command);
+                }
+                Some(inbound) = beats.recv() => self.take(inbound),
+                () = shell::sleep_until(self.clock, timeout) => {
+                    self.master.handle_timeout(self.clock.now());
+                }
+                Some(inbound) = received.recv() => self.take(inbound),
+            }
+        }
+    }
+
+    fn take(&mut self, inbound: Inbound) {
+        let now = self.clock.now();
+        match inbound {
+            Inbound::Opened(conn, sender) => {
+                self.links.entry(conn).or_default().control = Some(sender);
+            }
+            Inbound::PulseOpened(conn, sender) => {
+                self.links.entry(conn).or_default().pulse = Some(sender);
+            }
+            Inbound::Message(conn, message) => {
+                self.master.handle(now, Input::Message(conn, message));
+            }
+            Inbound::Closed(conn) => {
+                self.links.remove(&conn);
+                self.master.handle(now, Input::Closed(conn));
+            }
+        }
+    }
+
+    /// Carries all outputs away.
+    fn settle(&mut self) {
+        while let Some(output) = self.master.poll_output() {
+            match output {
+                Output::Send(conn, message) => self.send(conn, message),
+                Output::Close(conn) => {
+                    self.links.remove(&conn);
+                }
+                Output::Event(event) => self.events.push(event),
+                Output::Finished(result) => self.result = Some(result),
+            }
+        }
+    }
+
+    /// Queues a message. A worker that does not read what it is told is cut off, a late pulse is dropped.
+    fn send(&mut self, conn: ConnId, message: ToWorker) {
+        let Some(link) = self.links.get(&conn) else {
+            return;
+        };
+        let sent = match wire::encode_to_worker(message) {
+            Ok(FromMaster::Control(message)) => {
+                let sender = link.control.as_ref();
+                sender.is_some_and(|sender| sender.try_send(Ok(message)).is_ok())
+            }
+            Ok(FromMaster::Pulse(reply)) => {
+                if let Some(sender) = &link.pulse {
+                    let _late = sender.try_send(Ok(reply));
+                }
+                true
+            }
+            Err(error) => {
+                self.broken = Some(error);
+                true
+            }
+        };
+        if !sent {
+            self.links.remove(&conn);
+            self.master.handle(self.clock.now(), Input::Closed(conn));
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Master and workers in processes of their own: gRPC streams between the pure machines.
+//! It moves messages and decides nothing but what a broken connection is.
+
+mod listen;
+mod master;
+mod session;
+mod worker;
+
+pub use master::serve_master;
+pub use worker::{WorkerOptions, run_worker};
+
+use std::time::Duration;
+
+/// The metadata that ties a pulse stream to a control stream.
+const TICKET: &str = "llmload-ticket";
+
+/// HTTP/2 pings, so that a connection whose other end vanished is noticed without traffic.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+const KEEPALIVE_WAIT: Duration = Duration::from_secs(5);
+
+/// Messages that may wait for a peer that does not read. More than a worker's window of intervals;
+/// a peer with a full queue is cut off.
+const OUTBOUND: usize = 128;
+
+/// Heartbeats that may wait; a late one is worth nothing.
+const PULSES: usize = 4;

@@ -1,0 +1,80 @@
+//! Where an engine plugs into a worker: two bounded queues and the clock that both read.
+//! It decides nothing; `app` implements the engine's end with the runner, tests with an invented engine.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{EngineCommand, EngineEvent};
+use crate::domain::Offset;
+
+/// Commands that may wait: more than a run ever has.
+const COMMANDS: usize = 16;
+
+/// Events that may wait before the engine has to.
+const EVENTS: usize = 64;
+
+/// The one monotonic clock of a process, as offsets from the moment it was made.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessClock(Instant);
+
+impl ProcessClock {
+    /// A clock that shows zero now.
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// What it shows.
+    pub fn now(self) -> Offset {
+        Offset::from(self.0.elapsed())
+    }
+
+    /// The instant at which it shows `at`.
+    pub fn instant(self, at: Offset) -> Instant {
+        let span = Duration::from_nanos(at.as_nanos());
+        self.0.checked_add(span).unwrap_or_else(|| self.0 + FAR)
+    }
+}
+
+/// Further away than any run, and near enough for every platform's clock: thirty years.
+const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
+
+/// The worker's end.
+#[derive(Debug)]
+pub struct EnginePort {
+    /// What the engine is told.
+    pub commands: mpsc::Sender<EngineCommand>,
+    /// What it says.
+    pub events: mpsc::Receiver<EngineEvent>,
+    /// The clock by which `EngineCommand::Start` is meant.
+    pub clock: ProcessClock,
+}
+
+/// The engine's end.
+#[derive(Debug)]
+pub struct EngineEnd {
+    /// What it is told; closed when the worker is gone, and then it aborts.
+    pub commands: mpsc::Receiver<EngineCommand>,
+    /// What it says; sending waits when the worker is behind, and nothing is dropped.
+    pub events: mpsc::Sender<EngineEvent>,
+    /// The clock by which `EngineCommand::Start` is meant.
+    pub clock: ProcessClock,
+}
+
+/// Both ends of a new port.
+pub fn engine_port(clock: ProcessClock) -> (EnginePort, EngineEnd) {
+    let (commands, told) = mpsc::channel(COMMANDS);
+    let (said, events) = mpsc::channel(EVENTS);
+    let port = EnginePort {
+        commands,
+        events,
+        clock,
+    };
+    let end = EngineEnd {
+        commands: told,
+        events: said,
+        clock,
+    };
+    (port, end)
+}

@@ -1,0 +1,301 @@
+//! Tallies as protobuf and back: typed counts, and histograms in their own V2 encoding.
+//! It merges nothing, and a tally that contradicts itself is an error.
+
+use std::collections::BTreeMap;
+
+use super::{WireError, cut, pb};
+use crate::domain::{Offset, Outcome, TokenSource, Warning};
+use crate::metrics::{
+    Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Series, Tally,
+};
+
+/// Both directions between a domain enum and its numbers, checked by the compiler to be complete.
+macro_rules! numbered {
+    ($name:ident, $what:literal, $encode:ident, $decode:ident, [$($variant:ident),+ $(,)?]) => {
+        fn $encode(value: $name) -> i32 {
+            match value {
+                $($name::$variant => pb::$name::$variant as i32,)+
+            }
+        }
+
+        fn $decode(number: i32) -> Result<$name, WireError> {
+            match pb::$name::try_from(number) {
+                $(Ok(pb::$name::$variant) => Ok($name::$variant),)+
+                Ok(pb::$name::Unspecified) | Err(_) => Err(WireError::Unknown { what: $what, number }),
+            }
+        }
+    };
+}
+
+numbered!(
+    Outcome,
+    "outcome",
+    outcome_out,
+    outcome_in,
+    [
+        Ok,
+        Truncated,
+        Http4xx,
+        Http429,
+        Http5xx,
+        Connect,
+        Dns,
+        Tls,
+        TimeoutConnect,
+        TimeoutFirstToken,
+        TimeoutIdle,
+        TimeoutTotal,
+        Cut,
+        InStreamError,
+        ParseError,
+        Empty,
+        Cancelled,
+    ]
+);
+
+numbered!(
+    Warning,
+    "warning",
+    warning_out,
+    warning_in,
+    [
+        TokensDifferFromAsked,
+        TokenCountsDisagree,
+        TokensUnknown,
+        PromptLengthOff,
+        UsersTooFew,
+        EventAfterEnd,
+        SentLate,
+        GeneratorQueueFull,
+    ]
+);
+
+numbered!(
+    Metric,
+    "metric",
+    metric_out,
+    metric_in,
+    [
+        TotalLatency,
+        FailedTime,
+        TimeToFirstToken,
+        TimeToFirstTokenFromDue,
+        TimeToFirstOutput,
+        TimeToHeaders,
+        Latency,
+        LatencyFromDue,
+        Lateness,
+        TimePerOutputToken,
+        InterChunkLatency,
+        InterTokenLatency,
+        LatencyPerToken,
+        OverallLatencyPerToken,
+        LatencyPerChar,
+        ConnectTime,
+        OutputTokens,
+        PromptTokens,
+        RequestedPromptTokens,
+        CachedTokens,
+    ]
+);
+
+numbered!(
+    TokenSource,
+    "token source",
+    source_out,
+    source_in,
+    [Usage, Logprobs, Tokenizer]
+);
+
+pub(super) fn encode(tally: Tally) -> pb::Tally {
+    let warnings = tally.warnings.into_iter();
+    pb::Tally {
+        counts: Some(counts_out(tally.counts)),
+        warmup: Some(phase_out(tally.warmup)),
+        measured: Some(phase_out(tally.measured)),
+        errors: tally.errors.into_iter().map(error_out).collect(),
+        warnings: warnings
+            .map(|(warning, count)| pb::WarningCount {
+                warning: warning_out(warning),
+                count,
+            })
+            .collect(),
+        connections_opened: tally.connections_opened,
+        connections_reused: tally.connections_reused,
+        window_tokens: tally.window_tokens,
+        first_sent_offset: tally.first_sent.map(Offset::as_nanos),
+        last_sent_offset: tally.last_sent.map(Offset::as_nanos),
+        last_end_offset: tally.last_end.map(Offset::as_nanos),
+    }
+}
+
+pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
+    if !tally.window_tokens.is_finite() || tally.window_tokens < 0.0 {
+        return Err(WireError::Impossible("window_tokens"));
+    }
+    if tally.errors.len() > MAX_ERROR_KINDS {
+        return Err(WireError::Impossible("errors"));
+    }
+    let warnings = tally.warnings.into_iter();
+    Ok(Tally {
+        counts: counts_in(tally.counts.ok_or(WireError::Missing("counts"))?),
+        warmup: phase_in(tally.warmup.ok_or(WireError::Missing("warmup"))?)?,
+        measured: phase_in(tally.measured.ok_or(WireError::Missing("measured"))?)?,
+        errors: errors_in(tally.errors)?,
+        warnings: unique(
+            "warnings",
+            warnings.map(|of| Ok((warning_in(of.warning)?, of.count))),
+        )?,
+        connections_opened: tally.connections_opened,
+        connections_reused: tally.connections_reused,
+        window_tokens: tally.window_tokens,
+        first_sent: tally.first_sent_offset.map(Offset::from_nanos),
+        last_sent: tally.last_sent_offset.map(Offset::from_nanos),
+        last_end: tally.last_end_offset.map(Offset::from_nanos),
+    })
+}
+
+/// A map of pairs, of which no two may have the same key.
+fn unique<K: Ord, V>(
+    what: &'static str,
+    pairs: impl Iterator<Item = Result<(K, V), WireError>>,
+) -> Result<BTreeMap<K, V>, WireError> {
+    let mut map = BTreeMap::new();
+    for pair in pairs {
+        let (key, value) = pair?;
+        if map.insert(key, value).is_some() {
+            return Err(WireError::Impossible(what));
+        }
+    }
+    Ok(map)
+}
+
+fn counts_out(counts: Counts) -> pb::Counts {
+    pb::Counts {
+        scheduled: counts.scheduled,
+        sent: counts.sent,
+        dropped: counts.dropped,
+        late_cancelled: counts.late_cancelled,
+        lost: counts.lost,
+    }
+}
+
+fn counts_in(counts: pb::Counts) -> Counts {
+    Counts {
+        scheduled: counts.scheduled,
+        sent: counts.sent,
+        dropped: counts.dropped,
+        late_cancelled: counts.late_cancelled,
+        lost: counts.lost,
+    }
+}
+
+fn phase_out(phase: Phase) -> pb::Phase {
+    let outcomes = phase.outcomes.into_iter();
+    let sources = phase.token_sources.into_iter();
+    pb::Phase {
+        outcomes: outcomes
+            .map(|(outcome, count)| pb::OutcomeCount {
+                outcome: outcome_out(outcome),
+                count,
+            })
+            .collect(),
+        series: phase.series.iter().map(series_out).collect(),
+        body_bytes: phase.body_bytes,
+        output_tokens: phase.output_tokens,
+        prompt_tokens: phase.prompt_tokens,
+        token_sources: sources
+            .map(|(source, count)| pb::TokenSourceCount {
+                source: source_out(source),
+                count,
+            })
+            .collect(),
+    }
+}
+
+fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
+    let outcomes = phase.outcomes.into_iter();
+    let sources = phase.token_sources.into_iter();
+    Ok(Phase {
+        outcomes: unique(
+            "outcomes",
+            outcomes.map(|of| Ok((outcome_in(of.outcome)?, of.count))),
+        )?,
+        series: unique("series", phase.series.iter().map(series_in))?,
+        body_bytes: phase.body_bytes,
+        output_tokens: phase.output_tokens,
+        prompt_tokens: phase.prompt_tokens,
+        token_sources: unique(
+            "token_sources",
+            sources.map(|of| Ok((source_in(of.source)?, of.count))),
+        )?,
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the sum is taken apart into its halves"
+)]
+fn series_out((&metric, series): (&Metric, &Series)) -> pb::Series {
+    let sum = series.sum();
+    pb::Series {
+        metric: metric_out(metric),
+        count: series.count(),
+        sum_high: (sum >> 64) as u64,
+        sum_low: sum as u64,
+        min: series.min().unwrap_or(0),
+        max: series.max().unwrap_or(0),
+        histogram_v2: series.to_v2(),
+    }
+}
+
+fn series_in(series: &pb::Series) -> Result<(Metric, Series), WireError> {
+    let sum = u128::from(series.sum_high) << 64 | u128::from(series.sum_low);
+    let decoded = Series::from_parts(
+        &series.histogram_v2,
+        series.count,
+        sum,
+        series.min,
+        series.max,
+    );
+    Ok((
+        metric_in(series.metric)?,
+        decoded.map_err(WireError::Series)?,
+    ))
+}
+
+fn error_out((key, seen): (ErrorKey, ErrorCount)) -> pb::ErrorKind {
+    pb::ErrorKind {
+        outcome: outcome_out(key.outcome),
+        text: key.text,
+        count: seen.count,
+        first_seen_offset: seen.first_seen.as_nanos(),
+        last_seen_offset: seen.last_seen.as_nanos(),
+    }
+}
+
+/// The words of a failure come from a server; here they lose what moves a terminal's cursor, and kinds that are
+/// the same after that are one.
+fn errors_in(errors: Vec<pb::ErrorKind>) -> Result<BTreeMap<ErrorKey, ErrorCount>, WireError> {
+    let mut kinds: BTreeMap<ErrorKey, ErrorCount> = BTreeMap::new();
+    for error in errors {
+        if error.text.chars().count() > MAX_ERROR_CHARS {
+            return Err(WireError::Impossible("text"));
+        }
+        let key = ErrorKey {
+            outcome: outcome_in(error.outcome)?,
+            text: cut(error.text, MAX_ERROR_CHARS * 4),
+        };
+        let first_seen = Offset::from_nanos(error.first_seen_offset);
+        let last_seen = Offset::from_nanos(error.last_seen_offset);
+        let kind = kinds.entry(key).or_insert(ErrorCount {
+            count: 0,
+            first_seen,
+            last_seen,
+        });
+        kind.count = kind.count.saturating_add(error.count);
+        kind.first_seen = kind.first_seen.min(first_seen);
+        kind.last_seen = kind.last_seen.max(last_seen);
+    }
+    Ok(kinds)
+}

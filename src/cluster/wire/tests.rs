@@ -1,0 +1,336 @@
+//! What goes in comes out, and nothing that comes in can do harm.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::*;
+use crate::domain::{Outcome, TokenSource, Warning};
+use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
+
+fn offset() -> impl Strategy<Value = Offset> {
+    any::<u64>().prop_map(Offset::from_nanos)
+}
+
+fn series() -> impl Strategy<Value = Series> {
+    vec(0..90_000_000_000_000_u64, 1..20).prop_map(|values| {
+        let mut series = Series::default();
+        for value in values {
+            series.record(value);
+        }
+        series
+    })
+}
+
+fn any_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    proptest::sample::select(all)
+}
+
+const SOURCES: [TokenSource; 3] = [
+    TokenSource::Usage,
+    TokenSource::Logprobs,
+    TokenSource::Tokenizer,
+];
+
+fn phase() -> impl Strategy<Value = Phase> {
+    let outcomes = btree_map(any_of(&Outcome::ALL), any::<u64>(), 0..17);
+    let series = btree_map(any_of(&Metric::ALL), series(), 0..4);
+    let sources = btree_map(any_of(&SOURCES), any::<u64>(), 0..3);
+    let numbers = any::<[u64; 3]>();
+    (outcomes, series, sources, numbers).prop_map(|(outcomes, series, token_sources, numbers)| {
+        Phase {
+            outcomes,
+            series,
+            body_bytes: numbers[0],
+            output_tokens: numbers[1],
+            prompt_tokens: numbers[2],
+            token_sources,
+        }
+    })
+}
+
+fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
+    let key = (any_of(&Outcome::ALL), "[a-zéß ]{0,256}");
+    (key, any::<u64>(), offset(), offset()).prop_map(|((outcome, text), count, a, b)| {
+        let seen = ErrorCount {
+            count,
+            first_seen: a.min(b),
+            last_seen: a.max(b),
+        };
+        (ErrorKey { outcome, text }, seen)
+    })
+}
+
+fn tallies() -> impl Strategy<Value = Tally> {
+    let numbers = (any::<[u64; 7]>(), 0.0..1e12_f64);
+    let times = (
+        option::of(offset()),
+        option::of(offset()),
+        option::of(offset()),
+    );
+    let maps = (
+        vec(errors(), 0..5),
+        btree_map(any_of(&Warning::ALL), any::<u64>(), 0..8),
+    );
+    (phase(), phase(), maps, numbers, times).prop_map(
+        |(warmup, measured, (errors, warnings), (n, window_tokens), times)| Tally {
+            counts: Counts {
+                scheduled: n[0],
+                sent: n[1],
+                dropped: n[2],
+                late_cancelled: n[3],
+                lost: n[4],
+            },
+            warmup,
+            measured,
+            errors: errors.into_iter().collect(),
+            warnings,
+            connections_opened: n[5],
+            connections_reused: n[6],
+            window_tokens,
+            first_sent: times.0,
+            last_sent: times.1,
+            last_end: times.2,
+        },
+    )
+}
+
+fn gauges() -> impl Strategy<Value = Gauges> {
+    any::<[u32; 3]>().prop_map(|[users, in_flight, waiting]| Gauges {
+        users,
+        in_flight,
+        waiting,
+    })
+}
+
+fn interval() -> impl Strategy<Value = ToMaster> {
+    let span = (offset(), offset());
+    (any::<u64>(), 1..u64::MAX, span, gauges(), tallies()).prop_map(
+        |(run, seq, (a, b), gauges, tally)| {
+            ToMaster::Interval(Box::new(Interval {
+                run,
+                seq,
+                from: a.min(b),
+                to: a.max(b),
+                gauges,
+                tally,
+            }))
+        },
+    )
+}
+
+fn to_master() -> impl Strategy<Value = ToMaster> {
+    let hello = (any::<u32>(), "[ -~é]{0,60}", any::<u64>(), any::<u32>()).prop_map(
+        |(protocol, name, incarnation, cores)| {
+            ToMaster::Hello(Hello {
+                version: "1.2.3".to_owned(),
+                protocol,
+                name,
+                incarnation,
+                cores,
+            })
+        },
+    );
+    let clock = option::of((any::<i64>(), any::<u64>())).prop_map(|clock| {
+        clock.map(|(offset_ns, bound_ns)| ClockEstimate {
+            offset_ns,
+            bound_ns,
+        })
+    });
+    let beat =
+        (offset(), clock, gauges()).prop_map(|(sent_at, clock, gauges)| ToMaster::Heartbeat {
+            sent_at,
+            clock,
+            gauges,
+        });
+    prop_oneof![
+        hello,
+        beat,
+        interval(),
+        any::<u64>().prop_map(|run| ToMaster::Ready { run }),
+        (any::<u64>(), "[ -~\n]{0,200}").prop_map(|(run, reason)| ToMaster::Unable { run, reason }),
+        any::<[u64; 2]>().prop_map(|[run, last_seq]| ToMaster::Final { run, last_seq }),
+        Just(ToMaster::Leaving),
+    ]
+}
+
+fn to_worker() -> impl Strategy<Value = ToWorker> {
+    let prepare =
+        (any::<[u64; 2]>(), 0..50_u32, 1..50_u32).prop_map(|([run, epoch], index, more)| {
+            ToWorker::Prepare(Box::new(Prepare {
+                run,
+                epoch,
+                index,
+                of: index + more,
+                plan: crate::cluster::tests::plan(Some(2.5), Some(3), None),
+            }))
+        });
+    let pulse =
+        (offset(), offset(), offset()).prop_map(|(echo, received_at, sent_at)| ToWorker::Pulse {
+            echo,
+            received_at,
+            sent_at,
+        });
+    prop_oneof![
+        prepare,
+        pulse,
+        any::<u32>().prop_map(|worker| ToWorker::Welcome { worker }),
+        "[ -~]{0,200}".prop_map(|reason| ToWorker::Refused { reason }),
+        (any::<u64>(), offset()).prop_map(|(run, at)| ToWorker::Start { run, at }),
+        any::<[u64; 2]>().prop_map(|[run, seq]| ToWorker::Ack { run, seq }),
+        any::<u64>().prop_map(|run| ToWorker::Stop { run }),
+        any::<u64>().prop_map(|run| ToWorker::Abort { run }),
+        Just(ToWorker::Quit),
+    ]
+}
+
+fn bytes_of(message: ToMaster) -> Vec<u8> {
+    match encode_to_master(message).unwrap() {
+        FromWorker::Control(message) => message.encode_to_vec(),
+        FromWorker::Pulse(beat) => beat.encode_to_vec(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_a_worker_says_arrives_as_it_was(message in to_master()) {
+        let bytes = bytes_of(message.clone());
+        let back = if matches!(message, ToMaster::Heartbeat { .. }) {
+            decode_heartbeat(pb::Heartbeat::decode(&*bytes).unwrap())
+        } else {
+            decode_to_master(pb::WorkerMessage::decode(&*bytes).unwrap())
+        };
+        prop_assert!(back.unwrap() == message);
+    }
+
+    #[test]
+    fn what_a_master_says_arrives_as_it_was(message in to_worker()) {
+        let back = match encode_to_worker(message.clone()).unwrap() {
+            FromMaster::Control(message) => {
+                decode_to_worker(pb::MasterMessage::decode(&*message.encode_to_vec()).unwrap()).unwrap()
+            }
+            FromMaster::Pulse(reply) => decode_pulse(reply),
+        };
+        prop_assert_eq!(back, message);
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error_or_a_message_and_never_a_panic(
+        message in to_master(), damage in vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = bytes_of(message);
+        for (at, byte) in damage {
+            if !bytes.is_empty() {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+        }
+        if let Ok(message) = pb::WorkerMessage::decode(&*bytes) {
+            let _ = decode_to_master(message);
+        }
+        if let Ok(message) = pb::MasterMessage::decode(&*bytes) {
+            let _ = decode_to_worker(message);
+        }
+    }
+}
+
+fn refused(change: impl FnOnce(&mut pb::Interval)) -> String {
+    let mut interval = pb::Interval {
+        seq: 1,
+        gauges: Some(pb::Gauges::default()),
+        tally: Some(tally::encode(Tally::default())),
+        ..pb::Interval::default()
+    };
+    change(&mut interval);
+    let body = Some(pb::worker_message::Body::Interval(interval));
+    decode_to_master(pb::WorkerMessage { body })
+        .unwrap_err()
+        .to_string()
+}
+
+fn in_tally(change: impl FnOnce(&mut pb::Tally)) -> String {
+    refused(|interval| change(interval.tally.as_mut().unwrap()))
+}
+
+#[test]
+fn values_that_cannot_be_are_refused_by_name() {
+    let outcome = |outcome| pb::OutcomeCount { outcome, count: 1 };
+    let in_phase =
+        |outcomes| in_tally(|tally| tally.measured.as_mut().unwrap().outcomes = outcomes);
+    assert_eq!(
+        in_phase(vec![outcome(99)]),
+        "`99` is no outcome that this version knows"
+    );
+    assert_eq!(
+        in_phase(vec![outcome(0)]),
+        "`0` is no outcome that this version knows"
+    );
+    assert_eq!(
+        in_phase(vec![outcome(1), outcome(1)]),
+        "a message's `outcomes` is impossible"
+    );
+    assert_eq!(
+        in_tally(|tally| tally.window_tokens = f64::NAN),
+        "a message's `window_tokens` is impossible"
+    );
+    assert_eq!(
+        in_tally(|tally| tally.counts = None),
+        "a message lacks its `counts`"
+    );
+    assert_eq!(
+        refused(|interval| interval.seq = 0),
+        "a message's `seq` is impossible"
+    );
+    assert_eq!(
+        refused(|interval| interval.from_offset = 1),
+        "a message's `to_offset` is impossible"
+    );
+    let none = decode_to_master(pb::WorkerMessage { body: None });
+    assert_eq!(
+        none.unwrap_err().to_string(),
+        "a message has no body that this version knows"
+    );
+}
+
+#[test]
+fn a_damaged_distribution_is_an_error() {
+    let error = in_tally(|tally| {
+        tally.measured.as_mut().unwrap().series.push(pb::Series {
+            metric: pb::Metric::Latency.into(),
+            count: 3,
+            histogram_v2: vec![1, 2, 3],
+            ..pb::Series::default()
+        });
+    });
+    assert_eq!(error, "a distribution of a message is damaged");
+}
+
+#[test]
+fn names_that_move_the_cursor_are_refused_and_ones_own_are_made_harmless() {
+    let hello = |name: &str| pb::Hello {
+        name: name.to_owned(),
+        ..pb::Hello::default()
+    };
+    assert!(hello_in(hello("a\u{1b}[2J")).is_err());
+    assert!(hello_in(hello(&"x".repeat(257))).is_err());
+    assert_eq!(cut("a\u{1b}[2J".to_owned(), 256), "a [2J");
+    assert_eq!(cut("éé".to_owned(), 3), "é");
+}
+
+#[test]
+fn a_plan_that_no_message_can_hold_is_an_error_before_it_is_sent() {
+    let mut plan = crate::cluster::tests::plan(None, None, None);
+    plan.provider.model = "m".repeat(MAX_MESSAGE_BYTES);
+    let prepare = Prepare {
+        run: 1,
+        epoch: 0,
+        index: 0,
+        of: 1,
+        plan,
+    };
+    let error = encode_to_worker(ToWorker::Prepare(Box::new(prepare))).unwrap_err();
+    assert!(matches!(error, WireError::TooLarge(_)), "{error}");
+}
