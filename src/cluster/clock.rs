@@ -192,7 +192,7 @@ mod tests {
                 let t0 = second as u64 * SECOND;
                 exchange(&mut clock, t0, out, back, 200);
                 let now = t0 + out + back;
-                let truth = (theirs(now, 200) - now) as i64;
+                let truth = (theirs(now, 200) - now).cast_signed();
                 let best = clock.best(at(now)).unwrap();
                 prop_assert!(best.offset_ns.abs_diff(truth) <= best.bound_ns, "{best:?} against {truth}");
                 prop_assert!(best.bound_ns <= 24_000_000);

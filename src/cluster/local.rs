@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::master::{self, Master};
 use super::shell::{self, ClusterError, EventSink, MasterCommand};
 use super::worker::{self, Worker, WorkerConfig};
-use super::{ConnId, EngineCommand, EnginePort, MasterEvent, RunResult, WorkerExit};
+use super::{ConnId, EngineCommand, EnginePort, MasterEvent, ProcessClock, RunResult, WorkerExit};
 
 /// The only connection.
 const CONN: ConnId = ConnId(0);
@@ -65,21 +65,21 @@ struct Pair {
 
 impl Pair {
     /// Hands outputs over until neither has any.
-    fn settle(&mut self, clock: super::ProcessClock) -> Result<(), ClusterError> {
+    fn settle(&mut self, clock: ProcessClock) -> Result<(), ClusterError> {
         loop {
             if let Some(output) = self.worker.poll_output() {
-                self.from_worker(clock, output)?;
+                self.carry_from_worker(clock, output)?;
             } else if let Some(output) = self.master.poll_output() {
-                self.from_master(clock, output);
+                self.carry_from_master(clock, output);
             } else {
                 return Ok(());
             }
         }
     }
 
-    fn from_worker(
+    fn carry_from_worker(
         &mut self,
-        clock: super::ProcessClock,
+        clock: ProcessClock,
         output: worker::Output,
     ) -> Result<(), ClusterError> {
         match output {
@@ -100,7 +100,7 @@ impl Pair {
         Ok(())
     }
 
-    fn from_master(&mut self, clock: super::ProcessClock, output: master::Output) {
+    fn carry_from_master(&mut self, clock: ProcessClock, output: master::Output) {
         match output {
             master::Output::Send(CONN, message) => {
                 let input = worker::Input::FromMaster(message);

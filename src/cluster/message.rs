@@ -35,7 +35,7 @@ pub enum ToMaster {
         gauges: Gauges,
     },
     /// A closed interval of statistics; kept by the worker until acknowledged.
-    Interval(Interval),
+    Interval(Box<Interval>),
     /// Everything is over for this worker: the last interval was `last_seq`.
     Final {
         /// Which run.

@@ -489,7 +489,7 @@ impl Worker {
             return;
         };
         while let Some(interval) = job.outbox.next() {
-            let message = ToMaster::Interval(interval);
+            let message = ToMaster::Interval(Box::new(interval));
             self.outputs.push_back(Output::Send(message));
         }
         if job.stage == Stage::Drained && job.outbox.is_sent() && !job.final_said {

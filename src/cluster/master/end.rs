@@ -52,9 +52,9 @@ impl Master {
 
     fn is_budget_spent(&self) -> bool {
         let schedule = &self.config.plan.schedule;
-        let sent = self.tally.counts.scheduled;
-        let spent = |max| sent >= max || schedule.run_time.is_none();
-        schedule.max_requests.is_some_and(spent)
+        let scheduled = self.tally.counts.scheduled;
+        let budget = schedule.max_requests;
+        budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
     }
 
     pub(super) fn finish(&mut self, now: Offset, ended_by: EndedBy) {
@@ -62,7 +62,7 @@ impl Master {
         let owed = self.owed(sending, &ended_by);
         let mut tally = self.tally.clone();
         for (_, member) in self.roster.iter() {
-            self.loss(member, owed.as_deref()).apply(&mut tally.counts);
+            Self::loss(member, owed.as_deref()).apply(&mut tally.counts);
         }
         let result = RunResult {
             run: self.config.run,
@@ -109,7 +109,7 @@ impl Master {
 
     /// What is unknown of a worker: of a lost one all that is open, of one that left early the rest of its part.
     /// `owed` is what each part owns of the time that was run, where that is known already.
-    pub(super) fn loss(&self, member: &Member, owed: Option<&[u64]>) -> Loss {
+    pub(super) fn loss(member: &Member, owed: Option<&[u64]>) -> Loss {
         let part = member.part.and_then(|part| usize::try_from(part).ok());
         let owed = part.and_then(|part| owed?.get(part).copied());
         match member.state {
@@ -131,7 +131,7 @@ impl Master {
             part: member.part,
             state: member.state,
             left_early: member.left_early,
-            counts: self.counts(member, owed),
+            counts: Self::counts(member, owed),
             finished: member.ledger.finished(),
             confirmed_to: member.ledger.confirmed_to(),
             intervals: member.ledger.intervals(),
@@ -140,9 +140,9 @@ impl Master {
         self.roster.iter().map(summary).collect()
     }
 
-    fn counts(&self, member: &Member, owed: Option<&[u64]>) -> Counts {
+    fn counts(member: &Member, owed: Option<&[u64]>) -> Counts {
         let mut counts = member.ledger.counts();
-        self.loss(member, owed).apply(&mut counts);
+        Self::loss(member, owed).apply(&mut counts);
         counts
     }
 

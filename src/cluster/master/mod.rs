@@ -175,7 +175,7 @@ impl Master {
     pub fn snapshot(&self, now: Offset) -> Snapshot {
         let mut tally = self.tally.clone();
         for (_, member) in self.roster.iter() {
-            self.loss(member, None).apply(&mut tally.counts);
+            Self::loss(member, None).apply(&mut tally.counts);
         }
         Snapshot {
             elapsed: self.started_at().map(|at| now.since(at)),

@@ -47,12 +47,15 @@ impl Master {
                 self.merge(now, conn, worker, interval);
             }
             ToMaster::Final { run, last_seq } if run == ours => {
-                self.note_final(now, worker, last_seq)
+                self.note_final(now, worker, last_seq);
+            }
+            ToMaster::Interval(interval) => {
+                let run = interval.run;
+                self.send(conn, ToWorker::Abort { run });
             }
             ToMaster::Ready { run }
             | ToMaster::Unable { run, .. }
-            | ToMaster::Final { run, .. }
-            | ToMaster::Interval(Interval { run, .. }) => self.send(conn, ToWorker::Abort { run }),
+            | ToMaster::Final { run, .. } => self.send(conn, ToWorker::Abort { run }),
         }
     }
 
@@ -74,7 +77,7 @@ impl Master {
     }
 
     /// Merges an interval unless it was merged before, and says up to where none is missing.
-    fn merge(&mut self, now: Offset, conn: ConnId, worker: u32, interval: Interval) {
+    fn merge(&mut self, now: Offset, conn: ConnId, worker: u32, interval: Box<Interval>) {
         let Some(member) = self.roster.member_mut(worker).filter(|m| m.part.is_some()) else {
             self.close(conn);
             return;
@@ -91,7 +94,7 @@ impl Master {
                 let gauges = self.roster.gauges();
                 self.event(MasterEvent::Merged {
                     worker,
-                    interval: Box::new(interval),
+                    interval,
                     gauges,
                 });
             }

@@ -33,7 +33,7 @@ pub(super) type PulseSender = mpsc::Sender<Result<pb::PulseReply, Status>>;
 pub(super) enum Inbound {
     Opened(ConnId, ControlSender),
     PulseOpened(ConnId, PulseSender),
-    Message(ConnId, Box<ToMaster>),
+    Message(ConnId, ToMaster),
     Closed(ConnId),
 }
 
@@ -105,7 +105,7 @@ impl Listener {
             let Some(message) = understood(conn, wire::decode_to_master(message)) else {
                 break;
             };
-            let queued = self.inbound.send(Inbound::Message(conn, Box::new(message)));
+            let queued = self.inbound.send(Inbound::Message(conn, message));
             if queued.await.is_err() {
                 return;
             }
@@ -121,7 +121,7 @@ impl Listener {
             let Some(message) = understood(conn, wire::decode_heartbeat(beat)) else {
                 return;
             };
-            let queued = self.pulses.send(Inbound::Message(conn, Box::new(message)));
+            let queued = self.pulses.send(Inbound::Message(conn, message));
             if queued.await.is_err() {
                 return;
             }

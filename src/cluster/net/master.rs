@@ -143,7 +143,7 @@ impl Host {
                 self.links.entry(conn).or_default().pulse = Some(sender);
             }
             Inbound::Message(conn, message) => {
-                self.master.handle(now, Input::Message(conn, *message));
+                self.master.handle(now, Input::Message(conn, message));
             }
             Inbound::Closed(conn) => {
                 self.links.remove(&conn);

@@ -15,6 +15,9 @@ use crate::cluster::{MAX_MESSAGE_BYTES, ToWorker};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
+/// Both connections, and the first answer on each.
+const OPEN_WITHIN: Duration = Duration::from_secs(15);
+
 /// Between two attempts: doubled from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LAST_PAUSE: Duration = Duration::from_secs(2);
@@ -51,7 +54,7 @@ pub(super) async fn keep(endpoint: Endpoint, master: String, events: mpsc::Sende
     let mut pause = FIRST_PAUSE;
     let mut complained = false;
     loop {
-        match Session::open(&endpoint).await {
+        match open_in_time(&endpoint).await {
             Ok(session) => {
                 tracing::info!(%master, "connected to the master");
                 let since = tokio::time::Instant::now();
@@ -77,6 +80,12 @@ pub(super) async fn keep(endpoint: Endpoint, master: String, events: mpsc::Sende
         }
         pause = (pause * 2).min(LAST_PAUSE);
     }
+}
+
+/// Opens a session, or says that whoever listens there does not answer.
+async fn open_in_time(endpoint: &Endpoint) -> Result<Session, Status> {
+    let opened = tokio::time::timeout(OPEN_WITHIN, Session::open(endpoint)).await;
+    opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer from the master")))
 }
 
 /// Both streams to a master. Pulses have a TCP connection of their own: bytes of statistics never stand before them.

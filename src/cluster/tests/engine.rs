@@ -35,6 +35,8 @@ pub(super) struct Engine {
     pub(super) starts: Vec<Offset>,
     /// What it says instead of READY.
     pub(super) unable: Option<String>,
+    /// When it says that it cannot go on, since the run's start.
+    pub(super) breaks_at: Option<Duration>,
     /// Goes deaf: never drains by a stop.
     pub(super) hung: bool,
 }
@@ -53,6 +55,7 @@ impl Engine {
             truth: Tally::default(),
             starts: Vec::new(),
             unable: None,
+            breaks_at: None,
             hung: false,
         }
     }
@@ -109,6 +112,7 @@ impl Engine {
             starts,
             unable,
             hung: self.hung,
+            breaks_at: self.breaks_at,
             ..Self::new(takes)
         };
         self.state = State::Preparing(now + takes);
@@ -190,6 +194,15 @@ impl Engine {
             gauges,
             tally,
         });
+        if self
+            .breaks_at
+            .is_some_and(|at| u128::from(to) >= at.as_nanos())
+        {
+            self.state = State::Idle;
+            let reason = "out of files".to_owned();
+            self.events.push_back(EngineEvent::Unable { reason });
+            return;
+        }
         let more = self
             .due
             .get(self.cursor)

@@ -258,3 +258,25 @@ fn a_worker_that_never_finishes_is_told_to_drop_and_then_given_up() {
         1
     );
 }
+
+#[test]
+fn what_is_due_at_the_very_end_is_nobodys() {
+    let second = Offset::from_nanos(1_000_000_000);
+    let plan_of = |rate| plan(rate, None, None);
+    assert_eq!(
+        plan_of(Some(20.0)).due_by_part(3, second),
+        Some(vec![7, 7, 6])
+    );
+    assert_eq!(plan_of(None).due_by_part(3, second), None);
+}
+
+#[test]
+fn an_engine_that_cannot_go_on_ends_the_run_for_all_and_nothing_is_forgotten() {
+    let mut world = World::new(5, open(2), 2);
+    world.nodes[1].engine.breaks_at = Some(Duration::from_secs(2));
+    let result = world.run();
+    assert!(matches!(&result.ended_by, EndedBy::Unable { worker, .. } if worker == "w1"));
+    let truth = world.truth();
+    assert_eq!(result.tally.measured, truth.measured);
+    assert!(result.in_flight_at_deadline <= truth.counts.sent);
+}

@@ -1,10 +1,18 @@
 //! The cluster as a whole: machines in an invented world, and real sockets on loopback.
 //! What a single file does by itself is tested beside it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "invented numbers are small"
+)]
+
 mod engine;
 mod lifecycle;
 mod network;
 mod seeds;
+mod worker;
 mod world;
 
 use serde_json::json;
@@ -35,8 +43,7 @@ pub(super) fn plan(rate: Option<f64>, seconds: Option<u64>, max_requests: Option
         },
         "schedule": {
             "users": 8, "spawn_rate": 1000.0, "pacing": pacing, "run_time": run_time,
-            "warmup": {"secs": 0, "nanos": 0}, "measure_ramp": false,
-            "max_requests": max_requests,
+            "warmup": {"secs": 0, "nanos": 0}, "max_requests": max_requests,
         },
         "limits": {
             "total": null, "first_token": null, "idle": null, "connect": null,

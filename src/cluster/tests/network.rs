@@ -160,10 +160,10 @@ async fn a_worker_that_vanishes_is_counted() {
     let mut running = master(MasterConfig::new(1, plan(Some(50.0), Some(5), None), 2)).await;
     let (set, _senders) = workers(1, &running.address);
     let (mut other, _kept) = {
-        let (_sender, commands) = mpsc::channel(1);
+        let (sender, commands) = mpsc::channel(1);
         let mut set = JoinSet::new();
         set.spawn(work(77, running.address.clone(), commands));
-        (set, _sender)
+        (set, sender)
     };
     running
         .until(|event| matches!(event, MasterEvent::Merged { worker: 1, .. }))

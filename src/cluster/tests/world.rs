@@ -322,14 +322,14 @@ impl World {
     /// Carries all outputs of all machines.
     fn carry(&mut self) {
         while let Some(output) = self.master.poll_output() {
-            self.from_master(output);
+            self.carry_from_master(output);
         }
         for node in 0..self.nodes.len() {
             while let Some(event) = self.nodes[node].engine.poll() {
                 self.tell_worker(node, WorkerInput::Engine(event));
             }
             while let Some(output) = self.nodes[node].worker.poll_output() {
-                self.from_worker(node, output);
+                self.carry_from_worker(node, output);
             }
         }
         // An engine may have answered a command at once.
@@ -342,7 +342,7 @@ impl World {
         }
     }
 
-    fn from_master(&mut self, output: MasterOutput) {
+    fn carry_from_master(&mut self, output: MasterOutput) {
         match output {
             MasterOutput::Send(conn, message) => {
                 let lane = u8::from(matches!(message, ToWorker::Pulse { .. }));
@@ -377,7 +377,7 @@ impl World {
         assert_conserved(&tally, in_flight, waiting(tally.counts));
     }
 
-    fn from_worker(&mut self, node: usize, output: WorkerOutput) {
+    fn carry_from_worker(&mut self, node: usize, output: WorkerOutput) {
         match output {
             WorkerOutput::Send(message) => self.send_to_master(node, message),
             WorkerOutput::Engine(command) => {

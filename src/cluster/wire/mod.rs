@@ -14,7 +14,9 @@ use crate::domain::Offset;
     unreachable_pub,
     unused_qualifications,
     clippy::pedantic,
+    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
     reason = "generated from proto/llmload/v1/cluster.proto, where the documentation is"
 )]
 pub(in crate::cluster) mod pb {
@@ -90,7 +92,7 @@ pub(super) fn encode_to_master(message: ToMaster) -> Result<FromWorker, WireErro
             clock,
             gauges,
         } => return Ok(FromWorker::Pulse(heartbeat_out(sent_at, clock, gauges))),
-        ToMaster::Interval(interval) => Body::Interval(interval_out(interval)),
+        ToMaster::Interval(interval) => Body::Interval(interval_out(*interval)),
         ToMaster::Final { run, last_seq } => Body::Final(pb::Final { run, last_seq }),
         ToMaster::Leaving => Body::Leaving(pb::Leaving {}),
     };
@@ -109,7 +111,7 @@ pub(super) fn decode_to_master(message: pb::WorkerMessage) -> Result<ToMaster, W
             run,
             reason: text("reason", reason, MAX_REASON_BYTES)?,
         },
-        Body::Interval(interval) => ToMaster::Interval(interval_in(interval)?),
+        Body::Interval(interval) => ToMaster::Interval(Box::new(interval_in(interval)?)),
         Body::Final(pb::Final { run, last_seq }) => ToMaster::Final { run, last_seq },
         Body::Leaving(pb::Leaving {}) => ToMaster::Leaving,
     })

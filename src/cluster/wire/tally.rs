@@ -221,7 +221,7 @@ fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
             "outcomes",
             outcomes.map(|of| Ok((outcome_in(of.outcome)?, of.count))),
         )?,
-        series: unique("series", phase.series.into_iter().map(series_in))?,
+        series: unique("series", phase.series.iter().map(series_in))?,
         body_bytes: phase.body_bytes,
         output_tokens: phase.output_tokens,
         prompt_tokens: phase.prompt_tokens,
@@ -249,7 +249,7 @@ fn series_out((&metric, series): (&Metric, &Series)) -> pb::Series {
     }
 }
 
-fn series_in(series: pb::Series) -> Result<(Metric, Series), WireError> {
+fn series_in(series: &pb::Series) -> Result<(Metric, Series), WireError> {
     let sum = u128::from(series.sum_high) << 64 | u128::from(series.sum_low);
     let decoded = Series::from_parts(
         &series.histogram_v2,

@@ -16,7 +16,9 @@ fn offset() -> impl Strategy<Value = Offset> {
 fn series() -> impl Strategy<Value = Series> {
     vec(0..90_000_000_000_000_u64, 1..20).prop_map(|values| {
         let mut series = Series::default();
-        values.into_iter().for_each(|value| series.record(value));
+        for value in values {
+            series.record(value);
+        }
         series
     })
 }
@@ -106,14 +108,14 @@ fn interval() -> impl Strategy<Value = ToMaster> {
     let span = (offset(), offset());
     (any::<u64>(), 1..u64::MAX, span, gauges(), tallies()).prop_map(
         |(run, seq, (a, b), gauges, tally)| {
-            ToMaster::Interval(Interval {
+            ToMaster::Interval(Box::new(Interval {
                 run,
                 seq,
                 from: a.min(b),
                 to: a.max(b),
                 gauges,
                 tally,
-            })
+            }))
         },
     )
 }
