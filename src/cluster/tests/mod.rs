@@ -43,7 +43,8 @@ pub(super) fn plan(rate: Option<f64>, seconds: Option<u64>, max_requests: Option
         },
         "schedule": {
             "users": 8, "spawn_rate": 1000.0, "pacing": pacing, "run_time": run_time,
-            "warmup": {"secs": 0, "nanos": 0}, "max_requests": max_requests,
+            "warmup": {"secs": 0, "nanos": 0}, "measure_ramp": false,
+            "max_requests": max_requests,
         },
         "limits": {
             "total": null, "first_token": null, "idle": null, "connect": null,
