@@ -43,14 +43,15 @@ pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermat
                             reason: in_words(&failure),
                         },
                     )
-                    .await
+                    .await;
                 }
             },
             EngineCommand::Start { at } => {
+                let mut last = EngineEvent::Drained;
                 if let Some(ready) = prepared.take() {
-                    aftermath.records_error = send(&mut end, ready, at).await;
+                    (last, aftermath.records_error) = send(&mut end, ready, at).await;
                 }
-                say(&end, EngineEvent::Drained).await;
+                say(&end, last).await;
             }
             EngineCommand::Abort => prepared = None,
             EngineCommand::Stop => {}
@@ -97,26 +98,36 @@ async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure
         .unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
 }
 
-/// Runs an engine to its end and hands over everything that it measured. Returns what became of the records file.
-async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> Option<Failure> {
-    let Ready {
-        prepared, records, ..
-    } = ready;
+/// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
+/// caller to say, and what became of the records file.
+async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Option<Failure>) {
+    let Ready { prepared, records, .. } = ready;
+    let unable = |error| EngineEvent::Unable { reason: in_words(&Failure::failed(error)) };
     let writing = records.map(|file| spawn_blocking(move || file.write_all()));
     let mut engine = match Engine::start(prepared.job, end.clock.instant(at)) {
         Ok(engine) => engine,
-        Err(error) => {
-            let reason = in_words(&Failure::failed(error));
-            say(end, EngineEvent::Unable { reason }).await;
-            return None;
-        }
+        Err(error) => return (unable(error), None),
     };
+    carry_out(end, &mut engine).await;
+    let last = engine.finish().map_or_else(unable, |()| EngineEvent::Drained);
+    let written = match writing {
+        None => None,
+        Some(writing) => match writing.await {
+            Ok(result) => result.err(),
+            Err(_) => Some(Failure::failed(anyhow!("writing the records ended by a defect"))),
+        },
+    };
+    (last, written)
+}
+
+/// Passes measurements on and commands in, until there is nothing left to measure.
+async fn carry_out(end: &mut EngineEnd, engine: &mut Engine) {
     let mut orphaned = false;
     loop {
         tokio::select! {
             slice = engine.next() => match slice {
                 Some(slice) => say(end, interval(slice)).await,
-                None => break,
+                None => return,
             },
             command = end.commands.recv(), if !orphaned => match command {
                 Some(EngineCommand::Stop) => engine.stop(),
@@ -128,21 +139,6 @@ async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> Option<Failure> 
                 }
             },
         }
-    }
-    if let Err(error) = engine.finish() {
-        say(
-            end,
-            EngineEvent::Unable {
-                reason: in_words(&Failure::failed(error)),
-            },
-        )
-        .await;
-    }
-    match writing?.await {
-        Ok(result) => result.err(),
-        Err(_) => Some(Failure::failed(anyhow!(
-            "writing the records ended by a defect"
-        ))),
     }
 }
 

@@ -8,9 +8,10 @@ use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
+use super::surroundings::Process;
 use super::target;
 use crate::cluster::Prepare;
-use crate::config::Secrets;
+use crate::config::{self, Secrets};
 use crate::domain::{Index, Record, Secret};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
@@ -74,7 +75,7 @@ impl Machine {
             secret_headers: secret_headers(&*provider, &self.secrets)?,
             secrets: self.secrets.values(),
             provider,
-            connector: target::connector(&plan, self.secrets.proxy_credentials.clone())?,
+            connector: target::connector(&plan, self.proxy_credentials(&plan)?)?,
             reuse: target::reuse(&plan),
             tokenizer,
             records: sender,
@@ -101,6 +102,16 @@ impl Machine {
             );
             Err(Failure::usage(error).hint("give every worker the same tokenizer.json"))
         }
+    }
+
+    /// For the plan's proxy: this machine's own, which a worker finds in its environment.
+    fn proxy_credentials(&self, plan: &Plan) -> Result<Option<Secret>, Failure> {
+        if plan.target.proxy.is_none() || self.secrets.proxy_credentials.is_some() {
+            return Ok(self.secrets.proxy_credentials.clone());
+        }
+        let found = config::proxy_for(&plan.target.base_url, &Process)
+            .map_err(|error| Failure::usage(anyhow!("{error}")))?;
+        Ok(found.filter(|proxy| Some(&proxy.url) == plan.target.proxy.as_ref()).and_then(|proxy| proxy.credentials))
     }
 
     /// `results.jsonl`; of part 2 in a cluster `results.2.jsonl`. The plan names a file, never a folder.

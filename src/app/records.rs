@@ -60,7 +60,7 @@ impl RecordsFile {
         self.file.flush().map_err(|error| self.broken(error))
     }
 
-    fn broken(&self, error: std::io::Error) -> Failure {
+    fn broken(&self, error: io::Error) -> Failure {
         let context = format!("the records file `{}` ends early", self.path.display());
         let failure = Failure::failed(anyhow::Error::new(error).context(context));
         failure.hint("all figures are whole; free some space, or write the records elsewhere")

@@ -75,6 +75,9 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let settings = options.settings;
+    if settings.secrets.api_key.is_some() || !settings.secrets.headers.is_empty() {
+        tracing::warn!("keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)");
+    }
     check_outputs(&settings)?;
     let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
         .await
@@ -212,7 +215,7 @@ impl Stage {
     fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
         match event {
             MasterEvent::Starting { .. } => {
-                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD)
+                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
             }
             MasterEvent::Merged {
                 interval, gauges, ..

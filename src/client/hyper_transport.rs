@@ -49,7 +49,8 @@ impl HyperTransport {
 
     async fn open(&self, observer: &impl Observer) -> Result<Connection, Failure> {
         let asked = Instant::now();
-        let connection = self.connector.open(&self.tasks).await?;
+        // Boxed, so that a request on a kept connection does not carry the state of all handshakes around.
+        let connection = Box::pin(self.connector.open(&self.tasks)).await?;
         observer.connected(Some(asked.elapsed()));
         Ok(connection)
     }

@@ -28,6 +28,9 @@ impl Rate {
     const SCALE: f64 = 1e9;
 
     /// `events` per second, for whole numbers.
+    ///
+    /// # Panics
+    /// When `events` is 0.
     pub const fn per_second(events: u32) -> Self {
         assert!(events > 0, "a rate is above zero");
         Self(events as u64 * 1_000_000_000)

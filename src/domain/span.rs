@@ -1,5 +1,6 @@
 //! Spans of time as people write them: `300`, `20s`, `5min`, `1h20m`, `500ms`, `1.5h`, `1d`.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use fundu::{CustomDurationParser, CustomTimeUnit, TimeUnit};
@@ -46,7 +47,8 @@ pub fn format_span(span: Duration) -> String {
     let mut text = String::new();
     for (size, unit) in parts {
         if rest >= size {
-            text.push_str(&format!("{}{unit}", rest / size));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}{unit}", rest / size);
             rest %= size;
         }
     }

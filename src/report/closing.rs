@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use super::{Context, PERCENTILES};
 use crate::domain::{Outcome, TokenSource, Warning};
-use crate::metrics::{Metric, Summary};
+use crate::metrics::{Metric, Series, Summary};
 
 /// All sections, each with a heading and indented lines.
 pub fn sections(ctx: &Context<'_>) -> String {
@@ -121,7 +121,7 @@ fn tokens(summary: &Summary) -> Vec<String> {
         ));
     }
     let tpot = summary.get(Metric::TimePerOutputToken);
-    if let Some(mean_ns) = tpot.and_then(|series| series.mean()).filter(|&ns| ns > 0.0) {
+    if let Some(mean_ns) = tpot.and_then(Series::mean).filter(|&ns| ns > 0.0) {
         lines.push(format!(
             "speed of one user {:.2} tokens/s after the first token (1 / mean time_per_output_token)",
             1e9 / mean_ns

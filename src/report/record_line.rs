@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use crate::domain::{FinishReason, Index, Mark, Outcome, Record};
+use crate::domain::{FinishReason, Index, Mark, Offset, Outcome, Record};
 
 /// The JSON schema of a line.
 pub const SCHEMA: &str = include_str!("schema/record.schema.json");
@@ -52,6 +52,7 @@ struct Line<'a> {
 
 /// The server's counts under the names that this file promises.
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the names in the file")]
 struct UsageFields {
     prompt_tokens: Option<u32>,
     completion_tokens: Option<u32>,
@@ -82,11 +83,11 @@ impl<'a> Line<'a> {
             index: record.index,
             outcome: record.outcome,
             due_ns: record.due.as_nanos(),
-            sent_ns: record.sent.map(|at| at.as_nanos()),
-            headers_ns: record.headers.map(|at| at.as_nanos()),
+            sent_ns: record.sent.map(Offset::as_nanos),
+            headers_ns: record.headers.map(Offset::as_nanos),
             content_ns: Times(&record.marks),
             tokens: Tokens(&record.marks),
-            first_visible_ns: record.first_visible.map(|at| at.as_nanos()),
+            first_visible_ns: record.first_visible.map(Offset::as_nanos),
             end_ns: record.end.as_nanos(),
             streamed: record.streamed,
             status: record.status,

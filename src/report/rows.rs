@@ -2,6 +2,7 @@
 //! It lays out nothing.
 
 use super::Context;
+use crate::domain::Outcome;
 use crate::metrics::{Metric, Phase, Series};
 
 /// One row of a table or a statistics file.
@@ -43,11 +44,11 @@ pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
 
 /// The row of all real requests.
 pub(crate) fn aggregated(phase: &Phase) -> Row<'_> {
-    let failures = phase.count(|outcome| outcome.is_failure());
+    let failures = phase.count(Outcome::is_failure);
     Row {
         kind: "",
         name: "Aggregated",
-        requests: failures + phase.count(|outcome| outcome.is_good()),
+        requests: failures + phase.count(Outcome::is_good),
         failures,
         series: phase.get(Metric::TotalLatency),
     }

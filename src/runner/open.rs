@@ -110,7 +110,7 @@ impl<T: Transport + 'static> Core<T> {
             self.gauges.users.fetch_add(1, Relaxed);
             users.release(user);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

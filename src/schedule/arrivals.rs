@@ -44,10 +44,6 @@ impl Arrivals {
         clippy::cast_sign_loss,
         reason = "a gap is positive and far below 2^63 ns"
     )]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a mean gap below 2^53 ns (104 days) is exact"
-    )]
     fn gap(&self, i: u64) -> u64 {
         let mut rng: ChaCha8Rng = self.seed.stream("arrival-gap", i);
         let mean = 1e9 / self.rate.as_f64();

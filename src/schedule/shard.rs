@@ -97,6 +97,7 @@ impl Spec {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "counts of a test")]
 mod tests {
     use std::time::Duration;
 
