@@ -1,3 +1,283 @@
-//! placeholder
+//! WHAT to ask: prompts of a wanted length, data set rows, output lengths, tokenizers.
+//! Pure functions of (settings, seed, index), apart from `load`, which reads files. It knows neither when a
+//! request is sent nor how an API wants it said.
+
+mod compose;
+mod corpus;
+mod error;
+mod estimate;
+mod generated;
+mod ladder;
+mod lead;
+mod length;
+pub mod load;
+mod measure;
+mod rows;
 mod spec;
-pub use spec::*;
+mod template;
+mod tokenizer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+pub use error::WorkloadError;
+pub use length::LengthError;
+pub use rows::RowError;
+pub use spec::{Corpus, LengthLaw, LengthSpec, PromptSource, Row, Spec, TokenizerRef};
+pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
+
+use compose::Composer;
+use generated::{Made, Wanted};
+use length::Lengths;
+use measure::Measure;
+use serde_json::{Map, Value};
+
+use crate::domain::{Ask, Index, Prompt, Seed};
+
+/// The content of every request of a run.
+///
+/// Made once on each worker (all tokenizing happens then), and shared by its cores. Equal settings, seeds and
+/// numbers of users give equal asks on every machine.
+///
+/// Generated prompts are, with a tokenizer, of exactly the wanted number of tokens as the server counts them;
+/// without one, of about that number: over many requests within 10 % (limericks) or 12 % (code) for common
+/// tokenizers. Each begins with a line of its own, so that a server's prefix cache finds nothing to share
+/// beyond the shared prefix that was asked for.
+#[derive(Debug)]
+pub struct Workload {
+    source: Source,
+    lengths: Lengths,
+    seed: Seed,
+    users: u32,
+    notes: Vec<String>,
+}
+
+/// Where prompts come from, ready to be dealt.
+#[derive(Debug)]
+enum Source {
+    Composed {
+        composer: Box<Composer>,
+        requested: u32,
+        counted: Option<u32>,
+    },
+    Dealt(Vec<Card>),
+}
+
+/// A prompt that was made before the run.
+#[derive(Debug)]
+struct Card {
+    prompt: Prompt,
+    requested: Option<u32>,
+    counted: Option<u32>,
+    /// The row's own output length goes before the drawn one.
+    max_tokens: Option<u32>,
+    extra: Option<Arc<Map<String, Value>>>,
+}
+
+impl Workload {
+    /// Makes everything that requests are made of. Slow: it counts the tokens of the corpus.
+    ///
+    /// `chat` says which API the prompts are for (a chat template has tokens of its own). `users` is the number
+    /// of users of the whole cluster.
+    pub fn new(
+        spec: &Spec,
+        chat: bool,
+        seed: Seed,
+        tokenizer: Option<Arc<Tokenizer>>,
+        users: u32,
+    ) -> Result<Self, WorkloadError> {
+        check(spec, tokenizer.as_deref())?;
+        let lengths = Lengths::new(spec.output, seed)?;
+        let mut notes = Vec::new();
+        let measure = Measure::new(tokenizer, chat);
+        let source = source(spec, seed, &measure, &mut notes)?;
+        notes.splice(0..0, doubts(&spec.prompts, &measure));
+        Ok(Self {
+            source,
+            lengths,
+            seed,
+            users: users.max(1),
+            notes,
+        })
+    }
+
+    /// The content of request `index`.
+    ///
+    /// Prompts made before the run (rows, one text) are dealt in order: arrival i gets number i, and turn t of
+    /// user u gets number u + t · users, so that users in step never send the same one at once; then they
+    /// start over.
+    pub fn ask(&self, index: Index) -> Ask {
+        match &self.source {
+            Source::Composed {
+                composer,
+                requested,
+                counted,
+            } => Ask {
+                prompt: Prompt::Text(
+                    composer
+                        .compose(&mut self.seed.stream("prompt", index.key()))
+                        .into(),
+                ),
+                max_tokens: self.lengths.at(index),
+                requested_prompt_tokens: Some(*requested),
+                counted_prompt_tokens: *counted,
+                extra: None,
+            },
+            Source::Dealt(cards) => {
+                let card = &cards[self.place(index, cards.len())];
+                Ask {
+                    prompt: card.prompt.clone(),
+                    max_tokens: card.max_tokens.unwrap_or_else(|| self.lengths.at(index)),
+                    requested_prompt_tokens: card.requested,
+                    counted_prompt_tokens: card.counted,
+                    extra: card.extra.clone(),
+                }
+            }
+        }
+    }
+
+    /// What the user should know about these prompts: where they are not quite as asked.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    fn place(&self, index: Index, cards: usize) -> usize {
+        let number = match index {
+            Index::Arrival(i) => i,
+            Index::Turn { user, turn } => u64::from(user) + u64::from(turn) * u64::from(self.users),
+        };
+        // The remainder is below a length, which is a usize.
+        usize::try_from(number % cards as u64).unwrap_or(0)
+    }
+}
+
+/// The tokenizer handed over must be the one that the settings pin.
+fn check(spec: &Spec, tokenizer: Option<&Tokenizer>) -> Result<(), WorkloadError> {
+    let Some(wanted) = &spec.tokenizer else {
+        return Ok(());
+    };
+    let Some(found) = tokenizer else {
+        let name = wanted.name.clone();
+        return Err(WorkloadError::TokenizerMissing { name });
+    };
+    if wanted.sha256.is_empty() || wanted.sha256 == found.sha256() {
+        return Ok(());
+    }
+    Err(WorkloadError::TokenizerDiffers {
+        name: wanted.name.clone(),
+        wanted: wanted.sha256.clone(),
+        found: found.sha256().to_owned(),
+    })
+}
+
+fn source(
+    spec: &Spec,
+    seed: Seed,
+    measure: &Measure,
+    notes: &mut Vec<String>,
+) -> Result<Source, WorkloadError> {
+    match &spec.prompts {
+        PromptSource::Generated {
+            corpus,
+            tokens,
+            shared_prefix_tokens,
+            instruction,
+        } => {
+            let wanted = Wanted {
+                corpus: *corpus,
+                tokens: *tokens,
+                shared_prefix_tokens: *shared_prefix_tokens,
+                instruction: instruction.as_deref(),
+            };
+            let made = generated::make(wanted, seed, measure, notes)?;
+            Ok(from_made(made, *tokens, measure))
+        }
+        PromptSource::Text(text) => {
+            let prompt = Prompt::Text(text.as_str().into());
+            Ok(Source::Dealt(vec![Card {
+                requested: None,
+                counted: measure.count(&prompt),
+                max_tokens: None,
+                extra: None,
+                prompt,
+            }]))
+        }
+        PromptSource::Rows(rows) if rows.is_empty() => Err(WorkloadError::NoRows),
+        PromptSource::Rows(rows) => Ok(Source::Dealt(
+            rows.iter().map(|row| card(row, measure)).collect(),
+        )),
+    }
+}
+
+fn from_made(made: Made, tokens: u32, measure: &Measure) -> Source {
+    match made {
+        Made::Composed(composer) => Source::Composed {
+            composer,
+            requested: tokens,
+            counted: measure.is_complete().then_some(tokens),
+        },
+        Made::Pool(texts) => Source::Dealt(
+            texts
+                .into_iter()
+                .map(|(text, got)| Card {
+                    prompt: Prompt::Text(text.into()),
+                    requested: Some(tokens),
+                    counted: measure.is_complete().then_some(got),
+                    max_tokens: None,
+                    extra: None,
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// A row that has both a text and a conversation says the one that its API is made for.
+fn card(row: &Row, measure: &Measure) -> Card {
+    let text = row.prompt.as_deref().map(|text| Prompt::Text(text.into()));
+    let messages = row.messages.as_deref().map(|m| Prompt::Messages(m.into()));
+    let (first, second) = if measure.is_chat() {
+        (messages, text)
+    } else {
+        (text, messages)
+    };
+    let prompt = first.or(second);
+    let own_length = ["max_tokens", "max_completion_tokens"]
+        .iter()
+        .find_map(|name| u32::try_from(row.extra.get(*name)?.as_u64()?).ok());
+    Card {
+        requested: None,
+        counted: prompt.as_ref().and_then(|prompt| measure.count(prompt)),
+        prompt: prompt.unwrap_or_else(|| Prompt::Text("".into())),
+        max_tokens: own_length,
+        extra: (!row.extra.is_empty()).then(|| Arc::new(row.extra.clone())),
+    }
+}
+
+/// Why a generated prompt's length may differ from what the server counts.
+fn doubts(prompts: &PromptSource, measure: &Measure) -> Option<String> {
+    let PromptSource::Generated { tokens, .. } = prompts else {
+        return None;
+    };
+    match measure {
+        Measure::Estimate { .. } => Some(format!(
+            "no tokenizer: prompts have about {tokens} tokens, by rule of thumb; \
+             hint: --tokenizer with the model's own makes it exact"
+        )),
+        Measure::Exact {
+            tokenizer, chat, ..
+        } if *chat && tokenizer.chat_overhead().is_none() => {
+            let why = match tokenizer.template_trouble() {
+                Some(trouble) => format!("cannot render its chat template ({trouble})"),
+                None => "has no chat template".to_owned(),
+            };
+            Some(format!(
+                "the tokenizer `{}` {why}: what the server's template adds comes on top of {tokens} tokens; \
+                 hint: a tokenizer_config.json or chat_template.jinja beside tokenizer.json",
+                tokenizer.name()
+            ))
+        }
+        Measure::Exact { .. } => None,
+    }
+}
