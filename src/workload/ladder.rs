@@ -107,11 +107,11 @@ impl Ladder {
         else {
             return;
         };
-        let rung = &ways[rng.random_range(0..ways.len())];
-        if let Some(whole) = rung.whole {
+        let way = &ways[rng.random_range(0..ways.len())];
+        if let Some(whole) = way.whole {
             out.push_str(&self.items[whole].text);
         }
-        out.push_str(&self.items[rung.item].text[..rung.end]);
+        out.push_str(&self.items[way.item].text[..way.end]);
         out.push_str(BLANK);
     }
 }

@@ -107,9 +107,10 @@ impl Lengths {
         {
             return Err(LengthError::OverCap { mean: value, cap });
         }
-        match (0..PROBES).all(|key| lengths.draw(key).is_some()) {
-            true => Ok(lengths),
-            false => Err(LengthError::NeverAccepted(spec.describe())),
+        if (0..PROBES).all(|key| lengths.draw(key).is_some()) {
+            Ok(lengths)
+        } else {
+            Err(LengthError::NeverAccepted(spec.describe()))
         }
     }
 
@@ -196,14 +197,18 @@ mod tests {
         (0..count).map(|i| lengths.at(Index::Arrival(i))).collect()
     }
 
+    fn count(values: &[u32]) -> f64 {
+        f64::from(u32::try_from(values.len()).unwrap())
+    }
+
     fn mean(values: &[u32]) -> f64 {
-        values.iter().copied().map(f64::from).sum::<f64>() / values.len() as f64
+        values.iter().copied().map(f64::from).sum::<f64>() / count(values)
     }
 
     fn deviation(values: &[u32]) -> f64 {
         let mean = mean(values);
         let squares: f64 = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum();
-        (squares / values.len() as f64).sqrt()
+        (squares / count(values)).sqrt()
     }
 
     fn with(law: LengthLaw) -> LengthSpec {

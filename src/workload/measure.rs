@@ -51,6 +51,16 @@ impl Measure {
         matches!(self, Self::Exact { .. })
     }
 
+    /// Whether the figures are what the server counts: a chat needs its template for that.
+    pub(super) fn is_complete(&self) -> bool {
+        match self {
+            Self::Exact {
+                tokenizer, chat, ..
+            } => !chat || tokenizer.chat_overhead().is_some(),
+            Self::Estimate { .. } => false,
+        }
+    }
+
     /// Whether prompts are for a chat API.
     pub(super) const fn is_chat(&self) -> bool {
         match self {
@@ -58,22 +68,22 @@ impl Measure {
         }
     }
 
-    /// Tokens of `prompt` as the server counts it, where that can be told.
+    /// Tokens of `prompt` as the server counts them, where that can be told.
     pub(super) fn count(&self, prompt: &Prompt) -> Option<u32> {
         match self {
             Self::Exact {
                 tokenizer, chat, ..
-            } => Some(tokenizer.count_prompt(prompt, *chat)),
+            } => tokenizer.count_prompt(prompt, *chat),
             Self::Estimate { .. } => None,
         }
     }
 
-    /// Tokens of a whole prompt as the server counts it.
+    /// Tokens of a whole prompt as the server counts them; without what a template adds where nobody knows that.
     pub(super) fn whole(&self, text: &str) -> u32 {
         match self {
-            Self::Exact {
-                tokenizer, chat, ..
-            } => tokenizer.count_prompt(&Prompt::Text(text.into()), *chat),
+            Self::Exact { tokenizer, .. } => self
+                .count(&Prompt::Text(text.into()))
+                .unwrap_or_else(|| difference(tokenizer.count(text), 0)),
             Self::Estimate { chat } => {
                 estimate::tokens(text) + if *chat { estimate::CHAT_OVERHEAD } else { 0 }
             }

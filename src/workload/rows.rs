@@ -49,10 +49,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>, RowError> {
         .filter(|(text, _)| !text.trim().is_empty())
         .map(|(text, line)| row(text, line))
         .collect::<Result<_, _>>()?;
-    match rows.is_empty() {
-        true => Err(RowError::Empty),
-        false => Ok(rows),
+    if rows.is_empty() {
+        return Err(RowError::Empty);
     }
+    Ok(rows)
 }
 
 fn row(text: &str, line: usize) -> Result<Row, RowError> {

@@ -126,21 +126,22 @@ impl Tokenizer {
 
     /// Tokens of `prompt` as the server counts them.
     ///
-    /// Chat: the rendered template (which holds its special tokens itself); without a template the contents
-    /// alone. Completions: the text with the special tokens that the tokenizer's post-processor adds.
-    pub fn count_prompt(&self, prompt: &Prompt, chat: bool) -> u32 {
+    /// Chat: the rendered template (which holds its special tokens itself); `None` without a template, or where
+    /// it refuses the conversation. Completions: the text with the special tokens that the tokenizer's
+    /// post-processor adds.
+    pub fn count_prompt(&self, prompt: &Prompt, chat: bool) -> Option<u32> {
         let tokens = match prompt {
-            Prompt::Text(text) if chat => self.count_chat(&[user_message(text)]),
+            Prompt::Text(text) if chat => self.count_chat(&[user_message(text)])?,
             Prompt::Text(text) => self.tokens(text, true),
-            Prompt::Messages(messages) if chat => self.count_chat(messages),
+            Prompt::Messages(messages) if chat => self.count_chat(messages)?,
             Prompt::Messages(messages) => self.tokens(&joined(messages), true),
         };
-        u32::try_from(tokens).unwrap_or(u32::MAX)
+        u32::try_from(tokens).ok()
     }
 
-    fn count_chat(&self, messages: &[Message]) -> usize {
-        let rendered = self.template.as_ref().and_then(|t| t.render(messages).ok());
-        self.count(&rendered.unwrap_or_else(|| joined(messages)))
+    fn count_chat(&self, messages: &[Message]) -> Option<usize> {
+        let rendered = self.template.as_ref()?.render(messages).ok()?;
+        Some(self.count(&rendered))
     }
 
     /// The probe of `new` excludes a tokenizer that fails on ordinary text.
