@@ -101,20 +101,28 @@ async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure
 /// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
 /// caller to say, and what became of the records file.
 async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Option<Failure>) {
-    let Ready { prepared, records, .. } = ready;
-    let unable = |error| EngineEvent::Unable { reason: in_words(&Failure::failed(error)) };
+    let Ready {
+        prepared, records, ..
+    } = ready;
+    let unable = |error| EngineEvent::Unable {
+        reason: in_words(&Failure::failed(error)),
+    };
     let writing = records.map(|file| spawn_blocking(move || file.write_all()));
     let mut engine = match Engine::start(prepared.job, end.clock.instant(at)) {
         Ok(engine) => engine,
         Err(error) => return (unable(error), None),
     };
     carry_out(end, &mut engine).await;
-    let last = engine.finish().map_or_else(unable, |()| EngineEvent::Drained);
+    let last = engine
+        .finish()
+        .map_or_else(unable, |()| EngineEvent::Drained);
     let written = match writing {
         None => None,
         Some(writing) => match writing.await {
             Ok(result) => result.err(),
-            Err(_) => Some(Failure::failed(anyhow!("writing the records ended by a defect"))),
+            Err(_) => Some(Failure::failed(anyhow!(
+                "writing the records ended by a defect"
+            ))),
         },
     };
     (last, written)

@@ -53,6 +53,16 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// With what to do about it, where anybody knows.
+    pub(super) fn with_hint(self, hint: Option<String>) -> Self {
+        Self {
+            hint: hint.or(self.hint),
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "error: {:#}", self.error)?;

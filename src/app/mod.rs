@@ -60,11 +60,7 @@ fn refuse(error: &ConfigError) -> u8 {
         }
         _ => {
             let hint = error.hint();
-            let failure = Failure::usage(anyhow::anyhow!("{}", failure::chain(error)));
-            complain(&match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            });
+            complain(&Failure::usage(anyhow::anyhow!("{}", failure::chain(error))).with_hint(hint));
         }
     }
     error.exit_status()

@@ -57,7 +57,10 @@ impl Machine {
             tokenizer.clone(),
             plan.schedule.users,
         )
-        .map_err(Failure::usage)?;
+        .map_err(|error| {
+            let hint = error.hint();
+            Failure::usage(error).with_hint(hint)
+        })?;
         let provider = speak(&plan)?;
         try_words(&workload, &*provider, &plan)?;
         let records = self
@@ -111,7 +114,9 @@ impl Machine {
         }
         let found = config::proxy_for(&plan.target.base_url, &Process)
             .map_err(|error| Failure::usage(anyhow!("{error}")))?;
-        Ok(found.filter(|proxy| Some(&proxy.url) == plan.target.proxy.as_ref()).and_then(|proxy| proxy.credentials))
+        Ok(found
+            .filter(|proxy| Some(&proxy.url) == plan.target.proxy.as_ref())
+            .and_then(|proxy| proxy.credentials))
     }
 
     /// `results.jsonl`; of part 2 in a cluster `results.2.jsonl`. The plan names a file, never a folder.
@@ -139,11 +144,7 @@ pub(super) fn speak(plan: &Plan) -> Result<Arc<dyn Provider>, Failure> {
 pub(super) fn load_tokenizer(name: &str, hub: &HubPaths) -> Result<Tokenizer, Failure> {
     workload::load::tokenizer(name, hub).map_err(|error| {
         let hint = error.hint();
-        let failure = Failure::usage(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure::usage(error).with_hint(hint)
     })
 }
 

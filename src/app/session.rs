@@ -76,7 +76,9 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let settings = options.settings;
     if settings.secrets.api_key.is_some() || !settings.secrets.headers.is_empty() {
-        tracing::warn!("keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)");
+        tracing::warn!(
+            "keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)"
+        );
     }
     check_outputs(&settings)?;
     let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
@@ -122,7 +124,7 @@ fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
     if !options.mock {
         return Ok(None);
     }
-    let handle = mock::spawn_thread(mock::Script::default(), 1)
+    let handle = mock::spawn_thread(demo_script(), 1)
         .context("cannot start the mock server")
         .map_err(Failure::failed)?;
     options.settings.target.base_url = format!("http://{}", handle.addr());
@@ -132,6 +134,14 @@ fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
         options.settings.target.base_url
     );
     Ok(Some(handle))
+}
+
+/// The mock of `--mock`: it counts prompt tokens about as real tokenizers count English.
+fn demo_script() -> mock::Script {
+    mock::Script {
+        tokens_per_word: 1.27,
+        ..mock::Script::default()
+    }
 }
 
 /// What cannot be written is found before the run.

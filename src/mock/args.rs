@@ -63,6 +63,9 @@ pub struct MockArgs {
     /// Tokens added to the words of each prompt
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub prompt_overhead: u32,
+    /// Prompt tokens that each word of a prompt counts for; about 1.27 for English as real tokenizers have it
+    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    pub tokens_per_word: f64,
     /// Tokens that fill the key-value cache
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub kv_cache_tokens: u64,
@@ -140,6 +143,7 @@ impl MockArgs {
             tick: self.tick,
             max_running: self.max_running,
             prompt_overhead: self.prompt_overhead,
+            tokens_per_word: self.tokens_per_word,
             kv_cache_tokens: self.kv_cache_tokens,
             role_first: !self.no_role_first,
             usage_missing: self.usage_missing,

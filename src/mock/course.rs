@@ -63,7 +63,7 @@ impl Course {
     /// The plan for request `number`; `wanted` is a fault asked for by the request itself.
     pub(super) fn new(script: &Script, number: u64, ask: &Ask, wanted: Option<Fault>) -> Self {
         let fault = wanted.or_else(|| drawn_fault(script, number));
-        let prompt_tokens = ask.prompt_words + u64::from(script.prompt_overhead);
+        let prompt_tokens = script.prompt_tokens(ask.prompt_words);
         let (tokens, finish) = length(script, number, ask, fault);
         Self {
             fault,

@@ -68,8 +68,10 @@ pub struct Script {
     pub tick: Option<Duration>,
     /// Requests that are answered at once; the others wait their turn.
     pub max_running: Option<u32>,
-    /// Added to the words of each prompt.
+    /// Added to the tokens of each prompt's words.
     pub prompt_overhead: u32,
+    /// Prompt tokens a word of the prompt counts for; the sum is rounded.
+    pub tokens_per_word: f64,
     /// Tokens that fill the key-value cache, for its gauge.
     pub kv_cache_tokens: u64,
     /// A first event with the role alone, sent as soon as the stream begins.
@@ -116,6 +118,7 @@ impl Default for Script {
             tick: None,
             max_running: None,
             prompt_overhead: 0,
+            tokens_per_word: 1.0,
             kv_cache_tokens: 1_000_000,
             role_first: true,
             usage_missing: false,
@@ -135,6 +138,17 @@ impl Default for Script {
 }
 
 impl Script {
+    /// Tokens of a prompt of `words` words.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and a prompt has far fewer words than 2^53"
+    )]
+    pub(super) fn prompt_tokens(&self, words: u64) -> u64 {
+        (words as f64 * self.tokens_per_word).round() as u64 + u64::from(self.prompt_overhead)
+    }
+
     /// Refuses what cannot be acted out.
     pub fn check(&self) -> Result<(), ScriptError> {
         let at_least_one = [

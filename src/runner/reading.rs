@@ -65,7 +65,10 @@ struct Answer {
 
 /// What the decoder said.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own that was heard or not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that was heard or not"
+)]
 struct Heard {
     marks: Vec<Mark>,
     /// The event that is being read has text that is not reasoning.
