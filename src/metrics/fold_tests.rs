@@ -232,6 +232,13 @@ fn window_tokens_are_those_that_arrived_inside() {
     close(inside(|r| r.usage.completion_tokens = None, 0, 100), 0.0);
 }
 
+/// A prompt that was to have 100 tokens, was counted or not, and has `real` ones on the server.
+fn prompt(record: &mut Record, counted: Option<u32>, real: u32) {
+    record.requested_prompt_tokens = Some(100);
+    record.counted_prompt_tokens = counted;
+    record.usage.prompt_tokens = Some(real);
+}
+
 #[test]
 fn doubts_are_counted_by_kind() {
     let doubts = |change: fn(&mut Record)| {
@@ -252,10 +259,12 @@ fn doubts_are_counted_by_kind() {
         [Warning::TokensUnknown]
     );
     assert_eq!(
-        doubts(|r| r.usage.prompt_tokens = Some(103)),
+        doubts(|r| prompt(r, Some(100), 103)),
         [Warning::PromptLengthOff]
     );
-    assert_eq!(doubts(|r| r.usage.prompt_tokens = Some(98)), []);
+    assert_eq!(doubts(|r| prompt(r, Some(100), 98)), []);
+    assert_eq!(doubts(|r| prompt(r, None, 117)), []);
+    assert_eq!(doubts(|r| prompt(r, None, 118)), [Warning::PromptLengthOff]);
     assert_eq!(
         doubts(|r| (r.max_tokens, r.usage.completion_tokens) = (0, None)),
         []

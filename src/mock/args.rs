@@ -8,6 +8,9 @@ use super::fault::FaultShare;
 use super::law::{Delay, Length, parse_duration};
 use super::script::{ReasoningField, Script, ScriptError};
 
+/// The kinds of `--fault`, for its help: brackets in a doc comment would be links.
+const FAULT_KINDS: &str = "A fault and its share of requests; may be repeated. Kinds: status[:CODE], rate-limit[:SECONDS], slow-start[:SPAN], stall[:TOKENS,SPAN], cut[:TOKENS], drop[:TOKENS], drop-before, malformed[:TOKENS], error-in-stream[:TOKENS], empty, wrong-usage[:OFFSET], short[:TOKENS], hang";
+
 /// Options of the mock server.
 #[derive(Clone, Debug, clap::Args)]
 #[expect(
@@ -108,10 +111,8 @@ pub struct MockArgs {
     /// Requests noted for /stats, the last so many
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_requests: usize,
-    /// A fault and its share of requests; may be repeated. Kinds: status[:CODE], rate-limit[:SECONDS],
-    /// slow-start[:SPAN], stall[:TOKENS,SPAN], cut[:TOKENS], drop[:TOKENS], drop-before, malformed[:TOKENS],
-    /// error-in-stream[:TOKENS], empty, wrong-usage[:OFFSET], short[:TOKENS], hang
-    #[arg(long = "fault", value_name = "KIND=SHARE[:PARAM]")]
+    /// A fault and its share of requests; may be repeated.
+    #[arg(long_help = FAULT_KINDS, long = "fault", value_name = "KIND=SHARE[:PARAM]")]
     pub faults: Vec<FaultShare>,
 }
 
