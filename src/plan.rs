@@ -103,14 +103,17 @@ pub struct Observe {
 }
 
 impl Plan {
-    /// How many arrivals each of `of` parts owns that are due before `until`; `None` for a closed loop.
+    /// How many requests each of `of` parts owns: arrivals that are due before `until`, or its share of a closed loop's
+    /// `max_requests`; `None` for a closed loop without.
     ///
     /// It walks the schedule from its start: for the end of a run, not for each second of it.
     pub fn due_by_part(&self, of: u32, until: Offset) -> Option<Vec<u64>> {
-        let arrivals = schedule::Arrivals::new(&self.schedule, self.seed)?;
-        let due = arrivals.take_while(|&(_, at)| at < until).count() as u64;
         let of = of.max(1);
-        let share = |index| schedule::Shard::new(index, of).share(due);
-        Some((0..of).map(share).collect())
+        let parts = (0..of).map(|index| schedule::Shard::new(index, of));
+        let Some(arrivals) = schedule::Arrivals::new(&self.schedule, self.seed) else {
+            return parts.map(|part| part.budget(&self.schedule)).collect();
+        };
+        let due = arrivals.take_while(|&(_, at)| at < until).count() as u64;
+        Some(parts.map(|part| part.share(due)).collect())
     }
 }

@@ -103,7 +103,7 @@ async fn models(
         }
         _ => Err(refused(anyhow!(
             "status {status}: {}",
-            provider::error_text(&body)
+            settings.secrets.masked(provider::error_text(&body))
         ))),
     }
 }
@@ -126,6 +126,8 @@ fn client(settings: &Settings, ca_pem: Option<&str>) -> Result<reqwest::Client, 
     let tls = target::tls(&settings.target, ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()
+        // A redirect would carry the key to another host; the load follows none either.
+        .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured((*tls).clone());
     if let Some(url) = &settings.target.proxy {
         let mut proxy = reqwest::Proxy::all(url)

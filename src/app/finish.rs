@@ -30,14 +30,23 @@ pub(super) struct Ending<'a> {
 /// Prints and writes everything, and returns the exit status.
 pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
     let ended_by = ending.result.ended_by.clone();
-    if let Some(failure) = never_ran(&ended_by) {
+    if ending.result.tally.counts.sent == 0
+        && let Some(failure) = never_ran(&ended_by)
+    {
         complain(&failure);
         return failure.status;
     }
     let seen = Observation {
         window: ending.result.window,
-        until: ending.result.tally.last_end.unwrap_or_default(),
-        in_flight: ending.result.in_flight_at_deadline,
+        // The window may end after the last answer did: nothing came in its rest, and that counts too.
+        until: ending
+            .result
+            .tally
+            .last_end
+            .max(ending.result.window.end)
+            .unwrap_or_default(),
+        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
+        in_flight: 0,
         waiting: 0,
     };
     let summary = Summary::new(ending.result.tally.clone(), seen);
@@ -76,7 +85,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
     verdict.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status)
 }
 
-/// A run that ended before it began.
+/// Why a run without a single request came to nothing.
 fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
     let (error, hint) = match ended_by {
         EndedBy::TooFewWorkers { present, expected } => {
@@ -166,6 +175,12 @@ fn judge(
             status,
         })
     };
+    if let EndedBy::Unable { worker, reason } = ended_by {
+        return failure(
+            status::NOT_DELIVERED,
+            format!("worker {worker} could not go on: {reason}; the figures end there"),
+        );
+    }
     if *ended_by == EndedBy::WorkersLost {
         return failure(
             status::WORKERS,
@@ -187,9 +202,8 @@ fn judge(
             format!("the figures do not add up: {imbalance}"),
         );
     }
-    let failed = summary.whole_run(crate::domain::Outcome::is_failure);
-    let requests = failed + summary.whole_run(crate::domain::Outcome::is_good);
-    if exceeds(failed, requests, settings.max_fail_ratio) {
+    if summary.fail_ratio() > settings.max_fail_ratio {
+        let (failed, requests) = (summary.failures(), summary.requests());
         let text = format!(
             "{failed} of {requests} requests failed: more than --max-fail-ratio {}",
             settings.max_fail_ratio
@@ -197,21 +211,31 @@ fn judge(
         return failure(settings.exit_code_on_error, text);
     }
     if summary.counts.lost > 0 {
-        return failure(
-            status::NOT_DELIVERED,
-            format!(
-                "{} requests are lost with their workers",
-                summary.counts.lost
-            ),
+        let text = format!(
+            "{} requests are lost with their workers",
+            summary.counts.lost
         );
+        return failure(status::NOT_DELIVERED, text);
+    }
+    let unsent = summary.counts.dropped + summary.counts.late_cancelled;
+    if exact(unsent) > MAX_UNSENT * exact(summary.counts.scheduled) {
+        let text = format!(
+            "{unsent} of {} requests came due and were never sent",
+            summary.counts.scheduled
+        );
+        let hint = "all users were busy: more of them (-u), a lower --qps, or a faster server";
+        return failure(status::NOT_DELIVERED, text).map(|failure| failure.hint(hint));
     }
     None
 }
+
+/// Share of the requests that may be due and never sent: the last few before the end always are in danger.
+const MAX_UNSENT: f64 = 0.01;
 
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of a run are far below 2^53"
 )]
-fn exceeds(failed: u64, requests: u64, ratio: f64) -> bool {
-    requests > 0 && failed as f64 / requests as f64 > ratio
+fn exact(count: u64) -> f64 {
+    count as f64
 }

@@ -55,7 +55,7 @@ impl Live {
             now: Offset::ZERO,
             printed: Offset::ZERO,
             started_at: OffsetDateTime::UNIX_EPOCH,
-            tables: !outputs.only_summary,
+            tables: !outputs.only_summary && !outputs.json,
             csv,
         })
     }

@@ -12,7 +12,11 @@ use crate::config::Logging;
 
 /// Starts logging. Only this program's own words are logged, whatever the libraries have to say.
 pub(super) fn start(logging: &Logging) -> Result<(), Failure> {
-    let filter = EnvFilter::new(format!("off,llmload={}", logging.level.name()));
+    let filter = EnvFilter::new(format!(
+        // What was asked to be shown is shown at any level.
+        "off,llmload={},llmload::request=info,llmload::response=info",
+        logging.level.name()
+    ));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

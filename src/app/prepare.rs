@@ -119,7 +119,7 @@ impl Machine {
             .and_then(|proxy| proxy.credentials))
     }
 
-    /// `results.jsonl`; of part 2 in a cluster `results.2.jsonl`. The plan names a file, never a folder.
+    /// `results.jsonl`; of the second part in a cluster `results.2.jsonl`. The plan names a file, never a folder.
     fn records_path(&self, part: &Prepare) -> Option<PathBuf> {
         let name = Path::new(part.plan.observe.records.as_deref()?).file_name()?;
         let folder = self.records_dir.clone().unwrap_or_default();
@@ -131,7 +131,7 @@ impl Machine {
             .extension()
             .map(|ending| ending.to_string_lossy().into_owned())
             .unwrap_or_default();
-        Some(path.with_extension(format!("{}.{ending}", part.index).trim_end_matches('.')))
+        Some(path.with_extension(format!("{}.{ending}", part.index + 1).trim_end_matches('.')))
     }
 }
 
@@ -186,14 +186,29 @@ fn secret_headers(
     Ok(headers)
 }
 
+/// Shorter parts are words like `Basic`, which would mask more than they protect.
+const SHORTEST_SECRET: usize = 7;
+
 impl Secrets {
     /// All of them, to be masked wherever a server quotes them.
+    /// A server's words without any of them.
+    pub(super) fn masked(&self, text: String) -> String {
+        self.values()
+            .iter()
+            .fold(text, |text, secret| secret.mask(text))
+    }
+
     fn values(&self) -> Vec<Secret> {
-        self.api_key
+        let whole = self
+            .api_key
             .iter()
             .chain(self.headers.values())
-            .chain(&self.proxy_credentials)
-            .cloned()
-            .collect()
+            .chain(&self.proxy_credentials);
+        // Servers quote the key without its scheme (`Bearer …`), proxies the password without its user.
+        let parts = whole
+            .clone()
+            .flat_map(|secret| secret.expose().split([' ', ':']).map(Secret::new));
+        let long_enough = |secret: &Secret| secret.expose().len() >= SHORTEST_SECRET;
+        whole.cloned().chain(parts).filter(long_enough).collect()
     }
 }

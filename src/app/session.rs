@@ -1,6 +1,7 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
@@ -52,7 +53,9 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     };
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
-    let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
+    let mut config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
+    // The one worker lives and stalls with its master: it cannot go missing.
+    config.missing_after = Duration::from_secs(86_400 * 365);
     let stage = Stage {
         settings,
         plan,
@@ -205,9 +208,11 @@ impl Stage {
             self.show(&event, &mut live, &mut console);
         }
         let aftermath = match self.serving {
-            Some(serving) => serving
-                .await
-                .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
+            Some(serving) => tokio::select! {
+                served = serving => served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
+                // It is still preparing, or writing to a disk that hangs.
+                Some(signal) = signals.recv() => return Ok(signal.exit_status()),
+            },
             None => Aftermath::default(),
         };
         let ending = Ending {

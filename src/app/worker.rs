@@ -37,10 +37,12 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
         },
     };
     let (commands, told) = mpsc::channel(4);
-    tasks.spawn(pass_signals(signals::listen(&tasks), commands));
-    let exit = cluster::run_worker(cluster_options, port, told)
-        .await
-        .map_err(Failure::failed)?;
+    let mut signals = signals::listen(&tasks);
+    let working = cluster::run_worker(cluster_options, port, told);
+    let exit = tokio::select! {
+        exit = working => exit.map_err(Failure::failed)?,
+        status = pass_signals(&mut signals, commands) => return Ok(status),
+    };
     let aftermath = serving
         .await
         .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
@@ -50,15 +52,21 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     conclude(&exit)
 }
 
-/// The first signal drains, the second drops what is in flight.
-async fn pass_signals(mut signals: mpsc::Receiver<Signal>, commands: mpsc::Sender<WorkerCommand>) {
-    let mut command = WorkerCommand::Leave;
-    while signals.recv().await.is_some() {
-        if commands.send(command).await.is_err() {
-            return;
-        }
-        command = WorkerCommand::Abort;
+/// The first signal drains, the second drops what is in flight, the third ends the program at once with this status.
+async fn pass_signals(
+    signals: &mut mpsc::Receiver<Signal>,
+    commands: mpsc::Sender<WorkerCommand>,
+) -> u8 {
+    for command in [WorkerCommand::Leave, WorkerCommand::Abort] {
+        let _ = signals.recv().await;
+        // A closed channel means that the work is over: its result is on the way.
+        let _ = commands.send(command).await;
     }
+    signals
+        .recv()
+        .await
+        .unwrap_or(Signal::Terminate)
+        .exit_status()
 }
 
 fn conclude(exit: &WorkerExit) -> Result<u8, Failure> {

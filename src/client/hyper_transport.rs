@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,7 @@ pub struct HyperTransport {
     reuse: Reuse,
     pool: Pool,
     multiplexed: Multiplexed,
+    opening: Mutex<()>,
     tasks: TaskTracker,
     host: HeaderValue,
 }
@@ -42,6 +44,7 @@ impl HyperTransport {
             reuse,
             pool,
             multiplexed: Multiplexed::default(),
+            opening: Mutex::new(()),
             tasks,
             host,
         })
@@ -101,10 +104,7 @@ impl HyperTransport {
                 observer.connected(None);
                 lease
             }
-            None => self
-                .multiplexed
-                .add(self.open(observer).await?)
-                .ok_or_else(not_http2)?,
+            None => self.join_or_open(observer).await?.ok_or_else(not_http2)?,
         };
         let mut place = Place {
             pool: &self.multiplexed,
@@ -113,6 +113,17 @@ impl HyperTransport {
         let request = self.addressed_http2(request)?;
         self.converse(&mut place.lease.connection, request, observer)
             .await
+    }
+
+    /// A place on a connection that somebody else opened meanwhile, else on a new one: a hundred requests that begin
+    /// at once share one handshake.
+    async fn join_or_open(&self, observer: &impl Observer) -> Result<Option<Lease>, Failure> {
+        let _turn = self.opening.lock().await;
+        if let Some(lease) = self.multiplexed.take() {
+            observer.connected(None);
+            return Ok(Some(lease));
+        }
+        Ok(self.multiplexed.add(self.open(observer).await?))
     }
 
     /// One exchange on an open connection. Fails, or leaves the connection at the end of the answer.
@@ -175,7 +186,11 @@ impl HyperTransport {
     /// Origin form and a `Host` header; through a proxy, plain text wants the absolute form.
     fn addressed_http1(&self, request: Request<Bytes>) -> Result<Request<Full<Bytes>>, Failure> {
         let (mut parts, body) = request.into_parts();
-        parts.headers.insert(HOST, self.host.clone());
+        // A host that the user names stands.
+        parts
+            .headers
+            .entry(HOST)
+            .or_insert_with(|| self.host.clone());
         let proxied = self
             .connector
             .proxy

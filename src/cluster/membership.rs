@@ -92,6 +92,13 @@ impl Roster {
         before.filter(|&before| before != conn)
     }
 
+    /// Takes back a silence that was not the workers' own.
+    pub(super) fn forgive(&mut self, span: Duration) {
+        for member in self.members.values_mut() {
+            member.last_heard = member.last_heard + span;
+        }
+    }
+
     /// The worker behind a connection.
     pub(super) fn worker(&self, conn: ConnId) -> Option<u32> {
         self.by_conn.get(&conn).copied()

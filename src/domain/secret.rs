@@ -12,6 +12,15 @@ impl Secret {
         Self(value.into())
     }
 
+    /// `text` with the value masked wherever it stands.
+    pub fn mask(&self, text: String) -> String {
+        if self.0.is_empty() || !text.contains(&self.0) {
+            text
+        } else {
+            text.replace(&self.0, "***")
+        }
+    }
+
     /// The value itself, for the one place that puts it on the wire.
     pub fn expose(&self) -> &str {
         &self.0

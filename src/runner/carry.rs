@@ -5,6 +5,7 @@ use std::future::pending;
 use bytes::Bytes;
 use http::Request;
 
+use super::control::Control;
 use super::core::Core;
 use super::reading::{Ended, Reading, TimedOut};
 use crate::client::{Clock, Failure, Transport};
@@ -27,15 +28,32 @@ impl<T: Transport + 'static> Core<T> {
             ask,
             request,
         } = prepared;
+        let _watched = DefectWatch {
+            control: &self.control,
+            clock: self.clock,
+        };
         let reading = Reading::new(self.clock, self.job.provider.decoder(), self.keeps_text());
         let ended = tokio::select! {
             biased;
             result = self.speak(user, request, &reading) => Ended::Done(result),
             () = self.drained.cancelled() => Ended::Cancelled,
-            which = watch(&self.job.plan.limits, &reading, self.clock) => Ended::TimedOut(which),
+            which = watch(self.limits(), &reading, self.clock) => Ended::TimedOut(which),
         };
         let finished = reading.close(ended, index, due, &ask, self.job.plan.provider.stream);
         self.finish(finished).await;
+    }
+
+    /// An answer that comes as a whole has no first token to wait for.
+    fn limits(&self) -> Limits {
+        let limits = self.job.plan.limits;
+        if self.job.plan.provider.stream {
+            limits
+        } else {
+            Limits {
+                first_token: None,
+                ..limits
+            }
+        }
     }
 
     async fn speak(
@@ -48,8 +66,22 @@ impl<T: Transport + 'static> Core<T> {
     }
 }
 
+/// Notices a panic in the task that holds it: the runtime would swallow it, and a request with it.
+struct DefectWatch<'a> {
+    control: &'a Control,
+    clock: Clock,
+}
+
+impl Drop for DefectWatch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.control.note_defect(self.clock.now());
+        }
+    }
+}
+
 /// Returns when a time-out is over. Sleeps to the earliest one and looks again, so that no read resets a timer.
-async fn watch(limits: &Limits, reading: &Reading, clock: Clock) -> TimedOut {
+async fn watch(limits: Limits, reading: &Reading, clock: Clock) -> TimedOut {
     let Some(shortest) = [limits.total, limits.first_token, limits.idle]
         .into_iter()
         .flatten()
@@ -58,7 +90,7 @@ async fn watch(limits: &Limits, reading: &Reading, clock: Clock) -> TimedOut {
         return pending().await;
     };
     loop {
-        let at = match next_deadline(limits, reading) {
+        let at = match next_deadline(&limits, reading) {
             Some((at, which)) if clock.now() >= at => return which,
             Some((at, _)) => at,
             // Connecting has its own time-out; these count from the connection, so none is over before this.

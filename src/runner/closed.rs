@@ -22,6 +22,7 @@ impl<T: Transport + 'static> Core<T> {
         tokio::select! {
             () = tokio::time::sleep_until(start) => {}
             () = self.sending_ends() => return,
+            () = self.spent.cancelled() => return,
         }
         let _alive = Counted::new(&self.gauges.users);
         for turn in 0.. {

@@ -1,7 +1,7 @@
 //! What the outside tells the cores: when sending ends, and when to drop what is in flight.
 //! And what the cores show of themselves while they run.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,7 @@ use crate::domain::Offset;
 #[derive(Debug)]
 pub(super) struct Control {
     end: AtomicU64,
+    defect: AtomicBool,
     /// Cancelled when sending ends before its planned end.
     pub(super) stopped: CancellationToken,
     /// Cancelled when what is in flight is to be dropped.
@@ -23,6 +24,7 @@ impl Control {
         let end = AtomicU64::new(end.unwrap_or(Offset::MAX).as_nanos());
         Self {
             end,
+            defect: AtomicBool::new(false),
             stopped: CancellationToken::new(),
             aborted: CancellationToken::new(),
         }
@@ -38,6 +40,17 @@ impl Control {
     pub(super) fn stop(&self, now: Offset) {
         self.end.fetch_min(now.as_nanos(), Relaxed);
         self.stopped.cancel();
+    }
+
+    /// A request's task ended by a defect of this program: its figures are missing, so the run must not pass for whole.
+    pub(super) fn note_defect(&self, now: Offset) {
+        self.defect.store(true, Relaxed);
+        self.abort(now);
+    }
+
+    /// Whether a task ended by a defect.
+    pub(super) fn has_defect(&self) -> bool {
+        self.defect.load(Relaxed)
     }
 
     /// Ends sending, and everything in flight with it.

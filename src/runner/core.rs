@@ -53,6 +53,8 @@ pub(super) struct Core<T> {
     tally: RefCell<Tally>,
     due: RefCell<Option<DueCount>>,
     budget: Cell<Option<u64>>,
+    /// Cancelled when the budget is spent: users that are still to start need not.
+    pub(super) spent: CancellationToken,
     sent: Cell<u64>,
 }
 
@@ -80,6 +82,7 @@ impl<T: Transport + 'static> Core<T> {
             tally: RefCell::default(),
             due: RefCell::new(due),
             budget: Cell::new(budget),
+            spent: CancellationToken::new(),
             sent: Cell::new(0),
         })
     }
@@ -92,7 +95,7 @@ impl<T: Transport + 'static> Core<T> {
         loop {
             tokio::select! {
                 () = &mut work => break,
-                _ = reports.tick() => self.report().await,
+                _ = reports.tick() => self.report_if_room(),
             }
         }
         self.settle();
@@ -163,7 +166,10 @@ impl<T: Transport + 'static> Core<T> {
     pub(super) fn take_from_budget(&self) -> bool {
         match self.budget.get() {
             None => true,
-            Some(0) => false,
+            Some(0) => {
+                self.spent.cancel();
+                false
+            }
             Some(left) => {
                 self.budget.set(Some(left - 1));
                 true
@@ -227,24 +233,36 @@ impl<T: Transport + 'static> Core<T> {
             self.warn(Warning::GeneratorQueueFull);
             // Nothing measured is lost: the user waits for the disk. A closed channel means that the disk failed;
             // whoever reads it says so.
-            let _ = records.send(record).await;
+            tokio::select! {
+                _ = records.send(record) => {}
+                // A disk that hangs must not hold up the end.
+                () = self.control.aborted.cancelled() => tracing::warn!("a record was left out: the disk is too slow"),
+            }
         }
     }
 
-    /// Hands over what was measured since the last time.
-    async fn report(&self) {
+    /// Hands over what was measured since the last time, unless the other end is behind: sending must not wait for it,
+    /// and the next report holds the more.
+    fn report_if_room(&self) {
         self.count_due(
             self.clock
                 .now()
                 .min(self.control.end().unwrap_or(Offset::MAX)),
         );
+        if let Ok(room) = self.parts.try_reserve() {
+            room.send(std::mem::take(&mut *self.tally.borrow_mut()));
+        }
+    }
+
+    /// Hands over the last that was measured.
+    async fn report(&self) {
         let part = std::mem::take(&mut *self.tally.borrow_mut());
         // The other end lives as long as a core does; if it does not, nobody is left to tell.
         let _ = self.parts.send(part).await;
     }
 
     /// Counts the arrivals that came due until `now`, and how many of them still wait.
-    fn count_due(&self, now: Offset) {
+    pub(super) fn count_due(&self, now: Offset) {
         let mut due = self.due.borrow_mut();
         let Some(due) = due.as_mut() else { return };
         self.tally.borrow_mut().counts.scheduled += due.advance(now, self.sent.get());

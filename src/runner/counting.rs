@@ -43,7 +43,7 @@ fn count(tokenizer: &Tokenizer, finished: &Finished) -> Option<u32> {
     let text = finished
         .text
         .as_deref()
-        .filter(|_| finished.record.outcome.is_good())?;
+        .filter(|_| !finished.record.marks.is_empty() || finished.record.outcome.is_good())?;
     u32::try_from(tokenizer.count(text)).ok()
 }
 

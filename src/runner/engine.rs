@@ -104,6 +104,7 @@ pub struct Engine {
     pending: Tally,
     slices: u32,
     over: bool,
+    error: Option<EngineError>,
 }
 
 impl Engine {
@@ -129,6 +130,7 @@ impl Engine {
             pending: Tally::default(),
             slices: 0,
             over: false,
+            error: None,
         };
         for index in 0..cores {
             let seat = CoreSeat {
@@ -180,8 +182,28 @@ impl Engine {
                         return Some(self.slice(self.clock.now()));
                     }
                 },
-                () = tokio::time::sleep_until(wake) => return Some(self.slice(to)),
+                () = tokio::time::sleep_until(wake) => {
+                    self.look_after_threads();
+                    return Some(self.slice(to));
+                }
             }
+        }
+    }
+
+    /// A core that ended by an error takes its share with it: the others must not go on as if nothing were.
+    fn look_after_threads(&mut self) {
+        let (ended, running) = self.threads.drain(..).partition(JoinHandle::is_finished);
+        self.threads = running;
+        for thread in ended {
+            self.note_end(thread);
+        }
+    }
+
+    fn note_end(&mut self, thread: JoinHandle<Result<(), EngineError>>) {
+        let ended = thread.join().unwrap_or(Err(EngineError::Defect));
+        if let Err(error) = ended {
+            self.abort();
+            self.error.get_or_insert(error);
         }
     }
 
@@ -211,12 +233,18 @@ impl Engine {
 
     /// Ends the threads. Call it when `next` returned `None`.
     pub fn finish(mut self) -> Result<(), EngineError> {
-        for thread in self.threads.drain(..) {
-            thread.join().map_err(|_| EngineError::Defect)??;
+        for thread in std::mem::take(&mut self.threads) {
+            self.note_end(thread);
         }
-        self.counting.take().map_or(Ok(()), |thread| {
-            thread.join().map_err(|_| EngineError::Defect)
-        })
+        if self
+            .counting
+            .take()
+            .is_some_and(|thread| thread.join().is_err())
+            || self.control.has_defect()
+        {
+            self.error.get_or_insert(EngineError::Defect);
+        }
+        self.error.take().map_or(Ok(()), Err)
     }
 }
 
@@ -273,14 +301,10 @@ impl Job {
 
     /// Servers like to quote a wrong key in their error: it is masked before anybody sees it.
     pub(super) fn without_secrets(&self, mut record: Record) -> Record {
-        for secret in &self.secrets {
-            if !record.error.is_empty()
-                && !secret.expose().is_empty()
-                && record.error.contains(secret.expose())
-            {
-                record.error = record.error.replace(secret.expose(), "***");
-            }
-        }
+        record.error = self
+            .secrets
+            .iter()
+            .fold(record.error, |text, secret| secret.mask(text));
         record
     }
 }

@@ -70,6 +70,7 @@ impl<T: Transport + 'static> Core<T> {
                 if self.is_over() {
                     return;
                 }
+                self.count_due(self.clock.now());
                 self.count_sent();
                 let (core, users) = (Rc::clone(&self), Rc::clone(&users));
                 self.tasks.spawn_local(async move {
@@ -78,12 +79,15 @@ impl<T: Transport + 'static> Core<T> {
                     drop(in_flight);
                     users.release(user);
                 });
+                // Now the request goes out, before the next one is put into words.
+                tokio::task::yield_now().await;
             }
         };
         // The users' start goes on beside the sending, and ends with it.
         tokio::select! {
-            () = sending => {}
+            biased;
             () = starting => {}
+            () = sending => {}
         }
     }
 

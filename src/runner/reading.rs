@@ -295,6 +295,12 @@ impl Reading {
         let stamps = self.stamps.into_inner();
         let mut answer = self.answer.into_inner();
         let end = stamps.end.unwrap_or(now);
+        // Once the terminal event was read, a body that stays open is the connection's own affair.
+        let ended = if answer.heard.ended {
+            Ended::Done(Ok(()))
+        } else {
+            ended
+        };
         let (outcome, error) = match ended {
             Ended::Done(result) => {
                 answer.finish(end);

@@ -81,8 +81,7 @@ impl Spec {
 
     /// When sending ends by itself: the run time counts from the moment all users are spawned.
     pub fn end_of_sending(&self) -> Option<Offset> {
-        self.run_time
-            .map(|span| self.all_spawned() + self.warmup + span)
+        self.run_time.map(|span| self.all_spawned() + span)
     }
 
     /// How many parts of an open loop can send at all: a part without a user would never send what it owns.

@@ -89,7 +89,9 @@ impl Master {
         let told = planned.map_or(told, |planned| planned.min(told));
         Some(match ended_by {
             EndedBy::Time => planned.unwrap_or(told),
-            EndedBy::MaxRequests => self.tally.last_sent.unwrap_or(told),
+            // Nothing is cut off at the end of a counted run: its window reaches to the last answer's end, so that
+            // requests, tokens and time are those of one span.
+            EndedBy::MaxRequests => self.tally.last_end.unwrap_or(told),
             _ => told,
         })
     }

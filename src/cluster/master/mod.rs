@@ -23,6 +23,9 @@ pub const MISSING_AFTER: Duration = Duration::from_secs(3);
 /// From the last READY to offset zero, beside what the clocks may be off.
 pub const START_LEAD: Duration = Duration::from_millis(500);
 
+/// Being called so long after `poll_timeout` means that the master itself stood still.
+const OWN_STALL: Duration = Duration::from_secs(1);
+
 /// How long a worker may be silent about statistics after the drain's deadline.
 pub const FINAL_GRACE: Duration = Duration::from_secs(10);
 
@@ -142,6 +145,7 @@ impl Master {
 
     /// Does what is due at `now`.
     pub fn handle_timeout(&mut self, now: Offset) {
+        self.forgive_own_stall(now);
         for worker in self.roster.silent(now, self.config.missing_after) {
             self.lose(now, worker);
         }
@@ -152,6 +156,16 @@ impl Master {
             self.cut_short(now);
         }
         self.advance(now);
+    }
+
+    /// A master that did not run (a stopped process, a blocked terminal) heard nobody: that is not the workers' silence.
+    fn forgive_own_stall(&mut self, now: Offset) {
+        let late = self
+            .poll_timeout()
+            .map_or(Duration::ZERO, |due| now.since(due));
+        if late >= OWN_STALL {
+            self.roster.forgive(late);
+        }
     }
 
     /// When `handle_timeout` wants to be called, if nothing happens before.
