@@ -14,10 +14,7 @@ use crate::report::summary_file::{self, Row, RowError};
 /// Replaces the file at `path` by `text`: readers see the old content or the new one, never a part.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let beside = beside(path, "tmp");
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_data())
-    });
+    let written = File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
         // What is half written is of no use to anybody; the old file stands.
         let _ = fs::remove_file(&beside);

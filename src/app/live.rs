@@ -33,6 +33,10 @@ pub(super) struct Live {
     gauges: Gauges,
     now: Offset,
     printed: Offset,
+    shown: Offset,
+    parts: u32,
+    /// Intervals of the second that `now` ends.
+    reported: u32,
     started_at: OffsetDateTime,
     tables: bool,
     csv: Option<CsvFiles>,
@@ -54,6 +58,9 @@ impl Live {
             gauges: Gauges::default(),
             now: Offset::ZERO,
             printed: Offset::ZERO,
+            shown: Offset::ZERO,
+            parts: 1,
+            reported: 0,
             started_at: OffsetDateTime::UNIX_EPOCH,
             tables: !outputs.only_summary && !outputs.json,
             csv,
@@ -70,17 +77,35 @@ impl Live {
         self.started_at = now + lead;
     }
 
+    /// The run is dealt to so many workers.
+    pub(super) fn dealt(&mut self, parts: u32) {
+        self.parts = parts;
+    }
+
     /// Takes an interval in, and shows what is due to be shown.
+    ///
+    /// A second is shown when all workers have reported it, or when the first one reports the next.
     pub(super) fn merged(&mut self, interval: &Interval, gauges: Gauges, console: &mut Console) {
+        if interval.to > self.now {
+            self.show(console);
+            self.now = interval.to;
+            self.reported = 0;
+        }
         self.tally.merge(&interval.tally);
         self.recent.push(interval.to, &interval.tally);
         self.gauges = gauges;
-        // The intervals of several workers end at the same moments: the first of a second moves the time on.
-        let second = interval.to > self.now;
-        self.now = self.now.max(interval.to);
-        if !second {
+        self.reported += 1;
+        if self.reported >= self.parts {
+            self.show(console);
+        }
+    }
+
+    /// Shows the second that `now` ends, once.
+    fn show(&mut self, console: &mut Console) {
+        if self.now == self.shown {
             return;
         }
+        self.shown = self.now;
         if self.tables && self.now.since(self.printed) >= TABLE_EVERY {
             self.printed = self.now;
             self.print(console);

@@ -20,6 +20,7 @@ use super::prepare::{Machine, speak};
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
+use super::target::refuse_contradictions;
 use crate::cluster::{
     ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
     START_LEAD, WorkerConfig, engine_port, run_local, serve_master,
@@ -38,6 +39,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let settings = options.settings;
     check_outputs(&settings)?;
     let plan = settle(&settings).await?;
+    refuse_contradictions(&plan)?;
     let machine = Machine {
         threads: options.threads.map_or_else(cores, u32::from),
         secrets: settings.secrets.clone(),
@@ -92,6 +94,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 .hint("is another master running? --master-bind-port takes another port")
         })?;
     let plan = settle(&settings).await?;
+    refuse_contradictions(&plan)?;
     let mut config = MasterConfig::new(
         draw().map_err(Failure::failed)?,
         plan.clone(),
@@ -232,6 +235,7 @@ impl Stage {
             MasterEvent::Starting { .. } => {
                 live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
             }
+            MasterEvent::Dealt { parts, .. } => live.dealt(*parts),
             MasterEvent::Merged {
                 interval, gauges, ..
             } => live.merged(interval, *gauges, console),

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM as a stream of "again". What the first, second and third mean is decided by who listens.
 
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -23,19 +25,25 @@ impl Signal {
 /// Listens for the rest of the process's life.
 pub(super) fn listen(tasks: &TaskTracker) -> mpsc::Receiver<Signal> {
     let (sender, receiver) = mpsc::channel(4);
-    let interrupts = sender.clone();
-    tasks.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok()
-            && interrupts.send(Signal::Interrupt).await.is_ok()
-        {}
-    });
     #[cfg(unix)]
-    tasks.spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminations) = signal(SignalKind::terminate()) else {
-            return;
+    for (kind, meaning) in [
+        (SignalKind::interrupt(), Signal::Interrupt),
+        (SignalKind::terminate(), Signal::Terminate),
+    ] {
+        // Registered before this returns: from here on no signal ends the process unseen.
+        let Ok(mut arriving) = signal(kind) else {
+            continue;
         };
-        while terminations.recv().await.is_some() && sender.send(Signal::Terminate).await.is_ok() {}
+        let sender = sender.clone();
+        tasks.spawn(async move {
+            while arriving.recv().await.is_some() && sender.send(meaning).await.is_ok() {}
+        });
+    }
+    #[cfg(not(unix))]
+    tasks.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).await.is_ok()
+        {
+        }
     });
     receiver
 }

@@ -60,6 +60,7 @@ pub(super) fn connector(
     proxy_credentials: Option<Secret>,
 ) -> Result<Connector, Failure> {
     let http2 = plan.target.http == HttpVersion::Http2;
+    refuse_contradictions(plan)?;
     let settings = TlsSettings {
         insecure_skip_verify: plan.target.insecure_skip_verify,
         ca_pem: plan.target.ca_pem.clone(),
@@ -77,6 +78,23 @@ pub(super) fn connector(
         http2,
         timeout: plan.limits.connect,
     })
+}
+
+/// What HTTP/2 cannot do here is said, not ignored.
+pub(super) fn refuse_contradictions(plan: &Plan) -> Result<(), Failure> {
+    if plan.target.http != HttpVersion::Http2 {
+        return Ok(());
+    }
+    if plan.target.connection_reuse == ConnectionReuse::PerUser {
+        let error =
+            anyhow!("--http 2 carries many users on a connection, --connection-reuse per-user one");
+        return Err(Failure::usage(error).hint("--http 1, or another --connection-reuse"));
+    }
+    if plan.target.proxy.is_some() && !parse(&plan.target.base_url)?.tls {
+        let error = anyhow!("HTTP/2 in clear does not go through a proxy");
+        return Err(Failure::usage(error).hint("--no-proxy, --http 1, or an https:// server"));
+    }
+    Ok(())
 }
 
 fn proxy(url: &str, credentials: Option<Secret>) -> Result<Proxy, Failure> {

@@ -1,5 +1,6 @@
 //! The transport that is right for everything: hyper's own client connections, one pool a core.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -29,6 +30,8 @@ pub struct HyperTransport {
     opening: Mutex<()>,
     tasks: TaskTracker,
     host: HeaderValue,
+    /// A path, and the URI made of it.
+    last_uri: RefCell<Option<(Uri, Uri)>>,
 }
 
 impl HyperTransport {
@@ -47,6 +50,7 @@ impl HyperTransport {
             opening: Mutex::new(()),
             tasks,
             host,
+            last_uri: RefCell::default(),
         })
     }
 
@@ -211,7 +215,19 @@ impl HyperTransport {
         Ok(Request::from_parts(parts, Full::new(body)))
     }
 
+    /// The URI that goes over the wire; a core asks for one path again and again, so the last one is kept.
     fn uri(&self, path: &Uri, absolute: bool) -> Result<Uri, Failure> {
+        if let Some((asked, made)) = &*self.last_uri.borrow()
+            && asked == path
+        {
+            return Ok(made.clone());
+        }
+        let made = self.full_uri(path, absolute)?;
+        *self.last_uri.borrow_mut() = Some((path.clone(), made.clone()));
+        Ok(made)
+    }
+
+    fn full_uri(&self, path: &Uri, absolute: bool) -> Result<Uri, Failure> {
         let target = &self.connector.target;
         let rest = path.path_and_query().map_or("/", PathAndQuery::as_str);
         let text = if absolute {

@@ -23,7 +23,7 @@ pub struct TlsSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// The PEM has no certificate, or one that cannot be read.
-    #[error("the CA file has no certificate that can be read")]
+    #[error("the CA file has no certificate, or one that cannot be read")]
     NoCertificate,
     /// rustls refused the settings.
     #[error("TLS cannot be set up")]
@@ -69,10 +69,10 @@ impl TlsSettings {
         }
         if let Some(pem) = &self.ca_pem {
             let found: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
-                .filter_map(Result::ok)
-                .collect();
-            let (added, _) = roots.add_parsable_certificates(found);
-            if added == 0 {
+                .collect::<Result<_, _>>()
+                .map_err(|_| TlsError::NoCertificate)?;
+            let (added, ignored) = roots.add_parsable_certificates(found);
+            if added == 0 || ignored > 0 {
                 return Err(TlsError::NoCertificate);
             }
         }

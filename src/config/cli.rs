@@ -229,7 +229,7 @@ pub(super) struct LoadArgs {
     /// Concurrent users; with --qps the most requests in flight
     #[arg(short, long, value_name = "N", default_value = "1", value_parser = value::count)]
     pub users: u32,
-    /// Users to start per second; absent: 1, with --qps all within a second
+    /// Users to start per second; absent: 1, with --qps all at once
     #[arg(short = 'r', long, value_name = "RATE")]
     pub spawn_rate: Option<Rate>,
     /// Stop after this time, counted from when all users are started (20s, 5min, 1h20m)

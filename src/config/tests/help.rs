@@ -201,8 +201,8 @@ fn the_short_help_of_run_reads_like_this() {
     Load:
       -u, --users <N>               Concurrent users; with --qps the most requests in flight [env:
                                     LOCUST_USERS] [default: 1]
-      -r, --spawn-rate <RATE>       Users to start per second; absent: 1, with --qps all within a second
-                                    [env: LOCUST_SPAWN_RATE]
+      -r, --spawn-rate <RATE>       Users to start per second; absent: 1, with --qps all at once [env:
+                                    LOCUST_SPAWN_RATE]
       -t, --run-time <SPAN>         Stop after this time, counted from when all users are started (20s,
                                     5min, 1h20m) [env: LOCUST_RUN_TIME]
           --qps <RATE>              Open loop: send this many requests per second, whatever the server

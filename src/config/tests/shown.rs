@@ -48,7 +48,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
 
     # Load
     users = 8                                    # environment LOCUST_USERS
-    spawn-rate = 8                               # default
+    spawn-rate = 1000000000                      # default
     run-time = 5min                              # command line
     qps = 2                                      # ./locust.conf:1
     qps-distribution = constant                  # default
