@@ -90,9 +90,13 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         options.expect_workers,
     );
     config.max_wait = options.expect_workers_max_wait;
+    // The port that was asked for may have been 0: any free one.
+    let address = listener
+        .local_addr()
+        .context("cannot tell where the master listens")
+        .map_err(Failure::failed)?;
     tracing::info!(
-        "listening on {}; waiting for {} workers",
-        options.bind,
+        "listening on {address}; waiting for {} workers",
         options.expect_workers
     );
     let clock = ProcessClock::start();
