@@ -29,8 +29,7 @@ pub(super) struct Ending<'a> {
 
 /// Prints and writes everything, and returns the exit status.
 pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
-    let ended_by = ending.result.ended_by.clone();
-    if let Some(failure) = never_ran(&ended_by) {
+    if let Some(failure) = never_ran(&ending.result.ended_by) {
         complain(&failure);
         return failure.status;
     }
@@ -61,6 +60,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         version: env!("CARGO_PKG_VERSION"),
         verdict: None,
     };
+    let verdict = judge(&summary, &ending);
     print(&ctx, ending.settings, console);
     let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
     failures.extend(live.finish(&ctx));
@@ -68,7 +68,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
     for failure in &failures {
         complain(failure);
     }
-    let verdict = judge(&summary, &ended_by, ending.settings, ending.signal);
     if let Some(failure) = &verdict {
         complain(failure);
     }
@@ -153,12 +152,8 @@ fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
 }
 
 /// Whether the run did what was asked; if not, why, the gravest first.
-fn judge(
-    summary: &Summary,
-    ended_by: &EndedBy,
-    settings: &Settings,
-    signal: Option<Signal>,
-) -> Option<Failure> {
+fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
+    let settings = ending.settings;
     let failure = |status, text: String| {
         Some(Failure {
             error: anyhow::anyhow!(text),
@@ -166,14 +161,14 @@ fn judge(
             status,
         })
     };
-    if *ended_by == EndedBy::WorkersLost {
+    if ending.result.ended_by == EndedBy::WorkersLost {
         return failure(
             status::WORKERS,
             "no worker is left; the figures end where they went away".to_owned(),
         );
     }
     let finished = summary.whole_run(|_| true);
-    if let Some(signal) = signal
+    if let Some(signal) = ending.signal
         && finished == 0
     {
         return failure(
@@ -205,7 +200,35 @@ fn judge(
             ),
         );
     }
+    let absent = absent(ending);
+    if !absent.is_empty() {
+        return failure(
+            status::NOT_DELIVERED,
+            format!(
+                "the users of {} were missing before the end: less load than asked for",
+                absent.join(", ")
+            ),
+        );
+    }
     None
+}
+
+/// Workers whose users of a closed loop ended before the sending did. Nobody can say how many requests that cost;
+/// of an open loop the books say it.
+fn absent<'a>(ending: &'a Ending<'_>) -> Vec<&'a str> {
+    let end = match ending.result.window.end {
+        Some(end) if !ending.plan.schedule.is_open() => end,
+        _ => return Vec::new(),
+    };
+    let gone = |worker: &&WorkerSummary| {
+        (worker.left_early || worker.state == WorkerState::Lost) && worker.confirmed_to < end
+    };
+    let workers = ending.result.workers.iter();
+    workers
+        .filter(|worker| worker.part.is_some())
+        .filter(gone)
+        .map(|worker| worker.name.as_str())
+        .collect()
 }
 
 #[expect(

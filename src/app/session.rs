@@ -58,9 +58,10 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         plan,
         cluster: false,
         serving: Some(serving),
+        signals: signals::listen(&tasks),
     };
     stage
-        .play(&tasks, |control, events| {
+        .play(|control, events| {
             run_local(
                 Master::new(config, clock.now()),
                 worker,
@@ -95,19 +96,20 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         .local_addr()
         .context("cannot tell where the master listens")
         .map_err(Failure::failed)?;
-    tracing::info!(
-        "listening on {address}; waiting for {} workers",
-        options.expect_workers
-    );
     let clock = ProcessClock::start();
     let stage = Stage {
         settings,
         plan,
         cluster: true,
         serving: None,
+        signals: signals::listen(&TaskTracker::new()),
     };
+    tracing::info!(
+        "listening on {address}; waiting for {} workers",
+        options.expect_workers
+    );
     stage
-        .play(&TaskTracker::new(), |control, events| {
+        .play(|control, events| {
             serve_master(
                 listener,
                 clock,
@@ -155,12 +157,12 @@ struct Stage {
     plan: Plan,
     cluster: bool,
     serving: Option<JoinHandle<Aftermath>>,
+    signals: mpsc::Receiver<Signal>,
 }
 
 impl Stage {
     async fn play<F>(
-        self,
-        tasks: &TaskTracker,
+        mut self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
     ) -> Result<u8, Failure>
     where
@@ -176,7 +178,6 @@ impl Stage {
         );
         let (control, told) = mpsc::channel(8);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut signals = signals::listen(tasks);
         let mut heard: Vec<Signal> = Vec::new();
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
@@ -184,7 +185,7 @@ impl Stage {
                 biased;
                 Some(event) = happening.recv() => self.show(&event, &mut live, &mut console),
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                Some(signal) = signals.recv() => {
+                Some(signal) = self.signals.recv() => {
                     heard.push(signal);
                     if let Some(status) = answer(&heard, &control).await {
                         return Ok(status);

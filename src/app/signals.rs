@@ -20,22 +20,32 @@ impl Signal {
     }
 }
 
-/// Listens for the rest of the process's life.
+/// Listens for the rest of the process's life. From its return on no signal ends the process by itself.
 pub(super) fn listen(tasks: &TaskTracker) -> mpsc::Receiver<Signal> {
     let (sender, receiver) = mpsc::channel(4);
-    let interrupts = sender.clone();
-    tasks.spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok()
-            && interrupts.send(Signal::Interrupt).await.is_ok()
-        {}
-    });
     #[cfg(unix)]
-    tasks.spawn(async move {
+    {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminations) = signal(SignalKind::terminate()) else {
-            return;
-        };
-        while terminations.recv().await.is_some() && sender.send(Signal::Terminate).await.is_ok() {}
+        let kinds = [
+            (SignalKind::interrupt(), Signal::Interrupt),
+            (SignalKind::terminate(), Signal::Terminate),
+        ];
+        for (kind, heard) in kinds {
+            // A system that refuses keeps its own way of ending the process.
+            let Ok(mut signals) = signal(kind) else {
+                continue;
+            };
+            let sender = sender.clone();
+            tasks.spawn(async move {
+                while signals.recv().await.is_some() && sender.send(heard).await.is_ok() {}
+            });
+        }
+    }
+    #[cfg(not(unix))]
+    tasks.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() && sender.send(Signal::Interrupt).await.is_ok()
+        {
+        }
     });
     receiver
 }
