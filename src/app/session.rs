@@ -219,6 +219,7 @@ impl Stage {
             MasterEvent::Starting { .. } => {
                 live.starting(OffsetDateTime::from(wall_clock()), START_LEAD)
             }
+            MasterEvent::Dealt { parts, .. } => live.dealt(*parts),
             MasterEvent::Merged {
                 interval, gauges, ..
             } => live.merged(interval, *gauges, console),
