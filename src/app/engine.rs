@@ -21,6 +21,19 @@ pub(super) struct Aftermath {
     pub(super) records_error: Option<Failure>,
 }
 
+impl Aftermath {
+    /// Of an engine that nobody waited for.
+    pub(super) fn unfinished() -> Self {
+        let notes = vec![
+            "interrupted before the engine had ended: a records file may not be whole".to_owned(),
+        ];
+        Self {
+            notes,
+            records_error: None,
+        }
+    }
+}
+
 /// Serves a worker until it is gone.
 pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermath {
     let mut aftermath = Aftermath::default();

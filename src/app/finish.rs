@@ -29,9 +29,8 @@ pub(super) struct Ending<'a> {
 
 /// Prints and writes everything, and returns the exit status.
 pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
-    let ended_by = ending.result.ended_by.clone();
     if ending.result.tally.counts.sent == 0
-        && let Some(failure) = never_ran(&ended_by)
+        && let Some(failure) = never_ran(&ending.result.ended_by)
     {
         complain(&failure);
         return failure.status;
@@ -70,6 +69,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         version: env!("CARGO_PKG_VERSION"),
         verdict: None,
     };
+    let verdict = judge(&summary, &ending);
     print(&ctx, ending.settings, console);
     let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
     failures.extend(live.finish(&ctx));
@@ -77,7 +77,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
     for failure in &failures {
         complain(failure);
     }
-    let verdict = judge(&summary, &ended_by, ending.settings, ending.signal);
     if let Some(failure) = &verdict {
         complain(failure);
     }
@@ -162,12 +161,8 @@ fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
 }
 
 /// Whether the run did what was asked; if not, why, the gravest first.
-fn judge(
-    summary: &Summary,
-    ended_by: &EndedBy,
-    settings: &Settings,
-    signal: Option<Signal>,
-) -> Option<Failure> {
+fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
+    let settings = ending.settings;
     let failure = |status, text: String| {
         Some(Failure {
             error: anyhow::anyhow!(text),
@@ -175,20 +170,20 @@ fn judge(
             status,
         })
     };
-    if let EndedBy::Unable { worker, reason } = ended_by {
+    if let EndedBy::Unable { worker, reason } = &ending.result.ended_by {
         return failure(
             status::NOT_DELIVERED,
             format!("worker {worker} could not go on: {reason}; the figures end there"),
         );
     }
-    if *ended_by == EndedBy::WorkersLost {
+    if ending.result.ended_by == EndedBy::WorkersLost {
         return failure(
             status::WORKERS,
             "no worker is left; the figures end where they went away".to_owned(),
         );
     }
     let finished = summary.whole_run(|_| true);
-    if let Some(signal) = signal
+    if let Some(signal) = ending.signal
         && finished == 0
     {
         return failure(
@@ -226,7 +221,35 @@ fn judge(
         let hint = "all users were busy: more of them (-u), a lower --qps, or a faster server";
         return failure(status::NOT_DELIVERED, text).map(|failure| failure.hint(hint));
     }
+    let absent = absent(ending);
+    if !absent.is_empty() {
+        return failure(
+            status::NOT_DELIVERED,
+            format!(
+                "the users of {} were missing before the end: less load than asked for",
+                absent.join(", ")
+            ),
+        );
+    }
     None
+}
+
+/// Workers whose users of a closed loop ended before the sending did. Nobody can say how many requests that cost;
+/// of an open loop the books say it.
+fn absent<'a>(ending: &'a Ending<'_>) -> Vec<&'a str> {
+    let end = match ending.result.window.end {
+        Some(end) if !ending.plan.schedule.is_open() => end,
+        _ => return Vec::new(),
+    };
+    let gone = |worker: &&WorkerSummary| {
+        (worker.left_early || worker.state == WorkerState::Lost) && worker.confirmed_to < end
+    };
+    let workers = ending.result.workers.iter();
+    workers
+        .filter(|worker| worker.part.is_some())
+        .filter(gone)
+        .map(|worker| worker.name.as_str())
+        .collect()
 }
 
 /// Share of the requests that may be due and never sent: the last few before the end always are in danger.

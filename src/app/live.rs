@@ -33,13 +33,30 @@ pub(super) struct Live {
     gauges: Gauges,
     now: Offset,
     printed: Offset,
-    shown: Offset,
-    parts: u32,
-    /// Intervals of the second that `now` ends.
-    reported: u32,
+    second: Second,
     started_at: OffsetDateTime,
     tables: bool,
     csv: Option<CsvFiles>,
+}
+
+/// A second of the run, whose intervals come from one worker after the other.
+#[derive(Debug, Default)]
+struct Second {
+    /// Workers that have a part in the run.
+    parts: u32,
+    /// Which second, from 1.
+    number: u64,
+    /// Intervals of it that came.
+    came: u32,
+    /// Something was merged that is not shown yet.
+    unshown: bool,
+}
+
+impl Second {
+    /// Of an interval that ends at `to`; the last ones end somewhere within theirs.
+    fn of(to: Offset) -> u64 {
+        to.as_nanos().div_ceil(1_000_000_000)
+    }
 }
 
 impl Live {
@@ -58,9 +75,7 @@ impl Live {
             gauges: Gauges::default(),
             now: Offset::ZERO,
             printed: Offset::ZERO,
-            shown: Offset::ZERO,
-            parts: 1,
-            reported: 0,
+            second: Second::default(),
             started_at: OffsetDateTime::UNIX_EPOCH,
             tables: !outputs.only_summary && !outputs.json,
             csv,
@@ -79,33 +94,33 @@ impl Live {
 
     /// The run is dealt to so many workers.
     pub(super) fn dealt(&mut self, parts: u32) {
-        self.parts = parts;
+        self.second.parts = parts;
     }
 
-    /// Takes an interval in, and shows what is due to be shown.
-    ///
-    /// A second is shown when all workers have reported it, or when the first one reports the next.
+    /// Takes an interval in, and shows what is due to be shown: a second once all workers have told theirs,
+    /// or once the next one begins.
     pub(super) fn merged(&mut self, interval: &Interval, gauges: Gauges, console: &mut Console) {
-        if interval.to > self.now {
+        let number = Second::of(interval.to);
+        if number > self.second.number {
             self.show(console);
-            self.now = interval.to;
-            self.reported = 0;
+            self.second.number = number;
+            self.second.came = 0;
         }
         self.tally.merge(&interval.tally);
         self.recent.push(interval.to, &interval.tally);
         self.gauges = gauges;
-        self.reported += 1;
-        if self.reported >= self.parts {
+        self.now = self.now.max(interval.to);
+        self.second.unshown = true;
+        self.second.came += u32::from(number == self.second.number);
+        if self.second.came >= self.second.parts {
             self.show(console);
         }
     }
 
-    /// Shows the second that `now` ends, once.
     fn show(&mut self, console: &mut Console) {
-        if self.now == self.shown {
+        if !std::mem::take(&mut self.second.unshown) {
             return;
         }
-        self.shown = self.now;
         if self.tables && self.now.since(self.printed) >= TABLE_EVERY {
             self.printed = self.now;
             self.print(console);
@@ -148,6 +163,12 @@ impl Live {
             return;
         };
         let summary = Summary::new(self.tally.clone(), self.observation());
+        self.write_history(&mut csv, &self.context(&summary));
+        csv.replace(&self.context(&summary));
+        self.csv = Some(csv);
+    }
+
+    fn write_history(&self, csv: &mut CsvFiles, ctx: &Context<'_>) {
         let recent = self.recent.phase(self.now);
         let point = stats_csv::Point {
             timestamp_s: OffsetDateTime::from(super::surroundings::wall_clock()).unix_timestamp(),
@@ -155,9 +176,7 @@ impl Live {
             recent: &recent,
             recent_s: self.recent.span_s(self.now),
         };
-        csv.history_rows(&self.context(&summary), point);
-        csv.replace(&self.context(&summary));
-        self.csv = Some(csv);
+        csv.history_rows(ctx, point);
     }
 
     fn context<'a>(&'a self, summary: &'a Summary) -> Context<'a> {
@@ -177,8 +196,11 @@ impl Live {
     }
 
     /// Writes the CSV files once more, from the whole run. Returns why they are not whole.
-    pub(super) fn finish(self, ctx: &Context<'_>) -> Option<Failure> {
-        let mut csv = self.csv?;
+    pub(super) fn finish(mut self, ctx: &Context<'_>) -> Option<Failure> {
+        let mut csv = self.csv.take()?;
+        if self.second.unshown {
+            self.write_history(&mut csv, ctx);
+        }
         csv.replace(ctx);
         csv.broken
     }

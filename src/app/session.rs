@@ -63,9 +63,10 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         plan,
         cluster: false,
         serving: Some(serving),
+        signals: signals::listen(&tasks),
     };
     stage
-        .play(&tasks, |control, events| {
+        .play(|control, events| {
             run_local(
                 Master::new(config, clock.now()),
                 worker,
@@ -101,20 +102,25 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         options.expect_workers,
     );
     config.max_wait = options.expect_workers_max_wait;
-    tracing::info!(
-        "listening on {}; waiting for {} workers",
-        options.bind,
-        options.expect_workers
-    );
+    // The port that was asked for may have been 0: any free one.
+    let address = listener
+        .local_addr()
+        .context("cannot tell where the master listens")
+        .map_err(Failure::failed)?;
     let clock = ProcessClock::start();
     let stage = Stage {
         settings,
         plan,
         cluster: true,
         serving: None,
+        signals: signals::listen(&TaskTracker::new()),
     };
+    tracing::info!(
+        "listening on {address}; waiting for {} workers",
+        options.expect_workers
+    );
     stage
-        .play(&TaskTracker::new(), |control, events| {
+        .play(|control, events| {
             serve_master(
                 listener,
                 clock,
@@ -170,12 +176,12 @@ struct Stage {
     plan: Plan,
     cluster: bool,
     serving: Option<JoinHandle<Aftermath>>,
+    signals: mpsc::Receiver<Signal>,
 }
 
 impl Stage {
     async fn play<F>(
-        self,
-        tasks: &TaskTracker,
+        mut self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
     ) -> Result<u8, Failure>
     where
@@ -191,7 +197,6 @@ impl Stage {
         );
         let (control, told) = mpsc::channel(8);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut signals = signals::listen(tasks);
         let mut heard: Vec<Signal> = Vec::new();
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
@@ -199,7 +204,7 @@ impl Stage {
                 biased;
                 Some(event) = happening.recv() => self.show(&event, &mut live, &mut console),
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                Some(signal) = signals.recv() => {
+                Some(signal) = self.signals.recv() => {
                     heard.push(signal);
                     if let Some(status) = answer(&heard, &control).await {
                         return Ok(status);
@@ -213,8 +218,11 @@ impl Stage {
         let aftermath = match self.serving {
             Some(serving) => tokio::select! {
                 served = serving => served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
-                // It is still preparing, or writing to a disk that hangs.
-                Some(signal) = signals.recv() => return Ok(signal.exit_status()),
+                // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
+                Some(signal) = self.signals.recv() => {
+                    heard.push(signal);
+                    Aftermath::unfinished()
+                }
             },
             None => Aftermath::default(),
         };

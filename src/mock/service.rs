@@ -1,6 +1,7 @@
 //! Answers one request: finds its endpoint, reads its body, draws its fate, and starts the reply.
 //! Streams are sent by `stream`; what whole answers look like is the dialects' matter.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::ask::{Ask, AskError};
 use super::clock;
@@ -19,7 +21,7 @@ use super::life::{End, Life};
 use super::prometheus;
 use super::reply::Reply;
 use super::server::Lane;
-use super::stats::{PATHS, RequestNote};
+use super::stats::{PATHS, RequestNote, Stats};
 use super::stream::{Queue, Stream, Torn};
 use super::talk::Talk;
 
@@ -153,10 +155,24 @@ async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoin
         request_id: head.request_id,
         fault: course.fault.map(|fault| fault.kind().name()),
         received_ns,
+        body_sha256: fingerprint(lane.stats(), &body),
         ..RequestNote::default()
     };
     let life = Life::begin(lane, &course, ask.stream, note);
     respond(life, ask, &course, dialect).await
+}
+
+/// Of a body that will be noted; empty where none is.
+fn fingerprint(stats: &Stats, body: &[u8]) -> String {
+    if !stats.keeps_notes() {
+        return String::new();
+    }
+    let mut text = String::with_capacity(64);
+    for byte in Sha256::digest(body) {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// The answer to a request whose fault is that it gets none.

@@ -231,8 +231,13 @@ impl Stats {
         lock(&self.lateness[lane]).saturating_record(nanos.max(1));
     }
 
+    /// Whether requests are noted at all.
+    pub(super) fn keeps_notes(&self) -> bool {
+        self.notes.limit > 0
+    }
+
     pub(super) fn note(&self, note: &RequestNote) {
-        if self.notes.limit == 0 {
+        if !self.keeps_notes() {
             return;
         }
         let mut list = lock(&self.notes.list);
@@ -436,6 +441,8 @@ pub struct RequestNote {
     pub fault: Option<&'static str>,
     /// `completed`, `broken` or `aborted`.
     pub end: &'static str,
+    /// SHA-256 of its body, in hex: the same for the same request, whoever sent it.
+    pub body_sha256: String,
     /// When its body was fully read.
     pub received_ns: u64,
     /// When its first content event was sent.

@@ -11,4 +11,10 @@
     reason = "tests read clocks and the environment as they like"
 )]
 
+mod counts;
+mod files;
+mod process;
+mod rates;
+mod schedule;
+mod signals;
 mod wire;
