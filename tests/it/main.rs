@@ -11,4 +11,6 @@
     reason = "tests read clocks and the environment as they like"
 )]
 
+mod command;
+mod faults;
 mod wire;
