@@ -101,10 +101,17 @@ async fn models(
             Err(refused(anyhow!("status {status}"))
                 .hint("--api-key, or API_KEY in the environment"))
         }
-        _ => Err(refused(anyhow!(
-            "status {status}: {}",
-            provider::error_text(&body)
-        ))),
+        _ => {
+            // Servers like to quote a wrong key.
+            let words = settings
+                .secrets
+                .values()
+                .iter()
+                .fold(provider::error_text(&body), |words, secret| {
+                    secret.masked_in(&words)
+                });
+            Err(refused(anyhow!("status {status}: {words}")))
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Ending<'a> {
 /// Prints and writes everything, and returns the exit status.
 pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
     let ended_by = ending.result.ended_by.clone();
-    if let Some(failure) = never_ran(&ended_by) {
+    if let Some(failure) = never_ran(&ended_by, ending.cluster) {
         complain(&failure);
         return failure.status;
     }
@@ -48,6 +48,10 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         .filter(|_| ending.cluster)
         .map(worker)
         .collect();
+    let verdict = judge(&summary, &ended_by, ending.settings, ending.signal);
+    let words = verdict
+        .as_ref()
+        .map(|failure| format!("{:#}", failure.error));
     let ctx = Context {
         plan: ending.plan,
         endpoint: report::Endpoint {
@@ -59,7 +63,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         started_at: live.started_at(),
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
-        verdict: None,
+        verdict: words.as_deref(),
     };
     print(&ctx, ending.settings, console);
     let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
@@ -68,7 +72,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
     for failure in &failures {
         complain(failure);
     }
-    let verdict = judge(&summary, &ended_by, ending.settings, ending.signal);
     if let Some(failure) = &verdict {
         complain(failure);
     }
@@ -77,7 +80,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
 }
 
 /// A run that ended before it began.
-fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
+fn never_ran(ended_by: &EndedBy, cluster: bool) -> Option<Failure> {
     let (error, hint) = match ended_by {
         EndedBy::TooFewWorkers { present, expected } => {
             let who = if present.is_empty() {
@@ -99,7 +102,12 @@ fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
         }
         EndedBy::Unable { worker, reason } => {
             let (reason, hint) = reason.split_once("; hint: ").unwrap_or((reason, ""));
-            let error = anyhow::anyhow!("worker {worker} cannot carry out the run: {reason}");
+            // The only worker of a local run is this process itself.
+            let error = if cluster {
+                anyhow::anyhow!("worker {worker} cannot carry out the run: {reason}")
+            } else {
+                anyhow::anyhow!("{reason}")
+            };
             (error, (!hint.is_empty()).then(|| hint.to_owned()))
         }
         _ => return None,

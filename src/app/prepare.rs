@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
@@ -175,13 +177,22 @@ fn secret_headers(
 }
 
 impl Secrets {
-    /// All of them, to be masked wherever a server quotes them.
-    fn values(&self) -> Vec<Secret> {
+    /// All of them, to be masked wherever a server quotes them; a proxy's as they are and as they are sent.
+    pub(super) fn values(&self) -> Vec<Secret> {
+        let proxy = self.proxy_credentials.iter().flat_map(|pair| {
+            let password = pair.expose().split_once(':').map(|(_, password)| password);
+            let sent = STANDARD.encode(pair.expose());
+            [Some(sent), password.map(str::to_owned)]
+                .into_iter()
+                .flatten()
+                .map(Secret::new)
+        });
         self.api_key
             .iter()
             .chain(self.headers.values())
             .chain(&self.proxy_credentials)
             .cloned()
+            .chain(proxy)
             .collect()
     }
 }

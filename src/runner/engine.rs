@@ -273,12 +273,9 @@ impl Job {
 
     /// Servers like to quote a wrong key in their error: it is masked before anybody sees it.
     pub(super) fn without_secrets(&self, mut record: Record) -> Record {
-        for secret in &self.secrets {
-            if !record.error.is_empty()
-                && !secret.expose().is_empty()
-                && record.error.contains(secret.expose())
-            {
-                record.error = record.error.replace(secret.expose(), "***");
+        if !record.error.is_empty() {
+            for secret in &self.secrets {
+                record.error = secret.masked_in(&record.error);
             }
         }
         record

@@ -89,7 +89,8 @@ impl Place {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path.is_file() {
+                    // A device may have no end.
                     let content = std::fs::read(&path).unwrap();
                     found.push((path, String::from_utf8_lossy(&content).into_owned()));
                 }

@@ -12,5 +12,11 @@
 )]
 
 mod command;
+mod disk;
+mod errors;
 mod faults;
+mod secrets;
+mod server;
+mod timeouts;
+mod warnings;
 mod wire;
