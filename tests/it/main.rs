@@ -11,6 +11,7 @@
     reason = "tests read clocks and the environment as they like"
 )]
 
+mod accuracy;
 mod command;
 mod disk;
 mod errors;
