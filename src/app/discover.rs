@@ -30,6 +30,13 @@ pub(super) async fn discover(
     settings: &Settings,
     ca_pem: Option<&str>,
 ) -> Result<Discovered, Failure> {
+    // Servers like to quote a wrong key.
+    find_out(settings, ca_pem)
+        .await
+        .map_err(|failure| failure.without(&settings.secrets.values()))
+}
+
+async fn find_out(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovered, Failure> {
     let host = target::parse(&settings.target.base_url)?.host;
     let kind = match settings.provider {
         Some(kind) => Some(kind),
@@ -101,17 +108,10 @@ async fn models(
             Err(refused(anyhow!("status {status}"))
                 .hint("--api-key, or API_KEY in the environment"))
         }
-        _ => {
-            // Servers like to quote a wrong key.
-            let words = settings
-                .secrets
-                .values()
-                .iter()
-                .fold(provider::error_text(&body), |words, secret| {
-                    secret.masked_in(&words)
-                });
-            Err(refused(anyhow!("status {status}: {words}")))
-        }
+        _ => Err(refused(anyhow!(
+            "status {status}: {}",
+            provider::error_text(&body)
+        ))),
     }
 }
 

@@ -19,5 +19,6 @@ mod faults;
 mod secrets;
 mod server;
 mod timeouts;
+mod unreachable;
 mod warnings;
 mod wire;

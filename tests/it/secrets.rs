@@ -129,9 +129,26 @@ fn an_answer_that_cannot_be_read_and_quotes_the_secrets_is_masked() {
 }
 
 #[test]
+fn an_answer_that_echoes_the_secrets_is_shown_without_them() {
+    let server = Server::start(Answer::Echo);
+    let place = Place::new();
+    let url = server.url();
+    let ran = place.run(&[&["run", "-H", &url], LOAD, TARGET, SECRETS, FILES].concat());
+    ran.expect(0);
+    assert!(
+        ran.stderr
+            .contains("authorization: Bearer ***, x-api-key: ***"),
+        "{}",
+        ran.stderr
+    );
+    assert_silent(&place, &ran);
+}
+
+#[test]
 fn the_question_what_a_server_is_gives_no_secret_away() {
-    for status in [401, 403, 404, 500] {
-        let server = Server::start(Answer::Refuse(status));
+    let refusals = [401, 403, 404, 500].map(Answer::Refuse);
+    for answer in refusals.into_iter().chain([Answer::Babble, Answer::Echo]) {
+        let server = Server::start(answer);
         let place = Place::new();
         let url = server.url();
         let ran = place.run(&[&["run", "-H", &url], LOAD, SECRETS].concat());

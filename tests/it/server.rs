@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     RefuseAfter(u16, usize),
     /// A list of models, and a refusal of everything else.
     ListThenRefuse(u16),
+    /// A whole stream whose text is the request's head.
+    Echo,
     /// An event that is no JSON and quotes the request's head, with status 200.
     Babble,
 }
@@ -107,6 +109,15 @@ fn body(answer: Answer, head: &str) -> (u16, String) {
         }
         Answer::Refuse(status) | Answer::ListThenRefuse(status) => (status, refusal(0)),
         Answer::RefuseAfter(status, padding) => (status, refusal(padding)),
+        Answer::Echo => {
+            let delta =
+                serde_json::json!({"choices": [{"index": 0, "delta": {"content": quote(0)}}]});
+            let end = r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#;
+            (
+                200,
+                format!("data: {delta}\n\ndata: {end}\n\ndata: [DONE]\n\n"),
+            )
+        }
         Answer::Babble => (200, format!("data: {}\n\n", quote(0))),
     }
 }
