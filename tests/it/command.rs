@@ -65,7 +65,7 @@ impl Place {
 
     pub(crate) fn read(&self, name: &str) -> String {
         let path = self.file(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     pub(crate) fn json(&self, name: &str) -> Value {
@@ -223,6 +223,11 @@ pub(crate) fn serve(script: Script) -> MockHandle {
 
 pub(crate) fn url(mock: &MockHandle) -> String {
     format!("http://{}", mock.addr())
+}
+
+/// A command line without quotes, word by word.
+pub(crate) fn words(line: &str) -> Vec<&str> {
+    line.split_whitespace().collect()
 }
 
 /// The count of a name in an object of counts; 0 when it is not there.

@@ -4,7 +4,7 @@
 use llmload::mock::{MockHandle, ReasoningField, Script};
 use serde_json::Value;
 
-use crate::command::{Place, Ran, at_once, count, faulty, serve, url};
+use crate::command::{Place, Ran, at_once, count, faulty, serve, url, words};
 
 /// Requests of one run.
 const REQUESTS: u64 = 24;
@@ -12,24 +12,11 @@ const REQUESTS: u64 = 24;
 /// Runs against `mock` until all requests are over; the result is in `result.json`, the requests in `records.jsonl`.
 fn load(place: &Place, mock: &MockHandle, more: &[&str]) -> Ran {
     let (url, requests) = (url(mock), REQUESTS.to_string());
-    let mut args = vec![
-        "run", "-H", &url, "-u", "4", "-r", "1000", "-o", "8", "-p", "32",
-    ];
-    args.extend([
-        "--max-requests",
-        &requests,
-        "--json-file",
-        "result.json",
-        "--seed",
-        "1",
-    ]);
-    args.extend([
-        "--records",
-        "records.jsonl",
-        "--csv",
-        "locust",
-        "--only-summary",
-    ]);
+    let mut args = words("run -u 4 -r 1000 -o 8 -p 32 --seed 1 --only-summary --no-reset-stats");
+    args.extend(words(
+        "--json-file result.json --records records.jsonl --csv locust",
+    ));
+    args.extend(["-H", &url, "--max-requests", &requests]);
     args.extend(more);
     place.run(&args)
 }
@@ -514,4 +501,35 @@ fn kinds(result: &Value) -> Vec<&str> {
         .collect();
     kinds.dedup();
     kinds
+}
+
+#[test]
+fn over_http2_faults_end_in_the_same_outcomes() {
+    let mock = faulty(&[
+        "status=0.2:500",
+        "rate-limit=0.2",
+        "cut=0.2",
+        "drop=0.1",
+        "empty=0.1",
+    ]);
+    let place = Place::new();
+    load(&place, &mock, &["--http", "2", "--max-requests", "60"]).expect(1);
+    let stats = mock.stats().snapshot();
+    let result = place.json("result.json");
+    let outcomes = &result["totals"]["outcomes"];
+    assert_eq!(stats.requests.numbered, 60);
+    for (faults, outcome) in [
+        (&["status"][..], "http_5xx"),
+        (&["rate-limit"], "http_429"),
+        (&["cut", "drop"], "cut"),
+        (&["empty"], "empty"),
+    ] {
+        let struck: u64 = faults.iter().map(|fault| stats.faults[fault]).sum();
+        let told = count(outcomes, outcome);
+        assert_eq!(
+            told, struck,
+            "{outcome} of {outcomes}: {}",
+            result["errors"]
+        );
+    }
 }

@@ -5,34 +5,15 @@ use std::net::TcpListener;
 use llmload::mock::Script;
 use serde_json::{Value, json};
 
-use crate::command::{Place, Ran, at_once, count, faulty, serve, url};
+use crate::command::{Place, Ran, at_once, count, faulty, serve, url, words};
 
 /// One request for each of eight users at once; the result is in `result.json`.
 fn eight(place: &Place, url: &str, more: &[&str]) -> (Ran, Value) {
-    let mut args = vec![
-        "run",
-        "-H",
-        url,
-        "-u",
-        "8",
-        "-r",
-        "1000",
-        "--max-requests",
-        "8",
-        "-o",
-        "8",
-        "-p",
-        "32",
-    ];
-    args.extend([
-        "--provider",
-        "vllm",
-        "-m",
-        "mock",
-        "--json-file",
-        "result.json",
-        "--only-summary",
-    ]);
+    let mut args = words("run -u 8 -r 1000 --max-requests 8 -o 8 -p 32 --provider vllm -m mock");
+    args.extend(words(
+        "--json-file result.json --only-summary --no-reset-stats",
+    ));
+    args.extend(["-H", url]);
     args.extend(more);
     let ran = place.run(&args);
     (ran, place.json("result.json"))

@@ -3,7 +3,7 @@
 use llmload::mock::{MockHandle, Script};
 use serde_json::Value;
 
-use crate::command::{Place, Ran, at_once, faulty, serve, url};
+use crate::command::{Place, Ran, at_once, faulty, serve, url, words};
 
 /// One token a word between white space, as the mock counts.
 const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
@@ -14,22 +14,10 @@ const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_
 fn twenty(mock: &MockHandle, more: &[&str]) -> (Ran, Value) {
     let (place, url) = (Place::new(), url(mock));
     place.write("tokenizer.json", WORDS);
-    let args = [
-        "run",
-        "-H",
-        &url,
-        "-u",
-        "4",
-        "-r",
-        "1000",
-        "-o",
-        "8",
-        "--max-requests",
-        "20",
-        "--seed",
-        "1",
-    ];
-    let ran = place.run(&[&args[..], &["--json-file", "result.json"], more].concat());
+    let mut args = words("run -u 4 -r 1000 -o 8 --max-requests 20 --seed 1 --no-reset-stats");
+    args.extend(["-H", &url, "--json-file", "result.json"]);
+    args.extend(more);
+    let ran = place.run(&args);
     ran.expect(0);
     (ran, place.json("result.json"))
 }
