@@ -30,6 +30,13 @@ pub(super) async fn discover(
     settings: &Settings,
     ca_pem: Option<&str>,
 ) -> Result<Discovered, Failure> {
+    // Servers like to quote a wrong key.
+    find_out(settings, ca_pem)
+        .await
+        .map_err(|failure| failure.without(&settings.secrets.values()))
+}
+
+async fn find_out(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovered, Failure> {
     let host = target::parse(&settings.target.base_url)?.host;
     let kind = match settings.provider {
         Some(kind) => Some(kind),
@@ -103,7 +110,7 @@ async fn models(
         }
         _ => Err(refused(anyhow!(
             "status {status}: {}",
-            settings.secrets.masked(provider::error_text(&body))
+            provider::error_text(&body)
         ))),
     }
 }

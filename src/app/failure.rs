@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::Secret;
+
 /// The exit statuses that scripts rely on.
 pub(super) mod status {
     /// The run did what was asked.
@@ -43,6 +45,18 @@ impl Failure {
             error: error.into(),
             hint: None,
             status: status::FAILED,
+        }
+    }
+
+    /// With masks in place of `secrets`.
+    pub(super) fn without(self, secrets: &[Secret]) -> Self {
+        let words = format!("{:#}", self.error);
+        let words = secrets
+            .iter()
+            .fold(words, |words, secret| secret.masked_in(&words));
+        Self {
+            error: anyhow::Error::msg(words),
+            ..self
         }
     }
 

@@ -1,7 +1,7 @@
 //! The result files: found writable before the run, replaced whole, appended to under a lock.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -12,7 +12,17 @@ use super::failure::Failure;
 use crate::report::summary_file::{self, Row, RowError};
 
 /// Replaces the file at `path` by `text`: readers see the old content or the new one, never a part.
+///
+/// What is there and no plain file, a pipe or `/dev/stdout`, is written to: it must not be renamed away. A link
+/// stays, and the file that it names is replaced.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return OpenOptions::new()
+            .write(true)
+            .open(path)?
+            .write_all(text.as_bytes());
+    }
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let beside = beside(path, "tmp");
     let written = File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
     if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
@@ -81,12 +91,14 @@ fn try_append(path: &Path, row: &Row) -> anyhow::Result<()> {
         .create(true)
         .open(path)?;
     FileExt::lock(&file).context("cannot lock it")?;
-    let mut content = String::new();
-    let _ = file.read_to_string(&mut content)?;
-    let unfinished = !content.is_empty() && !content.ends_with('\n');
-    let addition = summary_file::append(content.lines().next(), row)
-        .map_err(|error: RowError| anyhow::Error::new(error))?;
-    let before = file.seek(SeekFrom::End(0))?;
+    // A device has no length, and may have no end.
+    let before = file.metadata()?.len();
+    let mut header = String::new();
+    let _ = BufReader::new(Read::by_ref(&mut file).take(before)).read_line(&mut header)?;
+    let unfinished = before > 0 && last_byte(&mut file)? != b'\n';
+    let header = Some(header.trim_end_matches(['\r', '\n'])).filter(|header| !header.is_empty());
+    let addition =
+        summary_file::append(header, row).map_err(|error: RowError| anyhow::Error::new(error))?;
     let text = if unfinished {
         format!("\n{addition}")
     } else {
@@ -100,6 +112,13 @@ fn try_append(path: &Path, row: &Row) -> anyhow::Result<()> {
         let _ = file.set_len(before);
     }
     Ok(written?)
+}
+
+fn last_byte(file: &mut File) -> io::Result<u8> {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last[0])
 }
 
 #[cfg(test)]
@@ -176,6 +195,40 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 81);
         assert!(text.lines().skip(1).all(|line| line == format!("{long},y")));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_is_written_to_and_a_link_stays_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let [device, link, file] = ["device", "link", "file"].map(|name| folder.path().join(name));
+        std::os::unix::fs::symlink("/dev/full", &device).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let error = replace(&device, "text").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        fs::write(&file, "old").unwrap();
+        replace(&link, "new").unwrap();
+        assert!(device.is_symlink() && link.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_device_without_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let device = folder.path().join("device");
+        std::os::unix::fs::symlink("/dev/full", &device).unwrap();
+        let failure =
+            append_row(&device, &row(&["A"], &["1"]), OffsetDateTime::UNIX_EPOCH).unwrap_err();
+        assert!(
+            format!("{failure}").contains("the row is kept in"),
+            "{failure}"
+        );
+        assert_eq!(
+            fs::read_to_string(folder.path().join("device.0.csv")).unwrap(),
+            "A\n1\n"
+        );
     }
 
     #[test]

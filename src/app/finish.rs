@@ -30,7 +30,7 @@ pub(super) struct Ending<'a> {
 /// Prints and writes everything, and returns the exit status.
 pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
     if ending.result.tally.counts.sent == 0
-        && let Some(failure) = never_ran(&ending.result.ended_by)
+        && let Some(failure) = never_ran(&ending.result.ended_by, ending.cluster)
     {
         complain(&failure);
         return failure.status;
@@ -56,6 +56,10 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         .filter(|_| ending.cluster)
         .map(worker)
         .collect();
+    let verdict = judge(&summary, &ending);
+    let words = verdict
+        .as_ref()
+        .map(|failure| format!("{:#}", failure.error));
     let ctx = Context {
         plan: ending.plan,
         endpoint: report::Endpoint {
@@ -67,9 +71,8 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         started_at: live.started_at(),
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
-        verdict: None,
+        verdict: words.as_deref(),
     };
-    let verdict = judge(&summary, &ending);
     print(&ctx, ending.settings, console);
     let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
     failures.extend(live.finish(&ctx));
@@ -85,7 +88,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
 }
 
 /// Why a run without a single request came to nothing.
-fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
+fn never_ran(ended_by: &EndedBy, cluster: bool) -> Option<Failure> {
     let (error, hint) = match ended_by {
         EndedBy::TooFewWorkers { present, expected } => {
             let who = if present.is_empty() {
@@ -107,7 +110,12 @@ fn never_ran(ended_by: &EndedBy) -> Option<Failure> {
         }
         EndedBy::Unable { worker, reason } => {
             let (reason, hint) = reason.split_once("; hint: ").unwrap_or((reason, ""));
-            let error = anyhow::anyhow!("worker {worker} cannot carry out the run: {reason}");
+            // The only worker of a local run is this process itself.
+            let error = if cluster {
+                anyhow::anyhow!("worker {worker} cannot carry out the run: {reason}")
+            } else {
+                anyhow::anyhow!("{reason}")
+            };
             (error, (!hint.is_empty()).then(|| hint.to_owned()))
         }
         _ => return None,

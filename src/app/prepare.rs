@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
@@ -190,25 +192,24 @@ fn secret_headers(
 const SHORTEST_SECRET: usize = 7;
 
 impl Secrets {
-    /// All of them, to be masked wherever a server quotes them.
-    /// A server's words without any of them.
-    pub(super) fn masked(&self, text: String) -> String {
-        self.values()
-            .iter()
-            .fold(text, |text, secret| secret.mask(text))
-    }
-
-    fn values(&self) -> Vec<Secret> {
+    /// All of them, to be masked wherever a server quotes them: whole, and in the parts that a server may quote alone (the
+    /// key without its scheme, a proxy's password without its user, the pair as it is sent).
+    pub(super) fn values(&self) -> Vec<Secret> {
         let whole = self
             .api_key
             .iter()
             .chain(self.headers.values())
             .chain(&self.proxy_credentials);
-        // Servers quote the key without its scheme (`Bearer …`), proxies the password without its user.
         let parts = whole
             .clone()
             .flat_map(|secret| secret.expose().split([' ', ':']).map(Secret::new));
         let long_enough = |secret: &Secret| secret.expose().len() >= SHORTEST_SECRET;
-        whole.cloned().chain(parts).filter(long_enough).collect()
+        let sent = self.proxy_credentials.iter();
+        let sent = sent.map(|pair| Secret::new(STANDARD.encode(pair.expose())));
+        whole
+            .cloned()
+            .chain(parts.filter(long_enough))
+            .chain(sent)
+            .collect()
     }
 }

@@ -18,7 +18,7 @@ pub(super) async fn settle(settings: &Settings) -> Result<Plan, Failure> {
         .target
         .ca_cert
         .as_deref()
-        .map(|path| read_text(path, "the CA file"))
+        .map(|path| read_text(path, "the CA file", "--ca-cert takes a PEM file"))
         .transpose()?;
     let tokenizer = settings
         .tokenizer

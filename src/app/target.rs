@@ -147,10 +147,10 @@ pub(super) fn plain_spec() -> provider::Spec {
 }
 
 /// Reads a file whose content goes into a plan.
-pub(super) fn read_text(path: &std::path::Path, what: &str) -> Result<String, Failure> {
+pub(super) fn read_text(path: &std::path::Path, what: &str, hint: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path)
         .with_context(|| format!("cannot read {what} `{}`", path.display()))
-        .map_err(Failure::usage)
+        .map_err(|error| Failure::usage(error).hint(hint))
 }
 
 #[cfg(test)]

@@ -51,7 +51,10 @@ impl ConfigError {
                 ..
             } => Some(format!("did you mean `{nearest}`?")),
             Self::UnknownKey { .. } => Some("locust.conf.example documents every key".to_owned()),
-            Self::Usage(_) | Self::Unreadable { .. } => None,
+            Self::Unreadable { .. } => {
+                Some("--config takes a file of `key = value` lines that can be read".to_owned())
+            }
+            Self::Usage(_) => None,
         }
     }
 

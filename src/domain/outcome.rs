@@ -29,10 +29,13 @@ pub enum Outcome {
     /// Complete, stopped by the asked-for length.
     Truncated,
     /// A status from 400 to 499 other than 429, or any other status that is neither 2xx nor 5xx.
+    #[serde(rename = "http_4xx")]
     Http4xx,
     /// Too many requests.
+    #[serde(rename = "http_429")]
     Http429,
     /// A status from 500 to 599.
+    #[serde(rename = "http_5xx")]
     Http5xx,
     /// The connection was refused, reset, or failed otherwise before a response head came.
     Connect,
@@ -124,5 +127,19 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_one_name_everywhere() {
+        for outcome in Outcome::ALL {
+            let written = serde_json::to_value(outcome).unwrap();
+            assert_eq!(written, serde_json::json!(outcome.name()));
+            assert_eq!(Outcome::from_name(outcome.name()), Some(outcome));
+        }
     }
 }

@@ -12,29 +12,74 @@ impl Secret {
         Self(value.into())
     }
 
-    /// `text` with the value masked wherever it stands.
-    pub fn mask(&self, text: String) -> String {
-        if self.0.is_empty() || !text.contains(&self.0) {
-            text
-        } else {
-            text.replace(&self.0, "***")
-        }
-    }
-
     /// The value itself, for the one place that puts it on the wire.
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// `text` with a mask in place of this secret, wherever it stands, and of its beginning before an ellipsis:
+    /// a quotation may have been cut in the middle of it.
+    pub fn masked_in(&self, text: &str) -> String {
+        if self.0.is_empty() {
+            return text.to_owned();
+        }
+        let text = text.replace(&self.0, MASK);
+        let mut parts: Vec<_> = text.split(ELLIPSIS).map(str::to_owned).collect();
+        let cut = parts.len() - 1;
+        for part in &mut parts[..cut] {
+            if let Some(start) = self.longest_start_at_the_end_of(part) {
+                part.truncate(part.len() - start);
+                part.push_str(MASK);
+            }
+        }
+        parts.join(&ELLIPSIS.to_string())
+    }
+
+    /// Bytes of the longest beginning of this secret that `text` ends in, if it gives anything away.
+    fn longest_start_at_the_end_of(&self, text: &str) -> Option<usize> {
+        let ends = self.0.char_indices().map(|(at, _)| at).rev();
+        ends.filter(|&end| end >= TELLING)
+            .find(|&end| text.ends_with(&self.0[..end]))
+    }
 }
+
+const MASK: &str = "***";
+
+/// What stands where a quotation was cut.
+const ELLIPSIS: char = '…';
+
+/// Bytes of a secret that are too many to be seen.
+const TELLING: usize = 4;
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(MASK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_masked_wherever_it_is_quoted() {
+        let secret = Secret::new("sk-secret-123");
+        for (text, masked) in [
+            ("no key", "no key"),
+            ("`sk-secret-123` and sk-secret-123", "`***` and ***"),
+            ("the key sk-secret-12…", "the key ***…"),
+            ("the key sk-s… is wrong…", "the key ***… is wrong…"),
+            ("the task…", "the task…"),
+        ] {
+            assert_eq!(secret.masked_in(text), masked);
+        }
+        assert_eq!(Secret::new("").masked_in("a…"), "a…");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
     }
 }

@@ -295,16 +295,20 @@ impl Job {
         if self.plan.observe.show_response
             && let Some(text) = &finished.text
         {
-            tracing::info!(target: "llmload::response", "{text}");
+            tracing::info!(target: "llmload::response", "{}", self.masked(text));
         }
     }
 
     /// Servers like to quote a wrong key in their error: it is masked before anybody sees it.
     pub(super) fn without_secrets(&self, mut record: Record) -> Record {
-        record.error = self
-            .secrets
-            .iter()
-            .fold(record.error, |text, secret| secret.mask(text));
+        if !record.error.is_empty() {
+            record.error = self.masked(&record.error);
+        }
         record
+    }
+
+    fn masked(&self, text: &str) -> String {
+        let secrets = self.secrets.iter();
+        secrets.fold(text.to_owned(), |text, secret| secret.masked_in(&text))
     }
 }

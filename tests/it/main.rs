@@ -11,10 +11,20 @@
     reason = "tests read clocks and the environment as they like"
 )]
 
+mod accuracy;
+mod command;
 mod counts;
+mod disk;
+mod errors;
+mod faults;
 mod files;
 mod process;
 mod rates;
 mod schedule;
+mod secrets;
+mod server;
 mod signals;
+mod timeouts;
+mod unreachable;
+mod warnings;
 mod wire;
