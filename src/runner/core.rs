@@ -103,15 +103,16 @@ impl<T: Transport + 'static> Core<T> {
     }
 
     async fn work(self: Rc<Self>) {
-        let sending = async {
-            match self.job.plan.schedule.pacing {
-                Pacing::Closed => Rc::clone(&self).drive_users().await,
-                Pacing::Open { .. } => Rc::clone(&self).drive_arrivals().await,
-            }
-        };
-        tokio::select! {
-            () = sending => {}
-            () = self.sending_ends() => {}
+        match self.job.plan.schedule.pacing {
+            Pacing::Closed => tokio::select! {
+                () = Rc::clone(&self).drive_users() => {}
+                () = self.sending_ends() => {}
+            },
+            // The last arrivals are due before the planned end and may be begun a moment after it.
+            Pacing::Open { .. } => tokio::select! {
+                () = Rc::clone(&self).drive_arrivals() => {}
+                () = self.control.stopped.cancelled() => {}
+            },
         }
         self.drain().await;
     }

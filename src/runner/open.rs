@@ -67,9 +67,6 @@ impl<T: Transport + 'static> Core<T> {
                 let Some(user) = self.free_user(&users, due).await else {
                     return;
                 };
-                if self.is_over() {
-                    return;
-                }
                 self.count_due(self.clock.now());
                 self.count_sent();
                 let (core, users) = (Rc::clone(&self), Rc::clone(&users));
@@ -91,7 +88,7 @@ impl<T: Transport + 'static> Core<T> {
         }
     }
 
-    /// A user for a request that is due now: a free one, else the next one that gets free.
+    /// A user for a request that is due now: a free one, else the next one that gets free before sending ends.
     async fn free_user(&self, users: &FreeUsers, due: Offset) -> Option<u32> {
         if let Some(user) = users.try_take() {
             if self.clock.now().since(due) > LATE {
@@ -100,7 +97,11 @@ impl<T: Transport + 'static> Core<T> {
             return Some(user);
         }
         self.warn(Warning::UsersTooFew);
-        users.take().await
+        tokio::select! {
+            user = users.take() => user,
+            // What still waits when sending ends is cancelled.
+            () = self.sending_ends() => None,
+        }
     }
 
     /// Adds each user when its time comes; then waits for ever.

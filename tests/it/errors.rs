@@ -235,7 +235,7 @@ fn the_fail_ratio_is_of_real_requests_alone() {
         .filter(|line| line.contains("Aggregated"))
         .collect();
     assert!(aggregated[0].contains(&percent), "{percent} {aggregated:?}");
-    let (ran, _, _) = twenty(&["--max-fail-ratio", &less]);
+    let (ran, _, _) = twenty(&["--max-fail-ratio", &less, "--no-reset-stats"]);
     ran.expect(1);
     assert_eq!(
         ran.complaint(),
@@ -245,7 +245,7 @@ fn the_fail_ratio_is_of_real_requests_alone() {
 
 #[test]
 fn the_status_of_a_failed_run_can_be_chosen_and_the_verdict_is_written() {
-    let (ran, struck, place) = twenty(&["--exit-code-on-error", "7"]);
+    let (ran, struck, place) = twenty(&["--exit-code-on-error", "7", "--no-reset-stats"]);
     ran.expect(7);
     let verdict = format!("{struck} of 20 requests failed: more than --max-fail-ratio 0.01");
     assert_eq!(place.json("result.json")["verdict"], json!(verdict));
@@ -254,7 +254,7 @@ fn the_status_of_a_failed_run_can_be_chosen_and_the_verdict_is_written() {
         "{}",
         ran.stdout
     );
-    let (ran, _, place) = twenty(&["--exit-code-on-error", "0"]);
+    let (ran, _, place) = twenty(&["--exit-code-on-error", "0", "--no-reset-stats"]);
     ran.expect(0);
     assert_eq!(place.json("result.json")["verdict"], json!(verdict));
 }

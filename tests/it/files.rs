@@ -175,7 +175,7 @@ fn workers_write_their_records_where_they_are_told() {
             .lines()
             .count()
     };
-    assert_eq!(lines("all.0.jsonl") + lines("all.1.jsonl"), 20);
+    assert_eq!(lines("all.1.jsonl") + lines("all.2.jsonl"), 20);
     for worker in workers {
         assert_eq!(
             std::fs::read_dir(worker.folder()).unwrap().count(),

@@ -1,6 +1,7 @@
 //! One schedule: the same requests at the same times, whoever carries them out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use llmload::mock::MockHandle;
 use serde_json::Value;
@@ -65,11 +66,15 @@ fn by_workers(seed: u64, count: usize) -> Sent {
 }
 
 /// The one records file in a worker's folder.
-pub(crate) fn records_file(folder: &std::path::Path) -> String {
+pub(crate) fn records_file(folder: &Path) -> String {
     let names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "jsonl"))
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|ending| ending == "jsonl")
+        })
         .collect();
     let [name] = &names[..] else {
         panic!("not one records file, but {names:?}");

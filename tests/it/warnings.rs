@@ -101,7 +101,7 @@ fn a_tokenizer_counts_where_the_server_does_not() {
 #[test]
 fn a_prompt_of_another_length_than_asked_for_is_warned_of() {
     let mock = serve(Script {
-        prompt_overhead: 30,
+        prompt_overhead: 60,
         ..at_once()
     });
     let (ran, result) = twenty(&mock, EXACT);

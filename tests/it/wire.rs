@@ -87,6 +87,9 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
         header("proxy-authorization")
     );
     let mut response = Response::new(Full::new(Bytes::from(text)));
+    if request.uri().path().ends_with("/slow") {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
     if request.uri().path().ends_with("/close") {
         response
             .headers_mut()
@@ -358,7 +361,9 @@ async fn many_http2_streams_get_more_connections_instead_of_waiting() {
             for user in 0..250 {
                 let transport = Rc::clone(&transport);
                 tasks.spawn_local(async move {
-                    transport.exchange(user, post("/"), &Seen::default()).await
+                    transport
+                        .exchange(user, post("/slow"), &Seen::default())
+                        .await
                 });
             }
             while let Some(done) = tasks.join_next().await {
