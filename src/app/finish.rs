@@ -167,9 +167,11 @@ fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
             "no worker is left; the figures end where they went away".to_owned(),
         );
     }
-    let finished = summary.whole_run(|_| true);
+    let failed = summary.whole_run(crate::domain::Outcome::is_failure);
+    let requests = failed + summary.whole_run(crate::domain::Outcome::is_good);
+    // Cancelled requests are counted, but nothing is measured by them.
     if let Some(signal) = ending.signal
-        && finished == 0
+        && requests == 0
     {
         return failure(
             signal.exit_status(),
@@ -182,8 +184,6 @@ fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
             format!("the figures do not add up: {imbalance}"),
         );
     }
-    let failed = summary.whole_run(crate::domain::Outcome::is_failure);
-    let requests = failed + summary.whole_run(crate::domain::Outcome::is_good);
     if exceeds(failed, requests, settings.max_fail_ratio) {
         let text = format!(
             "{failed} of {requests} requests failed: more than --max-fail-ratio {}",

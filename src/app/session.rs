@@ -217,7 +217,7 @@ impl Stage {
     fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
         match event {
             MasterEvent::Starting { .. } => {
-                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD)
+                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
             }
             MasterEvent::Dealt { parts, .. } => live.dealt(*parts),
             MasterEvent::Merged {

@@ -69,7 +69,7 @@ pub(crate) fn records_file(folder: &std::path::Path) -> String {
     let names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".jsonl"))
+        .filter(|name| std::path::Path::new(name).extension() == Some("jsonl".as_ref()))
         .collect();
     let [name] = &names[..] else {
         panic!("not one records file, but {names:?}");
