@@ -11,6 +11,7 @@ use super::signals::Signal;
 use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::Settings;
+use crate::domain::Outcome;
 use crate::metrics::{Observation, Summary};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
@@ -190,9 +191,9 @@ fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
             "no worker is left; the figures end where they went away".to_owned(),
         );
     }
-    let finished = summary.whole_run(|_| true);
+    // Cancelled requests are counted, but nothing is measured by them.
     if let Some(signal) = ending.signal
-        && finished == 0
+        && summary.whole_run(|outcome| outcome != Outcome::Cancelled) == 0
     {
         return failure(
             signal.exit_status(),

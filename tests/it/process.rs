@@ -42,11 +42,17 @@ pub(crate) fn quick_mock() -> MockHandle {
 
 /// A mock with these times, which notes every request.
 pub(crate) fn mock(ttft: &str, inter_token: &str) -> MockHandle {
+    faulty_mock(ttft, inter_token, &[])
+}
+
+/// The same with faults, each written as `--fault` is.
+pub(crate) fn faulty_mock(ttft: &str, inter_token: &str, faults: &[&str]) -> MockHandle {
     let script = Script {
         ttft: ttft.parse().unwrap(),
         inter_token: inter_token.parse().unwrap(),
         keep_arrivals: 100_000,
         keep_requests: 100_000,
+        faults: faults.iter().map(|fault| fault.parse().unwrap()).collect(),
         ..Script::default()
     };
     spawn_thread(script, 1).unwrap()

@@ -6,7 +6,8 @@ use rustix::process::Signal;
 
 use crate::counts::assert_conserved;
 use crate::process::{
-    Cluster, Ended, Program, mock, quick_mock, settled, shared, towards, wait_for_requests,
+    Cluster, Ended, Program, eventually, faulty_mock, mock, quick_mock, settled, shared, towards,
+    wait_for_requests,
 };
 
 #[test]
@@ -41,11 +42,33 @@ fn the_second_interrupt_drops_what_is_in_flight_and_counts_it() {
     run.signal(Signal::INT);
     run.wait_for_words("no new requests");
     run.signal(Signal::INT);
-    let ended = run.wait().expect(0);
+    // Nothing was measured by what was dropped, yet the report is there.
+    let ended = run.wait().expect(130);
     let report = ended.result();
     assert_conserved(&report);
     assert_eq!((report.total("sent"), report.total("cancelled")), (4, 4));
     assert_eq!(settled(&mock).streams.aborted, 4);
+}
+
+#[test]
+fn a_master_that_is_interrupted_twice_keeps_what_was_measured_and_counts_the_rest_as_cancelled() {
+    let _shared = shared();
+    // Every user ends in an answer that never comes.
+    let mock = faulty_mock("2ms", "1ms", &["hang=0.1"]);
+    let cluster = Cluster::start(&towards(&mock, "-u 9 -r 1000 -t 50s"), 3);
+    eventually("all users hang", || {
+        (mock.stats().snapshot().faults["hang"] == 9).then_some(())
+    });
+    cluster.master.signal(Signal::INT);
+    cluster.master.wait_for_words("no new requests");
+    cluster.master.signal(Signal::INT);
+    let (master, _) = cluster.succeed();
+    let (report, seen) = (master.result(), settled(&mock));
+    assert_conserved(&report);
+    assert_eq!(report.total("cancelled"), 9);
+    assert_eq!(report.total("completed"), seen.streams.completed);
+    assert_eq!(report.total("sent"), seen.requests.numbered);
+    assert!(report.total("completed") > 0);
 }
 
 #[test]
@@ -167,14 +190,14 @@ fn a_killed_worker_is_reported_as_lost_and_the_figures_of_the_others_stand() {
     assert_conserved(&report);
     assert_eq!(lost(&master), [victim.to_string()]);
     assert_eq!(report.total("scheduled"), 151);
-    // What the victim sent in its last second only the server knows.
+    // What the victim sent in its last second, about ten, only the server knows.
     assert!(report.total("sent") <= seen.requests.numbered);
     assert!(
-        report.total("sent") >= seen.requests.numbered - 12,
+        report.total("sent") >= seen.requests.numbered - 20,
         "{:#}",
         report.at("/totals")
     );
-    // The two others did all of theirs: two thirds of 151.
+    // The two others did all of theirs, two thirds of 151; the last at 5 s may have come too late.
     let delivered: Vec<u64> = report
         .at("/workers")
         .as_array()
@@ -185,7 +208,7 @@ fn a_killed_worker_is_reported_as_lost_and_the_figures_of_the_others_stand() {
         .collect();
     assert_eq!(delivered.len(), 2);
     assert!(
-        delivered.iter().all(|sent| (50..=51).contains(sent)),
+        delivered.iter().all(|sent| (49..=51).contains(sent)),
         "{delivered:?}"
     );
     assert!(report.count("/metrics/ttft_ms/count") >= 100);
