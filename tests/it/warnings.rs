@@ -110,10 +110,10 @@ fn a_prompt_of_another_length_than_asked_for_is_warned_of() {
         [("prompt_length_off".to_owned(), 20)]
     );
     assert_eq!(result["metrics"]["requested_prompt_tokens"]["mean"], 200.0);
-    assert_eq!(result["metrics"]["prompt_tokens"]["mean"], 230.0);
+    assert_eq!(result["metrics"]["prompt_tokens"]["mean"], 260.0);
     assert!(
         ran.stdout
-            .contains("prompts were asked to be 200.0 tokens long and were 230.0 (+30.0)")
+            .contains("prompts were asked to be 200.0 tokens long and were 260.0 (+60.0)")
     );
 }
 
