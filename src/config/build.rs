@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::domain::{Rate, Secret, Seed, format_span};
 use crate::plan::{Limits, Observe};
 use crate::provider::Sampling;
-use crate::schedule::{self, Pacing};
+use crate::schedule::{self, AT_ONCE, Pacing};
 use crate::workload::{LengthLaw, LengthSpec, PromptSource};
 
 use super::cli::{
@@ -278,12 +278,13 @@ fn host_alone(host: &str, port: u16) -> std::result::Result<Endpoint, Fault> {
 /// In a closed loop one user a second, so that the load grows gently; in an open loop the users are
 /// mere slots for requests, and all are there within a second.
 fn spawn_rate(args: &LoadArgs) -> Rate {
-    let default = if args.qps.is_some() { AT_ONCE } else { 1 };
-    args.spawn_rate.unwrap_or_else(|| Rate::per_second(default))
+    let default = if args.qps.is_some() {
+        AT_ONCE
+    } else {
+        Rate::per_second(1)
+    };
+    args.spawn_rate.unwrap_or(default)
 }
-
-/// Users per second that are as good as all at once: one a nanosecond.
-const AT_ONCE: u32 = 1_000_000_000;
 
 fn sound_window(args: &LoadArgs) -> std::result::Result<(), Fault> {
     let warmup = format_span(args.warmup);

@@ -7,4 +7,4 @@ mod spec;
 
 pub use arrivals::Arrivals;
 pub use shard::Shard;
-pub use spec::{Law, Pacing, Spec};
+pub use spec::{AT_ONCE, Law, Pacing, Spec};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pacing, Spec};
+use super::{AT_ONCE, Pacing, Spec};
 use crate::domain::Offset;
 
 /// Part `index` of `of` equal parts. The parts of a schedule are disjoint and their union is the schedule.
@@ -60,8 +60,11 @@ impl Shard {
 }
 
 impl Spec {
-    /// When `user` (from 0) starts: user k at floor(k / spawn rate).
+    /// When `user` (from 0) starts: user k at floor(k / spawn rate), or all at the start.
     pub fn spawn_at(&self, user: u32) -> Offset {
+        if self.spawn_rate >= AT_ONCE {
+            return Offset::ZERO;
+        }
         self.spawn_rate.nth(u64::from(user))
     }
 
@@ -209,5 +212,28 @@ mod tests {
                 variance.sqrt() / mean
             );
         }
+    }
+
+    #[test]
+    fn users_that_start_at_once_leave_the_run_its_length() {
+        let rate = Rate::per_second(20);
+        let mut spec = spec(
+            100,
+            Pacing::Open {
+                rate,
+                law: Law::Constant,
+            },
+            None,
+        );
+        spec.spawn_rate = AT_ONCE;
+        assert_eq!(
+            (spec.all_spawned(), spec.spawn_at(99)),
+            (Offset::ZERO, Offset::ZERO)
+        );
+        assert_eq!(
+            arrivals_of(&spec, Seed(1), Shard::WHOLE).len(),
+            400,
+            "20 s of 20 a second"
+        );
     }
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Rate;
 
+/// The spawn rate that means "all at once": one user a nanosecond, the fastest that a rate can say.
+pub const AT_ONCE: Rate = Rate::per_second(1_000_000_000);
+
 /// When requests are sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
