@@ -147,6 +147,7 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ run --config nowhere.conf
     error: cannot read the settings file `nowhere.conf`
+    hint: --config takes a file of `key = value` lines that can be read
 
     $ run --threads 0
     error: invalid value '0' for '--threads <N>': must be at least 1 (-1 is one a core)
