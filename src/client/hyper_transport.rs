@@ -1,6 +1,7 @@
 //! The transport that is right for everything: hyper's own client connections, one pool a core.
 
 use std::cell::RefCell;
+use std::io;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -62,20 +63,20 @@ impl HyperTransport {
         Ok(connection)
     }
 
-    /// A kept connection that is ready, else a new one. One that the server closed meanwhile is passed over:
-    /// nothing was sent on it, so this is no retry.
+    /// A kept connection that is ready (`true`), else a new one. One that the server closed meanwhile is passed over:
+    /// nothing was sent on it.
     async fn idle_or_new(
         &self,
         user: u32,
         observer: &impl Observer,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<(Connection, bool), Failure> {
         while let Some(mut connection) = self.pool.take(user) {
             if connection.ready().await.is_ok() {
                 observer.connected(None);
-                return Ok(connection);
+                return Ok((connection, true));
             }
         }
-        self.open(observer).await
+        Ok((self.open(observer).await?, false))
     }
 
     async fn over_http1(
@@ -84,9 +85,23 @@ impl HyperTransport {
         request: Request<Bytes>,
         observer: &impl Observer,
     ) -> Result<(), Failure> {
-        let mut connection = self.idle_or_new(user, observer).await?;
+        let (mut connection, kept) = self.idle_or_new(user, observer).await?;
         let request = self.addressed_http1(request)?;
-        self.converse(&mut connection, request, observer).await?;
+        let spare = kept.then(|| request.clone());
+        let heard = connection.stamps.last_read();
+        let mut answered = self.ask(&mut connection, request, observer).await;
+        // Some servers (llama.cpp after a stream) close a kept connection without having said so. A user who sends at
+        // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
+        if let Some(request) = spare
+            && answered.as_ref().is_err_and(is_closed)
+            && connection.stamps.last_read() == heard
+        {
+            observer.sent_again();
+            connection = self.open(observer).await?;
+            answered = self.ask(&mut connection, request, observer).await;
+        }
+        let response = answered.map_err(|error| Failure::broken(&error, false))?;
+        self.read(response, &connection.stamps, observer).await?;
         self.pool.give_back(user, connection);
         Ok(())
     }
@@ -130,13 +145,25 @@ impl HyperTransport {
         Ok(self.multiplexed.add(self.open(observer).await?))
     }
 
-    /// One exchange on an open connection. Fails, or leaves the connection at the end of the answer.
+    /// One exchange on an open connection, where others may be under way beside it.
     async fn converse(
         &self,
         connection: &mut Connection,
         request: Request<Full<Bytes>>,
         observer: &impl Observer,
     ) -> Result<(), Failure> {
+        let answered = self.ask(connection, request, observer).await;
+        let response = answered.map_err(|error| Failure::broken(&error, false))?;
+        self.read(response, &connection.stamps, observer).await
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    async fn ask(
+        &self,
+        connection: &mut Connection,
+        request: Request<Full<Bytes>>,
+        observer: &impl Observer,
+    ) -> Result<Response<Incoming>, hyper::Error> {
         let stamps = Rc::clone(&connection.stamps);
         stamps.forget_writes();
         let handed_over = self.clock.now();
@@ -150,8 +177,7 @@ impl HyperTransport {
         if let Some(at) = sent {
             observer.sent(at);
         }
-        let response = answered.map_err(|error| Failure::broken(&error, false))?;
-        self.read(response, &stamps, observer).await
+        answered
     }
 
     async fn read(
@@ -290,4 +316,19 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.pool.release(self.lease.id);
     }
+}
+
+/// Whether the connection was closed, in whatever way.
+fn is_closed(error: &hyper::Error) -> bool {
+    let reset = std::error::Error::source(error)
+        .and_then(|cause| cause.downcast_ref::<io::Error>())
+        .is_some_and(|cause| {
+            matches!(
+                cause.kind(),
+                io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+            )
+        });
+    error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset
 }

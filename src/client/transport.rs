@@ -24,6 +24,9 @@ pub struct Head<'a> {
 pub trait Observer {
     /// A connection is there: `opened` tells whether it is new, and how long it took to open.
     fn connected(&self, opened: Option<Duration>);
+    /// The server had closed the kept connection as the request was sent on it, and answered nothing: it goes out again,
+    /// once, on a new connection. `connected` and `sent` are told anew.
+    fn sent_again(&self);
     /// The request was handed to the socket.
     fn sent(&self, at: Offset);
     /// The response head arrived.
@@ -39,7 +42,7 @@ pub trait Transport {
     /// One request and its whole answer. Dropping the future closes the connection.
     ///
     /// `user` owns the connection where each user keeps its own. The request's URI is a path;
-    /// the transport knows the host. There are no hidden retries.
+    /// the transport knows the host. There are no hidden retries: `Observer::sent_again` tells of the only one.
     fn exchange(
         &self,
         user: u32,

@@ -22,11 +22,13 @@ pub enum Warning {
     SentLate,
     /// A queue of the generator was full and work was done on the measuring thread.
     GeneratorQueueFull,
+    /// The server closed a kept connection just as a request was sent on it; the request went out again.
+    SentAgain,
 }
 
 impl Warning {
     /// All of them, in report order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TokensDifferFromAsked,
         Self::TokenCountsDisagree,
         Self::TokensUnknown,
@@ -35,6 +37,7 @@ impl Warning {
         Self::EventAfterEnd,
         Self::SentLate,
         Self::GeneratorQueueFull,
+        Self::SentAgain,
     ];
 
     /// The name in files.
@@ -48,6 +51,7 @@ impl Warning {
             Self::EventAfterEnd => "event_after_end",
             Self::SentLate => "sent_late",
             Self::GeneratorQueueFull => "generator_queue_full",
+            Self::SentAgain => "sent_again",
         }
     }
 
@@ -85,6 +89,10 @@ impl Warning {
             Self::GeneratorQueueFull => {
                 "a queue inside the generator was full, and its work was done on the measuring thread; \
                  hint: fewer streams on this machine, or no --tokenizer"
+            }
+            Self::SentAgain => {
+                "the server closed a kept connection just as a request was sent on it and answered nothing; the request \
+                 was sent once more on a new connection; hint: --connection-reuse never"
             }
         }
     }

@@ -209,6 +209,9 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Folds a finished request: here, or on the thread that counts tokens first.
     pub(super) async fn finish(&self, finished: Finished) {
+        if finished.sent_again {
+            self.warn(Warning::SentAgain);
+        }
         if finished.after_end {
             self.warn(Warning::EventAfterEnd);
         }

@@ -51,6 +51,7 @@ struct Stamps {
     headers: Option<Offset>,
     end: Option<Offset>,
     opened: Option<Duration>,
+    sent_again: bool,
 }
 
 /// The answer as decoded so far.
@@ -121,6 +122,10 @@ impl Observer for Reading {
         self.begun.set(Some(now));
         self.last_activity.set(now);
         self.stamps.borrow_mut().opened = opened;
+    }
+
+    fn sent_again(&self) {
+        self.stamps.borrow_mut().sent_again = true;
     }
 
     fn sent(&self, at: Offset) {
@@ -279,6 +284,7 @@ pub(super) struct Finished {
     pub(super) record: Record,
     pub(super) text: Option<String>,
     pub(super) after_end: bool,
+    pub(super) sent_again: bool,
 }
 
 impl Reading {
@@ -343,6 +349,7 @@ impl Reading {
             record,
             text: heard.text,
             after_end: heard.after_end,
+            sent_again: stamps.sent_again,
         }
     }
 }

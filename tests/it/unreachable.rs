@@ -144,6 +144,8 @@ fn an_open_loop_goes_on_through_faults_at_its_rate() {
         "8",
         "-p",
         "32",
+        "--connection-reuse",
+        "never",
         "--json-file",
         "result.json",
         "--only-summary",

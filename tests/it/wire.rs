@@ -33,6 +33,7 @@ struct Seen(RefCell<Notes>);
 #[derive(Clone, Debug, Default)]
 struct Notes {
     opened: Vec<bool>,
+    sent_again: usize,
     sent: Option<Offset>,
     head: Option<(u16, Offset)>,
     body: Vec<u8>,
@@ -43,6 +44,10 @@ struct Notes {
 impl Observer for Seen {
     fn connected(&self, opened: Option<Duration>) {
         self.0.borrow_mut().opened.push(opened.is_some());
+    }
+
+    fn sent_again(&self) {
+        self.0.borrow_mut().sent_again += 1;
     }
 
     fn sent(&self, at: Offset) {
@@ -523,6 +528,42 @@ async fn broken_peers_end_in_their_own_outcomes() {
     assert_eq!(
         scripted(b"HTTP/1.1 200 OK\r\n\r\nuntil the end").await,
         Ok(())
+    );
+}
+
+/// A peer that keeps each connection for one answer only, and closes it just when the next request comes.
+#[tokio::test]
+async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    tokio::spawn(async move {
+        loop {
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = tcp.read(&mut request).await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .unwrap();
+            let _ = tcp.read(&mut request).await.unwrap();
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let all = exchange_all(
+        connector("127.0.0.1", port, None, false),
+        Reuse::Pooled,
+        &["/", "/"],
+    )
+    .await;
+    assert!(all.iter().all(|(result, _)| result == &Ok(())), "{all:?}");
+    assert_eq!((all[0].1.sent_again, all[1].1.sent_again), (0, 1));
+    assert_eq!(all[1].1.opened, [false, true]);
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        3,
+        "the second request came twice"
     );
 }
 

@@ -67,6 +67,7 @@ numbered!(
         EventAfterEnd,
         SentLate,
         GeneratorQueueFull,
+        SentAgain,
     ]
 );
 
