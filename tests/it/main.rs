@@ -18,6 +18,7 @@ mod disk;
 mod errors;
 mod faults;
 mod files;
+mod peers;
 mod process;
 mod rates;
 mod schedule;

@@ -31,9 +31,9 @@ use tokio_rustls::TlsAcceptor;
 struct Seen(RefCell<Notes>);
 
 #[derive(Clone, Debug, Default)]
-struct Notes {
-    opened: Vec<bool>,
-    sent_again: usize,
+pub(crate) struct Notes {
+    pub(crate) opened: Vec<bool>,
+    pub(crate) sent_again: usize,
     sent: Option<Offset>,
     head: Option<(u16, Offset)>,
     body: Vec<u8>,
@@ -158,7 +158,7 @@ impl Echo {
     }
 }
 
-fn acceptor() -> (Option<TlsAcceptor>, Option<String>) {
+pub(crate) fn acceptor() -> (Option<TlsAcceptor>, Option<String>) {
     install_crypto();
     let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let chain = vec![key.cert.der().clone()];
@@ -175,7 +175,7 @@ fn acceptor() -> (Option<TlsAcceptor>, Option<String>) {
     )
 }
 
-fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bool) -> Connector {
+pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bool) -> Connector {
     let tls = ca_pem.is_some();
     let settings = TlsSettings {
         insecure_skip_verify: false,
@@ -201,7 +201,7 @@ fn post(path: &str) -> Request<Bytes> {
 }
 
 /// Sends `paths` one after another on one transport.
-async fn exchange_all(
+pub(crate) async fn exchange_all(
     connector: Connector,
     reuse: Reuse,
     paths: &[&str],
@@ -489,121 +489,4 @@ async fn a_compressed_answer_is_unpacked() {
         (all[0].0.clone(), body(&all[0].1)),
         (Ok(()), "unpacked".to_owned())
     );
-}
-
-/// A peer that writes `bytes` after the request and closes.
-async fn scripted(bytes: &'static [u8]) -> Result<(), Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        let (mut tcp, _) = listener.accept().await.unwrap();
-        let mut request = [0; 1024];
-        let _ = tcp.read(&mut request).await.unwrap();
-        tcp.write_all(bytes).await.unwrap();
-    });
-    exchange_all(
-        connector("127.0.0.1", port, None, false),
-        Reuse::Pooled,
-        &["/"],
-    )
-    .await
-    .remove(0)
-    .0
-}
-
-#[tokio::test]
-async fn broken_peers_end_in_their_own_outcomes() {
-    assert_eq!(scripted(b"").await.unwrap_err().outcome, Outcome::Connect);
-    assert_eq!(
-        scripted(b"SSH-2.0-nonsense\r\n\r\n")
-            .await
-            .unwrap_err()
-            .outcome,
-        Outcome::ParseError
-    );
-    let half = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel";
-    assert_eq!(scripted(half).await.unwrap_err().outcome, Outcome::Cut);
-    let short = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
-    assert_eq!(scripted(short).await.unwrap_err().outcome, Outcome::Cut);
-    assert_eq!(
-        scripted(b"HTTP/1.1 200 OK\r\n\r\nuntil the end").await,
-        Ok(())
-    );
-}
-
-/// A peer that keeps each connection for one answer only, and closes it just when the next request comes.
-#[tokio::test]
-async fn a_request_that_meets_a_closing_connection_is_sent_once_more() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&asked);
-    tokio::spawn(async move {
-        loop {
-            let (mut tcp, _) = listener.accept().await.unwrap();
-            let mut request = [0; 1024];
-            let _ = tcp.read(&mut request).await.unwrap();
-            counted.fetch_add(1, Ordering::Relaxed);
-            tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-                .await
-                .unwrap();
-            let _ = tcp.read(&mut request).await.unwrap();
-            counted.fetch_add(1, Ordering::Relaxed);
-        }
-    });
-    let all = exchange_all(
-        connector("127.0.0.1", port, None, false),
-        Reuse::Pooled,
-        &["/", "/"],
-    )
-    .await;
-    assert!(all.iter().all(|(result, _)| result == &Ok(())), "{all:?}");
-    assert_eq!((all[0].1.sent_again, all[1].1.sent_again), (0, 1));
-    assert_eq!(all[1].1.opened, [false, true]);
-    assert_eq!(
-        asked.load(Ordering::Relaxed),
-        3,
-        "the second request came twice"
-    );
-}
-
-#[tokio::test]
-async fn nobody_listening_and_no_such_name_are_told_apart() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let all = exchange_all(
-        connector("127.0.0.1", free, None, false),
-        Reuse::Pooled,
-        &["/"],
-    )
-    .await;
-    assert_eq!(all[0].0.as_ref().unwrap_err().outcome, Outcome::Connect);
-    let all = exchange_all(
-        connector("no-such-host.invalid", 80, None, false),
-        Reuse::Pooled,
-        &["/"],
-    )
-    .await;
-    let failure = all[0].0.as_ref().unwrap_err();
-    assert_eq!(failure.outcome, Outcome::Dns);
-    assert!(failure.text.contains("no-such-host.invalid"), "{failure}");
-}
-
-#[tokio::test]
-async fn a_peer_that_never_shakes_hands_ends_by_the_connect_timeout() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let mut connector = connector("localhost", port, acceptor().1, false);
-    connector.timeout = Some(Duration::from_millis(50));
-    let failure = exchange_all(connector, Reuse::Pooled, &["/"])
-        .await
-        .remove(0)
-        .0
-        .unwrap_err();
-    assert_eq!(failure.outcome, Outcome::TimeoutConnect);
-    assert_eq!(failure.text, "no connection within 50ms");
 }
