@@ -110,6 +110,17 @@ fn twenty_a_second_arrive_as_twenty_a_second() {
 #[test]
 fn three_workers_make_one_even_stream() {
     let _alone = alone();
+    // A machine that stands still for a moment spoils one try; pacers that know nothing of each other spoil all:
+    // three of those have 0.5 and more, and a clump of three has 1.4.
+    let mut tries = Vec::new();
+    while tries.len() < 3 && tries.last().is_none_or(|&cv| cv > 0.25) {
+        tries.push(one_even_stream());
+    }
+    assert!(tries.iter().any(|&cv| cv <= 0.25), "{tries:?}");
+}
+
+/// The coefficient of variation of the gaps at the mock; schedule and rate are held exactly.
+fn one_even_stream() -> f64 {
     let mock = quick_mock();
     let (due, seen, _) = by_three(&mock, "-u 21 -r 21000 --qps 20 --max-requests 120");
     let even: Vec<u64> = (0..120).map(|i| i * 50_000_000).collect();
@@ -120,8 +131,7 @@ fn three_workers_make_one_even_stream() {
         "3 workers, --qps 20: {rate:.4}/s arrived, CV of gaps {cv:.4} (0.05 on a quiet machine)"
     );
     assert!((rate / 20.0 - 1.0).abs() <= 0.005, "{rate}");
-    // Three pacers that know nothing of each other have 0.5 and more; a clump of three has 1.4.
-    assert!(cv <= 0.25, "{cv}");
+    cv
 }
 
 /// One run at 100/s, judged.
