@@ -1,5 +1,5 @@
 //! The wire: connections, TLS, proxies, HTTP/1.1 and HTTP/2, and a stamp for everything that passes.
-//! It knows no provider, no schedule and no statistics; it never retries.
+//! It knows no provider, no schedule and no statistics; it never retries in secret.
 
 mod clock;
 mod connect;
