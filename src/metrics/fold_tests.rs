@@ -302,21 +302,6 @@ fn kinds_of_errors_are_bounded_and_none_is_forgotten() {
     assert_eq!(cut, 1_000);
 }
 
-#[test]
-fn draining_moves_everything_and_what_is_left_behaves_as_empty() {
-    let mut source = folded(&record());
-    let (want, mut target) = (source.clone(), Tally::default());
-    source.drain_into(&mut target);
-    assert_eq!(target, want);
-    source.drain_into(&mut target);
-    assert_eq!(target, want);
-    source.record(&record(), &OPEN);
-    let mut twice = want.clone();
-    twice.merge(&want);
-    source.drain_into(&mut target);
-    assert_eq!(target, twice);
-}
-
 prop_compose! {
     fn any_record()(
         outcome in prop::sample::select(Outcome::ALL.to_vec()),

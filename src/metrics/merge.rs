@@ -31,26 +31,6 @@ impl Tally {
         self.last_end = self.last_end.max(other.last_end);
     }
 
-    /// Moves everything out and leaves an empty tally.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        std::mem::take(self)
-    }
-
-    /// Moves everything into `target`; the histograms' buffers stay here for the next second.
-    pub fn drain_into(&mut self, target: &mut Self) {
-        target.merge(self);
-        let kept = [&mut self.warmup, &mut self.measured].map(|phase| {
-            let mut series = std::mem::take(&mut phase.series);
-            series.values_mut().for_each(Series::clear);
-            series
-        });
-        *self = Self::default();
-        let [warmup, measured] = kept;
-        self.warmup.series = warmup;
-        self.measured.series = measured;
-    }
-
     /// Counts a kind of failure, and keeps the number of kinds bounded.
     pub(super) fn note_error(&mut self, key: ErrorKey, seen: ErrorCount) {
         add_error(&mut self.errors, key, seen);

@@ -92,18 +92,6 @@ impl Series {
             .expect("both histograms have the one layout");
     }
 
-    /// Forgets all values and keeps the buffer.
-    pub fn clear(&mut self) {
-        let mut histogram = self.histogram.take();
-        if let Some(histogram) = histogram.as_mut().filter(|histogram| !histogram.is_empty()) {
-            histogram.reset();
-        }
-        *self = Self {
-            histogram,
-            ..Self::default()
-        };
-    }
-
     /// How many values.
     pub const fn count(&self) -> u64 {
         self.count

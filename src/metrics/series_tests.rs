@@ -122,15 +122,6 @@ fn other_layouts_and_sizes_are_refused_before_anything_is_allocated() {
     assert_eq!(read(&run), Err(SeriesError::Buckets(0)));
 }
 
-#[test]
-fn clearing_leaves_nothing_behind() {
-    let mut used = series(&[5_000, 6_000]);
-    used.clear();
-    assert_eq!(used, Series::default());
-    used.record(7_000);
-    assert_eq!(used, series(&[7_000]));
-}
-
 proptest! {
     #[test]
     fn what_is_serialised_comes_back(values in values()) {
