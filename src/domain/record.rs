@@ -13,13 +13,15 @@ pub struct Mark {
 
 /// One request, complete. Times are offsets from the start of the run, in nanoseconds.
 ///
-/// due ≤ sent ≤ headers ≤ first content ≤ last content ≤ end, where each is known.
+/// due ≤ ready ≤ sent ≤ headers ≤ first content ≤ last content ≤ end, where each is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Which request of the run.
     pub index: Index,
     /// When the schedule wanted it sent.
     pub due: Offset,
+    /// From when it could have been sent: it was due and a user was free. In a closed loop, when its user's last answer ended.
+    pub ready: Offset,
     /// When its bytes were handed to the socket; `None` if they never were (no connection).
     pub sent: Option<Offset>,
     /// When the response head arrived.

@@ -99,6 +99,8 @@ impl Phase {
     fn record_generator(&mut self, record: &Record) {
         if let Some(sent) = record.sent {
             self.add(Metric::Lateness, sent.nanos_since(record.due));
+            let delay = sent.nanos_since(record.ready);
+            self.add(Metric::SendDelay, delay.saturating_sub(record.connect_ns));
             if record.new_connection {
                 self.add(Metric::ConnectTime, record.connect_ns);
             }

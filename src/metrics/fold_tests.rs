@@ -24,6 +24,7 @@ fn record() -> Record {
     Record {
         index: Index::Arrival(0),
         due: ms(0),
+        ready: ms(0),
         sent: Some(ms(1)),
         headers: Some(ms(5)),
         marks: vec![mark(11), mark(21), mark(41)],

@@ -29,6 +29,7 @@ impl Tally {
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_end = self.last_end.max(other.last_end);
+        self.generator.merge(&other.generator);
     }
 
     /// Counts a kind of failure, and keeps the number of kinds bounded.

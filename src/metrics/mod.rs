@@ -2,12 +2,14 @@
 //! Pure arithmetic on values: no clock, no thread, no file, and no idea of how a figure is shown.
 
 mod fold;
+mod generator;
 mod merge;
 mod recent;
 mod series;
 mod summary;
 mod tally;
 
+pub use generator::{CoreLoad, Generator, Machine};
 pub use recent::Recent;
 pub use series::{COUNT_SCALE, MAX_V2_BYTES, Series, SeriesError};
 pub use summary::{Imbalance, Observation, Summary, users_needed};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Series;
+use super::{Generator, Series};
 use crate::domain::{Offset, Outcome, TokenSource, Warning};
 
 /// Most kinds of failure that a tally tells apart, the collecting ones included.
@@ -38,6 +38,8 @@ pub struct Tally {
     pub last_sent: Option<Offset>,
     /// When the last request ended.
     pub last_end: Option<Offset>,
+    /// What the generator measured of itself.
+    pub generator: Generator,
 }
 
 /// The conservation identities' terms: scheduled = sent + dropped + `late_cancelled` + lost (+ still waiting),
@@ -95,6 +97,11 @@ pub enum Metric {
     LatencyFromDue,
     /// Sent − due.
     Lateness,
+    /// Sent − the moment from which it could have been sent (due, and a user free), the opening of a connection left out:
+    /// the generator's own delay.
+    SendDelay,
+    /// Read − arrival by the kernel's stamp, one entry a read; without such stamps, how late the event loop served a timer.
+    ReceiveLag,
     /// (last content − first content) / (tokens − tokens of the first event).
     TimePerOutputToken,
     /// Gap between content events, one entry a gap.
@@ -121,7 +128,7 @@ pub enum Metric {
 
 impl Metric {
     /// All of them, in report order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::TotalLatency,
         Self::FailedTime,
         Self::TimeToFirstToken,
@@ -131,6 +138,8 @@ impl Metric {
         Self::Latency,
         Self::LatencyFromDue,
         Self::Lateness,
+        Self::SendDelay,
+        Self::ReceiveLag,
         Self::TimePerOutputToken,
         Self::InterChunkLatency,
         Self::InterTokenLatency,
@@ -156,6 +165,8 @@ impl Metric {
             Self::Latency => "latency",
             Self::LatencyFromDue => "latency_from_due",
             Self::Lateness => "lateness",
+            Self::SendDelay => "send_delay",
+            Self::ReceiveLag => "receive_lag",
             Self::TimePerOutputToken => "time_per_output_token",
             Self::InterChunkLatency => "inter_chunk_latency",
             Self::InterTokenLatency => "inter_token_latency",
@@ -182,6 +193,8 @@ impl Metric {
             Self::Latency => "latency_ms",
             Self::LatencyFromDue => "latency_from_due_ms",
             Self::Lateness => "lateness_ms",
+            Self::SendDelay => "send_delay_ms",
+            Self::ReceiveLag => "receive_lag_ms",
             Self::TimePerOutputToken => "tpot_ms",
             Self::InterChunkLatency => "icl_ms",
             Self::InterTokenLatency => "itl_ms",

@@ -63,6 +63,8 @@ fn is_shown(metric: Metric, ctx: &Context<'_>, phase: &Phase) -> bool {
         Metric::TimeToFirstTokenFromDue | Metric::LatencyFromDue | Metric::Lateness => {
             ctx.plan.open_loop().is_some()
         }
+        // They are of the generator, which has a section of its own.
+        Metric::SendDelay | Metric::ReceiveLag => false,
         Metric::TimeToFirstOutput => phase.get(Metric::TimeToFirstToken) != Some(series),
         _ => true,
     }

@@ -320,6 +320,7 @@ impl Reading {
         let record = Record {
             index,
             due,
+            ready: due,
             // A request that got no answer was written when its connection was there, within microseconds.
             sent: stamps.sent.or(self.begun.get()),
             headers: stamps.headers,

@@ -97,6 +97,8 @@ numbered!(
         PromptTokens,
         RequestedPromptTokens,
         CachedTokens,
+        SendDelay,
+        ReceiveLag,
     ]
 );
 
@@ -153,6 +155,7 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
         first_sent: tally.first_sent_offset.map(Offset::from_nanos),
         last_sent: tally.last_sent_offset.map(Offset::from_nanos),
         last_end: tally.last_end_offset.map(Offset::from_nanos),
+        generator: crate::metrics::Generator::default(),
     })
 }
 

@@ -92,6 +92,7 @@ fn tallies() -> impl Strategy<Value = Tally> {
             first_sent: times.0,
             last_sent: times.1,
             last_end: times.2,
+            generator: crate::metrics::Generator::default(),
         },
     )
 }
