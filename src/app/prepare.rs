@@ -14,7 +14,7 @@ use super::surroundings::Process;
 use super::target;
 use crate::cluster::Prepare;
 use crate::config::{self, Secrets};
-use crate::domain::{Index, Record, Secret};
+use crate::domain::{HttpEngine, Index, Record, Secret, StampSource};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::runner::Job;
@@ -26,6 +26,8 @@ use crate::workload::{self, Tokenizer, TokenizerRef, Workload};
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     pub(super) threads: u32,
+    pub(super) http_engine: HttpEngine,
+    pub(super) stamps: StampSource,
     pub(super) secrets: Secrets,
     pub(super) records_dir: Option<PathBuf>,
     pub(super) hub: HubPaths,
@@ -82,6 +84,8 @@ impl Machine {
             provider,
             connector: target::connector(&plan, self.proxy_credentials(&plan)?)?,
             reuse: target::reuse(&plan),
+            http_engine: self.http_engine,
+            stamps: self.stamps,
             tokenizer,
             records: sender,
             threads: self.threads,

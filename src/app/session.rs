@@ -41,7 +41,9 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let plan = settle(&settings).await?;
     refuse_contradictions(&plan)?;
     let machine = Machine {
-        threads: options.threads.map_or_else(cores, u32::from),
+        threads: options.sending.threads.map_or_else(cores, u32::from),
+        http_engine: options.sending.http_engine,
+        stamps: options.sending.stamps,
         secrets: settings.secrets.clone(),
         records_dir: settings.outputs.records_dir.clone(),
         hub: hub_paths(),

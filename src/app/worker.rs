@@ -18,9 +18,11 @@ use crate::mock::{self, MockArgs};
 
 /// `llmload worker`: carries out one run of its master.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
-    let threads = options.threads.map_or_else(cores, u32::from);
+    let threads = options.sending.threads.map_or_else(cores, u32::from);
     let machine = Machine {
         threads,
+        http_engine: options.sending.http_engine,
+        stamps: options.sending.stamps,
         secrets: options.secrets,
         records_dir: options.records_dir,
         hub: hub_paths(),

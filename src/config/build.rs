@@ -14,7 +14,7 @@ use crate::workload::{LengthLaw, LengthSpec, PromptSource};
 
 use super::cli::{
     BindArgs, ConnectArgs, LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs,
-    RunArgs, SamplingArgs, SecretArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
+    RunArgs, SamplingArgs, SecretArgs, SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
 };
 use super::error::{ConfigError, Fault};
 use super::layers::Merged;
@@ -22,7 +22,7 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Settings,
+    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Sending, Settings,
     Surroundings, TargetOptions, WorkerOptions,
 };
 
@@ -38,7 +38,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
     }
     Ok(RunOptions {
         settings,
-        threads: args.threads.threads.and_then(|threads| threads.0),
+        sending: sending(&args.sending),
         mock: args.mock,
     })
 }
@@ -77,7 +77,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     all.extend(headers.secret);
     Ok(WorkerOptions {
         master: builder.master(&args.cluster)?,
-        threads: args.threads.threads.and_then(|threads| threads.0),
+        sending: sending(&args.sending),
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
@@ -86,6 +86,14 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         records_dir: args.cluster.records_dir,
         logging: logging(args.log),
     })
+}
+
+fn sending(args: &SendingArgs) -> Sending {
+    Sending {
+        threads: args.threads.and_then(|threads| threads.0),
+        http_engine: args.http_engine,
+        stamps: args.stamps,
+    }
 }
 
 fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {

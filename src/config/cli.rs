@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args};
 
-use crate::domain::Rate;
+use crate::domain::{HttpEngine, Rate, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion};
 use crate::provider::Kind;
 use crate::schedule::Law;
@@ -107,7 +107,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub test: TestArgs,
     #[command(flatten)]
-    pub threads: ThreadArgs,
+    pub sending: SendingArgs,
     /// Start the built-in mock server and test it
     #[arg(long, help_heading = "Target")]
     pub mock: bool,
@@ -132,7 +132,7 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub cluster: ConnectArgs,
     #[command(flatten)]
-    pub threads: ThreadArgs,
+    pub sending: SendingArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
     #[command(flatten)]
@@ -435,10 +435,16 @@ pub(super) struct ConnectArgs {
 
 #[derive(Args)]
 #[command(next_help_heading = "Load")]
-pub(super) struct ThreadArgs {
+pub(super) struct SendingArgs {
     /// Cores to send from; absent or -1: all
     #[arg(long, visible_alias = "processes", value_name = "N", value_parser = value::threads)]
     pub threads: Option<Threads>,
+    /// Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+    #[arg(long, value_name = "ENGINE", default_value = "lean", value_parser = value::choice(value::ENGINES), help_heading = "Target")]
+    pub http_engine: HttpEngine,
+    /// What stamps received bytes: the kernel where it can, or a clock read after each read
+    #[arg(long, value_name = "SOURCE", default_value = "kernel", value_parser = value::choice(value::STAMPS), help_heading = "Target")]
+    pub stamps: StampSource,
 }
 
 #[derive(Args)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::domain::{Secret, Seed};
+use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Kind, Sampling};
 use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
@@ -51,10 +51,21 @@ impl Command {
 pub struct RunOptions {
     /// The test.
     pub settings: Settings,
-    /// Cores to send from; `None` for all.
-    pub threads: Option<NonZeroU32>,
+    /// How this machine sends.
+    pub sending: Sending,
     /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
     pub mock: bool,
+}
+
+/// How one machine sends, whatever is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Sending {
+    /// Cores to send from; `None` for all.
+    pub threads: Option<NonZeroU32>,
+    /// Who speaks HTTP/1.1.
+    pub http_engine: HttpEngine,
+    /// Where the stamps of received bytes come from.
+    pub stamps: StampSource,
 }
 
 /// The settings of `master`.
@@ -75,8 +86,8 @@ pub struct MasterOptions {
 pub struct WorkerOptions {
     /// Where the master listens.
     pub master: Endpoint,
-    /// Cores to send from; `None` for all.
-    pub threads: Option<NonZeroU32>,
+    /// How this machine sends.
+    pub sending: Sending,
     /// This machine's own secrets; every header given to a worker counts as one.
     /// Proxy credentials depend on the plan's target: see [`proxy_for`](super::proxy_for).
     pub secrets: Secrets,

@@ -16,9 +16,11 @@ use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
 use super::engine::{INTERVAL, Job};
+use super::meter::Meter;
 use super::open::DueCount;
 use super::pacer::Pacer;
-use super::reading::Finished;
+use super::reading::{Asked, Finished};
+use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
 use crate::domain::{Index, Offset, Warning};
 use crate::metrics::{Tally, Window};
@@ -46,8 +48,9 @@ pub(super) struct Core<T> {
     pub(super) pacer: Pacer,
     /// The requests in flight, and the users of a closed loop.
     pub(super) tasks: TaskTracker,
-    /// Cancelled when what is still in flight is to be dropped.
-    pub(super) drained: CancellationToken,
+    /// Ends exchanges from outside.
+    pub(super) watchdog: Watchdog,
+    pub(super) meter: Rc<Meter>,
     counter: Option<Counter>,
     parts: mpsc::Sender<Tally>,
     tally: RefCell<Tally>,
@@ -59,7 +62,7 @@ pub(super) struct Core<T> {
 }
 
 impl<T: Transport + 'static> Core<T> {
-    pub(super) fn new(seat: CoreSeat, transport: T, pacer: Pacer) -> Rc<Self> {
+    pub(super) fn new(seat: CoreSeat, transport: T, pacer: Pacer, meter: Rc<Meter>) -> Rc<Self> {
         let plan = &seat.job.plan;
         let due = DueCount::new(&plan.schedule, plan.seed, seat.shard);
         let budget = if plan.schedule.is_open() {
@@ -76,7 +79,8 @@ impl<T: Transport + 'static> Core<T> {
             transport,
             pacer,
             tasks: TaskTracker::new(),
-            drained: CancellationToken::new(),
+            watchdog: Watchdog::default(),
+            meter,
             counter: seat.counter,
             parts: seat.parts,
             tally: RefCell::default(),
@@ -92,10 +96,12 @@ impl<T: Transport + 'static> Core<T> {
         let mut reports = interval_at(self.clock.instant_of(Offset::from(INTERVAL)), INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut work = std::pin::pin!(Rc::clone(&self).work());
+        let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = reports.tick() => self.report_if_room(),
+                () = &mut watching => {}
             }
         }
         self.settle();
@@ -159,7 +165,7 @@ impl<T: Transport + 'static> Core<T> {
             () = deadline => {}
             () = self.control.aborted.cancelled() => {}
         }
-        self.drained.cancel();
+        self.watchdog.cancel_all();
         self.tasks.wait().await;
     }
 
@@ -184,7 +190,7 @@ impl<T: Transport + 'static> Core<T> {
         let request = self.job.words(&ask);
         Prepared {
             index,
-            ask,
+            asked: Asked::from(&ask),
             request,
         }
     }
@@ -254,12 +260,14 @@ impl<T: Transport + 'static> Core<T> {
                 .min(self.control.end().unwrap_or(Offset::MAX)),
         );
         if let Ok(room) = self.parts.try_reserve() {
+            self.meter.hand_over(&mut self.tally.borrow_mut());
             room.send(std::mem::take(&mut *self.tally.borrow_mut()));
         }
     }
 
     /// Hands over the last that was measured.
     async fn report(&self) {
+        self.meter.hand_over(&mut self.tally.borrow_mut());
         let part = std::mem::take(&mut *self.tally.borrow_mut());
         // The other end lives as long as a core does; if it does not, nobody is left to tell.
         let _ = self.parts.send(part).await;

@@ -1,6 +1,7 @@
 //! The engine as a whole: starts the cores, merges what they measured once a second, ends them.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
@@ -15,10 +16,13 @@ use tokio::time::Instant;
 use super::control::{Control, CoreGauges};
 use super::core::{Core, CoreSeat};
 use super::counting;
+use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
-use crate::client::{Clock, Connector, Failure, HyperTransport, Reuse};
-use crate::domain::{Ask, Offset, Outcome, Record, Secret};
+use crate::client::{
+    Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
+};
+use crate::domain::{Ask, HttpEngine, Offset, Outcome, Record, Secret, StampSource};
 use crate::metrics::Tally;
 use crate::plan::Plan;
 use crate::provider::Provider;
@@ -45,6 +49,10 @@ pub struct Job {
     pub connector: Connector,
     /// When connections are opened.
     pub reuse: Reuse,
+    /// Who speaks HTTP/1.1.
+    pub http_engine: HttpEngine,
+    /// Where the stamps of received bytes come from.
+    pub stamps: StampSource,
     /// Headers that carry secrets, added to every request.
     pub secret_headers: Vec<(HeaderName, HeaderValue)>,
     /// What must not appear in an error's text.
@@ -264,12 +272,25 @@ fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), En
                 .map_err(EngineError::Core)?;
             let job = Arc::clone(&seat.job);
             LocalSet::new().block_on(&runtime, async move {
-                let transport = HyperTransport::new(job.connector.clone(), job.reuse, seat.clock)?;
-                tokio::time::sleep_until(seat.clock.instant_of(Offset::ZERO)).await;
-                Core::new(seat, transport, Pacer::best()).run().await;
+                let meter = Rc::new(Meter::new(seat.clock, job.window_start));
+                let probe = Rc::clone(&meter) as Rc<dyn ReadProbe>;
+                let (connector, reuse, clock) = (job.connector.clone(), job.reuse, seat.clock);
+                if job.connector.http2 || job.http_engine == HttpEngine::Hyper {
+                    let transport =
+                        HyperTransport::new(connector, reuse, clock, job.stamps, probe)?;
+                    send(seat, transport, meter).await;
+                } else {
+                    let transport = LeanTransport::new(connector, reuse, clock, job.stamps, probe)?;
+                    send(seat, transport, meter).await;
+                }
                 Ok(())
             })
         })
+}
+
+async fn send<T: Transport + 'static>(seat: CoreSeat, transport: T, meter: Rc<Meter>) {
+    tokio::time::sleep_until(seat.clock.instant_of(Offset::ZERO)).await;
+    Core::new(seat, transport, Pacer::best(), meter).run().await;
 }
 
 impl Job {

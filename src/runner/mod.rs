@@ -8,8 +8,10 @@ mod control;
 mod core;
 mod counting;
 mod engine;
+mod meter;
 mod open;
 mod pacer;
 mod reading;
+mod watchdog;
 
 pub use engine::{Engine, EngineError, Job, Slice};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::{Around, resolved, words};
-use crate::domain::{Rate, Secret, Seed};
+use crate::domain::{HttpEngine, StampSource, Rate, Secret, Seed};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits};
 use crate::schedule::{Law, Pacing};
 use crate::workload::{Corpus, LengthLaw, LengthSpec, PromptSource, TokenizerRef};
@@ -43,10 +43,14 @@ fn worker_in(line: &str, around: &Around) -> WorkerOptions {
 fn without_a_word_the_defaults_of_the_old_tool_hold() {
     let RunOptions {
         settings,
-        threads,
+        sending,
         mock,
     } = run("");
-    assert_eq!((threads, mock), (None, false));
+    assert_eq!((sending.threads, mock), (None, false));
+    assert_eq!(
+        (sending.http_engine, sending.stamps),
+        (HttpEngine::Lean, StampSource::Kernel)
+    );
     assert_eq!(settings.target.base_url, "http://localhost:80");
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
@@ -112,11 +116,15 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
                 --reasoning-effort low --timeout 60 --timeout-first-token 5s --timeout-idle 500ms \
                 --connect-timeout none --summary-file s.csv --csv p --csv-full-history --json --json-file j.json \
                 --records d/r.jsonl --show-request --show-response --only-summary --headless -L DEBUG \
-                --logfile l.log --threads 2";
+                --logfile l.log --threads 2 --http-engine hyper --stamps clock";
     let RunOptions {
-        settings, threads, ..
+        settings, sending, ..
     } = run(line);
-    assert_eq!(threads.map(u32::from), Some(2));
+    assert_eq!(sending.threads.map(u32::from), Some(2));
+    assert_eq!(
+        (sending.http_engine, sending.stamps),
+        (HttpEngine::Hyper, StampSource::Clock)
+    );
     assert_eq!(settings.target.base_url, "https://h/base");
     assert_eq!(settings.target.ca_cert, Some(PathBuf::from("ca.pem")));
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::PerUser);
@@ -348,8 +356,8 @@ fn old_spellings_are_understood() {
             ..
         })
     ));
-    assert_eq!(run("--processes 3").threads.map(u32::from), Some(3));
-    assert_eq!(run("--processes -1").threads, None);
+    assert_eq!(run("--processes 3").sending.threads.map(u32::from), Some(3));
+    assert_eq!(run("--processes -1").sending.threads, None);
 }
 
 #[test]
