@@ -69,11 +69,12 @@ impl Stamps {
 
 impl Receiver {
     pub(super) fn new(source: StampSource, probe: Rc<dyn ReadProbe>) -> Rc<Self> {
+        let origin = Instant::now();
         Rc::new(Self {
             source,
-            placer: Placer::default(),
+            placer: Placer::new(measure(origin)),
             buffer: RefCell::new(vec![0; READ_SIZE].into_boxed_slice()),
-            origin: Instant::now(),
+            origin,
             probe,
         })
     }
@@ -84,13 +85,13 @@ impl Receiver {
         let placed = arrived.map_or(Placed::Untold, |arrived| {
             let sample = Sample {
                 wall: kernel::wall_clock(),
-                mono: self.nanos(now),
+                mono: nanos(self.origin, now),
             };
-            self.placer.place(arrived, sample, || self.measure())
+            self.placer.place(arrived, sample, || measure(self.origin))
         });
         match placed {
-            Placed::At(nanos) => {
-                let lag = Duration::from_nanos(self.nanos(now).abs_diff(nanos));
+            Placed::At(at) => {
+                let lag = Duration::from_nanos(nanos(self.origin, now).abs_diff(at));
                 let at = now.checked_sub(lag).unwrap_or(now);
                 self.probe.read(at, Some(lag));
                 at
@@ -106,28 +107,27 @@ impl Receiver {
             }
         }
     }
+}
 
-    fn nanos(&self, at: Instant) -> i64 {
-        i64::try_from(at.saturating_duration_since(self.origin).as_nanos()).unwrap_or(i64::MAX)
-    }
+fn nanos(origin: Instant, at: Instant) -> i64 {
+    i64::try_from(at.saturating_duration_since(origin).as_nanos()).unwrap_or(i64::MAX)
+}
 
-    /// Reads the wall clock between two readings of the other one, and keeps the closest of a few tries.
-    fn measure(&self) -> Sample {
-        let attempt = || {
-            let before = self.nanos(Instant::now());
-            let wall = kernel::wall_clock();
-            let width = self.nanos(Instant::now()) - before;
-            let mono = before + width / 2;
-            (width, Sample { wall, mono })
-        };
-        let tries = [attempt(), attempt(), attempt()];
-        let [first, rest @ ..] = tries;
-        let closest = rest.into_iter().fold(
-            first,
-            |best, next| if next.0 < best.0 { next } else { best },
-        );
-        closest.1
-    }
+/// Reads the wall clock between two readings of the other one, and keeps the closest of a few tries.
+fn measure(origin: Instant) -> Sample {
+    let attempt = || {
+        let before = nanos(origin, Instant::now());
+        let wall = kernel::wall_clock();
+        let width = nanos(origin, Instant::now()) - before;
+        let mono = before + width / 2;
+        (width, Sample { wall, mono })
+    };
+    let [first, rest @ ..] = [attempt(), attempt(), attempt()];
+    let closest = rest.into_iter().fold(
+        first,
+        |best, next| if next.0 < best.0 { next } else { best },
+    );
+    closest.1
 }
 
 /// A TCP stream that keeps `Stamps`.

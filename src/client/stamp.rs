@@ -39,8 +39,8 @@ struct Known {
 
 /// Two samples that differ by no more than this need no closer look: less than the error that is promised.
 const TOLERANCE_NS: i64 = 5_000;
-/// A wall clock that is slewed gains or loses at most 500 ppm; twice that is allowed.
-const SLEW_PER_NS: i64 = 1_000;
+/// A wall clock that is slewed gains or loses at most 500 ppm.
+const SLEW_PER_NS: i64 = 2_000;
 /// How long a measured distance is used before it is measured again.
 const FRESH_NS: i64 = 20_000_000;
 /// A change of the distance beyond this is a step. Smaller ones cannot be told from a disturbed measurement.
@@ -51,25 +51,29 @@ const DOUBT_NS: i64 = 1_000_000_000;
 const EARLY_NS: i64 = 50_000;
 
 /// One core's knowledge of the two clocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Placer {
-    known: Cell<Option<Known>>,
+    known: Cell<Known>,
     doubt_until: Cell<i64>,
 }
 
 impl Placer {
+    /// Begins with a careful measurement.
+    pub(super) const fn new(measured: Sample) -> Self {
+        Self {
+            known: Cell::new(Known::of(measured)),
+            doubt_until: Cell::new(i64::MIN),
+        }
+    }
+
     /// Places `stamp` (wall clock), which came with a read that returned at `now`.
     ///
     /// `measure` reads both clocks with more care than `now` was read: between two readings of one of them.
     pub(super) fn place(&self, stamp: i64, now: Sample, measure: impl Fn() -> Sample) -> Placed {
-        let stepped = self.follow(now, measure);
-        let Some(known) = self.known.get() else {
-            return Placed::Untold;
-        };
-        if stepped {
+        if self.follow(now, measure) {
             return Placed::Stepped;
         }
-        let at = stamp - known.distance;
+        let at = stamp - self.known.get().distance;
         if now.mono < self.doubt_until.get() || at > now.mono + EARLY_NS {
             return Placed::Untold;
         }
@@ -78,10 +82,7 @@ impl Placer {
 
     /// Keeps the distance of the clocks up to date; whether a step was found.
     fn follow(&self, now: Sample, measure: impl Fn() -> Sample) -> bool {
-        let Some(known) = self.known.get() else {
-            self.keep(measure());
-            return false;
-        };
+        let known = self.known.get();
         let age = now.mono - known.at;
         let slew = age / SLEW_PER_NS;
         let fresh = age < FRESH_NS;
@@ -90,19 +91,21 @@ impl Placer {
         }
         // Either it is time to measure again, or the two readings of `now` were torn apart, or somebody set the clock.
         let measured = measure();
-        self.keep(measured);
+        self.known.set(Known::of(measured));
         let stepped = (measured.distance() - known.distance).abs() > STEP_NS + slew;
         if stepped {
             self.doubt_until.set(measured.mono + DOUBT_NS);
         }
         stepped
     }
+}
 
-    fn keep(&self, sample: Sample) {
-        self.known.set(Some(Known {
+impl Known {
+    const fn of(sample: Sample) -> Self {
+        Self {
             distance: sample.distance(),
             at: sample.mono,
-        }));
+        }
     }
 }
 
@@ -147,7 +150,7 @@ mod tests {
             slew_ppm: 0,
             steps: vec![],
         };
-        let placer = Placer::default();
+        let placer = Placer::new(clocks.sample(0));
         let placed = placer.place(clocks.wall(3 * MS), clocks.sample(5 * MS), || {
             clocks.sample(5 * MS)
         });
@@ -162,7 +165,7 @@ mod tests {
                 slew_ppm: 0,
                 steps: vec![(10 * MS, by)],
             };
-            let placer = Placer::default();
+            let placer = Placer::new(clocks.sample(0));
             let read = |arrived: i64, at: i64| {
                 placer.place(clocks.wall(arrived), clocks.sample(at), || {
                     clocks.sample(at)
@@ -183,7 +186,7 @@ mod tests {
             slew_ppm: 0,
             steps: vec![],
         };
-        let placer = Placer::default();
+        let placer = Placer::new(clocks.sample(0));
         let careful = |at| move || Sample { wall: at, mono: at };
         placer.place(0, clocks.sample(MS), careful(MS));
         // The process lost its processor for 4 ms between the two readings.
@@ -206,7 +209,7 @@ mod tests {
             reads in prop::collection::vec((0_i64..30 * MS, 0_i64..900 * MS, 0_i64..300_000, 0_u8..20), 1..200),
         ) {
             let clocks = Clocks { start: 1_000_000 * MS, slew_ppm, steps };
-            let placer = Placer::default();
+            let placer = Placer::new(clocks.sample(0));
             let mut at = 0;
             for (gap, lag, torn, odds) in reads {
                 at += gap;

@@ -117,7 +117,9 @@ impl Chunks {
 
     /// Trailers are read to find their end, and must be fields; nobody wants their values.
     fn trailer(&mut self, byte: u8) -> Result<Place, Malformed> {
-        // Without trailers, which is nearly always, nothing is kept: the line is empty.
+        if self.trailers.last() == Some(&b'\r') && byte != b'\n' {
+            return Err(Malformed::Trailers);
+        }
         self.trailers.push(byte);
         if self.trailers == b"\r\n" {
             return Ok(Place::Done);

@@ -95,11 +95,17 @@ fn delimiter(
             return Err(Malformed::OldTransferEncoding);
         }
         let outermost = last.rsplit(|&byte| byte == b',').next().unwrap_or_default();
-        return Ok(if outermost.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-            Delimiter::Chunked(Chunks::default())
-        } else {
-            Delimiter::Close
-        });
+        // A value that is no text names no coding.
+        let is_text = last
+            .iter()
+            .all(|&byte| byte == b'\t' || (b' '..=b'~').contains(&byte));
+        return Ok(
+            if is_text && outermost.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                Delimiter::Chunked(Chunks::default())
+            } else {
+                Delimiter::Close
+            },
+        );
     }
     Ok(length(fields)?.map_or(Delimiter::Close, Delimiter::Sized))
 }

@@ -361,7 +361,14 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
             bytes.extend_from_slice(&body);
             bytes.extend_from_slice(tail.as_bytes());
             if let Some((index, byte)) = damage {
-                let at = index.index(bytes.len());
+                // Not in trailers, whose fields nobody reads: what exactly is wrong with them is each engine's own.
+                let trailers = match &how {
+                    Delimiting::Chunked { trailers, .. } if !trailers.is_empty() => {
+                        trailers.len() + 2 + tail.len()
+                    }
+                    _ => 0,
+                };
+                let at = index.index(bytes.len().saturating_sub(trailers).max(1));
                 bytes[at] = byte;
             }
             bytes
@@ -400,7 +407,12 @@ proptest! {
     #[test]
     fn the_lean_engine_tells_the_same_story_as_hyper(bytes in answers(), sizes in sizes()) {
         let pieces = cut(&bytes, &sizes);
-        let (lean, hyper) = both(&pieces);
+        let (lean, mut hyper) = both(&pieces);
+        if lean != hyper {
+            // hyper looks for the end of a head that comes in pieces before it parses it, so of a damaged head it tells by
+            // the cuts. The lean engine must not: it says what hyper says of the whole.
+            hyper = both(std::slice::from_ref(&bytes)).1;
+        }
         prop_assert_eq!(lean, hyper, "{}", String::from_utf8_lossy(&bytes));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::{Around, resolved, words};
-use crate::domain::{HttpEngine, StampSource, Rate, Secret, Seed};
+use crate::domain::{HttpEngine, Rate, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits};
 use crate::schedule::{Law, Pacing};
 use crate::workload::{Corpus, LengthLaw, LengthSpec, PromptSource, TokenizerRef};
