@@ -8,6 +8,7 @@ mod control;
 mod core;
 mod counting;
 mod engine;
+mod load;
 mod open;
 mod pacer;
 mod reading;
