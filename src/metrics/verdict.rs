@@ -17,6 +17,8 @@
 //! more. A p99 of too few values to mean anything strains a run at most. Events that share a stamp while the lag is small
 //! came together from the server: they are shown, and held against nobody.
 
+use std::fmt;
+
 use super::{CoreLoad, Metric, Series, Summary};
 
 /// Share of the requests that may be due and never sent: the last few before the end always are in danger.
@@ -56,6 +58,17 @@ pub enum Level {
     Strained,
     /// The figures show the generator, or another load than was asked for.
     Invalid,
+}
+
+impl fmt::Display for Level {
+    /// The word in texts for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "OK",
+            Self::Strained => "STRAINED",
+            Self::Invalid => "INVALID",
+        })
+    }
 }
 
 impl Level {
