@@ -146,9 +146,10 @@ fn saturated(summary: &Summary) -> Option<Reason> {
         level,
         name: "saturated",
         words: format!(
-            "core {core} was busy for {} of {:.1} s, {} of them waiting for a processor",
+            "core {core} was busy for {} of {:.1} s: running {}, waiting for a processor {}",
             percent(busy),
             exact(load.wall_ns) / 1e9,
+            percent(busy - waited),
             percent(waited)
         ),
         remedy: if is_crowded_out(load) {

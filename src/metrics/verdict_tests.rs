@@ -106,7 +106,7 @@ fn what_the_busiest_core_lacks_is_named() {
     let worn = reason(busy(97, 12, 10_000));
     assert_eq!(
         worn.words,
-        "core 7 was busy for 97.0% of 10.0 s, 12.0% of them waiting for a processor"
+        "core 7 was busy for 97.0% of 10.0 s: running 85.0%, waiting for a processor 12.0%"
     );
     assert_eq!(worn.remedy, MORE_CORES);
     assert_eq!(reason(busy(97, 50, 10_000)).remedy, OTHERS_COMPETE);
