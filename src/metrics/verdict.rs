@@ -44,8 +44,7 @@ const MOST_STOLEN: f64 = 0.05;
 
 const ALL_USERS_BUSY: &str =
     "all users were busy: more of them (-u), a lower --qps, or a faster server";
-const MORE_CORES: &str =
-    "more cores (--threads), more machines (`llmload worker`), or fewer streams (-u)";
+const MORE_CORES: &str = "more cores (--threads), more machines (`llmload worker`), fewer streams (-u), or nothing else on this machine";
 const OTHERS_COMPETE: &str = "something else used this machine's processors: leave them to this program, or send from another machine (`llmload worker`)";
 const OWN_MACHINE: &str = "a machine of its own, whose processors nobody else is given";
 
@@ -269,7 +268,7 @@ impl Limit {
             Some((nanos, basis)) if nanos > HARMLESS_NS => Self { nanos, basis },
             _ => Self {
                 nanos: HARMLESS_NS,
-                basis: "harmless beside any network",
+                basis: "the limit where latencies are short",
             },
         }
     }

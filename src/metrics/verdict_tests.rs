@@ -128,13 +128,20 @@ fn the_limit_of_delays_is_a_millisecond_or_a_hundredth_of_the_latency() {
     assert_eq!(levels(&delayed(400, MS * 19 / 10, 200)), []);
     assert_eq!(levels(&delayed(400, MS * 21 / 10, 200)), strained);
     assert_eq!(levels(&delayed(400, MS * 41 / 10, 200)), invalid);
+    let reason = |summary: Summary| judge(&summary).unwrap().reasons.remove(0).words;
+    assert!(
+        reason(delayed(20, MS * 6 / 10, 200))
+            .ends_with(", more than half of 1.00 ms (the limit where latencies are short)")
+    );
+    assert!(reason(delayed(20, MS * 11 / 10, 99)).ends_with(
+        ", more than 1.00 ms (the limit where latencies are short), as far as 99 values can tell"
+    ));
     let whole = run(100, |tally| {
         tally.measured.series.remove(&Metric::TimeToFirstToken);
         put(tally, Metric::SendDelay, 11 * MS, 200);
     });
-    let reason = &judge(&whole).unwrap().reasons[0];
     assert_eq!(
-        reason.words,
+        reason(whole),
         "99% of the requests were sent within 11.00 ms of the moment from which they could have been, \
          more than 10.00 ms (1% of the median total latency)"
     );
