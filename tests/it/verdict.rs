@@ -155,8 +155,11 @@ fn every_core_of_a_cluster_is_in_the_report_and_the_stamps_have_a_source() {
     for core in cores {
         let figure = |name: &str| core[name].as_f64().unwrap();
         assert!(figure("running_s") > 0.0, "{core}");
-        // The measured window is two seconds long.
-        assert!((1.0..2.5).contains(&figure("observed_s")), "{core}");
+        // The measured window is two seconds long, and a busy machine reports late.
+        assert!((0.5..4.0).contains(&figure("observed_s")), "{core}");
+    }
+    if cfg!(target_os = "linux") {
+        assert!(result.count("/generator/processor_ticks") > 0);
     }
     let text = &master.stdout;
     assert!(
