@@ -139,6 +139,7 @@ impl Builder<'_> {
             seed: args.load.seed.map(Seed),
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
+            allow_invalid: args.load.allow_invalid,
             outputs: outputs(args.output),
             logging: logging(args.log),
         })

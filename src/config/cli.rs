@@ -265,6 +265,9 @@ pub(super) struct LoadArgs {
     /// Exit status of a run that has failed
     #[arg(long, value_name = "N", default_value = "1")]
     pub exit_code_on_error: u8,
+    /// Let a run whose verdict is INVALID end with status 0
+    #[arg(long)]
+    pub allow_invalid: bool,
 }
 
 #[derive(Args)]

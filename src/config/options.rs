@@ -134,6 +134,8 @@ pub struct Settings {
     pub max_fail_ratio: f64,
     /// The exit status of a run that has failed.
     pub exit_code_on_error: u8,
+    /// A run whose figures cannot be trusted ends like any other.
+    pub allow_invalid: bool,
     /// Where results go.
     pub outputs: Outputs,
     /// How to log.

@@ -16,6 +16,7 @@ use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
 use super::engine::{INTERVAL, Job};
+use super::load::ThreadWatch;
 use super::meter::Meter;
 use super::open::DueCount;
 use super::pacer::Pacer;
@@ -54,6 +55,7 @@ pub(super) struct Core<T> {
     counter: Option<Counter>,
     parts: mpsc::Sender<Tally>,
     tally: RefCell<Tally>,
+    load: RefCell<ThreadWatch>,
     due: RefCell<Option<DueCount>>,
     budget: Cell<Option<u64>>,
     /// Cancelled when the budget is spent: users that are still to start need not.
@@ -84,6 +86,7 @@ impl<T: Transport + 'static> Core<T> {
             counter: seat.counter,
             parts: seat.parts,
             tally: RefCell::default(),
+            load: RefCell::new(ThreadWatch::new(seat.clock.now())),
             due: RefCell::new(due),
             budget: Cell::new(budget),
             spent: CancellationToken::new(),
@@ -120,6 +123,7 @@ impl<T: Transport + 'static> Core<T> {
                 () = self.control.stopped.cancelled() => {}
             },
         }
+        self.note_load();
         self.drain().await;
     }
 
@@ -259,6 +263,7 @@ impl<T: Transport + 'static> Core<T> {
                 .now()
                 .min(self.control.end().unwrap_or(Offset::MAX)),
         );
+        self.note_load();
         if let Ok(room) = self.parts.try_reserve() {
             self.meter.hand_over(&mut self.tally.borrow_mut());
             room.send(std::mem::take(&mut *self.tally.borrow_mut()));
@@ -268,9 +273,20 @@ impl<T: Transport + 'static> Core<T> {
     /// Hands over the last that was measured.
     async fn report(&self) {
         self.meter.hand_over(&mut self.tally.borrow_mut());
+        self.note_load();
         let part = std::mem::take(&mut *self.tally.borrow_mut());
         // The other end lives as long as a core does; if it does not, nobody is left to tell.
         let _ = self.parts.send(part).await;
+    }
+
+    /// Adds what this core's thread did since the last time.
+    fn note_load(&self) {
+        let window = self.job.window(self.control.end());
+        let load = self.load.borrow_mut().look(self.clock.now(), &window);
+        if let Some(load) = load {
+            let cores = &mut self.tally.borrow_mut().generator.cores;
+            cores.entry(self.shard.index()).or_default().merge(load);
+        }
     }
 
     /// Counts the arrivals that came due until `now`, and how many of them still wait.

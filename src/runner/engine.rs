@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::control::{Control, CoreGauges};
 use super::core::{Core, CoreSeat};
 use super::counting;
+use super::load::MachineWatch;
 use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
@@ -109,6 +110,7 @@ pub struct Engine {
     parts: mpsc::Receiver<Tally>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
     counting: Option<JoinHandle<()>>,
+    machine: MachineWatch,
     pending: Tally,
     slices: u32,
     over: bool,
@@ -128,6 +130,8 @@ impl Engine {
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
+        let machine = MachineWatch::start(clock, job.window_start, Arc::clone(&control))
+            .map_err(EngineError::Thread)?;
         let mut engine = Self {
             clock,
             control: Arc::clone(&control),
@@ -135,6 +139,7 @@ impl Engine {
             parts,
             threads: Vec::new(),
             counting,
+            machine,
             pending: Tally::default(),
             slices: 0,
             over: false,
@@ -229,13 +234,15 @@ impl Engine {
             sum(|core| &core.waiting),
         );
         self.slices += 1;
+        let mut tally = std::mem::take(&mut self.pending);
+        tally.generator.machine.merge(self.machine.take());
         Slice {
             from,
             to,
             users,
             in_flight,
             waiting,
-            tally: std::mem::take(&mut self.pending),
+            tally,
         }
     }
 

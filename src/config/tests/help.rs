@@ -223,6 +223,7 @@ fn the_short_help_of_run_reads_like_this() {
                                     0.01]
           --exit-code-on-error <N>  Exit status of a run that has failed [env:
                                     LOCUST_EXIT_CODE_ON_ERROR] [default: 1]
+          --allow-invalid           Let a run whose verdict is INVALID end with status 0
           --threads <N>             Cores to send from; absent or -1: all [env: LLMLOAD_THREADS,
                                     LOCUST_PROCESSES] [alias: --processes]
 

@@ -102,6 +102,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
         (settings.outputs, settings.seed),
         (Outputs::default(), None)
     );
+    assert!(!settings.allow_invalid);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
                 --reasoning-effort low --timeout 60 --timeout-first-token 5s --timeout-idle 500ms \
                 --connect-timeout none --summary-file s.csv --csv p --csv-full-history --json --json-file j.json \
                 --records d/r.jsonl --show-request --show-response --only-summary --headless -L DEBUG \
-                --logfile l.log --threads 2 --http-engine hyper --stamps clock";
+                --logfile l.log --threads 2 --http-engine hyper --stamps clock --allow-invalid";
     let RunOptions {
         settings, sending, ..
     } = run(line);
@@ -150,6 +151,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         (settings.max_fail_ratio, settings.exit_code_on_error),
         (0.5, 3)
     );
+    assert!(settings.allow_invalid);
     let Prompts::Ready(prompts) = settings.prompts.clone() else {
         panic!("not ready")
     };
@@ -323,6 +325,9 @@ fn of_a_boolean_pair_the_last_or_the_stronger_stands() {
             .outputs
             .json
     );
+    let env = Around::with(&[("LLMLOAD_ALLOW_INVALID", "true")]);
+    assert!(run_in("", &env).settings.allow_invalid);
+    assert!(!run_in("--no-allow-invalid", &env).settings.allow_invalid);
     let env = Around::with(&[("LOCUST_JSON", "0")]).and_file("locust.conf", "json = 1");
     assert!(!run_in("", &env).settings.outputs.json);
 }

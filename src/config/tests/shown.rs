@@ -60,6 +60,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     max-fail-ratio = 0.01                        # default
     exit-code-on-error = 1                       # default
     # threads is not set                         # default
+    allow-invalid = false                        # default
 
     # Prompts
     dataset = limericks                          # default
