@@ -196,6 +196,10 @@ fn the_short_help_of_run_reads_like_this() {
                                     cluster [env: API_KEY]
           --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
                                     secret is kept as one
+          --http-engine <ENGINE>    Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+                                    [default: lean] [possible values: lean, hyper]
+          --stamps <SOURCE>         What stamps received bytes: the kernel where it can, or a clock read
+                                    after each read [default: kernel] [possible values: kernel, clock]
           --mock                    Start the built-in mock server and test it
 
     Load:
@@ -347,10 +351,14 @@ fn the_short_help_of_worker_reads_like_this() {
                          [alias: --processes]
 
     Target:
-      -k, --api-key <KEY>        API key; never shown, and never sent to another machine of the cluster
-                                 [env: API_KEY]
-          --header <NAME:VALUE>  Header to add to every request; repeatable. One that carries a secret
-                                 is kept as one
+          --http-engine <ENGINE>  Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+                                  [default: lean] [possible values: lean, hyper]
+          --stamps <SOURCE>       What stamps received bytes: the kernel where it can, or a clock read
+                                  after each read [default: kernel] [possible values: kernel, clock]
+      -k, --api-key <KEY>         API key; never shown, and never sent to another machine of the cluster
+                                  [env: API_KEY]
+          --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
+                                  is kept as one
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

@@ -43,6 +43,8 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     api-key = ***                                # environment API_KEY
     header = X-Team: load                        # ./locust.conf:2
     header = X-Api-Key: ***                      # ./locust.conf:2
+    http-engine = lean                           # default
+    stamps = kernel                              # default
     insecure-skip-verify = false                 # default
     mock = false                                 # default
 
