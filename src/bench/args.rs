@@ -2,7 +2,27 @@
 
 use std::path::PathBuf;
 
-use super::message::Engine;
+use serde::{Deserialize, Serialize};
+
+/// Which HTTP engine the worker uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// The lean HTTP/1.1 engine.
+    Lean,
+    /// hyper.
+    Hyper,
+}
+
+impl Engine {
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lean => "lean",
+            Self::Hyper => "hyper",
+        }
+    }
+}
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]

@@ -7,8 +7,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use serde_json::Map;
 
+use super::args::Engine;
 use super::error::BenchError;
-use super::message::{Engine, Traffic};
+use super::message::Traffic;
 use super::request;
 use crate::client::{Connector, Reuse, Target as Address, TlsSettings};
 use crate::domain::{Index, Offset, Rate, Seed};
@@ -72,11 +73,7 @@ impl Words {
             http2: false,
             timeout: self.plan.limits.connect,
         };
-        // The one place that chooses the engine: where the job takes a selector, it is set here.
-        match engine {
-            Engine::Hyper => {}
-            Engine::Lean => return Err(BenchError::NoEngine(engine.name())),
-        }
+        selector(engine)?;
         Ok(Job {
             shard: Shard::WHOLE,
             workload: Arc::new(self.workload),
@@ -94,6 +91,18 @@ impl Words {
             window_start: self.plan.schedule.window_start(),
             plan: self.plan,
         })
+    }
+}
+
+/// What the job is told of the engine. The one place that chooses it: jobs know no other than hyper yet, so there is
+/// nothing to tell.
+///
+/// # Errors
+/// The engine is not in this build.
+pub(super) fn selector(engine: Engine) -> Result<(), BenchError> {
+    match engine {
+        Engine::Hyper => Ok(()),
+        Engine::Lean => Err(BenchError::NoEngine(engine.name())),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run of a server and a client, each a process of its own on a core of its own; and runs in pairs.
 //! It starts them, passes the word between them, and believes nothing that does not add up.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
@@ -8,12 +9,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use super::args::Engine;
 use super::error::BenchError;
 use super::message::{
-    Child, ClientSpec, Done, Engine, Gates, Pace, Role, Said, Served, ServerSpec, Spread, Traffic,
+    Child, ClientSpec, Done, Gates, Pace, Role, Said, Served, ServerSpec, Spread, Traffic,
 };
 use super::meter::Usage;
 use super::stamps::Stamps;
+use serde::Serialize;
 
 /// No run takes so long.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -28,6 +31,27 @@ pub(super) struct Lab {
     pub(super) pairs: u32,
     /// Where stamps are left for a moment.
     pub(super) scratch: PathBuf,
+    /// What was counted in every run so far.
+    pub(super) runs: RefCell<Vec<Counted>>,
+}
+
+/// What both sides counted in a run, for the report.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Counted {
+    role: Role,
+    traffic: Traffic,
+    threads: u32,
+    answers_seen: u64,
+    answers_sent: u64,
+    events_seen: u64,
+    events_sent: u64,
+    request_bytes: u64,
+    connections: u64,
+    /// Writes that a socket did not take whole: the client was behind.
+    blocked: u64,
+    server_cpu_ns: u64,
+    client_cpu_ns: u64,
+    wall_ns: u64,
 }
 
 /// What one run is.
@@ -122,6 +146,7 @@ impl Lab {
         drop(voice);
         let mut run = room.conduct(setup.gates.len())?;
         check(&run, setup.traffic.requests)?;
+        self.runs.borrow_mut().push(Counted::new(&run, setup, role));
         if setup.stamped {
             let (sent, arrived) = (Stamps::read(&sent)?, Stamps::read(&arrived)?);
             run.errors = Spread::of(sent.errors(&arrived)?);
@@ -186,6 +211,27 @@ impl Lab {
 
 const SERVER: &str = "server process";
 const CLIENT: &str = "client process";
+
+impl Counted {
+    fn new(run: &Run, setup: &Setup, role: Role) -> Self {
+        let Run { served, done, .. } = run;
+        Self {
+            role,
+            traffic: setup.traffic,
+            threads: setup.threads,
+            answers_seen: done.answers,
+            answers_sent: served.answers,
+            events_seen: done.events,
+            events_sent: served.events,
+            request_bytes: served.request_bytes,
+            connections: served.connections,
+            blocked: served.blocked,
+            server_cpu_ns: served.cpu_ns,
+            client_cpu_ns: done.end.cpu_ns - done.begin.cpu_ns,
+            wall_ns: done.end.at_ns - done.begin.at_ns,
+        }
+    }
+}
 
 fn check(run: &Run, requests: u64) -> Result<(), BenchError> {
     if let Some(failure) = run.done.failures.first() {

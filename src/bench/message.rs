@@ -6,28 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::args::Engine;
 use super::error::BenchError;
 use super::meter::Usage;
-
-/// Which HTTP engine the worker uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Engine {
-    /// The lean HTTP/1.1 engine.
-    Lean,
-    /// hyper.
-    Hyper,
-}
-
-impl Engine {
-    /// Its name on the command line.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Lean => "lean",
-            Self::Hyper => "hyper",
-        }
-    }
-}
 
 /// What a child process is to be.
 #[derive(Clone, Debug, Serialize, Deserialize)]

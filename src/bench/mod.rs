@@ -21,6 +21,7 @@ mod kernel;
 mod lab;
 #[cfg(target_os = "linux")]
 mod measure;
+#[cfg(target_os = "linux")]
 mod message;
 #[cfg(target_os = "linux")]
 mod meter;
@@ -37,9 +38,8 @@ mod targets;
 #[cfg(target_os = "linux")]
 mod worker;
 
-pub use args::{BenchArgs, Measurement};
+pub use args::{BenchArgs, Engine, Measurement};
 pub use error::BenchError;
-pub use message::Engine;
 #[cfg(target_os = "linux")]
 pub use program::run;
 

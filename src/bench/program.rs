@@ -1,5 +1,6 @@
 //! `bench-self` from its options to its report; and its processes, which are this program with a hidden option.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -12,10 +13,10 @@ use super::error::BenchError;
 use super::figure::{self, Figure};
 use super::lab::Lab;
 use super::measure::{Bench, Scale};
-use super::message::{Child, ClientSpec, Engine, Role, Said};
+use super::message::{Child, ClientSpec, Role, Said};
 use super::meter;
 use super::targets::Targets;
-use super::{Report, bare, server, worker};
+use super::{Report, bare, job, server, worker};
 
 /// Pairs of a `--quick` run.
 const QUICK_PAIRS: u32 = 2;
@@ -33,10 +34,7 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
     if cfg!(debug_assertions) && !args.quick {
         return Err(BenchError::DebugBuild);
     }
-    match args.engine {
-        Engine::Hyper => {}
-        Engine::Lean => return Err(BenchError::NoEngine(args.engine.name())),
-    }
+    job::selector(args.engine)?;
     let scratch = Scratch::new()?;
     let lab = Lab {
         program: std::env::current_exe().map_err(BenchError::system("find this program"))?,
@@ -45,6 +43,7 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
         wrap: words(args.wrap.as_deref().unwrap_or_default()),
         pairs: if args.quick { QUICK_PAIRS } else { args.pairs },
         scratch: scratch.0.clone(),
+        runs: RefCell::default(),
     };
     let figures = measure(&lab, args, progress)?;
     let judged = figures.iter().filter_map(|figure| figure.judged.as_ref());
@@ -119,6 +118,7 @@ fn as_json(lab: &Lab, args: &BenchArgs, figures: &[Figure]) -> Result<String, Be
         "prompt_tokens": args.prompt_tokens,
         "cores": lab.cores.len(),
         "figures": all,
+        "runs": *lab.runs.borrow(),
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }

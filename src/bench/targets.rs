@@ -1,7 +1,7 @@
 //! What each figure should be. The numbers alone.
 
+use super::args::Engine;
 use super::figure::Target;
-use super::message::Engine;
 
 /// The targets of an engine.
 #[derive(Clone, Copy, Debug)]

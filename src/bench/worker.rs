@@ -5,10 +5,11 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::args::Engine as Http;
 use super::control::Control;
 use super::error::BenchError;
 use super::job::Words;
-use super::message::{ClientSpec, Done, Engine as Http, Spread};
+use super::message::{ClientSpec, Done, Spread};
 use super::meter::{self, Usage};
 use super::stamps::Stamps;
 use crate::domain::{Index, Offset, Record};

@@ -44,9 +44,6 @@ impl Bench<'_> {
             self.flood(1).traffic.streams
         );
         let rates = both(&pairs, |run| 1e6 / per_event(run));
-        let reads = both(&pairs, |run| {
-            run.served.writes as f64 / run.served.events as f64
-        });
         let target = Some(self.targets.saturated);
         Ok(vec![
             against_bare(
@@ -56,14 +53,7 @@ impl Bench<'_> {
                 both(&pairs, per_event),
                 target,
             ),
-            against_bare(
-                "saturated",
-                case.clone(),
-                "events a second and core",
-                rates,
-                None,
-            ),
-            against_bare("saturated", case, "server's writes an event", reads, None),
+            against_bare("saturated", case, "events a second and core", rates, None),
         ])
     }
 
