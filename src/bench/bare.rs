@@ -88,7 +88,7 @@ pub(super) fn run(spec: &ClientSpec, control: &Control) -> Result<Done, BenchErr
                 scope.spawn(move || Bare::new(spec, requests, part)?.drive(spec, part))
             })
             .collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
+        let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
         joined
             .map(|ended| {
                 ended.unwrap_or_else(|_| Err(io::Error::other("a thread ended by a defect")))

@@ -194,9 +194,13 @@ mod tests {
 
     #[test]
     fn quantiles_are_values_that_were_measured() {
-        let spread = Spread::of((1..=200).rev().map(|n| n * 1_000).collect()).unwrap();
-        assert_eq!((spread.p50, spread.p99, spread.max), (100.0, 198.0, 200.0));
-        assert_eq!(Spread::of(vec![-500]).unwrap().p99, -0.5);
+        let spread = |nanos: Vec<i64>| {
+            let Spread { p50, p99, max, .. } = Spread::of(nanos).unwrap();
+            [p50, p99, max].map(|micros| micros.to_string())
+        };
+        let nanos = (1..=200).rev().map(|n| n * 1_000).collect();
+        assert_eq!(spread(nanos), ["100", "198", "200"]);
+        assert_eq!(spread(vec![-500]), ["-0.5", "-0.5", "-0.5"]);
         assert_eq!(Spread::of(Vec::new()), None);
     }
 }

@@ -13,7 +13,7 @@ use super::message::{ClientSpec, Done, Spread};
 use super::meter::{self, Usage};
 use super::stamps::Stamps;
 use crate::domain::{Index, Offset, Record};
-use crate::metrics::{Metric, Tally};
+use crate::metrics::{Metric, Series, Tally};
 use crate::runner::{Engine, Job};
 
 /// From the start of the engine to its first request.
@@ -91,7 +91,7 @@ fn same_moment() -> (Instant, u64) {
 
 fn counted(tally: &Tally) -> Done {
     let phase = &tally.measured;
-    let count = |metric| phase.series.get(&metric).map_or(0, |series| series.count());
+    let count = |metric| phase.series.get(&metric).map_or(0, Series::count);
     let answers = phase
         .outcomes
         .iter()
