@@ -33,6 +33,8 @@ pub(super) struct Lab {
     pub(super) scratch: PathBuf,
     /// What was counted in every run so far.
     pub(super) runs: RefCell<Vec<Counted>>,
+    /// Runs in which the server may have been too slow for its own pace.
+    pub(super) breathless: RefCell<u32>,
 }
 
 /// What both sides counted in a run, for the report.
@@ -146,10 +148,14 @@ impl Lab {
         drop(voice);
         let mut run = room.conduct(setup.gates.len())?;
         check(&run, setup.traffic.requests)?;
-        self.runs.borrow_mut().push(Counted::new(&run, setup, role));
+        let counted = Counted::new(&run, setup, role);
+        if setup.pace != Pace::AtOnce && counted.server_was_busy() {
+            *self.breathless.borrow_mut() += 1;
+        }
+        self.runs.borrow_mut().push(counted);
         if setup.stamped {
-            let (sent, arrived) = (Stamps::read(&sent)?, Stamps::read(&arrived)?);
-            run.errors = Spread::of(sent.errors(&arrived)?);
+            let errors = Stamps::take(&sent)?.errors(&Stamps::take(&arrived)?)?;
+            run.errors = Spread::of(errors);
         }
         Ok(run)
     }
@@ -213,6 +219,11 @@ const SERVER: &str = "server process";
 const CLIENT: &str = "client process";
 
 impl Counted {
+    /// Whether the server had hardly a moment without work: then its lateness is in the figures.
+    fn server_was_busy(&self) -> bool {
+        self.server_cpu_ns * 20 > self.wall_ns * 19
+    }
+
     fn new(run: &Run, setup: &Setup, role: Role) -> Self {
         let Run { served, done, .. } = run;
         Self {

@@ -44,9 +44,16 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
         pairs: if args.quick { QUICK_PAIRS } else { args.pairs },
         scratch: scratch.0.clone(),
         runs: RefCell::default(),
+        breathless: RefCell::default(),
     };
     let figures = measure(&lab, args, progress)?;
     let judged = figures.iter().filter_map(|figure| figure.judged.as_ref());
+    let breathless = *lab.breathless.borrow();
+    if breathless > 0 {
+        progress(&format!(
+            "in {breathless} runs the server had no time to spare: what it sent late is in the figures of both"
+        ));
+    }
     Ok(Some(Report {
         table: figure::table(&figures),
         json: as_json(&lab, args, &figures)?,
@@ -117,6 +124,7 @@ fn as_json(lab: &Lab, args: &BenchArgs, figures: &[Figure]) -> Result<String, Be
         "seconds": args.seconds,
         "prompt_tokens": args.prompt_tokens,
         "cores": lab.cores.len(),
+        "server_at_its_limit": *lab.breathless.borrow(),
         "figures": all,
         "runs": *lab.runs.borrow(),
     });

@@ -1,8 +1,8 @@
 //! When each event of each stream was sent, or arrived: written by one process, read by another, held against each other.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use super::error::BenchError;
@@ -32,12 +32,10 @@ impl Stamps {
         write().map_err(BenchError::system("write the stamps"))
     }
 
-    /// Reads what `write` wrote.
-    pub(super) fn read(path: &Path) -> Result<Self, BenchError> {
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| BufReader::new(file).read_to_end(&mut bytes))
-            .map_err(BenchError::system("read the stamps"))?;
+    /// Reads what `write` wrote, and removes it.
+    pub(super) fn take(path: &Path) -> Result<Self, BenchError> {
+        let bytes = fs::read(path).map_err(BenchError::system("read the stamps"))?;
+        fs::remove_file(path).map_err(BenchError::system("remove the stamps"))?;
         let mut words = bytes
             .chunks_exact(8)
             .filter_map(|word| word.try_into().ok().map(u64::from_le_bytes));
@@ -82,7 +80,7 @@ mod tests {
         let path = folder.path().join("stamps");
         let sent = stamps(&[(7, &[100, 200]), (9, &[150])]);
         sent.write(&path).unwrap();
-        assert_eq!(Stamps::read(&path).unwrap(), sent);
+        assert_eq!(Stamps::take(&path).unwrap(), sent);
         let arrived = stamps(&[(7, &[130, 195]), (9, &[151])]);
         assert_eq!(sent.errors(&arrived).unwrap(), [30, -5, 1]);
         let lost = stamps(&[(7, &[130]), (9, &[151])]);

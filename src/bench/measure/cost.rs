@@ -14,6 +14,8 @@ const SATURATED_STREAMS: u32 = 64;
 const PER_WRITE: u32 = 16;
 /// Events of a saturated answer: so many that what a request costs does not show.
 const LONG: u32 = 4_096;
+/// From one write of a stream to the next, where many events come at a pace.
+const BURST_MS: u64 = 4;
 /// Connections of the closed loop of short requests.
 const CONNECTIONS: u32 = 32;
 
@@ -37,24 +39,47 @@ impl Bench<'_> {
         )])
     }
 
+    /// Twice: where the server is ahead of its clients, a read takes what many writes brought, and the more so the faster the
+    /// client is; at a pace that both keep, a read is a write.
     pub(super) fn saturated(&self) -> Result<Vec<Figure>, BenchError> {
-        let pairs = self.lab.pairs(&self.flood(1))?;
-        let case = format!(
-            "{} streams, {PER_WRITE} events a write",
-            self.flood(1).traffic.streams
-        );
-        let rates = both(&pairs, |run| 1e6 / per_event(run));
-        let target = Some(self.targets.saturated);
-        Ok(vec![
-            against_bare(
-                "saturated",
-                case.clone(),
-                "CPU per event, µs",
-                both(&pairs, per_event),
-                target,
-            ),
-            against_bare("saturated", case, "events a second and core", rates, None),
-        ])
+        let mut figures = Vec::new();
+        let (flood, bursts) = (self.flood(1), self.bursts());
+        let streams = flood.traffic.streams;
+        for (setup, how) in [
+            (flood, "as fast as they go".to_owned()),
+            (bursts, format!("each {BURST_MS} ms")),
+        ] {
+            let pairs = self.lab.pairs(&setup)?;
+            let case = format!("{streams} streams, {PER_WRITE} events a write, {how}");
+            let rates = both(&pairs, |run| 1e6 / per_event(run));
+            let costs = both(&pairs, per_event);
+            let target = Some(self.targets.saturated);
+            figures.extend([
+                against_bare(
+                    "saturated",
+                    case.clone(),
+                    "CPU per event, µs",
+                    costs,
+                    target,
+                ),
+                against_bare("saturated", case, "events a second and core", rates, None),
+            ]);
+        }
+        Ok(figures)
+    }
+
+    /// Streams of many events a write, at a pace that leaves time between the writes.
+    fn bursts(&self) -> Setup {
+        let period_ns = BURST_MS * MILLI;
+        let pace = Pace::Every {
+            period_ns,
+            together: false,
+        };
+        let events = PER_WRITE * self.events_in_a_run(period_ns);
+        Setup {
+            per_write: PER_WRITE,
+            ..self.streams_of(self.flood(1).traffic.streams, events, pace)
+        }
     }
 
     /// Streams that are answered as fast as their sockets take it.
@@ -108,8 +133,8 @@ impl Bench<'_> {
     }
 
     /// With a core for each thread and one for the server, the rates themselves are judged. With fewer, server and client
-    /// share, and the rate says nothing: then what an event costs with two threads against one, with what the floor
-    /// lost by it taken out.
+    /// share, and rates say nothing: then what an event costs with two threads against one. Two threads that share nothing
+    /// do twice as much for twice the CPU time.
     pub(super) fn cores(&self) -> Result<Vec<Figure>, BenchError> {
         let one = self.lab.pairs(&self.flood(1))?;
         let two = self.lab.pairs(&self.flood(2))?;
@@ -118,12 +143,12 @@ impl Bench<'_> {
         let (what, values) = if self.lab.cores.len() > 2 {
             (
                 "× one thread",
-                gains(&one, &two, |run| 1.0 / rate(run), false),
+                gains(&one, &two, |run| 1.0 / rate(run), 1.0),
             )
         } else {
             (
                 "× one thread, by CPU time",
-                gains(&one, &two, per_event, true),
+                gains(&one, &two, per_event, 2.0),
             )
         };
         let (bare, worker) = both(&two, rate);
@@ -160,24 +185,12 @@ impl Bench<'_> {
     }
 }
 
-/// How much more two threads do than one, pair by pair, by what an event costs (in time or CPU time). By CPU time two
-/// threads do twice as much if an event costs them the same; what it costs the floor more is the machine's doing.
-fn gains(one: &Pairs, two: &Pairs, cost: impl Fn(&Run) -> f64, by_cpu: bool) -> Vec<f64> {
-    let gain = |one: &[Run], two: &[Run]| -> Vec<f64> {
-        one.iter()
-            .zip(two)
-            .map(|(one, two)| cost(one) / cost(two))
-            .collect()
-    };
-    let worker = gain(&one.worker, &two.worker);
-    if !by_cpu {
-        return worker;
-    }
-    let bare = gain(&one.bare, &two.bare);
-    worker
-        .iter()
-        .zip(bare)
-        .map(|(worker, bare)| 2.0 * worker / bare)
+/// How much more the worker does with two threads than with one, pair by pair: what an event costs with one against two,
+/// `times` the means that two have.
+fn gains(one: &Pairs, two: &Pairs, cost: impl Fn(&Run) -> f64, times: f64) -> Vec<f64> {
+    let pairs = one.worker.iter().zip(&two.worker);
+    pairs
+        .map(|(one, two)| times * cost(one) / cost(two))
         .collect()
 }
 

@@ -4,6 +4,7 @@ use super::super::error::BenchError;
 use super::super::figure::{Figure, Judged, Target};
 use super::super::lab::Run;
 use super::super::message::{Pace, Role, Spread};
+use super::cost::per_request;
 use super::{Bench, MILLI, against_bare, both, grouped};
 
 /// Streams and their pace.
@@ -164,13 +165,28 @@ impl Bench<'_> {
                 ),
                 ("lateness max, µs", |s| s.max, None),
             ];
+            let case = format!("{} requests a second", grouped(rate));
             for (quantity, part, target) in parts {
                 let values = both(&pairs, |run| {
                     run.done.lateness.as_ref().map_or(f64::NAN, part)
                 });
-                let case = format!("{} requests a second", grouped(rate));
-                figures.push(against_bare("lateness", case, quantity, values, target));
+                figures.push(against_bare(
+                    "lateness",
+                    case.clone(),
+                    quantity,
+                    values,
+                    target,
+                ));
             }
+            // Here nearly every request is read and written by itself, other than in a closed loop.
+            let costs = both(&pairs, per_request);
+            figures.push(against_bare(
+                "lateness",
+                case,
+                "CPU per request, µs",
+                costs,
+                None,
+            ));
         }
         Ok(figures)
     }
