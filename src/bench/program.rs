@@ -34,7 +34,6 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
     if cfg!(debug_assertions) && !args.quick {
         return Err(BenchError::DebugBuild);
     }
-    job::selector(args.engine)?;
     let scratch = Scratch::new()?;
     let lab = Lab {
         program: std::env::current_exe().map_err(BenchError::system("find this program"))?,
