@@ -16,7 +16,7 @@ use super::measure::{Bench, Scale};
 use super::message::{Child, ClientSpec, Role, Said};
 use super::meter;
 use super::targets::Targets;
-use super::{Report, bare, job, server, worker};
+use super::{Report, bare, server, worker};
 
 /// Pairs of a `--quick` run.
 const QUICK_PAIRS: u32 = 2;
