@@ -1,6 +1,7 @@
 #!/bin/sh
 # Counts the worker's own instructions (user code, no kernel) an event, under valgrind: a figure that no busy machine changes.
-# Two runs of bench-self's saturated streams that differ in length alone; what the start of the program takes cancels out.
+# Two runs of bench-self's paced streams that differ in length alone; what the start of the program takes cancels out.
+# Under valgrind the worker is behind its server, so that a read brings several events: compare such counts with each other.
 #
 #   tests/instructions.sh          build a release of this tree and count
 #   LLMLOAD_BINARY=FILE ...        count another build of the program
@@ -23,7 +24,7 @@ trap 'rm -rf "$folder"' EXIT
 
 # Prints instructions and events of a run of this many "seconds", which are a measure of its length only.
 count() {
-  "$LLMLOAD_BINARY" bench-self saturated --engine "$engine" --pairs 1 --seconds "$1" --json "$folder/bench.json" \
+  "$LLMLOAD_BINARY" bench-self paced --engine "$engine" --pairs 1 --seconds "$1" --json "$folder/bench.json" \
     --wrap "valgrind -q --tool=callgrind --callgrind-out-file=$folder/callgrind.out" >"$folder/table"
   instructions=$(awk '/^(totals|summary):/ { print $2; exit }' "$folder/callgrind.out")
   events=$(awk '/"worker": "/ { worker = 1 } worker && /"events_seen"/ { gsub(/[^0-9]/, "", $2); print $2; exit }' "$folder/bench.json")

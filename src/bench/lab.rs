@@ -29,8 +29,6 @@ pub(super) struct Lab {
     /// A command before that of the worker, as a profiler wants it.
     pub(super) wrap: Vec<String>,
     pub(super) pairs: u32,
-    /// Where stamps are left for a moment.
-    pub(super) scratch: PathBuf,
     /// What was counted in every run so far.
     pub(super) runs: RefCell<Vec<Counted>>,
     /// Runs in which the server may have been too slow for its own pace.
@@ -107,8 +105,9 @@ impl Lab {
 
     /// One run. The counts of both sides must agree.
     pub(super) fn run(&self, setup: &Setup, role: Role) -> Result<Run, BenchError> {
-        let (sent, arrived) = (self.scratch.join("sent"), self.scratch.join("arrived"));
-        let log = |path: &PathBuf| setup.stamped.then(|| path.clone());
+        let scratch = setup.stamped.then(Scratch::new).transpose()?;
+        let log = |name: &str| scratch.as_ref().map(|scratch| scratch.0.join(name));
+        let (sent, arrived) = (log("sent"), log("arrived"));
         let (voice, heard) = sync_channel(16);
         let mut room = Room {
             heard,
@@ -123,7 +122,7 @@ impl Lab {
                 streams: setup.traffic.streams,
                 after: setup.gates.clone(),
             },
-            log: log(&sent),
+            log: sent.clone(),
         };
         room.children
             .push(self.start(SERVER, &Child::Server(server), &[], &voice)?);
@@ -137,7 +136,7 @@ impl Lab {
             threads: setup.threads,
             port,
             traffic: setup.traffic,
-            log: log(&arrived),
+            log: arrived.clone(),
         };
         let wrap = match role {
             Role::Worker(_) => &self.wrap[..],
@@ -153,8 +152,8 @@ impl Lab {
             *self.breathless.borrow_mut() += 1;
         }
         self.runs.borrow_mut().push(counted);
-        if setup.stamped {
-            let errors = Stamps::take(&sent)?.errors(&Stamps::take(&arrived)?)?;
+        if let (Some(sent), Some(arrived)) = (sent, arrived) {
+            let errors = Stamps::read(&sent)?.errors(&Stamps::read(&arrived)?)?;
             run.errors = Spread::of(errors);
         }
         Ok(run)
@@ -367,3 +366,22 @@ impl Room {
 
 /// From the last write before a gate until everything has been read.
 const SETTLING: Duration = Duration::from_millis(50);
+
+/// A folder for the stamps of a run, which goes away with this.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self, BenchError> {
+        let name = format!("llmload-bench-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).map_err(BenchError::system("make a folder for stamps"))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left there is of no harm.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,7 +1,6 @@
 //! `bench-self` from its options to its report; and its processes, which are this program with a hidden option.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 
 use clap::ValueEnum;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
@@ -34,14 +33,12 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
     if cfg!(debug_assertions) && !args.quick {
         return Err(BenchError::DebugBuild);
     }
-    let scratch = Scratch::new()?;
     let lab = Lab {
         program: std::env::current_exe().map_err(BenchError::system("find this program"))?,
         cores: meter::cores().map_err(BenchError::system("tell the cores"))?,
         engine: args.engine,
         wrap: words(args.wrap.as_deref().unwrap_or_default()),
         pairs: if args.quick { QUICK_PAIRS } else { args.pairs },
-        scratch: scratch.0.clone(),
         runs: RefCell::default(),
         breathless: RefCell::default(),
     };
@@ -175,23 +172,4 @@ fn client(spec: &ClientSpec) -> Result<(), BenchError> {
         Role::Worker(engine) => worker::run(spec, engine, &control)?,
     };
     Said::Done(done).say()
-}
-
-/// A folder that goes away with this.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Result<Self, BenchError> {
-        let name = format!("llmload-bench-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).map_err(BenchError::system("make a folder for stamps"))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left there is of no harm.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

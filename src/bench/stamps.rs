@@ -32,10 +32,9 @@ impl Stamps {
         write().map_err(BenchError::system("write the stamps"))
     }
 
-    /// Reads what `write` wrote, and removes it.
-    pub(super) fn take(path: &Path) -> Result<Self, BenchError> {
+    /// Reads what `write` wrote.
+    pub(super) fn read(path: &Path) -> Result<Self, BenchError> {
         let bytes = fs::read(path).map_err(BenchError::system("read the stamps"))?;
-        fs::remove_file(path).map_err(BenchError::system("remove the stamps"))?;
         let mut words = bytes
             .chunks_exact(8)
             .filter_map(|word| word.try_into().ok().map(u64::from_le_bytes));
@@ -80,7 +79,7 @@ mod tests {
         let path = folder.path().join("stamps");
         let sent = stamps(&[(7, &[100, 200]), (9, &[150])]);
         sent.write(&path).unwrap();
-        assert_eq!(Stamps::take(&path).unwrap(), sent);
+        assert_eq!(Stamps::read(&path).unwrap(), sent);
         let arrived = stamps(&[(7, &[130, 195]), (9, &[151])]);
         assert_eq!(sent.errors(&arrived).unwrap(), [30, -5, 1]);
         let lost = stamps(&[(7, &[130]), (9, &[151])]);

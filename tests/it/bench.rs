@@ -162,7 +162,7 @@ fn parent_of(pid: u32) -> Option<u32> {
 #[test]
 fn the_processes_of_a_measurement_end_with_the_one_that_started_them() {
     let _shared = shared();
-    let program = Program::start("bench-self --quick");
+    let program = Program::start("bench-self paced --quick");
     let children = eventually("a server and a client", || {
         let children = children_of(program.pid());
         (children.len() == 2).then_some(children)
