@@ -8,6 +8,7 @@ mod files;
 mod finish;
 mod live;
 mod logging;
+mod open_files;
 mod prepare;
 mod records;
 mod session;
@@ -35,6 +36,7 @@ const MOCK_SERVER: &str = "mock-server";
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     install_crypto();
+    open_files::raise_limit();
     let cli = config::command().subcommand(mock_command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),

@@ -42,6 +42,8 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     refuse_contradictions(&plan)?;
     let machine = Machine {
         threads: options.threads.map_or_else(cores, u32::from),
+        source_ips: options.source_ips,
+        serves_itself: options.mock,
         secrets: settings.secrets.clone(),
         records_dir: settings.outputs.records_dir.clone(),
         hub: hub_paths(),

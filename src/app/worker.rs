@@ -21,6 +21,8 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     let threads = options.threads.map_or_else(cores, u32::from);
     let machine = Machine {
         threads,
+        source_ips: options.source_ips,
+        serves_itself: false,
         secrets: options.secrets,
         records_dir: options.records_dir,
         hub: hub_paths(),

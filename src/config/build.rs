@@ -39,6 +39,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
     Ok(RunOptions {
         settings,
         threads: args.threads.threads.and_then(|threads| threads.0),
+        source_ips: args.source.source_ip,
         mock: args.mock,
     })
 }
@@ -78,6 +79,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     Ok(WorkerOptions {
         master: builder.master(&args.cluster)?,
         threads: args.threads.threads.and_then(|threads| threads.0),
+        source_ips: args.source.source_ip,
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
@@ -143,6 +145,7 @@ impl Builder<'_> {
             insecure_skip_verify: args.insecure_skip_verify,
             ca_cert: args.ca_cert,
             connection_reuse: args.connection_reuse,
+            warm_connections: args.warm_connections || !args.no_warm_connections,
             proxy,
         })
     }

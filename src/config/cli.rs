@@ -1,6 +1,7 @@
 //! The options as clap knows them: names, help, defaults and the parsers of single values.
 //! What two values mean beside each other is decided in `build`; where they come from, in `layers`.
 
+use core::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -108,6 +109,8 @@ pub(super) struct RunArgs {
     pub test: TestArgs,
     #[command(flatten)]
     pub threads: ThreadArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
     /// Start the built-in mock server and test it
     #[arg(long, help_heading = "Target")]
     pub mock: bool,
@@ -135,6 +138,8 @@ pub(super) struct WorkerArgs {
     pub threads: ThreadArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
     #[command(flatten)]
     pub log: LogArgs,
     #[command(flatten)]
@@ -201,6 +206,12 @@ pub(super) struct TargetArgs {
     /// When to open connections: kept and shared, one a request, or one a user
     #[arg(long, value_name = "HOW", default_value = "pooled", value_parser = value::choice(value::REUSES))]
     pub connection_reuse: ConnectionReuse,
+    /// Open each user's connection before its first request (the default)
+    #[arg(long, overrides_with = "no_warm_connections")]
+    pub warm_connections: bool,
+    /// Open connections with the requests that need them
+    #[arg(long, overrides_with = "warm_connections")]
+    pub no_warm_connections: bool,
     /// Trust the certificate authorities of this PEM file too
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
@@ -439,6 +450,14 @@ pub(super) struct ThreadArgs {
     /// Cores to send from; absent or -1: all
     #[arg(long, visible_alias = "processes", value_name = "N", value_parser = value::threads)]
     pub threads: Option<Threads>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Target")]
+pub(super) struct SourceArgs {
+    /// Local addresses to connect from in turn, with commas or repeated
+    #[arg(long, value_name = "IP", action = ArgAction::Append, value_delimiter = ',', value_parser = value::address)]
+    pub source_ip: Vec<IpAddr>,
 }
 
 #[derive(Args)]

@@ -1,6 +1,7 @@
 //! What the settings come to: typed, checked, and free of what only files or a server can tell.
 //! It reads neither; [`Settings::plan`] takes what the app found there.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub struct RunOptions {
     pub settings: Settings,
     /// Cores to send from; `None` for all.
     pub threads: Option<NonZeroU32>,
+    /// Local addresses to connect from, in turn; empty leaves it to the system.
+    pub source_ips: Vec<IpAddr>,
     /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
     pub mock: bool,
 }
@@ -77,6 +80,8 @@ pub struct WorkerOptions {
     pub master: Endpoint,
     /// Cores to send from; `None` for all.
     pub threads: Option<NonZeroU32>,
+    /// Local addresses to connect from, in turn; empty leaves it to the system.
+    pub source_ips: Vec<IpAddr>,
     /// This machine's own secrets; every header given to a worker counts as one.
     /// Proxy credentials depend on the plan's target: see [`proxy_for`](super::proxy_for).
     pub secrets: Secrets,
@@ -142,6 +147,8 @@ pub struct TargetOptions {
     pub ca_cert: Option<PathBuf>,
     /// When connections are opened.
     pub connection_reuse: ConnectionReuse,
+    /// Open each user's connection before its first request.
+    pub warm_connections: bool,
     /// `http://host:port` of a proxy to go through; its credentials are in [`Secrets`].
     pub proxy: Option<String>,
 }
@@ -272,6 +279,7 @@ impl Settings {
                 insecure_skip_verify: self.target.insecure_skip_verify,
                 ca_pem: found.ca_pem,
                 connection_reuse: self.target.connection_reuse,
+                warm_connections: self.target.warm_connections,
                 proxy: self.target.proxy.clone(),
             },
             provider: provider::Spec {

@@ -1,6 +1,7 @@
 //! The engine as a whole: starts the cores, merges what they measured once a second, ends them.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::thread::{self, JoinHandle};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -17,7 +18,8 @@ use super::core::{Core, CoreSeat};
 use super::counting;
 use super::pacer::Pacer;
 use super::reading::Finished;
-use crate::client::{Clock, Connector, Failure, HyperTransport, Reuse};
+use super::warm;
+use crate::client::{Clock, Connector, Failure, HyperTransport, Reuse, Transport};
 use crate::domain::{Ask, Offset, Outcome, Record, Secret};
 use crate::metrics::Tally;
 use crate::plan::Plan;
@@ -107,10 +109,44 @@ pub struct Engine {
     error: Option<EngineError>,
 }
 
+/// An engine whose cores are ready, their connections open. Dropping it ends them.
+pub struct Standby {
+    engine: Engine,
+    starts: Vec<oneshot::Sender<Clock>>,
+}
+
+impl Standby {
+    /// Sending begins at `origin`.
+    pub fn start(self, origin: Instant) -> Engine {
+        let Self { mut engine, starts } = self;
+        engine.clock = Clock::starting_at(origin);
+        for start in starts {
+            // A core that is gone is noticed like any other that ends before its time.
+            let _ = start.send(engine.clock);
+        }
+        engine
+    }
+}
+
 impl Engine {
-    /// Starts the cores; sending begins at `origin`.
-    pub fn start(job: Job, origin: Instant) -> Result<Self, EngineError> {
-        let clock = Clock::starting_at(origin);
+    /// Starts the cores and returns when they are ready: each has opened the connections that its users begin with.
+    /// Dropping the future drops all of it.
+    pub async fn prepare(job: Job) -> Result<Standby, EngineError> {
+        let (ready, mut heard) = mpsc::channel(1);
+        let Standby { engine, starts } = Self::start_cores(job, ready)?;
+        let mut waiting = starts.len();
+        while heard.recv().await.is_some() {
+            waiting -= 1;
+        }
+        if waiting == 0 {
+            return Ok(Standby { engine, starts });
+        }
+        // A core has ended without a word; the others end when nobody can start them.
+        drop(starts);
+        Err(engine.finish().err().unwrap_or(EngineError::Defect))
+    }
+
+    fn start_cores(job: Job, ready: mpsc::Sender<()>) -> Result<Standby, EngineError> {
         let control = Arc::new(Control::new(job.plan.schedule.end_of_sending()));
         let users =
             u32::try_from(job.shard.share(u64::from(job.plan.schedule.users))).unwrap_or(u32::MAX);
@@ -120,6 +156,8 @@ impl Engine {
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
+        // Stands in until the start is known.
+        let clock = Clock::starting_at(Instant::now());
         let mut engine = Self {
             clock,
             control: Arc::clone(&control),
@@ -132,9 +170,11 @@ impl Engine {
             over: false,
             error: None,
         };
+        let mut starts = Vec::new();
         for index in 0..cores {
             let seat = CoreSeat {
                 shard: job.shard.part(index, cores),
+                cores,
                 job: Arc::clone(&job),
                 clock,
                 control: Arc::clone(&control),
@@ -142,12 +182,16 @@ impl Engine {
                 counter: counter.clone(),
                 parts: sender.clone(),
             };
+            let (start, started) = oneshot::channel();
+            let ready = ready.clone();
+            let gate = Gate { ready, started };
+            starts.push(start);
             engine.gauges.push(Arc::clone(&seat.gauges));
             engine
                 .threads
-                .push(start_core(seat, index).map_err(EngineError::Thread)?);
+                .push(start_core(seat, gate, index).map_err(EngineError::Thread)?);
         }
-        Ok(engine)
+        Ok(Standby { engine, starts })
     }
 
     /// Begins no further request; those in flight get the stop time.
@@ -254,7 +298,19 @@ impl Drop for Engine {
     }
 }
 
-fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), EngineError>>> {
+/// Where a core waits for the start.
+struct Gate {
+    /// Told once, when it is ready.
+    ready: mpsc::Sender<()>,
+    /// Brings the clock; closed when there will be no start.
+    started: oneshot::Receiver<Clock>,
+}
+
+fn start_core(
+    seat: CoreSeat,
+    gate: Gate,
+    index: u32,
+) -> io::Result<JoinHandle<Result<(), EngineError>>> {
     thread::Builder::new()
         .name(format!("send-{index}"))
         .spawn(move || {
@@ -265,11 +321,32 @@ fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), En
             let job = Arc::clone(&seat.job);
             LocalSet::new().block_on(&runtime, async move {
                 let transport = HyperTransport::new(job.connector.clone(), job.reuse, seat.clock)?;
-                tokio::time::sleep_until(seat.clock.instant_of(Offset::ZERO)).await;
-                Core::new(seat, transport, Pacer::best()).run().await;
+                perform(seat, gate, Rc::new(transport)).await;
                 Ok(())
             })
         })
+}
+
+/// A core's life: opens connections, waits for the start, sends its share.
+async fn perform<T>(mut seat: CoreSeat, gate: Gate, transport: Rc<T>)
+where
+    T: Transport + 'static,
+{
+    let Gate { ready, mut started } = gate;
+    let opened = tokio::select! {
+        opened = warm::before_start(&transport, &seat) => opened,
+        _ = &mut started => return,
+    };
+    // Who asked for the engine may be gone; then there is no start either.
+    let _ = ready.send(()).await;
+    drop(ready);
+    let Ok(clock) = started.await else { return };
+    seat.clock = clock;
+    transport.begin(clock);
+    tokio::time::sleep_until(clock.instant_of(Offset::ZERO)).await;
+    let core = Core::new(seat, transport, Pacer::best());
+    core.note_opened_ahead(&opened);
+    core.run().await;
 }
 
 impl Job {

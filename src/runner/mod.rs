@@ -11,5 +11,6 @@ mod engine;
 mod open;
 mod pacer;
 mod reading;
+mod warm;
 
-pub use engine::{Engine, EngineError, Job, Slice};
+pub use engine::{Engine, EngineError, Job, Slice, Standby};

@@ -16,8 +16,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use llmload::client::{
-    Clock, Connector, Failure, Head, HyperTransport, Observer, Proxy, Reuse, Target, TlsSettings,
-    Transport, install_crypto,
+    Clock, Connector, Failure, Head, HyperTransport, Observer, Proxy, Reuse, Sources, Target,
+    TlsSettings, Transport, install_crypto,
 };
 use llmload::domain::{Offset, Outcome, Secret};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -191,6 +191,7 @@ pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bo
         },
         tls: settings.config().unwrap(),
         proxy: None,
+        sources: Sources::default(),
         http2,
         timeout: Some(Duration::from_secs(10)),
     }

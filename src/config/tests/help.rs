@@ -189,6 +189,8 @@ fn the_short_help_of_run_reads_like_this() {
           --http <VERSION>          HTTP version [default: 1] [possible values: 1, 2]
           --connection-reuse <HOW>  When to open connections: kept and shared, one a request, or one a
                                     user [default: pooled] [possible values: pooled, never, per-user]
+          --warm-connections        Open each user's connection before its first request (the default)
+          --no-warm-connections     Open connections with the requests that need them
           --ca-cert <FILE>          Trust the certificate authorities of this PEM file too
           --insecure-skip-verify    Do not verify the server's certificate
           --no-proxy                Ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
@@ -196,6 +198,7 @@ fn the_short_help_of_run_reads_like_this() {
                                     cluster [env: API_KEY]
           --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
                                     secret is kept as one
+          --source-ip <IP>          Local addresses to connect from in turn, with commas or repeated
           --mock                    Start the built-in mock server and test it
 
     Load:
@@ -350,6 +353,7 @@ fn the_short_help_of_worker_reads_like_this() {
                                  [env: API_KEY]
           --header <NAME:VALUE>  Header to add to every request; repeatable. One that carries a secret
                                  is kept as one
+          --source-ip <IP>       Local addresses to connect from in turn, with commas or repeated
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

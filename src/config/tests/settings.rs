@@ -39,14 +39,37 @@ fn worker_in(line: &str, around: &Around) -> WorkerOptions {
     }
 }
 
+fn shown(addresses: &[core::net::IpAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
+#[test]
+fn source_addresses_come_from_every_layer_and_a_stronger_one_replaces_them() {
+    let around = Around::conf("source-ip = 10.0.0.1, 10.0.0.2\nsource-ip = 10.0.0.3\n");
+    assert_eq!(
+        shown(&worker_in("", &around).source_ips),
+        "10.0.0.1 10.0.0.2 10.0.0.3"
+    );
+    let around = Around::with(&[("LLMLOAD_SOURCE_IP", "10.0.0.4,[::1]")])
+        .and_file("locust.conf", "source-ip = 10.0.0.1");
+    assert_eq!(shown(&run_in("", &around).source_ips), "10.0.0.4 ::1");
+    assert_eq!(
+        shown(&run_in("--source-ip 10.0.0.5", &around).source_ips),
+        "10.0.0.5"
+    );
+}
+
 #[test]
 fn without_a_word_the_defaults_of_the_old_tool_hold() {
     let RunOptions {
         settings,
         threads,
+        source_ips,
         mock,
     } = run("");
     assert_eq!((threads, mock), (None, false));
+    assert!(source_ips.is_empty() && settings.target.warm_connections);
     assert_eq!(settings.target.base_url, "http://localhost:80");
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
@@ -112,11 +135,15 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
                 --reasoning-effort low --timeout 60 --timeout-first-token 5s --timeout-idle 500ms \
                 --connect-timeout none --summary-file s.csv --csv p --csv-full-history --json --json-file j.json \
                 --records d/r.jsonl --show-request --show-response --only-summary --headless -L DEBUG \
-                --logfile l.log --threads 2";
+                --logfile l.log --threads 2 --source-ip 10.0.0.1,10.0.0.2 --source-ip ::1 --no-warm-connections";
     let RunOptions {
-        settings, threads, ..
+        settings,
+        threads,
+        source_ips,
+        ..
     } = run(line);
     assert_eq!(threads.map(u32::from), Some(2));
+    assert_eq!(shown(&source_ips), "10.0.0.1 10.0.0.2 ::1");
     assert_eq!(settings.target.base_url, "https://h/base");
     assert_eq!(settings.target.ca_cert, Some(PathBuf::from("ca.pem")));
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::PerUser);
@@ -165,6 +192,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "insecure_skip_verify": true,
         "ca_pem": "PEM",
         "connection_reuse": "per-user",
+        "warm_connections": false,
         "proxy": null
       },
       "provider": {
