@@ -30,14 +30,15 @@ pub(super) fn check(plan: &Plan, shard: Shard, threads: u32, ends: u64) -> Resul
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
-    let connections = connections(plan, shard, threads) * ends;
+    let connections = connections(plan, shard, threads);
     let own = RESERVE + EACH_CORE * u64::from(threads);
-    let needed = connections + own;
+    let needed = connections * ends + own;
     if needed <= limit {
         return Ok(());
     }
+    let ends = if ends > 1 { ", both ends of each," } else { "" };
     let error = anyhow!(
-        "{connections} connections and {own} files of its own need {needed} open files, and this process may have {limit}"
+        "{connections} connections{ends} and {own} files of its own need {needed} open files, and this process may have {limit}"
     );
     Err(Failure::usage(error).hint(format!(
         "raise the limit (`ulimit -n {needed}`), or share the users out among more workers"

@@ -13,12 +13,14 @@
 
 mod accuracy;
 mod command;
+mod connections;
 mod counts;
 mod disk;
 mod errors;
 mod faults;
 mod files;
 mod peers;
+mod ports;
 mod process;
 mod rates;
 mod schedule;
