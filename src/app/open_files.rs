@@ -30,8 +30,10 @@ pub(super) fn check(plan: &Plan, shard: Shard, threads: u32, ends: u64) -> Resul
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
-    let connections = connections(plan, shard, threads);
-    let own = RESERVE + EACH_CORE * u64::from(threads);
+    let users = shard.share(u64::from(plan.schedule.users));
+    let cores = u32::try_from(users).map_or(threads, |users| threads.min(users));
+    let connections = connections(plan, shard, cores.max(1));
+    let own = RESERVE + EACH_CORE * u64::from(cores);
     let needed = connections * ends + own;
     if needed <= limit {
         return Ok(());
@@ -46,16 +48,15 @@ pub(super) fn check(plan: &Plan, shard: Shard, threads: u32, ends: u64) -> Resul
 }
 
 /// The most connections that a part has open at once.
-fn connections(plan: &Plan, shard: Shard, threads: u32) -> u64 {
+fn connections(plan: &Plan, shard: Shard, cores: u32) -> u64 {
     let users = u64::from(plan.schedule.users);
     let shares = plan.target.http == HttpVersion::Http2
         && plan.target.connection_reuse != ConnectionReuse::Never;
     if !shares {
         return shard.share(users);
     }
-    let cores = 0..threads.max(1);
-    cores
-        .map(|core| shard.part(core, threads.max(1)).share(users))
+    (0..cores)
+        .map(|core| shard.part(core, cores).share(users))
         .map(|users| users.div_ceil(MAX_STREAMS as u64))
         .sum()
 }

@@ -249,6 +249,18 @@ mod tests {
         );
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn binding_takes_no_port_so_that_each_server_has_all_of_them() {
+        for source in ["127.0.0.1", "::1"] {
+            let Ok(socket) = bound_to(source.parse().unwrap()) else {
+                assert_eq!(source, "::1", "every machine has the other");
+                continue;
+            };
+            assert_eq!(socket.local_addr().unwrap().port(), 0, "{source}");
+        }
+    }
+
     #[test]
     fn an_address_of_another_machine_is_found() {
         assert!(addresses(&["127.0.0.1", "127.0.0.9"]).unusable().is_none());

@@ -35,22 +35,8 @@ where
     let bound = staggered + seat.job.plan.limits.connect.unwrap_or(PATIENCE);
     let mut opening = Opening::new(Rc::clone(transport));
     let mut opened = Vec::new();
-    let all = async {
-        let mut next = Instant::now();
-        for user in first {
-            sleep_until(next).await;
-            next += gap;
-            opened.extend(opening.begin(user).await);
-            if opening.failed {
-                break;
-            }
-        }
-        while let Some(took) = opening.end_one().await {
-            opened.extend(took);
-        }
-    };
     // Whatever is missing then is opened with the requests.
-    let _ = timeout(bound, all).await;
+    let _ = timeout(bound, opening.all(&first, gap, &mut opened)).await;
     opened
 }
 
@@ -110,6 +96,22 @@ impl<T: Transport + 'static> Opening<T> {
         }
     }
 
+    /// Opens those of `users` one after another, a `gap` apart, until the first failure.
+    async fn all(&mut self, users: &[u32], gap: Duration, opened: &mut Vec<Duration>) {
+        let mut next = Instant::now();
+        for &user in users {
+            sleep_until(next).await;
+            next += gap;
+            opened.extend(self.begin(user).await);
+            if self.failed {
+                break;
+            }
+        }
+        while let Some(took) = self.end_one().await {
+            opened.extend(took);
+        }
+    }
+
     /// Begins one more when there is room for it; tells of the one that made room.
     async fn begin(&mut self, user: u32) -> Option<Duration> {
         let took = if self.under_way.len() < AT_ONCE {
@@ -163,5 +165,93 @@ impl Job {
             .users(spec)
             .take(most)
             .partition(|&user| spec.spawn_at(user) <= Offset::from(LEAD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use bytes::Bytes;
+    use http::Request;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::client::{Clock, Observer};
+    use crate::domain::Outcome;
+
+    const HANDSHAKE: Duration = Duration::from_millis(100);
+
+    /// Shakes hands for a tenth of a second, until it has no more room.
+    #[derive(Default)]
+    struct Server {
+        room: Option<usize>,
+        asked: Cell<usize>,
+        under_way: Cell<usize>,
+        most: Cell<usize>,
+    }
+
+    impl Transport for Server {
+        fn begin(&self, _: Clock) {}
+
+        async fn warm(&self, _: u32) -> Result<Option<Duration>, Failure> {
+            self.asked.set(self.asked.get() + 1);
+            let full = self.room.is_some_and(|room| self.asked.get() > room);
+            self.under_way.set(self.under_way.get() + 1);
+            self.most.set(self.most.get().max(self.under_way.get()));
+            tokio::time::sleep(HANDSHAKE).await;
+            self.under_way.set(self.under_way.get() - 1);
+            if full {
+                return Err(Failure::new(Outcome::Connect, "full"));
+            }
+            Ok(Some(HANDSHAKE))
+        }
+
+        async fn exchange(
+            &self,
+            _: u32,
+            _: Request<Bytes>,
+            _: &impl Observer,
+        ) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    async fn open(server: &Rc<Server>, users: u32, gap: Duration) -> (usize, Duration) {
+        let users: Vec<u32> = (0..users).collect();
+        let (mut opened, started) = (Vec::new(), Instant::now());
+        let mut opening = Opening::new(Rc::clone(server));
+        let all = opening.all(&users, gap, &mut opened);
+        LocalSet::new().run_until(all).await;
+        (opened.len(), started.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_handshakes_are_under_way_at_once() {
+        let server = Rc::new(Server::default());
+        let (opened, took) = open(&server, 160, Duration::ZERO).await;
+        assert_eq!((opened, server.most.get()), (160, AT_ONCE));
+        assert!(took >= HANDSHAKE * 10, "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_are_opened_at_a_steady_pace() {
+        let server = Rc::new(Server::default());
+        let gap = Duration::from_millis(20);
+        let (opened, took) = open(&server, 100, gap).await;
+        assert_eq!(opened, 100);
+        assert!(took >= gap * 99 + HANDSHAKE, "{took:?}");
+        assert!(server.most.get() <= 6, "{}", server.most.get());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_failure_no_further_one_is_begun_and_the_others_end() {
+        let server = Rc::new(Server {
+            room: Some(20),
+            ..Server::default()
+        });
+        let (opened, _) = open(&server, 1_000, Duration::ZERO).await;
+        assert_eq!(opened, 20);
+        assert!(server.asked.get() <= 20 + AT_ONCE, "{}", server.asked.get());
     }
 }

@@ -1,5 +1,6 @@
 //! Connections ahead of the first requests: opened before the run's start, counted once, and no condition of the run.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -125,12 +126,52 @@ fn an_http2_connection_carries_a_hundred_users() {
     }
 }
 
+/// A server of whole answers that closes every connection after a tenth of a second without a request.
+fn impatient() -> String {
+    const ANSWER: &str = r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"a b c d e"},
+        "finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let patience = Some(Duration::from_millis(100));
+            stream.set_read_timeout(patience).unwrap();
+            thread::spawn(move || {
+                let mut request = [0; 65_536];
+                // Requests are short: one read has a whole one.
+                while stream.read(&mut request).is_ok_and(|read| read > 0) {
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+                        ANSWER.len()
+                    );
+                    let _ = stream.write_all((head + ANSWER).as_bytes());
+                }
+            });
+        }
+    });
+    url
+}
+
 #[test]
-fn a_server_that_closes_idle_connections_costs_no_request() {
+fn connections_that_the_server_closed_before_the_start_cost_no_request() {
     let _shared = shared();
-    let mock = crate::process::faulty_mock("2ms", "1ms", &["drop-before=0"]);
-    let (ended, _) = run(&mock, "-u 3 -r 1000 --max-requests 9");
-    assert_eq!(ended.result().total("completed"), 9);
+    let (place, url) = (Place::new(), impatient());
+    let mut args = words("run -u 3 -r 1000 --max-requests 9 -o 5 -p 32 --no-stream --only-summary");
+    args.extend(words("--provider openai -m m --json-file result.json"));
+    args.extend(["-H", &url]);
+    place.run(&args).expect(0);
+    let result = place.json("result.json");
+    assert_eq!(result["totals"]["completed"], json!(9));
+    assert_eq!(result["connections"]["warmed"], json!(3));
+    let of = |name: &str| result["connections"][name].as_u64().unwrap();
+    // None of the three lasted until the start; each request used one opened then or kept since.
+    assert!(of("opened") > 3, "{}", result["connections"]);
+    assert_eq!(of("opened") - 3 + of("reused"), 9);
+    assert_eq!(
+        result["warnings"].to_string().matches("sent_again").count(),
+        0
+    );
 }
 
 /// A server that takes connections and never says a word, so that no TLS handshake comes to an end.
