@@ -42,6 +42,8 @@ pub(super) struct CoreSeat {
 pub(super) struct Core<T> {
     pub(super) job: Arc<Job>,
     pub(super) shard: Shard,
+    /// How many cores there are.
+    pub(super) cores: u32,
     pub(super) clock: Clock,
     pub(super) control: Arc<Control>,
     pub(super) gauges: Arc<CoreGauges>,
@@ -73,6 +75,7 @@ impl<T: Transport + 'static> Core<T> {
         Rc::new(Self {
             job: seat.job,
             shard: seat.shard,
+            cores: seat.cores,
             clock: seat.clock,
             control: seat.control,
             gauges: seat.gauges,
@@ -207,7 +210,9 @@ impl<T: Transport + 'static> Core<T> {
     /// Connections were opened ahead of the requests that will use them.
     pub(super) fn note_opened_ahead(&self, took: &[Duration]) {
         let mut tally = self.tally.borrow_mut();
-        took.iter().for_each(|&took| tally.note_opened_ahead(took));
+        for &took in took {
+            tally.note_opened_ahead(took);
+        }
     }
 
     pub(super) fn warn(&self, warning: Warning) {

@@ -133,7 +133,9 @@ impl Engine {
     /// Dropping the future drops all of it.
     pub async fn prepare(job: Job) -> Result<Standby, EngineError> {
         let (ready, mut heard) = mpsc::channel(1);
-        let Standby { engine, starts } = Self::start_cores(job, ready)?;
+        let Standby { engine, starts } = Self::start_cores(job, &ready)?;
+        // From here on the cores alone hold it: when all are ready or gone, it closes.
+        drop(ready);
         let mut waiting = starts.len();
         while heard.recv().await.is_some() {
             waiting -= 1;
@@ -146,7 +148,7 @@ impl Engine {
         Err(engine.finish().err().unwrap_or(EngineError::Defect))
     }
 
-    fn start_cores(job: Job, ready: mpsc::Sender<()>) -> Result<Standby, EngineError> {
+    fn start_cores(job: Job, ready: &mpsc::Sender<()>) -> Result<Standby, EngineError> {
         let control = Arc::new(Control::new(job.plan.schedule.end_of_sending()));
         let users =
             u32::try_from(job.shard.share(u64::from(job.plan.schedule.users))).unwrap_or(u32::MAX);

@@ -30,7 +30,7 @@ where
     T: Transport + 'static,
 {
     let (first, _) = seat.job.users_to_warm(seat.shard);
-    let gap = Duration::from_secs(1) * seat.cores / PER_SECOND;
+    let gap = gap(seat.cores);
     let staggered = gap * u32::try_from(first.len()).unwrap_or(u32::MAX);
     let bound = staggered + seat.job.plan.limits.connect.unwrap_or(PATIENCE);
     let mut opening = Opening::new(Rc::clone(transport));
@@ -38,6 +38,11 @@ where
     // Whatever is missing then is opened with the requests.
     let _ = timeout(bound, opening.all(&first, gap, &mut opened)).await;
     opened
+}
+
+/// Between two handshakes of one core.
+fn gap(cores: u32) -> Duration {
+    Duration::from_secs(1) * cores / PER_SECOND
 }
 
 impl<T: Transport + 'static> Core<T> {
@@ -53,20 +58,25 @@ impl<T: Transport + 'static> Core<T> {
     async fn open_ahead(&self) {
         let (_, later) = self.job.users_to_warm(self.shard);
         let mut opening = Opening::new(Rc::clone(&self.transport));
+        let mut next = self.clock.instant_of(Offset::ZERO);
         for user in later {
-            let start = self.job.plan.schedule.spawn_at(user);
-            let at = self.clock.instant_of(start) - LEAD;
-            while !opening.under_way.is_empty() && Instant::now() < at {
+            let start = self.clock.instant_of(self.job.plan.schedule.spawn_at(user));
+            next = next.max(start - LEAD);
+            while !opening.has_room() || (!opening.under_way.is_empty() && Instant::now() < next) {
                 tokio::select! {
                     took = opening.end_one() => self.note_warm(took.flatten()),
-                    () = sleep_until(at) => {}
+                    () = sleep_until(next), if opening.has_room() => {}
                 }
             }
-            sleep_until(at).await;
+            sleep_until(next).await;
+            next += gap(self.cores);
             if opening.failed {
                 break;
             }
-            self.note_warm(opening.begin(user).await);
+            // Whoever has started before its turn came has a connection by now.
+            if Instant::now() < start {
+                opening.begin(user);
+            }
         }
         while let Some(took) = opening.end_one().await {
             self.note_warm(took);
@@ -102,29 +112,27 @@ impl<T: Transport + 'static> Opening<T> {
         for &user in users {
             sleep_until(next).await;
             next += gap;
-            opened.extend(self.begin(user).await);
+            if !self.has_room() {
+                opened.extend(self.end_one().await.flatten());
+            }
             if self.failed {
                 break;
             }
+            self.begin(user);
         }
         while let Some(took) = self.end_one().await {
             opened.extend(took);
         }
     }
 
-    /// Begins one more when there is room for it; tells of the one that made room.
-    async fn begin(&mut self, user: u32) -> Option<Duration> {
-        let took = if self.under_way.len() < AT_ONCE {
-            None
-        } else {
-            self.end_one().await.flatten()
-        };
-        if !self.failed {
-            let transport = Rc::clone(&self.transport);
-            self.under_way
-                .spawn_local(async move { transport.warm(user).await });
-        }
-        took
+    fn has_room(&self) -> bool {
+        self.under_way.len() < AT_ONCE
+    }
+
+    fn begin(&mut self, user: u32) {
+        let transport = Rc::clone(&self.transport);
+        self.under_way
+            .spawn_local(async move { transport.warm(user).await });
     }
 
     /// Waits for the next one to end; `None` when there is none. `Some(None)` is one that opened nothing.

@@ -97,6 +97,14 @@ fn users_of_a_slow_ramp_find_theirs_too_and_no_sooner() {
 }
 
 #[test]
+fn a_steep_ramp_opens_each_users_connection_once() {
+    let _shared = shared();
+    let mock = mock("300ms", "50ms");
+    let (_, (opened, ahead, _)) = run(&mock, "-u 300 -r 150 -t 200ms");
+    assert_eq!((opened, ahead), (300, 300));
+}
+
+#[test]
 fn what_is_opened_ahead_follows_the_way_connections_are_used() {
     let _shared = shared();
     let per_user = quick_mock();
@@ -138,7 +146,7 @@ fn impatient() -> String {
             let patience = Some(Duration::from_millis(100));
             stream.set_read_timeout(patience).unwrap();
             thread::spawn(move || {
-                let mut request = [0; 65_536];
+                let mut request = [0; 8192];
                 // Requests are short: one read has a whole one.
                 while stream.read(&mut request).is_ok_and(|read| read > 0) {
                     let head = format!(

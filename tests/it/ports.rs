@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::command::{Place, Ran, Running, binary, count, faulty, url, words};
 use crate::process::shared;
 
-/// Forty ports to connect from, and a mock that listens on another one.
+/// Forty ports to connect from, and a mock that listens on another one; no IPv6.
 const NAMESPACE: &str = r#"
+echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
 ip link set lo up && echo 42000 42039 > /proc/sys/net/ipv4/ip_local_port_range || exit 77
 [ "$#" = 0 ] && exit 0
 "$0" mock-server --port 41000 > mock.log &
@@ -102,6 +103,20 @@ fn out_of_local_ports_is_an_error_of_its_own_that_a_further_address_mends() {
         ),
         "{text}"
     );
+}
+
+/// The system has one error for both.
+#[test]
+fn a_machine_without_ipv6_is_not_said_to_be_out_of_ports() {
+    let (_shared, place) = (shared(), Place::new());
+    if !namespaces_are_allowed(&place) {
+        return;
+    }
+    let (ran, result) = sixty(&place, "-H http://[::1]:41000 -u 2 --max-requests 4");
+    ran.expect(1);
+    assert_eq!(result["totals"]["outcomes"], json!({"connect": 4}));
+    let text = result["errors"][0]["text"].as_str().unwrap();
+    assert!(!text.contains("out of local ports"), "{text}");
 }
 
 #[test]
