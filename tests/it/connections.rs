@@ -248,6 +248,10 @@ fn too_few_open_files_are_told_before_the_run_with_numbers() {
     // The soft limit alone is no obstacle.
     limited(&place, "-Sn 200", &args).expect(0);
     assert_eq!(accepted(&mock), 300);
+    // Two cores of 150 users each need two connections each.
+    args.extend(["--http", "2"]);
+    limited(&place, "-n 200", &args).expect(0);
+    assert_eq!(accepted(&mock), 304);
 }
 
 #[test]
