@@ -1,6 +1,7 @@
 //! Local addresses and local ports: which are used, and what happens when there are no more.
 //! Ports run out in a network namespace of the test's own, where nobody else needs them.
 
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
@@ -142,4 +143,22 @@ fn a_source_address_of_another_machine_is_told_before_the_run() {
         "{}",
         ran.complaint()
     );
+}
+
+#[test]
+fn questions_and_requests_come_from_the_source_address() {
+    let (_shared, place) = (shared(), Place::new());
+    for known in ["", "--provider vllm -m mock"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let line = "run -u 1 --max-requests 1 --source-ip 127.0.0.9,127.0.0.8 --only-summary";
+        let mut args = [words(line), words(known)].concat();
+        args.extend(["-H", &url]);
+        let running = place.start(&args, &[]);
+        let (_, peer) = listener.accept().unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.9", "{known}");
+        drop(listener);
+        let status = if known.is_empty() { 2 } else { 1 };
+        running.wait().expect(status);
+    }
 }
