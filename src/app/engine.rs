@@ -144,7 +144,10 @@ async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Op
         reason: in_words(&Failure::failed(error)),
     };
     let writing = records.map(|file| spawn_blocking(move || file.write_all()));
-    let mut engine = standby.start(end.clock.instant(at));
+    let mut engine = match standby.start(end.clock.instant(at)) {
+        Ok(engine) => engine,
+        Err(error) => return (unable(error), None),
+    };
     carry_out(end, &mut engine).await;
     let last = engine
         .finish()

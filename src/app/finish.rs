@@ -12,7 +12,7 @@ use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::Settings;
 use crate::domain::Outcome;
-use crate::metrics::{Observation, Summary};
+use crate::metrics::{Level, Observation, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
@@ -57,8 +57,9 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         .filter(|_| ending.cluster)
         .map(worker)
         .collect();
-    let verdict = judge(&summary, &ending);
-    let words = verdict
+    let verdict = judge(&summary);
+    let failure = shortcoming(&summary, &ending);
+    let words = failure
         .as_ref()
         .map(|failure| format!("{:#}", failure.error));
     let ctx = Context {
@@ -72,20 +73,23 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         started_at: live.started_at(),
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
-        verdict: words.as_deref(),
+        verdict: verdict.as_ref(),
+        failure: words.as_deref(),
     };
     print(&ctx, ending.settings, console);
-    let mut failures: Vec<Failure> = write_files(&ctx, ending.settings);
-    failures.extend(live.finish(&ctx));
-    failures.extend(ending.aftermath.records_error);
-    for failure in &failures {
+    let mut unwritten: Vec<Failure> = write_files(&ctx, ending.settings);
+    unwritten.extend(live.finish(&ctx));
+    unwritten.extend(ending.aftermath.records_error);
+    let distrust = verdict
+        .as_ref()
+        .filter(|_| !ending.settings.allow_invalid)
+        .and_then(distrust);
+    let gravest = failure.or(distrust);
+    for failure in unwritten.iter().chain(&gravest) {
         complain(failure);
     }
-    if let Some(failure) = &verdict {
-        complain(failure);
-    }
-    let unwritten = failures.iter().map(|failure| failure.status).max();
-    verdict.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status)
+    let unwritten = unwritten.iter().map(|failure| failure.status).max();
+    gravest.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status)
 }
 
 /// Why a run without a single request came to nothing.
@@ -169,8 +173,26 @@ fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
     failures
 }
 
+/// Why the figures of an invalid run must not pass for a result.
+fn distrust(verdict: &Verdict) -> Option<Failure> {
+    let reasons = verdict.reasons.iter();
+    let invalid: Vec<_> = reasons
+        .filter(|reason| reason.level == Level::Invalid)
+        .collect();
+    let first = invalid.first()?;
+    let words: Vec<_> = invalid.iter().map(|reason| reason.words.as_str()).collect();
+    Some(Failure {
+        error: anyhow::anyhow!("the run is invalid: {}", words.join("; ")),
+        hint: Some(format!(
+            "{}; --allow-invalid takes the figures as they are",
+            first.remedy
+        )),
+        status: status::NOT_DELIVERED,
+    })
+}
+
 /// Whether the run did what was asked; if not, why, the gravest first.
-fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
+fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
     let settings = ending.settings;
     let failure = |status, text: String| {
         Some(Failure {
@@ -221,15 +243,6 @@ fn judge(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         );
         return failure(status::NOT_DELIVERED, text);
     }
-    let unsent = summary.counts.dropped + summary.counts.late_cancelled;
-    if exact(unsent) > MAX_UNSENT * exact(summary.counts.scheduled) {
-        let text = format!(
-            "{unsent} of {} requests came due and were never sent",
-            summary.counts.scheduled
-        );
-        let hint = "all users were busy: more of them (-u), a lower --qps, or a faster server";
-        return failure(status::NOT_DELIVERED, text).map(|failure| failure.hint(hint));
-    }
     let absent = absent(ending);
     if !absent.is_empty() {
         return failure(
@@ -259,15 +272,4 @@ fn absent<'a>(ending: &'a Ending<'_>) -> Vec<&'a str> {
         .filter(gone)
         .map(|worker| worker.name.as_str())
         .collect()
-}
-
-/// Share of the requests that may be due and never sent: the last few before the end always are in danger.
-const MAX_UNSENT: f64 = 0.01;
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of a run are far below 2^53"
-)]
-fn exact(count: u64) -> f64 {
-    count as f64
 }

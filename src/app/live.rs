@@ -192,6 +192,7 @@ impl Live {
             notes: &[],
             version: env!("CARGO_PKG_VERSION"),
             verdict: None,
+            failure: None,
         }
     }
 

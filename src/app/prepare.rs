@@ -16,7 +16,7 @@ use super::surroundings::Process;
 use super::target;
 use crate::cluster::Prepare;
 use crate::config::{self, Secrets};
-use crate::domain::{Index, Record, Secret};
+use crate::domain::{HttpEngine, Index, Record, Secret, StampSource};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::runner::Job;
@@ -32,6 +32,8 @@ pub(super) struct Machine {
     pub(super) source_ips: Vec<IpAddr>,
     /// The server is in this process too, so that it has both ends of each connection.
     pub(super) serves_itself: bool,
+    pub(super) http_engine: HttpEngine,
+    pub(super) stamps: StampSource,
     pub(super) secrets: Secrets,
     pub(super) records_dir: Option<PathBuf>,
     pub(super) hub: HubPaths,
@@ -92,6 +94,8 @@ impl Machine {
             provider,
             connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
             reuse: target::reuse(&plan),
+            http_engine: self.http_engine,
+            stamps: self.stamps,
             tokenizer,
             records: sender,
             threads: self.threads,

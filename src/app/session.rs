@@ -38,12 +38,15 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
     check_outputs(&settings)?;
-    sources(&options.source_ips)?;
-    let plan = settle(&settings, options.source_ips.first().copied()).await?;
+    let source_ips = &options.sending.source_ips;
+    sources(source_ips)?;
+    let plan = settle(&settings, source_ips.first().copied()).await?;
     refuse_contradictions(&plan)?;
     let machine = Machine {
-        threads: options.threads.map_or_else(cores, u32::from),
-        source_ips: options.source_ips,
+        threads: options.sending.threads.map_or_else(cores, u32::from),
+        http_engine: options.sending.http_engine,
+        stamps: options.sending.stamps,
+        source_ips: options.sending.source_ips,
         serves_itself: options.mock,
         secrets: settings.secrets.clone(),
         records_dir: settings.outputs.records_dir.clone(),

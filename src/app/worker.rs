@@ -18,10 +18,12 @@ use crate::mock::{self, MockArgs};
 
 /// `llmload worker`: carries out one run of its master.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
-    let threads = options.threads.map_or_else(cores, u32::from);
+    let threads = options.sending.threads.map_or_else(cores, u32::from);
     let machine = Machine {
         threads,
-        source_ips: options.source_ips,
+        http_engine: options.sending.http_engine,
+        stamps: options.sending.stamps,
+        source_ips: options.sending.source_ips,
         serves_itself: false,
         secrets: options.secrets,
         records_dir: options.records_dir,

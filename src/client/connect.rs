@@ -16,7 +16,10 @@ use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
 use super::dial::Dialer;
-use super::io::{StampedTcp, Stamps};
+use super::io::{Receiver, StampedTcp, Stamps};
+use super::lean::MAX_HEAD;
+use super::link::Link;
+use super::pool::Kept;
 use super::{Failure, Proxy, Sources};
 use crate::domain::Outcome;
 
@@ -86,9 +89,8 @@ pub(super) struct Connection {
     pub(super) stamps: Rc<Stamps>,
 }
 
-impl Connection {
-    /// Whether another request could be sent on it.
-    pub(super) fn is_usable(&self) -> bool {
+impl Kept for Connection {
+    fn is_usable(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => !sender.is_closed(),
             Sender::Http2(sender) => !sender.is_closed(),
@@ -96,13 +98,44 @@ impl Connection {
     }
 }
 
+impl Kept for Link {
+    fn is_usable(&self) -> bool {
+        self.is_open()
+    }
+}
+
 impl Connector {
-    /// Opens a connection within the time-out. The task that drives it belongs to `tasks`.
-    pub(super) async fn open(&self, tasks: &TaskTracker) -> Result<Connection, Failure> {
+    /// Opens a connection for hyper within the time-out. The task that drives it belongs to `tasks`.
+    pub(super) async fn open(
+        &self,
+        receiver: &Rc<Receiver>,
+        tasks: &TaskTracker,
+    ) -> Result<Connection, Failure> {
+        self.timed(async {
+            match self.link(receiver).await? {
+                Link::Plain(tcp) => self.handshake(Rc::clone(tcp.stamps()), tcp, tasks).await,
+                Link::Tls(tls) => {
+                    let stamps = Rc::clone(tls.get_ref().0.stamps());
+                    self.handshake(stamps, *tls, tasks).await
+                }
+            }
+        })
+        .await
+    }
+
+    /// Opens a byte stream within the time-out.
+    pub(super) async fn open_link(&self, receiver: &Rc<Receiver>) -> Result<Link, Failure> {
+        self.timed(self.link(receiver)).await
+    }
+
+    async fn timed<C>(
+        &self,
+        opening: impl Future<Output = Result<C, Failure>>,
+    ) -> Result<C, Failure> {
         let Some(limit) = self.timeout else {
-            return self.open_untimed(tasks).await;
+            return opening.await;
         };
-        let opened = tokio::time::timeout(limit, self.open_untimed(tasks)).await;
+        let opened = tokio::time::timeout(limit, opening).await;
         opened.unwrap_or_else(|_| {
             Err(Failure::new(
                 Outcome::TimeoutConnect,
@@ -111,11 +144,10 @@ impl Connector {
         })
     }
 
-    async fn open_untimed(&self, tasks: &TaskTracker) -> Result<Connection, Failure> {
-        let stamps = Stamps::new();
-        let mut stream = StampedTcp::new(self.dial().await?, Rc::clone(&stamps));
+    async fn link(&self, receiver: &Rc<Receiver>) -> Result<Link, Failure> {
+        let mut stream = StampedTcp::new(self.dial().await?, Stamps::new(), receiver);
         if !self.target.tls {
-            return self.handshake(stream, stamps, tasks).await;
+            return Ok(Link::Plain(stream));
         }
         if let Some(proxy) = &self.proxy {
             proxy
@@ -139,7 +171,7 @@ impl Connector {
                 "the server does not speak HTTP/2 (ALPN)".to_owned(),
             ));
         }
-        self.handshake(secured, stamps, tasks).await
+        Ok(Link::Tls(Box::new(secured)))
     }
 
     /// Connects to the server, or to the proxy before it.
@@ -159,8 +191,8 @@ impl Connector {
 
     async fn handshake(
         &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         stamps: Rc<Stamps>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         tasks: &TaskTracker,
     ) -> Result<Connection, Failure> {
         let failed = |error: hyper::Error| Failure::broken(&error, false);
@@ -173,7 +205,11 @@ impl Connector {
             tasks.spawn_local(driver);
             Sender::Http2(sender)
         } else {
-            let (sender, driver) = http1::Builder::new().handshake(io).await.map_err(failed)?;
+            let (sender, driver) = http1::Builder::new()
+                .max_buf_size(MAX_HEAD)
+                .handshake(io)
+                .await
+                .map_err(failed)?;
             tasks.spawn_local(driver);
             Sender::Http1(sender)
         };

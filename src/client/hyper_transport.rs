@@ -1,4 +1,4 @@
-//! The transport that is right for everything: hyper's own client connections, one pool a core.
+//! HTTP/2, and HTTP/1.1 as the reference: hyper's own client connections, one pool a core.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{CONTENT_ENCODING, HOST, PROXY_AUTHORIZATION, RETRY_AFTER};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
@@ -17,17 +17,18 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, Sender};
 use super::encoding::Encoding;
-use super::io::Stamps;
+use super::io::{Receiver, Stamps};
 use super::pool::{Lease, Multiplexed, Pool};
-use super::{Clock, Connector, Failure, Head, Observer, Reuse, Transport};
-use crate::domain::Outcome;
+use super::{Clock, Connector, Failure, Head, Observer, ReadProbe, Reuse, Transport};
+use crate::domain::{Outcome, StampSource};
 
 /// HTTP/1.1 and HTTP/2 through hyper.
 pub struct HyperTransport {
     clock: Cell<Clock>,
     connector: Connector,
+    receiver: Rc<Receiver>,
     reuse: Reuse,
-    pool: Pool,
+    pool: Pool<Connection>,
     multiplexed: Multiplexed,
     opening: Mutex<()>,
     /// Users whose streams were provided for ahead.
@@ -39,8 +40,15 @@ pub struct HyperTransport {
 }
 
 impl HyperTransport {
-    /// A transport for one core. Must be used inside a `LocalSet`: connections are driven by local tasks.
-    pub fn new(connector: Connector, reuse: Reuse, clock: Clock) -> Result<Self, Failure> {
+    /// A transport for one core, which tells `probe` of each read. Must be used inside a `LocalSet`: connections are
+    /// driven by local tasks.
+    pub fn new(
+        connector: Connector,
+        reuse: Reuse,
+        clock: Clock,
+        source: StampSource,
+        probe: Rc<dyn ReadProbe>,
+    ) -> Result<Self, Failure> {
         let authority = connector.target.authority();
         let host = HeaderValue::try_from(authority.as_str())
             .map_err(|_| Failure::new(Outcome::Connect, format!("`{authority}` is not a host")))?;
@@ -48,6 +56,7 @@ impl HyperTransport {
         Ok(Self {
             clock: Cell::new(clock),
             connector,
+            receiver: Receiver::new(source, probe),
             reuse,
             pool,
             multiplexed: Multiplexed::default(),
@@ -68,7 +77,7 @@ impl HyperTransport {
     async fn open_timed(&self) -> Result<(Connection, Duration), Failure> {
         let asked = Instant::now();
         // Boxed, so that a request on a kept connection does not carry the state of all handshakes around.
-        let connection = Box::pin(self.connector.open(&self.tasks)).await?;
+        let connection = Box::pin(self.connector.open(&self.receiver, &self.tasks)).await?;
         Ok((connection, asked.elapsed()))
     }
 
@@ -214,11 +223,16 @@ impl HyperTransport {
         observer.head(
             Head {
                 status: parts.status,
-                headers: &parts.headers,
+                retry_after: parts.headers.get(RETRY_AFTER).map(HeaderValue::as_bytes),
             },
             at,
         );
-        let mut encoding = Encoding::of(&parts.headers)?;
+        let mut encoding = Encoding::of(
+            parts
+                .headers
+                .get(CONTENT_ENCODING)
+                .map(HeaderValue::as_bytes),
+        )?;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::broken(&error, true))?;
             let Some(bytes) = frame.data_ref() else {

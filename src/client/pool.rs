@@ -16,14 +16,20 @@ pub enum Reuse {
     PerUser,
 }
 
-/// Idle connections of one core, the most recently used first: so that few are kept warm when few are needed.
-pub(super) struct Pool {
-    reuse: Reuse,
-    shared: RefCell<Vec<Connection>>,
-    owned: RefCell<BTreeMap<u32, Connection>>,
+/// A connection that can be kept.
+pub(super) trait Kept {
+    /// Whether another request could be sent on it, as far as is known.
+    fn is_usable(&self) -> bool;
 }
 
-impl Pool {
+/// Idle connections of one core, the most recently used first: so that few are kept warm when few are needed.
+pub(super) struct Pool<C> {
+    reuse: Reuse,
+    shared: RefCell<Vec<C>>,
+    owned: RefCell<BTreeMap<u32, C>>,
+}
+
+impl<C: Kept> Pool<C> {
     pub(super) fn new(reuse: Reuse) -> Self {
         Self {
             reuse,
@@ -33,14 +39,10 @@ impl Pool {
     }
 
     /// An idle connection that still lives, if there is one for `user`.
-    pub(super) fn take(&self, user: u32) -> Option<Connection> {
+    pub(super) fn take(&self, user: u32) -> Option<C> {
         match self.reuse {
             Reuse::Never => None,
-            Reuse::PerUser => self
-                .owned
-                .borrow_mut()
-                .remove(&user)
-                .filter(Connection::is_usable),
+            Reuse::PerUser => self.owned.borrow_mut().remove(&user).filter(C::is_usable),
             Reuse::Pooled => {
                 let mut idle = self.shared.borrow_mut();
                 while let Some(connection) = idle.pop() {
@@ -53,11 +55,8 @@ impl Pool {
         }
     }
 
-    /// Keeps a connection whose exchange is over, if it lives and may be used again.
-    pub(super) fn give_back(&self, user: u32, connection: Connection) {
-        if !connection.is_usable() {
-            return;
-        }
+    /// Keeps a connection whose exchange is over, if it may be used again. Whether it lives is asked when it is taken.
+    pub(super) fn give_back(&self, user: u32, connection: C) {
         match self.reuse {
             Reuse::Never => {}
             Reuse::PerUser => drop(self.owned.borrow_mut().insert(user, connection)),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{Request, StatusCode};
 
 use super::{Clock, Failure};
 use crate::domain::Offset;
@@ -14,8 +14,8 @@ use crate::domain::Offset;
 pub struct Head<'a> {
     /// The status.
     pub status: StatusCode,
-    /// The headers.
-    pub headers: &'a HeaderMap,
+    /// `Retry-After`, if it came.
+    pub retry_after: Option<&'a [u8]>,
 }
 
 /// Is told what happens to an exchange, in order. Called on the measuring thread: it must be quick.

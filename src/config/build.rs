@@ -14,7 +14,7 @@ use crate::workload::{LengthLaw, LengthSpec, PromptSource};
 
 use super::cli::{
     BindArgs, ConnectArgs, LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs,
-    RunArgs, SamplingArgs, SecretArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
+    RunArgs, SamplingArgs, SecretArgs, SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
 };
 use super::error::{ConfigError, Fault};
 use super::layers::Merged;
@@ -22,7 +22,7 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Settings,
+    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Sending, Settings,
     Surroundings, TargetOptions, WorkerOptions,
 };
 
@@ -38,8 +38,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
     }
     Ok(RunOptions {
         settings,
-        threads: args.threads.threads.and_then(|threads| threads.0),
-        source_ips: args.source.source_ip,
+        sending: sending(args.sending),
         mock: args.mock,
     })
 }
@@ -78,8 +77,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     all.extend(headers.secret);
     Ok(WorkerOptions {
         master: builder.master(&args.cluster)?,
-        threads: args.threads.threads.and_then(|threads| threads.0),
-        source_ips: args.source.source_ip,
+        sending: sending(args.sending),
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
@@ -88,6 +86,15 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         records_dir: args.cluster.records_dir,
         logging: logging(args.log),
     })
+}
+
+fn sending(args: SendingArgs) -> Sending {
+    Sending {
+        source_ips: args.source_ip,
+        threads: args.threads.and_then(|threads| threads.0),
+        http_engine: args.http_engine,
+        stamps: args.stamps,
+    }
 }
 
 fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {
@@ -133,6 +140,7 @@ impl Builder<'_> {
             seed: args.load.seed.map(Seed),
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
+            allow_invalid: args.load.allow_invalid,
             outputs: outputs(args.output),
             logging: logging(args.log),
         })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Args};
 
-use crate::domain::Rate;
+use crate::domain::{HttpEngine, Rate, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion};
 use crate::provider::Kind;
 use crate::schedule::Law;
@@ -108,9 +108,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub test: TestArgs,
     #[command(flatten)]
-    pub threads: ThreadArgs,
-    #[command(flatten)]
-    pub source: SourceArgs,
+    pub sending: SendingArgs,
     /// Start the built-in mock server and test it
     #[arg(long, help_heading = "Target")]
     pub mock: bool,
@@ -135,11 +133,9 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub cluster: ConnectArgs,
     #[command(flatten)]
-    pub threads: ThreadArgs,
+    pub sending: SendingArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
-    #[command(flatten)]
-    pub source: SourceArgs,
     #[command(flatten)]
     pub log: LogArgs,
     #[command(flatten)]
@@ -276,6 +272,9 @@ pub(super) struct LoadArgs {
     /// Exit status of a run that has failed
     #[arg(long, value_name = "N", default_value = "1")]
     pub exit_code_on_error: u8,
+    /// Let a run whose verdict is INVALID end with status 0
+    #[arg(long)]
+    pub allow_invalid: bool,
 }
 
 #[derive(Args)]
@@ -446,17 +445,18 @@ pub(super) struct ConnectArgs {
 
 #[derive(Args)]
 #[command(next_help_heading = "Load")]
-pub(super) struct ThreadArgs {
+pub(super) struct SendingArgs {
     /// Cores to send from; absent or -1: all
     #[arg(long, visible_alias = "processes", value_name = "N", value_parser = value::threads)]
     pub threads: Option<Threads>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Target")]
-pub(super) struct SourceArgs {
+    /// Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+    #[arg(long, value_name = "ENGINE", default_value = "lean", value_parser = value::choice(value::ENGINES), help_heading = "Target")]
+    pub http_engine: HttpEngine,
+    /// What stamps received bytes: the kernel where it can, or a clock read after each read
+    #[arg(long, value_name = "SOURCE", default_value = "kernel", value_parser = value::choice(value::STAMPS), help_heading = "Target")]
+    pub stamps: StampSource,
     /// Local addresses to connect from in turn, with commas or repeated
-    #[arg(long, value_name = "IP", action = ArgAction::Append, value_delimiter = ',', value_parser = value::address)]
+    #[arg(long, value_name = "IP", action = ArgAction::Append, value_delimiter = ',', value_parser = value::address, help_heading = "Target")]
     pub source_ip: Vec<IpAddr>,
 }
 

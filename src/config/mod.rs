@@ -36,7 +36,7 @@ pub use cli::command;
 pub use error::ConfigError;
 pub use options::{
     Command, Endpoint, Found, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,
-    Secrets, Settings, TargetOptions, WorkerOptions,
+    Secrets, Sending, Settings, TargetOptions, WorkerOptions,
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::domain::{Secret, Seed};
+use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Kind, Sampling};
 use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
@@ -52,12 +52,23 @@ impl Command {
 pub struct RunOptions {
     /// The test.
     pub settings: Settings,
+    /// How this machine sends.
+    pub sending: Sending,
+    /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
+    pub mock: bool,
+}
+
+/// How one machine sends, whatever is sent.
+#[derive(Clone, Debug)]
+pub struct Sending {
     /// Cores to send from; `None` for all.
     pub threads: Option<NonZeroU32>,
     /// Local addresses to connect from, in turn; empty leaves it to the system.
     pub source_ips: Vec<IpAddr>,
-    /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
-    pub mock: bool,
+    /// Who speaks HTTP/1.1.
+    pub http_engine: HttpEngine,
+    /// Where the stamps of received bytes come from.
+    pub stamps: StampSource,
 }
 
 /// The settings of `master`.
@@ -78,10 +89,8 @@ pub struct MasterOptions {
 pub struct WorkerOptions {
     /// Where the master listens.
     pub master: Endpoint,
-    /// Cores to send from; `None` for all.
-    pub threads: Option<NonZeroU32>,
-    /// Local addresses to connect from, in turn; empty leaves it to the system.
-    pub source_ips: Vec<IpAddr>,
+    /// How this machine sends.
+    pub sending: Sending,
     /// This machine's own secrets; every header given to a worker counts as one.
     /// Proxy credentials depend on the plan's target: see [`proxy_for`](super::proxy_for).
     pub secrets: Secrets,
@@ -128,6 +137,8 @@ pub struct Settings {
     pub max_fail_ratio: f64,
     /// The exit status of a run that has failed.
     pub exit_code_on_error: u8,
+    /// A run whose figures cannot be trusted ends like any other.
+    pub allow_invalid: bool,
     /// Where results go.
     pub outputs: Outputs,
     /// How to log.

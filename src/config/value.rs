@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::domain::{SpanError, parse_span};
+use crate::domain::{HttpEngine, SpanError, StampSource, parse_span};
 use crate::plan::{ConnectionReuse, HttpVersion};
 use crate::provider::Kind;
 use crate::schedule::Law;
@@ -25,6 +25,14 @@ pub(super) const PROVIDERS: &[(&str, Kind)] = &[
 
 pub(super) const HTTP_VERSIONS: &[(&str, HttpVersion)] =
     &[("1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
+
+pub(super) const ENGINES: &[(&str, HttpEngine)] =
+    &[("lean", HttpEngine::Lean), ("hyper", HttpEngine::Hyper)];
+
+pub(super) const STAMPS: &[(&str, StampSource)] = &[
+    ("kernel", StampSource::Kernel),
+    ("clock", StampSource::Clock),
+];
 
 pub(super) const REUSES: &[(&str, ConnectionReuse)] = &[
     ("pooled", ConnectionReuse::Pooled),

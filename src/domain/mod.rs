@@ -12,6 +12,7 @@ mod seed;
 mod span;
 mod time;
 mod trouble;
+mod wire;
 
 pub use ask::{Ask, Message, Prompt, Role};
 pub use index::Index;
@@ -24,3 +25,4 @@ pub use seed::Seed;
 pub use span::{SpanError, format_span, parse_span};
 pub use time::Offset;
 pub use trouble::Warning;
+pub use wire::{HttpEngine, StampSource};

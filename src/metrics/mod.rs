@@ -8,7 +8,10 @@ mod recent;
 mod series;
 mod summary;
 mod tally;
+mod verdict;
 
+#[cfg(test)]
+pub(crate) use generator::tests as generator_tests;
 pub use generator::{CoreLoad, Generator, Machine};
 pub use recent::Recent;
 pub use series::{COUNT_SCALE, MAX_V2_BYTES, Series, SeriesError};
@@ -16,3 +19,4 @@ pub use summary::{Imbalance, Observation, Summary, users_needed};
 pub use tally::{
     Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Tally, Window,
 };
+pub use verdict::{Level, Reason, Verdict, judge};

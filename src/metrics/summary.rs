@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Counts, ErrorCount, ErrorKey, Metric, Phase, Tally, Window};
+use super::{Counts, ErrorCount, ErrorKey, Generator, Metric, Phase, Tally, Window};
 use crate::domain::{Offset, Outcome, Warning};
 
 /// What a summary needs beside the tally.
@@ -79,6 +79,8 @@ pub struct Summary {
     pub in_flight: u64,
     /// Requests that are due and wait for a free user.
     pub waiting: u64,
+    /// What the generator measured of itself, inside the measured window.
+    pub generator: Generator,
     /// Requests per second that met every objective, once there are objectives.
     pub goodput_per_s: Option<f64>,
 }
@@ -156,6 +158,7 @@ impl Summary {
             balance,
             in_flight: seen.in_flight,
             waiting: seen.waiting,
+            generator: tally.generator,
             goodput_per_s: None,
         }
     }

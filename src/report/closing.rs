@@ -1,9 +1,9 @@
-//! The closing sections after the tables: was everything accounted for, was the asked load delivered, and what is in doubt.
+//! The closing sections after the tables: was everything accounted for, can the figures be trusted, and what is in doubt.
 //! Every kind of doubt is said once; no table and no file is written here.
 
 use std::fmt::Write;
 
-use super::{Context, PERCENTILES};
+use super::{Context, PERCENTILES, generator};
 use crate::domain::{Outcome, TokenSource, Warning};
 use crate::metrics::{Metric, Series, Summary};
 
@@ -13,6 +13,7 @@ pub fn sections(ctx: &Context<'_>) -> String {
     section(&mut text, "Requests", requests(ctx));
     section(&mut text, "Tokens", tokens(ctx.summary));
     section(&mut text, "Connections", connections(ctx.summary));
+    section(&mut text, "Generator", generator::lines(ctx));
     section(&mut text, "Warnings", warnings(ctx));
     section(&mut text, "Workers", workers(ctx));
     section(&mut text, "Notes", notes(ctx));
@@ -43,7 +44,9 @@ fn requests(ctx: &Context<'_>) -> Vec<String> {
         lines.push(format!("failed by kind: {}", failed.join(", ")));
     }
     lines.push(figures_are_of(summary));
-    lines.extend(rates(ctx));
+    if let Some(goodput) = summary.goodput_per_s {
+        lines.push(format!("goodput {goodput:.2} requests/s"));
+    }
     lines
 }
 
@@ -86,22 +89,6 @@ fn figures_are_of(summary: &Summary) -> String {
             summary.warmup_requests
         )
     }
-}
-
-fn rates(ctx: &Context<'_>) -> Vec<String> {
-    let mut lines = Vec::new();
-    let sent = ctx.summary.sent_per_s();
-    match (ctx.plan.open_loop(), sent) {
-        (Some((rate, law)), Some(sent)) => lines.push(format!(
-            "asked for {rate} requests/s ({law}), sent {sent:.2}/s"
-        )),
-        (None, Some(sent)) => lines.push(format!("sent {sent:.2} requests/s")),
-        (_, None) => {}
-    }
-    if let Some(goodput) = ctx.summary.goodput_per_s {
-        lines.push(format!("goodput {goodput:.2} requests/s"));
-    }
-    lines
 }
 
 fn tokens(summary: &Summary) -> Vec<String> {
@@ -254,7 +241,10 @@ fn clock_words((offset_ns, bound_ns): (i64, u64)) -> String {
 
 fn notes(ctx: &Context<'_>) -> Vec<String> {
     let mut lines = ctx.notes.to_vec();
-    lines.extend(ctx.verdict.map(|verdict| format!("verdict: {verdict}")));
+    lines.extend(
+        ctx.failure
+            .map(|failure| format!("the run failed: {failure}")),
+    );
     lines
 }
 
@@ -273,7 +263,6 @@ mod tests {
           sent 4 = completed 3 + failed 1 + cancelled 0 + in flight 0
           failed by kind: http_5xx 1
           the figures are of 4 requests sent in a window of 10.0 s; 0 before it are left out
-          asked for 2 requests/s (constant), sent 0.40/s
 
         Tokens
           output 12 (counted by the server's usage), prompt 300
@@ -283,6 +272,16 @@ mod tests {
 
         Connections
           opened 1, reused 3 times
+
+        Generator
+          asked for 2 requests/s (constant), sent 0.40/s
+          send delay p50 0.000 ms, p99 ~0.000 ms, max 0.000 ms
+          receive lag p50 0.020 ms, p99 ~0.020 ms, max 0.020 ms
+          stamps: the kernel's for 12 of 12 reads (100.00%)
+          1 of 9 content events (11.11%) share the stamp of a later one that the same read returned
+          cores: 2, the busiest of them (1) busy for 35.0% of 9.0 s: running 25.0%, waiting for a processor 10.0%
+          the machine's processors: 0.4% of their time stolen, 2596 to 2600 MHz
+          verdict: OK
 
         Warnings
           3 x users_too_few: not enough users to keep up with the desired QPS: requests waited for a free one; at 2/s and the mean latency seen, 1 of the 4 were busy on average: it was peaks that waited

@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, PERCENTILES, Worker, number};
+use super::{Context, PERCENTILES, Worker, generator, number};
 use crate::domain::Outcome;
 use crate::metrics::{Metric, Series, Summary};
 
 /// The version of the result's shape; a field's meaning never changes without a new one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The JSON schema of the result.
 pub const SCHEMA: &str = include_str!("schema/result.schema.json");
 
@@ -42,7 +42,10 @@ pub fn result(ctx: &Context<'_>) -> Result<String, serde_json::Error> {
         warnings: warnings(ctx.summary),
         workers: ctx.workers.iter().map(worker).collect(),
         notes: ctx.notes,
-        verdict: ctx.verdict,
+        generator: generator::object(&ctx.summary.generator),
+        verdict: ctx.verdict.map(|verdict| verdict.level.name()),
+        reasons: generator::reasons(ctx.verdict),
+        failure: ctx.failure,
     };
     Ok(serde_json::to_string_pretty(&result)? + "\n")
 }
@@ -64,7 +67,10 @@ struct Outline<'a> {
     warnings: Vec<Value>,
     workers: Vec<Value>,
     notes: &'a [String],
-    verdict: Option<&'a str>,
+    generator: Value,
+    verdict: Option<&'static str>,
+    reasons: Vec<Value>,
+    failure: Option<&'a str>,
 }
 
 /// One metric. Milliseconds where the metric's name says so, things otherwise.
@@ -233,7 +239,11 @@ mod tests {
             crate::metrics::Tally::default(),
             crate::metrics::Observation::default(),
         );
-        for sample in [sample::open(), sample::closed(), empty] {
+        empty.verdict = None;
+        let mut unsent = sample::open();
+        unsent.summary.counts.late_cancelled = 3;
+        unsent.verdict = crate::metrics::judge(&unsent.summary);
+        for sample in [sample::open(), sample::closed(), empty, unsent] {
             let result = read(&sample);
             let faults: Vec<_> = validator
                 .iter_errors(&result)
@@ -268,6 +278,42 @@ mod tests {
             json!({"http_5xx": 1, "ok": 3})
         );
         assert_eq!(result["started_at"], json!("2026-01-02T03:04:05Z"));
+    }
+
+    #[test]
+    fn the_generator_is_judged_by_figures_that_stand_beside_the_verdict() {
+        let mut sample = sample::open();
+        let result = read(&sample);
+        assert_eq!(
+            result["generator"],
+            json!({
+                "stamps": "kernel", "reads": 12, "kernel_stamped_reads": 12,
+                "content_events": 9, "content_events_sharing_a_stamp": 1, "clock_steps": 0,
+                "busiest_core": 1,
+                "cores": [
+                    {"core": 0, "observed_s": 9.0, "running_s": 1.0, "kept_waiting_s": 0.0, "busy_share": 1.0 / 9.0},
+                    {"core": 1, "observed_s": 9.0, "running_s": 2.25, "kept_waiting_s": 0.9, "busy_share": 0.35},
+                ],
+                "processor_ticks": 2_000, "stolen_ticks": 8, "stolen_share": 0.004,
+                "lowest_mhz": 2_596, "highest_mhz": 2_600,
+            })
+        );
+        assert_eq!(
+            (&result["verdict"], &result["reasons"]),
+            (&json!("ok"), &json!([]))
+        );
+        sample.summary.counts.late_cancelled = 3;
+        sample.verdict = crate::metrics::judge(&sample.summary);
+        let result = read(&sample);
+        assert_eq!(result["verdict"], json!("invalid"));
+        assert_eq!(
+            result["reasons"],
+            json!([{
+                "level": "invalid", "name": "not_sent",
+                "text": "3 of 4 requests came due and were never sent",
+                "hint": "all users were busy: more of them (-u), a lower --qps, or a faster server",
+            }])
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! Same input, same bytes: no file is opened, no clock read and no terminal asked here.
 
 pub mod closing;
+mod generator;
 pub mod json;
 mod number;
 pub mod record_line;
@@ -18,7 +19,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::Offset;
-use crate::metrics::Summary;
+use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 
 /// The percentiles of every table and file: (heading, quantile).
@@ -53,8 +54,10 @@ pub struct Context<'a> {
     pub notes: &'a [String],
     /// This program's version.
     pub version: &'a str,
-    /// What the run is worth, in words, once somebody judged it.
-    pub verdict: Option<&'a str>,
+    /// How far the figures can be trusted, once somebody judged it.
+    pub verdict: Option<&'a Verdict>,
+    /// Why the run did not do what was asked, apart from the verdict.
+    pub failure: Option<&'a str>,
 }
 
 /// The request as tables name it.

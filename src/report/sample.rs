@@ -5,7 +5,10 @@ use time::macros::datetime;
 
 use super::{Context, Endpoint, Worker};
 use crate::domain::{Index, Mark, Offset, Outcome, Record, Usage};
-use crate::metrics::{Observation, Summary, Tally, Window};
+use crate::metrics::{
+    CoreLoad, Generator, Machine, Metric, Observation, Series, Summary, Tally, Verdict, Window,
+    judge,
+};
 use crate::plan::Plan;
 
 pub(crate) struct Sample {
@@ -13,6 +16,7 @@ pub(crate) struct Sample {
     pub(crate) summary: Summary,
     pub(crate) workers: Vec<Worker>,
     pub(crate) notes: Vec<String>,
+    pub(crate) verdict: Option<Verdict>,
 }
 
 impl Sample {
@@ -28,7 +32,8 @@ impl Sample {
             started_at: datetime!(2026-01-02 03:04:05 UTC),
             notes: &self.notes,
             version: "0.1.0",
-            verdict: None,
+            verdict: self.verdict.as_ref(),
+            failure: None,
         }
     }
 }
@@ -99,7 +104,33 @@ fn tally() -> Tally {
     tally.record(&failed, &window);
     tally.counts.scheduled = 4;
     tally.counts.sent = 4;
+    tally.generator = generator();
+    let mut lag = Series::default();
+    lag.record_n(20_000, 12);
+    tally.measured.series.insert(Metric::ReceiveLag, lag);
     tally
+}
+
+/// Two cores, of which one was busy for a third of the time; every stamp is the kernel's.
+fn generator() -> Generator {
+    let load = |cpu_ms: u64, kept_waiting_ms: u64| CoreLoad {
+        wall_ns: 9_000_000_000,
+        cpu_ns: cpu_ms * 1_000_000,
+        kept_waiting_ns: kept_waiting_ms * 1_000_000,
+    };
+    Generator {
+        reads: 12,
+        kernel_stamped: 12,
+        events: 9,
+        shared: 1,
+        clock_steps: 0,
+        cores: [(0, load(1_000, 0)), (1, load(2_250, 900))].into(),
+        machine: Machine {
+            ticks: 2_000,
+            stolen: 8,
+            mhz: Some((2_596, 2_600)),
+        },
+    }
 }
 
 fn sample(plan: Plan, tally: Tally) -> Sample {
@@ -118,9 +149,11 @@ fn sample(plan: Plan, tally: Tally) -> Sample {
         clock,
         lost,
     };
+    let summary = Summary::new(tally, seen);
     Sample {
         plan,
-        summary: Summary::new(tally, seen),
+        verdict: judge(&summary),
+        summary,
         workers: vec![
             worker("alpha-17", 3, Some((-1_250_000, 80_000)), false),
             worker("beta-4", 1, None, true),

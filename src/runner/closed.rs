@@ -25,6 +25,8 @@ impl<T: Transport + 'static> Core<T> {
             () = self.spent.cancelled() => return,
         }
         let _alive = Counted::new(&self.gauges.users);
+        // From when this user could send: its start, then the end of its last answer.
+        let mut free_since = self.clock.now();
         for turn in 0.. {
             if self.is_over() || !self.take_from_budget() {
                 return;
@@ -32,7 +34,7 @@ impl<T: Transport + 'static> Core<T> {
             let prepared = self.prepare(Index::Turn { user, turn });
             self.count_sent();
             let _in_flight = Counted::new(&self.gauges.in_flight);
-            self.carry(user, prepared, self.clock.now()).await;
+            free_since = self.carry(user, prepared, free_since, free_since).await;
         }
     }
 }

@@ -17,9 +17,12 @@ use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
 use super::engine::{INTERVAL, Job};
+use super::load::ThreadWatch;
+use super::meter::Meter;
 use super::open::DueCount;
 use super::pacer::Pacer;
-use super::reading::Finished;
+use super::reading::{Asked, Finished};
+use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
 use crate::domain::{Index, Offset, Warning};
 use crate::metrics::{Tally, Window};
@@ -51,11 +54,13 @@ pub(super) struct Core<T> {
     pub(super) pacer: Pacer,
     /// The requests in flight, and the users of a closed loop.
     pub(super) tasks: TaskTracker,
-    /// Cancelled when what is still in flight is to be dropped.
-    pub(super) drained: CancellationToken,
+    /// Ends exchanges from outside.
+    pub(super) watchdog: Watchdog,
+    pub(super) meter: Rc<Meter>,
     counter: Option<Counter>,
     parts: mpsc::Sender<Tally>,
     tally: RefCell<Tally>,
+    load: RefCell<ThreadWatch>,
     due: RefCell<Option<DueCount>>,
     budget: Cell<Option<u64>>,
     /// Cancelled when the budget is spent: users that are still to start need not.
@@ -64,7 +69,12 @@ pub(super) struct Core<T> {
 }
 
 impl<T: Transport + 'static> Core<T> {
-    pub(super) fn new(seat: CoreSeat, transport: Rc<T>, pacer: Pacer) -> Rc<Self> {
+    pub(super) fn new(
+        seat: CoreSeat,
+        transport: Rc<T>,
+        pacer: Pacer,
+        meter: Rc<Meter>,
+    ) -> Rc<Self> {
         let plan = &seat.job.plan;
         let due = DueCount::new(&plan.schedule, plan.seed, seat.shard);
         let budget = if plan.schedule.is_open() {
@@ -82,10 +92,12 @@ impl<T: Transport + 'static> Core<T> {
             transport,
             pacer,
             tasks: TaskTracker::new(),
-            drained: CancellationToken::new(),
+            watchdog: Watchdog::default(),
+            meter,
             counter: seat.counter,
             parts: seat.parts,
             tally: RefCell::default(),
+            load: RefCell::new(ThreadWatch::new(seat.clock.now())),
             due: RefCell::new(due),
             budget: Cell::new(budget),
             spent: CancellationToken::new(),
@@ -99,10 +111,12 @@ impl<T: Transport + 'static> Core<T> {
         reports.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
+        let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = reports.tick() => self.report_if_room(),
+                () = &mut watching => {}
             }
         }
         drop(ramp);
@@ -122,6 +136,7 @@ impl<T: Transport + 'static> Core<T> {
                 () = self.control.stopped.cancelled() => {}
             },
         }
+        self.note_load();
         self.drain().await;
     }
 
@@ -167,7 +182,7 @@ impl<T: Transport + 'static> Core<T> {
             () = deadline => {}
             () = self.control.aborted.cancelled() => {}
         }
-        self.drained.cancel();
+        self.watchdog.cancel_all();
         self.tasks.wait().await;
     }
 
@@ -192,7 +207,7 @@ impl<T: Transport + 'static> Core<T> {
         let request = self.job.words(&ask);
         Prepared {
             index,
-            ask,
+            asked: Asked::from(&ask),
             request,
         }
     }
@@ -269,16 +284,30 @@ impl<T: Transport + 'static> Core<T> {
                 .now()
                 .min(self.control.end().unwrap_or(Offset::MAX)),
         );
+        self.note_load();
         if let Ok(room) = self.parts.try_reserve() {
+            self.meter.hand_over(&mut self.tally.borrow_mut());
             room.send(std::mem::take(&mut *self.tally.borrow_mut()));
         }
     }
 
     /// Hands over the last that was measured.
     async fn report(&self) {
+        self.meter.hand_over(&mut self.tally.borrow_mut());
+        self.note_load();
         let part = std::mem::take(&mut *self.tally.borrow_mut());
         // The other end lives as long as a core does; if it does not, nobody is left to tell.
         let _ = self.parts.send(part).await;
+    }
+
+    /// Adds what this core's thread did since the last time.
+    fn note_load(&self) {
+        let window = self.job.window(self.control.end());
+        let load = self.load.borrow_mut().look(self.clock.now(), &window);
+        if let Some(load) = load {
+            let cores = &mut self.tally.borrow_mut().generator.cores;
+            cores.entry(self.shard.index()).or_default().merge(load);
+        }
     }
 
     /// Counts the arrivals that came due until `now`, and how many of them still wait.

@@ -16,11 +16,15 @@ use tokio::time::Instant;
 use super::control::{Control, CoreGauges};
 use super::core::{Core, CoreSeat};
 use super::counting;
+use super::load::MachineWatch;
+use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
 use super::warm;
-use crate::client::{Clock, Connector, Failure, HyperTransport, Reuse, Transport};
-use crate::domain::{Ask, Offset, Outcome, Record, Secret};
+use crate::client::{
+    Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
+};
+use crate::domain::{Ask, HttpEngine, Offset, Outcome, Record, Secret, StampSource};
 use crate::metrics::Tally;
 use crate::plan::Plan;
 use crate::provider::Provider;
@@ -47,6 +51,10 @@ pub struct Job {
     pub connector: Connector,
     /// When connections are opened.
     pub reuse: Reuse,
+    /// Who speaks HTTP/1.1.
+    pub http_engine: HttpEngine,
+    /// Where the stamps of received bytes come from.
+    pub stamps: StampSource,
     /// Headers that carry secrets, added to every request.
     pub secret_headers: Vec<(HeaderName, HeaderValue)>,
     /// What must not appear in an error's text.
@@ -103,6 +111,7 @@ pub struct Engine {
     parts: mpsc::Receiver<Tally>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
     counting: Option<JoinHandle<()>>,
+    machine: Option<MachineWatch>,
     pending: Tally,
     slices: u32,
     over: bool,
@@ -112,19 +121,28 @@ pub struct Engine {
 /// An engine whose cores are ready, their connections open. Dropping it ends them.
 pub struct Standby {
     engine: Engine,
+    window_start: Offset,
     starts: Vec<oneshot::Sender<Clock>>,
 }
 
 impl Standby {
     /// Sending begins at `origin`.
-    pub fn start(self, origin: Instant) -> Engine {
-        let Self { mut engine, starts } = self;
+    pub fn start(self, origin: Instant) -> Result<Engine, EngineError> {
+        let Self {
+            mut engine,
+            window_start,
+            starts,
+        } = self;
         engine.clock = Clock::starting_at(origin);
+        let control = Arc::clone(&engine.control);
+        let machine = MachineWatch::start(engine.clock, window_start, control)
+            .map_err(EngineError::Thread)?;
+        engine.machine = Some(machine);
         for start in starts {
             // A core that is gone is noticed like any other that ends before its time.
             let _ = start.send(engine.clock);
         }
-        engine
+        Ok(engine)
     }
 }
 
@@ -133,19 +151,19 @@ impl Engine {
     /// Dropping the future drops all of it.
     pub async fn prepare(job: Job) -> Result<Standby, EngineError> {
         let (ready, mut heard) = mpsc::channel(1);
-        let Standby { engine, starts } = Self::start_cores(job, &ready)?;
+        let standby = Self::start_cores(job, &ready)?;
         // From here on the cores alone hold it: when all are ready or gone, it closes.
         drop(ready);
-        let mut waiting = starts.len();
+        let mut waiting = standby.starts.len();
         while heard.recv().await.is_some() {
             waiting -= 1;
         }
         if waiting == 0 {
-            return Ok(Standby { engine, starts });
+            return Ok(standby);
         }
         // A core has ended without a word; the others end when nobody can start them.
-        drop(starts);
-        Err(engine.finish().err().unwrap_or(EngineError::Defect))
+        drop(standby.starts);
+        Err(standby.engine.finish().err().unwrap_or(EngineError::Defect))
     }
 
     fn start_cores(job: Job, ready: &mpsc::Sender<()>) -> Result<Standby, EngineError> {
@@ -167,6 +185,7 @@ impl Engine {
             parts,
             threads: Vec::new(),
             counting,
+            machine: None,
             pending: Tally::default(),
             slices: 0,
             over: false,
@@ -193,7 +212,11 @@ impl Engine {
                 .threads
                 .push(start_core(seat, gate, index).map_err(EngineError::Thread)?);
         }
-        Ok(Standby { engine, starts })
+        Ok(Standby {
+            engine,
+            window_start: job.window_start,
+            starts,
+        })
     }
 
     /// Begins no further request; those in flight get the stop time.
@@ -267,13 +290,17 @@ impl Engine {
             sum(|core| &core.waiting),
         );
         self.slices += 1;
+        let mut tally = std::mem::take(&mut self.pending);
+        if let Some(machine) = &self.machine {
+            tally.generator.machine.merge(machine.take());
+        }
         Slice {
             from,
             to,
             users,
             in_flight,
             waiting,
-            tally: std::mem::take(&mut self.pending),
+            tally,
         }
     }
 
@@ -322,15 +349,24 @@ fn start_core(
                 .map_err(EngineError::Core)?;
             let job = Arc::clone(&seat.job);
             LocalSet::new().block_on(&runtime, async move {
-                let transport = HyperTransport::new(job.connector.clone(), job.reuse, seat.clock)?;
-                perform(seat, gate, Rc::new(transport)).await;
+                let meter = Rc::new(Meter::new(seat.clock, job.window_start));
+                let probe = Rc::clone(&meter) as Rc<dyn ReadProbe>;
+                let (connector, reuse, clock) = (job.connector.clone(), job.reuse, seat.clock);
+                if job.connector.http2 || job.http_engine == HttpEngine::Hyper {
+                    let transport =
+                        HyperTransport::new(connector, reuse, clock, job.stamps, probe)?;
+                    perform(seat, gate, Rc::new(transport), meter).await;
+                } else {
+                    let transport = LeanTransport::new(connector, reuse, clock, job.stamps, probe)?;
+                    perform(seat, gate, Rc::new(transport), meter).await;
+                }
                 Ok(())
             })
         })
 }
 
 /// A core's life: opens connections, waits for the start, sends its share.
-async fn perform<T>(mut seat: CoreSeat, gate: Gate, transport: Rc<T>)
+async fn perform<T>(mut seat: CoreSeat, gate: Gate, transport: Rc<T>, meter: Rc<Meter>)
 where
     T: Transport + 'static,
 {
@@ -345,8 +381,9 @@ where
     let Ok(clock) = started.await else { return };
     seat.clock = clock;
     transport.begin(clock);
+    meter.begin(clock);
     tokio::time::sleep_until(clock.instant_of(Offset::ZERO)).await;
-    let core = Core::new(seat, transport, Pacer::best());
+    let core = Core::new(seat, transport, Pacer::best(), meter);
     core.note_opened_ahead(&opened);
     core.run().await;
 }

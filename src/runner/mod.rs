@@ -8,9 +8,12 @@ mod control;
 mod core;
 mod counting;
 mod engine;
+mod load;
+mod meter;
 mod open;
 mod pacer;
 mod reading;
 mod warm;
+mod watchdog;
 
 pub use engine::{Engine, EngineError, Job, Slice, Standby};

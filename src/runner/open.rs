@@ -15,7 +15,8 @@ use crate::schedule::{Arrivals, Shard, Spec};
 
 /// The users of an open loop: each carries one request at a time.
 struct FreeUsers {
-    free: RefCell<Vec<u32>>,
+    /// Each with the time from which it was free.
+    free: RefCell<Vec<(u32, Offset)>>,
     permits: Semaphore,
 }
 
@@ -27,24 +28,24 @@ impl FreeUsers {
         }
     }
 
-    fn release(&self, user: u32) {
-        self.free.borrow_mut().push(user);
+    fn release(&self, user: u32, at: Offset) {
+        self.free.borrow_mut().push((user, at));
         self.permits.add_permits(1);
     }
 
-    fn try_take(&self) -> Option<u32> {
+    fn try_take(&self) -> Option<(u32, Offset)> {
         self.permits
             .try_acquire()
             .ok()
             .and_then(|permit| self.claim(permit))
     }
 
-    async fn take(&self) -> Option<u32> {
+    async fn take(&self) -> Option<(u32, Offset)> {
         let permit = self.permits.acquire().await.ok()?;
         self.claim(permit)
     }
 
-    fn claim(&self, permit: SemaphorePermit<'_>) -> Option<u32> {
+    fn claim(&self, permit: SemaphorePermit<'_>) -> Option<(u32, Offset)> {
         permit.forget();
         self.free.borrow_mut().pop()
     }
@@ -64,7 +65,7 @@ impl<T: Transport + 'static> Core<T> {
                 // Put into words before it is due: only the sending is left then.
                 let prepared = self.prepare(Index::Arrival(i));
                 self.pacer.until(self.clock.instant_of(due)).await;
-                let Some(user) = self.free_user(&users, due).await else {
+                let Some((user, free_since)) = self.free_user(&users, due).await else {
                     return;
                 };
                 self.count_due(self.clock.now());
@@ -72,9 +73,9 @@ impl<T: Transport + 'static> Core<T> {
                 let (core, users) = (Rc::clone(&self), Rc::clone(&users));
                 self.tasks.spawn_local(async move {
                     let in_flight = Counted::new(&core.gauges.in_flight);
-                    core.carry(user, prepared, due).await;
+                    let end = core.carry(user, prepared, due, due.max(free_since)).await;
                     drop(in_flight);
-                    users.release(user);
+                    users.release(user, end);
                 });
                 // Now the request goes out, before the next one is put into words.
                 tokio::task::yield_now().await;
@@ -89,7 +90,7 @@ impl<T: Transport + 'static> Core<T> {
     }
 
     /// A user for a request that is due now: a free one, else the next one that gets free before sending ends.
-    async fn free_user(&self, users: &FreeUsers, due: Offset) -> Option<u32> {
+    async fn free_user(&self, users: &FreeUsers, due: Offset) -> Option<(u32, Offset)> {
         if let Some(user) = users.try_take() {
             if self.clock.now().since(due) > LATE {
                 self.warn(Warning::SentLate);
@@ -113,7 +114,7 @@ impl<T: Transport + 'static> Core<T> {
                 tokio::time::sleep_until(self.clock.instant_of(at)).await;
             }
             self.gauges.users.fetch_add(1, Relaxed);
-            users.release(user);
+            users.release(user, at);
         }
         std::future::pending::<()>().await;
     }

@@ -1,12 +1,13 @@
 //! What is seen of one exchange while it happens: stamps, content events, counts, and how it ended.
 //! It decodes nothing itself and computes no figure.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 
+use super::watchdog::Watched;
 use crate::client::{Clock, Failure, Head, Observer};
 use crate::domain::{
     Ask, ContentKind, FinishReason, Index, Mark, Offset, Outcome, Record, Signal, Usage,
@@ -32,17 +33,38 @@ pub(super) enum Ended {
     Cancelled,
 }
 
-/// One exchange, seen from the engine. Written by the transport, read by the watchdog: both on one thread.
+/// One exchange, seen from the engine. Written by the transport.
 pub(super) struct Reading {
     clock: Clock,
+    watched: Rc<Watched>,
     stamps: RefCell<Stamps>,
     answer: RefCell<Answer>,
-    /// When something last arrived.
-    pub(super) last_activity: Cell<Offset>,
-    /// When the connection was there: from here the time-outs count.
-    pub(super) begun: Cell<Option<Offset>>,
-    /// Whether a content event came.
-    pub(super) has_content: Cell<bool>,
+}
+
+/// Which request it is, and when it was wanted.
+pub(super) struct Slot {
+    pub(super) index: Index,
+    pub(super) due: Offset,
+    /// From when a user was free for it.
+    pub(super) ready: Offset,
+}
+
+/// What of an ask is still needed when its text is sent.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    max_tokens: u32,
+    requested_prompt_tokens: Option<u32>,
+    counted_prompt_tokens: Option<u32>,
+}
+
+impl From<&Ask> for Asked {
+    fn from(ask: &Ask) -> Self {
+        Self {
+            max_tokens: ask.max_tokens,
+            requested_prompt_tokens: ask.requested_prompt_tokens,
+            counted_prompt_tokens: ask.counted_prompt_tokens,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -72,6 +94,8 @@ struct Answer {
 )]
 struct Heard {
     marks: Vec<Mark>,
+    /// Content events that came in one read with a later one.
+    shared: u64,
     /// The event that is being read has text that is not reasoning.
     visible: bool,
     first_visible: Option<Offset>,
@@ -92,7 +116,12 @@ struct Heard {
 
 impl Reading {
     /// A reading whose answer `decoder` understands; `keep_text` joins the output for those who need it.
-    pub(super) fn new(clock: Clock, decoder: Box<dyn Decoder>, keep_text: bool) -> Self {
+    pub(super) fn new(
+        clock: Clock,
+        watched: Rc<Watched>,
+        decoder: Box<dyn Decoder>,
+        keep_text: bool,
+    ) -> Self {
         let heard = Heard {
             text: keep_text.then(String::new),
             ..Heard::default()
@@ -107,11 +136,9 @@ impl Reading {
         };
         Self {
             clock,
+            watched,
             stamps: RefCell::default(),
             answer: RefCell::new(answer),
-            last_activity: Cell::new(Offset::ZERO),
-            begun: Cell::new(None),
-            has_content: Cell::new(false),
         }
     }
 }
@@ -119,8 +146,8 @@ impl Reading {
 impl Observer for Reading {
     fn connected(&self, opened: Option<Duration>) {
         let now = self.clock.now();
-        self.begun.set(Some(now));
-        self.last_activity.set(now);
+        self.watched.begun.set(Some(now));
+        self.watched.last_activity.set(now);
         self.stamps.borrow_mut().opened = opened;
     }
 
@@ -133,22 +160,22 @@ impl Observer for Reading {
     }
 
     fn head(&self, head: Head<'_>, at: Offset) {
-        self.last_activity.set(at);
+        self.watched.last_activity.set(at);
         self.stamps.borrow_mut().headers = Some(at);
         let mut answer = self.answer.borrow_mut();
         answer.status = Some(head.status);
         let retry_after = head
-            .headers
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok());
+            .retry_after
+            .and_then(|value| str::from_utf8(value).ok());
         answer.retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
     }
 
     fn body(&self, bytes: &[u8], at: Offset) -> bool {
-        self.last_activity.set(at);
-        let more = self.answer.borrow_mut().take(bytes, at);
-        if !self.has_content.get() && !self.answer.borrow().heard.marks.is_empty() {
-            self.has_content.set(true);
+        self.watched.last_activity.set(at);
+        let mut answer = self.answer.borrow_mut();
+        let more = answer.take(bytes, at);
+        if !answer.heard.marks.is_empty() {
+            self.watched.has_content.set(true);
         }
         more
     }
@@ -243,6 +270,10 @@ impl Heard {
     }
 
     fn event_end(&mut self, tokens: Option<u32>, at: Offset) {
+        // No two reads have one stamp, but all events of one read do: that of the last bytes.
+        if self.marks.last().is_some_and(|last| last.at == at) {
+            self.shared += 1;
+        }
         self.marks.push(Mark {
             at,
             tokens: tokens.unwrap_or(0),
@@ -283,20 +314,14 @@ fn count_chars(text: &str) -> u64 {
 pub(super) struct Finished {
     pub(super) record: Record,
     pub(super) text: Option<String>,
+    pub(super) shared: u64,
     pub(super) after_end: bool,
     pub(super) sent_again: bool,
 }
 
 impl Reading {
-    /// Closes the reading of request `index`, which was due at `due` and asked for `ask`.
-    pub(super) fn close(
-        self,
-        ended: Ended,
-        index: Index,
-        due: Offset,
-        ask: &Ask,
-        streamed: bool,
-    ) -> Finished {
+    /// Closes the reading of the request in `slot`, which asked for `asked`.
+    pub(super) fn close(self, ended: Ended, slot: Slot, asked: Asked, streamed: bool) -> Finished {
         let now = self.clock.now();
         let stamps = self.stamps.into_inner();
         let mut answer = self.answer.into_inner();
@@ -310,7 +335,7 @@ impl Reading {
         let (outcome, error) = match ended {
             Ended::Done(result) => {
                 answer.finish(end);
-                answer.outcome(result.err(), ask.max_tokens)
+                answer.outcome(result.err(), asked.max_tokens)
             }
             Ended::TimedOut(which) => which.outcome(),
             Ended::Cancelled => (Outcome::Cancelled, String::new()),
@@ -318,11 +343,11 @@ impl Reading {
         let heard = answer.heard;
         let counted = !heard.marks.is_empty() && !heard.unmarked;
         let record = Record {
-            index,
-            due,
-            ready: due,
+            index: slot.index,
+            due: slot.due,
+            ready: slot.ready,
             // A request that got no answer was written when its connection was there, within microseconds.
-            sent: stamps.sent.or(self.begun.get()),
+            sent: stamps.sent.or(self.watched.begun.get()),
             headers: stamps.headers,
             marks: if streamed { heard.marks } else { Vec::new() },
             first_visible: heard.first_visible.filter(|_| streamed),
@@ -336,9 +361,9 @@ impl Reading {
             usage: heard.usage,
             logprob_tokens: counted.then_some(heard.marked_tokens),
             tokenizer_tokens: None,
-            max_tokens: ask.max_tokens,
-            requested_prompt_tokens: ask.requested_prompt_tokens,
-            counted_prompt_tokens: ask.counted_prompt_tokens,
+            max_tokens: asked.max_tokens,
+            requested_prompt_tokens: asked.requested_prompt_tokens,
+            counted_prompt_tokens: asked.counted_prompt_tokens,
             output_chars: heard.chars,
             body_bytes: heard.bytes,
             new_connection: stamps.opened.is_some(),
@@ -349,6 +374,7 @@ impl Reading {
         Finished {
             record,
             text: heard.text,
+            shared: if streamed { heard.shared } else { 0 },
             after_end: heard.after_end,
             sent_again: stamps.sent_again,
         }

@@ -27,6 +27,11 @@ impl Shard {
         Self { index, of }
     }
 
+    /// The number of this part, from 0: no other part of the same cut has it.
+    pub const fn index(self) -> u32 {
+        self.index
+    }
+
     /// Part `index` of `of` parts of this part: how a worker deals its share to its cores.
     #[must_use]
     pub fn part(self, index: u32, of: u32) -> Self {

@@ -12,6 +12,8 @@ use llmload::mock::{MockHandle, Script, spawn_thread};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::process::TOLERANT;
+
 /// No run of these tests takes longer; one that does hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -106,6 +108,7 @@ impl Place {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.file("home"))
+            .envs(TOLERANT)
             .current_dir(self.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -244,17 +244,18 @@ fn the_fail_ratio_is_of_real_requests_alone() {
 }
 
 #[test]
-fn the_status_of_a_failed_run_can_be_chosen_and_the_verdict_is_written() {
+fn the_status_of_a_failed_run_can_be_chosen_and_its_failure_is_written() {
     let (ran, struck, place) = twenty(&["--exit-code-on-error", "7", "--no-reset-stats"]);
     ran.expect(7);
-    let verdict = format!("{struck} of 20 requests failed: more than --max-fail-ratio 0.01");
-    assert_eq!(place.json("result.json")["verdict"], json!(verdict));
+    let failure = format!("{struck} of 20 requests failed: more than --max-fail-ratio 0.01");
+    assert_eq!(place.json("result.json")["failure"], json!(failure));
     assert!(
-        ran.stdout.contains(&format!("  verdict: {verdict}\n")),
+        ran.stdout
+            .contains(&format!("  the run failed: {failure}\n")),
         "{}",
         ran.stdout
     );
     let (ran, _, place) = twenty(&["--exit-code-on-error", "0", "--no-reset-stats"]);
     ran.expect(0);
-    assert_eq!(place.json("result.json")["verdict"], json!(verdict));
+    assert_eq!(place.json("result.json")["failure"], json!(failure));
 }

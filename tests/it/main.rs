@@ -29,5 +29,6 @@ mod server;
 mod signals;
 mod timeouts;
 mod unreachable;
+mod verdict;
 mod warnings;
 mod wire;

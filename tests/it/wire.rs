@@ -16,15 +16,35 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use llmload::client::{
-    Clock, Connector, Failure, Head, HyperTransport, Observer, Proxy, Reuse, Sources, Target,
-    TlsSettings, Transport, install_crypto,
+    Clock, Connector, Failure, Head, HyperTransport, LeanTransport, Observer, Proxy, ReadProbe,
+    Reuse, Sources, Target, TlsSettings, Transport, install_crypto,
 };
-use llmload::domain::{Offset, Outcome, Secret};
+use llmload::domain::{HttpEngine, Offset, Outcome, Secret, StampSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
+
+/// A test of both engines of HTTP/1.1.
+macro_rules! on_both {
+    ($name:ident) => {
+        mod $name {
+            use llmload::domain::HttpEngine;
+
+            #[tokio::test]
+            async fn lean() {
+                super::$name(HttpEngine::Lean).await;
+            }
+
+            #[tokio::test]
+            async fn hyper() {
+                super::$name(HttpEngine::Hyper).await;
+            }
+        }
+    };
+}
+pub(crate) use on_both;
 
 /// Everything that an exchange reported.
 #[derive(Default)]
@@ -39,6 +59,16 @@ pub(crate) struct Notes {
     body: Vec<u8>,
     last: Option<Offset>,
     end: Option<Offset>,
+}
+
+impl Notes {
+    pub(crate) fn status(&self) -> Option<u16> {
+        self.head.map(|(status, _)| status)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
 }
 
 impl Observer for Seen {
@@ -198,11 +228,16 @@ pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bo
 }
 
 fn post(path: &str) -> Request<Bytes> {
-    Request::post(path).body(Bytes::from_static(b"{}")).unwrap()
+    let body = match path {
+        "/big" => Bytes::from(vec![b' '; 32 * 1024 * 1024]),
+        _ => Bytes::from_static(b"{}"),
+    };
+    Request::post(path).body(body).unwrap()
 }
 
 /// Sends `paths` one after another on one transport.
 pub(crate) async fn exchange_all(
+    engine: HttpEngine,
     connector: Connector,
     reuse: Reuse,
     paths: &[&str],
@@ -211,26 +246,57 @@ pub(crate) async fn exchange_all(
     local
         .run_until(async {
             let clock = Clock::starting_at(Instant::now());
-            let transport = HyperTransport::new(connector, reuse, clock).unwrap();
-            let mut all = Vec::new();
-            for path in paths {
-                let seen = Seen::default();
-                let result = transport.exchange(0, post(path), &seen).await;
-                all.push((result, seen.0.into_inner()));
+            let (stamps, probe) = (StampSource::Kernel, Rc::new(NoProbe));
+            match engine {
+                HttpEngine::Lean => {
+                    let transport = LeanTransport::new(connector, reuse, clock, stamps, probe);
+                    exchange_on(&transport.unwrap(), paths).await
+                }
+                HttpEngine::Hyper => {
+                    let transport = HyperTransport::new(connector, reuse, clock, stamps, probe);
+                    exchange_on(&transport.unwrap(), paths).await
+                }
             }
-            all
         })
         .await
+}
+
+async fn exchange_on(
+    transport: &impl Transport,
+    paths: &[&str],
+) -> Vec<(Result<(), Failure>, Notes)> {
+    let mut all = Vec::new();
+    for path in paths {
+        let seen = Seen::default();
+        let result = transport.exchange(0, post(path), &seen).await;
+        all.push((result, seen.0.into_inner()));
+    }
+    all
+}
+
+/// Wants to know of no read.
+struct NoProbe;
+
+impl ReadProbe for NoProbe {
+    fn read(&self, _: Instant, _: Option<Duration>) {}
+    fn clock_stepped(&self) {}
 }
 
 fn body(notes: &Notes) -> String {
     String::from_utf8(notes.body.clone()).unwrap()
 }
 
-#[tokio::test]
-async fn a_connection_is_kept_and_stamps_are_in_order() {
+on_both!(a_connection_is_kept_and_stamps_are_in_order);
+
+async fn a_connection_is_kept_and_stamps_are_in_order(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", false).await;
-    let all = exchange_all(server.connector("127.0.0.1"), Reuse::Pooled, &["/a", "/b"]).await;
+    let all = exchange_all(
+        engine,
+        server.connector("127.0.0.1"),
+        Reuse::Pooled,
+        &["/a", "/b"],
+    )
+    .await;
     for (result, notes) in &all {
         assert_eq!(result, &Ok(()));
         let (status, head) = notes.head.unwrap();
@@ -252,10 +318,12 @@ async fn a_connection_is_kept_and_stamps_are_in_order() {
     assert_eq!(body(&all[0].1), expected);
 }
 
-#[tokio::test]
-async fn never_opens_a_new_connection_for_each_request() {
+on_both!(never_opens_a_new_connection_for_each_request);
+
+async fn never_opens_a_new_connection_for_each_request(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", false).await;
     let all = exchange_all(
+        engine,
         server.connector("127.0.0.1"),
         Reuse::Never,
         &["/", "/", "/"],
@@ -268,10 +336,12 @@ async fn never_opens_a_new_connection_for_each_request() {
     assert_eq!(server.connections.load(Ordering::Relaxed), 3);
 }
 
-#[tokio::test]
-async fn a_connection_that_the_server_closes_is_replaced_without_a_failure() {
+on_both!(a_connection_that_the_server_closes_is_replaced_without_a_failure);
+
+async fn a_connection_that_the_server_closes_is_replaced_without_a_failure(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", false).await;
     let all = exchange_all(
+        engine,
         server.connector("127.0.0.1"),
         Reuse::PerUser,
         &["/close", "/close", "/"],
@@ -284,12 +354,13 @@ async fn a_connection_that_the_server_closes_is_replaced_without_a_failure() {
     );
 }
 
-#[tokio::test]
-async fn base_path_and_ipv6_reach_the_server() {
+on_both!(base_path_and_ipv6_reach_the_server);
+
+async fn base_path_and_ipv6_reach_the_server(engine: HttpEngine) {
     let server = Echo::start("[::1]:0", false).await;
     let mut connector = server.connector("::1");
     connector.target.base_path = "/inference".to_owned();
-    let all = exchange_all(connector, Reuse::Pooled, &["/v1/chat/completions"]).await;
+    let all = exchange_all(engine, connector, Reuse::Pooled, &["/v1/chat/completions"]).await;
     assert_eq!(all[0].0, Ok(()));
     let text = body(&all[0].1);
     assert!(
@@ -298,15 +369,17 @@ async fn base_path_and_ipv6_reach_the_server() {
     );
 }
 
-#[tokio::test]
-async fn tls_is_verified_against_the_given_authority() {
+on_both!(tls_is_verified_against_the_given_authority);
+
+async fn tls_is_verified_against_the_given_authority(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", true).await;
-    let all = exchange_all(server.connector("localhost"), Reuse::Pooled, &["/"]).await;
+    let all = exchange_all(engine, server.connector("localhost"), Reuse::Pooled, &["/"]).await;
     assert_eq!(all[0].0, Ok(()));
     assert!(body(&all[0].1).contains("HTTP/1.1"));
     // Another authority than the server's own.
     let stranger = acceptor().1;
     let all = exchange_all(
+        engine,
         connector("localhost", server.address.port(), stranger, false),
         Reuse::Pooled,
         &["/"],
@@ -315,8 +388,9 @@ async fn tls_is_verified_against_the_given_authority() {
     assert_eq!(all[0].0.as_ref().unwrap_err().outcome, Outcome::Tls);
 }
 
-#[tokio::test]
-async fn tls_without_verification_trusts_anybody() {
+on_both!(tls_without_verification_trusts_anybody);
+
+async fn tls_without_verification_trusts_anybody(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", true).await;
     let mut connector = server.connector("localhost");
     connector.tls = TlsSettings {
@@ -325,7 +399,7 @@ async fn tls_without_verification_trusts_anybody() {
     }
     .config()
     .unwrap();
-    let all = exchange_all(connector, Reuse::Pooled, &["/"]).await;
+    let all = exchange_all(engine, connector, Reuse::Pooled, &["/"]).await;
     assert_eq!(all[0].0, Ok(()));
 }
 
@@ -340,7 +414,7 @@ async fn http2_multiplexes_over_tls_and_in_clear() {
             true,
         );
         connector.target.base_path = "/base".to_owned();
-        let all = exchange_all(connector, Reuse::Pooled, &["/a", "/b"]).await;
+        let all = exchange_all(HttpEngine::Hyper, connector, Reuse::Pooled, &["/a", "/b"]).await;
         for (result, notes) in &all {
             assert_eq!(result, &Ok(()));
             assert!(notes.sent.unwrap() <= notes.head.unwrap().1);
@@ -362,7 +436,14 @@ async fn many_http2_streams_get_more_connections_instead_of_waiting() {
     local
         .run_until(async {
             let clock = Clock::starting_at(Instant::now());
-            let transport = Rc::new(HyperTransport::new(connector, Reuse::Pooled, clock).unwrap());
+            let transport = HyperTransport::new(
+                connector,
+                Reuse::Pooled,
+                clock,
+                StampSource::Kernel,
+                Rc::new(NoProbe),
+            );
+            let transport = Rc::new(transport.unwrap());
             let mut tasks = tokio::task::JoinSet::new();
             for user in 0..250 {
                 let transport = Rc::clone(&transport);
@@ -412,8 +493,9 @@ async fn tunnel_proxy(refuse: bool) -> (SocketAddr, Arc<std::sync::Mutex<String>
     (address, asked)
 }
 
-#[tokio::test]
-async fn tls_goes_through_a_proxy_by_a_tunnel() {
+on_both!(tls_goes_through_a_proxy_by_a_tunnel);
+
+async fn tls_goes_through_a_proxy_by_a_tunnel(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", true).await;
     let (address, asked) = tunnel_proxy(false).await;
     let mut connector = server.connector("localhost");
@@ -423,7 +505,7 @@ async fn tls_goes_through_a_proxy_by_a_tunnel() {
         port: address.port(),
         credentials,
     });
-    let all = exchange_all(connector, Reuse::Pooled, &["/"]).await;
+    let all = exchange_all(engine, connector, Reuse::Pooled, &["/"]).await;
     assert_eq!(all[0].0, Ok(()));
     let asked = asked.lock().unwrap().clone();
     assert!(
@@ -443,8 +525,9 @@ async fn tls_goes_through_a_proxy_by_a_tunnel() {
     );
 }
 
-#[tokio::test]
-async fn a_proxy_that_refuses_is_named_with_its_status() {
+on_both!(a_proxy_that_refuses_is_named_with_its_status);
+
+async fn a_proxy_that_refuses_is_named_with_its_status(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", true).await;
     let (address, _) = tunnel_proxy(true).await;
     let mut connector = server.connector("localhost");
@@ -453,7 +536,7 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
         port: address.port(),
         credentials: None,
     });
-    let failure = exchange_all(connector, Reuse::Pooled, &["/"])
+    let failure = exchange_all(engine, connector, Reuse::Pooled, &["/"])
         .await
         .remove(0)
         .0
@@ -462,8 +545,9 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
     assert!(failure.text.contains("407"), "{failure}");
 }
 
-#[tokio::test]
-async fn plain_text_goes_through_a_proxy_in_absolute_form() {
+on_both!(plain_text_goes_through_a_proxy_in_absolute_form);
+
+async fn plain_text_goes_through_a_proxy_in_absolute_form(engine: HttpEngine) {
     let proxy = Echo::start("127.0.0.1:0", false).await;
     let mut connector = connector("model.example", 8000, None, false);
     let credentials = Some(Secret::new("me:pw"));
@@ -472,7 +556,7 @@ async fn plain_text_goes_through_a_proxy_in_absolute_form() {
         port: proxy.address.port(),
         credentials,
     });
-    let all = exchange_all(connector, Reuse::Pooled, &["/v1"]).await;
+    let all = exchange_all(engine, connector, Reuse::Pooled, &["/v1"]).await;
     let text = body(&all[0].1);
     let expected = "POST http://model.example:8000/v1 HTTP/1.1 host=model.example:8000";
     assert!(text.starts_with(expected), "{text}");
@@ -482,10 +566,17 @@ async fn plain_text_goes_through_a_proxy_in_absolute_form() {
     );
 }
 
-#[tokio::test]
-async fn a_compressed_answer_is_unpacked() {
+on_both!(a_compressed_answer_is_unpacked);
+
+async fn a_compressed_answer_is_unpacked(engine: HttpEngine) {
     let server = Echo::start("127.0.0.1:0", false).await;
-    let all = exchange_all(server.connector("127.0.0.1"), Reuse::Pooled, &["/gzip"]).await;
+    let all = exchange_all(
+        engine,
+        server.connector("127.0.0.1"),
+        Reuse::Pooled,
+        &["/gzip"],
+    )
+    .await;
     assert_eq!(
         (all[0].0.clone(), body(&all[0].1)),
         (Ok(()), "unpacked".to_owned())

@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use super::{WireError, cut, pb};
 use crate::domain::{Offset, Outcome, TokenSource, Warning};
 use crate::metrics::{
-    Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Series, Tally,
+    CoreLoad, Counts, ErrorCount, ErrorKey, Generator, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Machine,
+    Metric, Phase, Series, Tally,
 };
+
+/// More cores than any worker has.
+const MAX_CORES: usize = 65_536;
 
 /// Both directions between a domain enum and its numbers, checked by the compiler to be complete.
 macro_rules! numbered {
@@ -130,6 +134,7 @@ pub(super) fn encode(tally: Tally) -> pb::Tally {
         first_sent_offset: tally.first_sent.map(Offset::as_nanos),
         last_sent_offset: tally.last_sent.map(Offset::as_nanos),
         last_end_offset: tally.last_end.map(Offset::as_nanos),
+        generator: Some(generator_out(tally.generator)),
     }
 }
 
@@ -157,7 +162,11 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
         first_sent: tally.first_sent_offset.map(Offset::from_nanos),
         last_sent: tally.last_sent_offset.map(Offset::from_nanos),
         last_end: tally.last_end_offset.map(Offset::from_nanos),
-        generator: crate::metrics::Generator::default(),
+        generator: tally
+            .generator
+            .map(generator_in)
+            .transpose()?
+            .unwrap_or_default(),
     })
 }
 
@@ -194,6 +203,79 @@ fn counts_in(counts: pb::Counts) -> Counts {
         late_cancelled: counts.late_cancelled,
         lost: counts.lost,
     }
+}
+
+fn generator_out(generator: Generator) -> pb::Generator {
+    let cores = generator.cores.into_iter();
+    let mhz = generator.machine.mhz;
+    pb::Generator {
+        reads: generator.reads,
+        kernel_stamped: generator.kernel_stamped,
+        events: generator.events,
+        shared: generator.shared,
+        clock_steps: generator.clock_steps,
+        cores: cores
+            .map(|(core, load)| pb::CoreLoad {
+                core,
+                wall_ns: load.wall_ns,
+                cpu_ns: load.cpu_ns,
+                kept_waiting_ns: load.kept_waiting_ns,
+            })
+            .collect(),
+        machine: Some(pb::Machine {
+            ticks: generator.machine.ticks,
+            stolen: generator.machine.stolen,
+            lowest_mhz: mhz.map(|(lowest, _)| lowest),
+            highest_mhz: mhz.map(|(_, highest)| highest),
+        }),
+    }
+}
+
+fn generator_in(generator: pb::Generator) -> Result<Generator, WireError> {
+    let possible = [
+        (
+            "kernel_stamped",
+            generator.kernel_stamped <= generator.reads,
+        ),
+        ("shared", generator.shared <= generator.events),
+        ("cores", generator.cores.len() <= MAX_CORES),
+    ];
+    if let Some((what, _)) = possible.into_iter().find(|(_, possible)| !possible) {
+        return Err(WireError::Impossible(what));
+    }
+    let cores = generator.cores.into_iter().map(|of| {
+        let load = CoreLoad {
+            wall_ns: of.wall_ns,
+            cpu_ns: of.cpu_ns,
+            kept_waiting_ns: of.kept_waiting_ns,
+        };
+        Ok((of.core, load))
+    });
+    Ok(Generator {
+        reads: generator.reads,
+        kernel_stamped: generator.kernel_stamped,
+        events: generator.events,
+        shared: generator.shared,
+        clock_steps: generator.clock_steps,
+        cores: unique("cores", cores)?,
+        machine: machine_in(generator.machine.unwrap_or_default())?,
+    })
+}
+
+fn machine_in(machine: pb::Machine) -> Result<Machine, WireError> {
+    if machine.stolen > machine.ticks {
+        return Err(WireError::Impossible("stolen"));
+    }
+    let mhz = match (machine.lowest_mhz, machine.highest_mhz) {
+        (Some(lowest), Some(highest)) if lowest <= highest => Some((lowest, highest)),
+        (None, None) => None,
+        _ => return Err(WireError::Impossible("mhz")),
+    };
+    Ok(Machine {
+        ticks: machine.ticks,
+        stolen: machine.stolen,
+        mhz,
+    })
 }
 
 fn phase_out(phase: Phase) -> pb::Phase {

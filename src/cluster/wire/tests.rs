@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::domain::{Outcome, TokenSource, Warning};
+use crate::metrics::generator_tests::any_generator;
 use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
 
 fn offset() -> impl Strategy<Value = Offset> {
@@ -73,8 +74,8 @@ fn tallies() -> impl Strategy<Value = Tally> {
         vec(errors(), 0..5),
         btree_map(any_of(&Warning::ALL), any::<u64>(), 0..8),
     );
-    (phase(), phase(), maps, numbers, times).prop_map(
-        |(warmup, measured, (errors, warnings), (n, window_tokens), times)| Tally {
+    (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
+        |(warmup, measured, (errors, warnings), (n, window_tokens), times, generator)| Tally {
             counts: Counts {
                 scheduled: n[0],
                 sent: n[1],
@@ -93,7 +94,7 @@ fn tallies() -> impl Strategy<Value = Tally> {
             first_sent: times.0,
             last_sent: times.1,
             last_end: times.2,
-            generator: crate::metrics::Generator::default(),
+            generator,
         },
     )
 }
@@ -295,6 +296,45 @@ fn values_that_cannot_be_are_refused_by_name() {
         none.unwrap_err().to_string(),
         "a message has no body that this version knows"
     );
+}
+
+fn in_generator(change: impl FnOnce(&mut pb::Generator)) -> String {
+    in_tally(|tally| change(tally.generator.as_mut().unwrap()))
+}
+
+#[test]
+fn measurements_of_the_generator_that_cannot_be_are_refused_by_name() {
+    let of = |core| pb::CoreLoad {
+        core,
+        ..pb::CoreLoad::default()
+    };
+    let in_machine = |change: fn(&mut pb::Machine)| {
+        in_generator(|generator| change(generator.machine.as_mut().unwrap()))
+    };
+    for (error, what) in [
+        (in_generator(|it| it.kernel_stamped = 1), "kernel_stamped"),
+        (in_generator(|it| it.shared = 1), "shared"),
+        (in_generator(|it| it.cores = vec![of(3), of(3)]), "cores"),
+        (
+            in_generator(|it| it.cores = (0..=65_536).map(of).collect()),
+            "cores",
+        ),
+        (in_machine(|it| it.stolen = 1), "stolen"),
+        (in_machine(|it| it.lowest_mhz = Some(800)), "mhz"),
+        (
+            in_machine(|it| (it.lowest_mhz, it.highest_mhz) = (Some(9), Some(8))),
+            "mhz",
+        ),
+    ] {
+        assert_eq!(error, format!("a message's `{what}` is impossible"));
+    }
+}
+
+#[test]
+fn a_worker_that_does_not_measure_itself_is_understood() {
+    let mut tally = tally::encode(Tally::default());
+    tally.generator = None;
+    assert_eq!(tally::decode(tally).unwrap(), Tally::default());
 }
 
 #[test]

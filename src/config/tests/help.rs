@@ -198,6 +198,10 @@ fn the_short_help_of_run_reads_like_this() {
                                     cluster [env: API_KEY]
           --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
                                     secret is kept as one
+          --http-engine <ENGINE>    Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+                                    [default: lean] [possible values: lean, hyper]
+          --stamps <SOURCE>         What stamps received bytes: the kernel where it can, or a clock read
+                                    after each read [default: kernel] [possible values: kernel, clock]
           --source-ip <IP>          Local addresses to connect from in turn, with commas or repeated
           --mock                    Start the built-in mock server and test it
 
@@ -226,6 +230,7 @@ fn the_short_help_of_run_reads_like_this() {
                                     0.01]
           --exit-code-on-error <N>  Exit status of a run that has failed [env:
                                     LOCUST_EXIT_CODE_ON_ERROR] [default: 1]
+          --allow-invalid           Let a run whose verdict is INVALID end with status 0
           --threads <N>             Cores to send from; absent or -1: all [env: LLMLOAD_THREADS,
                                     LOCUST_PROCESSES] [alias: --processes]
 
@@ -349,11 +354,15 @@ fn the_short_help_of_worker_reads_like_this() {
                          [alias: --processes]
 
     Target:
-      -k, --api-key <KEY>        API key; never shown, and never sent to another machine of the cluster
-                                 [env: API_KEY]
-          --header <NAME:VALUE>  Header to add to every request; repeatable. One that carries a secret
-                                 is kept as one
-          --source-ip <IP>       Local addresses to connect from in turn, with commas or repeated
+          --http-engine <ENGINE>  Who speaks HTTP/1.1: the lean engine, or hyper as the reference
+                                  [default: lean] [possible values: lean, hyper]
+          --stamps <SOURCE>       What stamps received bytes: the kernel where it can, or a clock read
+                                  after each read [default: kernel] [possible values: kernel, clock]
+          --source-ip <IP>        Local addresses to connect from in turn, with commas or repeated
+      -k, --api-key <KEY>         API key; never shown, and never sent to another machine of the cluster
+                                  [env: API_KEY]
+          --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
+                                  is kept as one
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

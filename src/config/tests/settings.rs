@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 use super::{Around, resolved, words};
-use crate::domain::{Rate, Secret, Seed};
+use crate::domain::{HttpEngine, Rate, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits};
 use crate::schedule::{Law, Pacing};
 use crate::workload::{Corpus, LengthLaw, LengthSpec, PromptSource, TokenizerRef};
@@ -48,14 +48,17 @@ fn shown(addresses: &[core::net::IpAddr]) -> String {
 fn source_addresses_come_from_every_layer_and_a_stronger_one_replaces_them() {
     let around = Around::conf("source-ip = 10.0.0.1, 10.0.0.2\nsource-ip = 10.0.0.3\n");
     assert_eq!(
-        shown(&worker_in("", &around).source_ips),
+        shown(&worker_in("", &around).sending.source_ips),
         "10.0.0.1 10.0.0.2 10.0.0.3"
     );
     let around = Around::with(&[("LLMLOAD_SOURCE_IP", "10.0.0.4,[::1]")])
         .and_file("locust.conf", "source-ip = 10.0.0.1");
-    assert_eq!(shown(&run_in("", &around).source_ips), "10.0.0.4 ::1");
     assert_eq!(
-        shown(&run_in("--source-ip 10.0.0.5", &around).source_ips),
+        shown(&run_in("", &around).sending.source_ips),
+        "10.0.0.4 ::1"
+    );
+    assert_eq!(
+        shown(&run_in("--source-ip 10.0.0.5", &around).sending.source_ips),
         "10.0.0.5"
     );
 }
@@ -64,12 +67,15 @@ fn source_addresses_come_from_every_layer_and_a_stronger_one_replaces_them() {
 fn without_a_word_the_defaults_of_the_old_tool_hold() {
     let RunOptions {
         settings,
-        threads,
-        source_ips,
+        sending,
         mock,
     } = run("");
-    assert_eq!((threads, mock), (None, false));
-    assert!(source_ips.is_empty() && settings.target.warm_connections);
+    assert_eq!((sending.threads, mock), (None, false));
+    assert_eq!(
+        (sending.http_engine, sending.stamps),
+        (HttpEngine::Lean, StampSource::Kernel)
+    );
+    assert!(sending.source_ips.is_empty() && settings.target.warm_connections);
     assert_eq!(settings.target.base_url, "http://localhost:80");
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
@@ -121,6 +127,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
         (settings.outputs, settings.seed),
         (Outputs::default(), None)
     );
+    assert!(!settings.allow_invalid);
 }
 
 #[test]
@@ -135,15 +142,17 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
                 --reasoning-effort low --timeout 60 --timeout-first-token 5s --timeout-idle 500ms \
                 --connect-timeout none --summary-file s.csv --csv p --csv-full-history --json --json-file j.json \
                 --records d/r.jsonl --show-request --show-response --only-summary --headless -L DEBUG \
-                --logfile l.log --threads 2 --source-ip 10.0.0.1,10.0.0.2 --source-ip ::1 --no-warm-connections";
+                --logfile l.log --threads 2 --http-engine hyper --stamps clock --allow-invalid \
+                --source-ip 10.0.0.1,10.0.0.2 --source-ip ::1 --no-warm-connections";
     let RunOptions {
-        settings,
-        threads,
-        source_ips,
-        ..
+        settings, sending, ..
     } = run(line);
-    assert_eq!(threads.map(u32::from), Some(2));
-    assert_eq!(shown(&source_ips), "10.0.0.1 10.0.0.2 ::1");
+    assert_eq!(sending.threads.map(u32::from), Some(2));
+    assert_eq!(
+        (sending.http_engine, sending.stamps),
+        (HttpEngine::Hyper, StampSource::Clock)
+    );
+    assert_eq!(shown(&sending.source_ips), "10.0.0.1 10.0.0.2 ::1");
     assert_eq!(settings.target.base_url, "https://h/base");
     assert_eq!(settings.target.ca_cert, Some(PathBuf::from("ca.pem")));
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::PerUser);
@@ -169,6 +178,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         (settings.max_fail_ratio, settings.exit_code_on_error),
         (0.5, 3)
     );
+    assert!(settings.allow_invalid);
     let Prompts::Ready(prompts) = settings.prompts.clone() else {
         panic!("not ready")
     };
@@ -343,6 +353,9 @@ fn of_a_boolean_pair_the_last_or_the_stronger_stands() {
             .outputs
             .json
     );
+    let env = Around::with(&[("LLMLOAD_ALLOW_INVALID", "true")]);
+    assert!(run_in("", &env).settings.allow_invalid);
+    assert!(!run_in("--no-allow-invalid", &env).settings.allow_invalid);
     let env = Around::with(&[("LOCUST_JSON", "0")]).and_file("locust.conf", "json = 1");
     assert!(!run_in("", &env).settings.outputs.json);
 }
@@ -376,8 +389,8 @@ fn old_spellings_are_understood() {
             ..
         })
     ));
-    assert_eq!(run("--processes 3").threads.map(u32::from), Some(3));
-    assert_eq!(run("--processes -1").threads, None);
+    assert_eq!(run("--processes 3").sending.threads.map(u32::from), Some(3));
+    assert_eq!(run("--processes -1").sending.threads, None);
 }
 
 #[test]

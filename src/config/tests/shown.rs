@@ -44,6 +44,8 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     api-key = ***                                # environment API_KEY
     header = X-Team: load                        # ./locust.conf:2
     header = X-Api-Key: ***                      # ./locust.conf:2
+    http-engine = lean                           # default
+    stamps = kernel                              # default
     # source-ip is not set                       # default
     insecure-skip-verify = false                 # default
     mock = false                                 # default
@@ -62,6 +64,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     max-fail-ratio = 0.01                        # default
     exit-code-on-error = 1                       # default
     # threads is not set                         # default
+    allow-invalid = false                        # default
 
     # Prompts
     dataset = limericks                          # default

@@ -1,0 +1,98 @@
+//! What a core measures of its own reading: how late it was, and whose stamps the events bear.
+//! It judges nothing; each second its numbers go into the core's tally.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::client::{Clock, ReadProbe};
+use crate::domain::Offset;
+use crate::metrics::{Generator, Metric, Series, Tally};
+
+/// One core's meter. The transport tells it of reads, the requests tell it of events.
+pub(super) struct Meter {
+    clock: Cell<Clock>,
+    window_start: Offset,
+    seen: RefCell<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    before: Series,
+    inside: Series,
+    generator: Generator,
+}
+
+impl Meter {
+    pub(super) fn new(clock: Clock, window_start: Offset) -> Self {
+        Self {
+            clock: Cell::new(clock),
+            window_start,
+            seen: RefCell::default(),
+        }
+    }
+
+    /// The run's clock, once its start is known. What was read until now belongs to no request.
+    pub(super) fn begin(&self, clock: Clock) {
+        self.clock.set(clock);
+        self.seen.take();
+    }
+
+    /// A stream had `events` content events, of which `shared` bear the stamp of a later one; the last came at `at`.
+    pub(super) fn count_events(&self, at: Offset, events: u64, shared: u64) {
+        if at >= self.window_start {
+            let generator = &mut self.seen.borrow_mut().generator;
+            generator.events += events;
+            generator.shared += shared;
+        }
+    }
+
+    /// The event loop looked at something `lag` after it was due: what stands in for reads without kernel stamps.
+    pub(super) fn note_lag(&self, at: Offset, lag: Duration) {
+        let seen = &mut *self.seen.borrow_mut();
+        let series = if at < self.window_start {
+            &mut seen.before
+        } else {
+            &mut seen.inside
+        };
+        series.record(u64::try_from(lag.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Moves everything into `tally`.
+    pub(super) fn hand_over(&self, tally: &mut Tally) {
+        let Seen {
+            before,
+            inside,
+            generator,
+        } = self.seen.take();
+        for (phase, lag) in [(&mut tally.warmup, before), (&mut tally.measured, inside)] {
+            if !lag.is_empty() {
+                phase
+                    .series
+                    .entry(Metric::ReceiveLag)
+                    .or_default()
+                    .merge(&lag);
+            }
+        }
+        tally.generator.merge(&generator);
+    }
+}
+
+impl ReadProbe for Meter {
+    fn read(&self, at: Instant, lag: Option<Duration>) {
+        let at = self.clock.get().offset_of(at);
+        if at >= self.window_start {
+            let generator = &mut self.seen.borrow_mut().generator;
+            generator.reads += 1;
+            generator.kernel_stamped += u64::from(lag.is_some());
+        }
+        if let Some(lag) = lag {
+            self.note_lag(at, lag);
+        }
+    }
+
+    fn clock_stepped(&self) {
+        self.seen.borrow_mut().generator.clock_steps += 1;
+    }
+}
