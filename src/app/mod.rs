@@ -1,5 +1,6 @@
 //! The only room that knows all others: wiring, signals, files, exit statuses. It computes no figure and words no table.
 
+mod bench;
 mod console;
 mod discover;
 mod engine;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Args, FromArgMatches};
 
+use crate::bench::BenchArgs;
 use crate::client::install_crypto;
 use crate::config::{self, Command, ConfigError};
 use crate::mock::MockArgs;
@@ -30,14 +32,17 @@ use console::{Console, complain};
 use failure::{Failure, status};
 use surroundings::Process;
 
-/// Name of the subcommand that another room's options make.
+/// Names of the subcommands that other rooms' options make.
 const MOCK_SERVER: &str = "mock-server";
+const BENCH_SELF: &str = "bench-self";
 
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     install_crypto();
     open_files::raise_limit();
-    let cli = config::command().subcommand(mock_command());
+    let cli = config::command()
+        .subcommand(mock_command())
+        .subcommand(bench_command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -52,6 +57,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn mock_command() -> clap::Command {
     let about = "Serve a scripted LLM API: something to test against";
     MockArgs::augment_args(clap::Command::new(MOCK_SERVER).about(about))
+}
+
+fn bench_command() -> clap::Command {
+    let about = "Measure this program itself against a bare loop on this machine";
+    BenchArgs::augment_args(clap::Command::new(BENCH_SELF).about(about)).about(about)
 }
 
 fn refuse(error: &ConfigError) -> u8 {
@@ -76,6 +86,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::ShowConfig(text) => {
             Console::default().print(&text);
             Ok(status::OK)
+        }
+        Command::Other { name, matches } if name == BENCH_SELF => {
+            let args = BenchArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            bench::bench_self(&args)
         }
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

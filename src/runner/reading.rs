@@ -42,6 +42,7 @@ pub(super) struct Reading {
 }
 
 /// Which request it is, and when it was wanted.
+#[derive(Clone, Copy)]
 pub(super) struct Slot {
     pub(super) index: Index,
     pub(super) due: Offset,
@@ -51,6 +52,10 @@ pub(super) struct Slot {
 
 /// What of an ask is still needed when its text is sent.
 #[derive(Clone, Copy)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "they are called as in the ask and in the record"
+)]
 pub(super) struct Asked {
     max_tokens: u32,
     requested_prompt_tokens: Option<u32>,

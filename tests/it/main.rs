@@ -12,6 +12,8 @@
 )]
 
 mod accuracy;
+#[cfg(target_os = "linux")]
+mod bench;
 mod command;
 mod connections;
 mod counts;

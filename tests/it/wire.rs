@@ -359,7 +359,7 @@ on_both!(base_path_and_ipv6_reach_the_server);
 async fn base_path_and_ipv6_reach_the_server(engine: HttpEngine) {
     let server = Echo::start("[::1]:0", false).await;
     let mut connector = server.connector("::1");
-    connector.target.base_path = "/inference".to_owned();
+    "/inference".clone_into(&mut connector.target.base_path);
     let all = exchange_all(engine, connector, Reuse::Pooled, &["/v1/chat/completions"]).await;
     assert_eq!(all[0].0, Ok(()));
     let text = body(&all[0].1);

@@ -467,7 +467,7 @@ fn a_head_without_an_end_is_refused_at_its_limit_by_both() {
 
 #[test]
 fn too_many_fields_are_refused_by_both() {
-    let fields: String = (0..101).map(|i| format!("x-{i}: y\r\n")).collect();
+    let fields = "x: y\r\n".repeat(101);
     let bytes = format!("HTTP/1.1 200 OK\r\n{fields}content-length: 0\r\n\r\n").into_bytes();
     let (lean, hyper) = both(&[bytes]);
     assert_eq!(lean.end, End::Malformed);

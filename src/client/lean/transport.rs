@@ -387,9 +387,7 @@ impl<'a, O: Observer> Course<'a, O> {
         };
         match (ended, self.write_error.take()) {
             (Ended::Failed(failure), _) => failure,
-            (Ended::Io(error), None) | (Ended::Closed, Some(error)) | (_, Some(error)) => {
-                Failure::new(outcome, error.to_string())
-            }
+            (Ended::Io(error), None) | (_, Some(error)) => Failure::new(outcome, error.to_string()),
             (Ended::Closed, None) => Failure::new(
                 outcome,
                 "the connection was closed before the answer was complete",
