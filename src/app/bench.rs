@@ -30,10 +30,7 @@ pub(super) fn bench_self(args: &BenchArgs) -> Result<u8, Failure> {
 
 fn in_words(error: BenchError) -> Failure {
     let hint = error.hint();
-    let usage = matches!(
-        error,
-        BenchError::DebugBuild | BenchError::NotLinux | BenchError::NoEngine(_)
-    );
+    let usage = matches!(error, BenchError::DebugBuild | BenchError::NotLinux);
     let failure = if usage {
         Failure::usage(error)
     } else {

@@ -52,7 +52,7 @@ pub struct BenchArgs {
     #[arg(value_enum, value_name = "MEASUREMENT")]
     pub measurements: Vec<Measurement>,
     /// The worker's HTTP engine
-    #[arg(long, value_enum, default_value_t = Engine::Hyper)]
+    #[arg(long, value_enum, default_value_t = Engine::Lean)]
     pub engine: Engine,
     /// Runs of each client, in turns
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1_000))]

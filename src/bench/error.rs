@@ -16,9 +16,6 @@ pub enum BenchError {
     /// The system has not what the measurements are made with.
     #[error("bench-self needs Linux")]
     NotLinux,
-    /// The transport is not in this build.
-    #[error("this build has no engine `{0}`")]
-    NoEngine(&'static str),
     /// The system refused something.
     #[error("cannot {what}")]
     System {
@@ -68,7 +65,6 @@ impl BenchError {
             Self::DebugBuild => Some(
                 "cargo run --release -- bench-self, or --quick to see that it works".to_owned(),
             ),
-            Self::NoEngine(_) => Some("--engine hyper".to_owned()),
             _ => None,
         }
     }

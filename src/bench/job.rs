@@ -12,7 +12,7 @@ use super::error::BenchError;
 use super::message::Traffic;
 use super::request;
 use crate::client::{Connector, Reuse, Target as Address, TlsSettings};
-use crate::domain::{Index, Offset, Rate, Seed};
+use crate::domain::{HttpEngine, Index, Offset, Rate, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{self, Kind, Provider, Sampling};
 use crate::runner::Job;
@@ -73,7 +73,6 @@ impl Words {
             http2: false,
             timeout: self.plan.limits.connect,
         };
-        selector(engine)?;
         Ok(Job {
             shard: Shard::WHOLE,
             workload: Arc::new(self.workload),
@@ -83,6 +82,11 @@ impl Words {
                 ConnectionReuse::Never => Reuse::Never,
                 _ => Reuse::Pooled,
             },
+            http_engine: match engine {
+                Engine::Lean => HttpEngine::Lean,
+                Engine::Hyper => HttpEngine::Hyper,
+            },
+            stamps: StampSource::Kernel,
             secret_headers: Vec::new(),
             secrets: Vec::new(),
             tokenizer: None,
@@ -91,18 +95,6 @@ impl Words {
             window_start: self.plan.schedule.window_start(),
             plan: self.plan,
         })
-    }
-}
-
-/// What the job is told of the engine. The one place that chooses it: jobs know no other than hyper yet, so there is
-/// nothing to tell.
-///
-/// # Errors
-/// The engine is not in this build.
-pub(super) fn selector(engine: Engine) -> Result<(), BenchError> {
-    match engine {
-        Engine::Hyper => Ok(()),
-        Engine::Lean => Err(BenchError::NoEngine(engine.name())),
     }
 }
 

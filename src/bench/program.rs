@@ -16,7 +16,7 @@ use super::measure::{Bench, Scale};
 use super::message::{Child, ClientSpec, Role, Said};
 use super::meter;
 use super::targets::Targets;
-use super::{Report, bare, job, server, worker};
+use super::{Report, bare, server, worker};
 
 /// Pairs of a `--quick` run.
 const QUICK_PAIRS: u32 = 2;
@@ -34,7 +34,6 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
     if cfg!(debug_assertions) && !args.quick {
         return Err(BenchError::DebugBuild);
     }
-    job::selector(args.engine)?;
     let scratch = Scratch::new()?;
     let lab = Lab {
         program: std::env::current_exe().map_err(BenchError::system("find this program"))?,
