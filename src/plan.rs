@@ -50,8 +50,16 @@ pub struct Target {
     pub ca_pem: Option<String>,
     /// When connections are opened.
     pub connection_reuse: ConnectionReuse,
+    /// Open each user's connection before its first request.
+    #[serde(default = "warm_by_default")]
+    pub warm_connections: bool,
     /// A proxy to go through. Credentials in it are a secret and never stand here.
     pub proxy: Option<String>,
+}
+
+/// What a plan means that says nothing about it.
+const fn warm_by_default() -> bool {
+    true
 }
 
 /// Which HTTP to speak.

@@ -1,5 +1,6 @@
 //! Asking the server what it is: its models, and by them its API. Not measured, so reqwest serves.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -17,6 +18,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What upstream's tools call the model of an API that has no names for models.
 const UNNAMED: &str = "<unused>";
 
+/// What of the way to the server does not stand in the settings.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// The content of the CA file.
+    pub(super) ca_pem: Option<&'a str>,
+    /// The address to connect from.
+    pub(super) source: Option<IpAddr>,
+}
+
 /// The API and the model of a run, and what was guessed of them.
 #[derive(Debug)]
 pub(super) struct Discovered {
@@ -26,17 +36,14 @@ pub(super) struct Discovered {
 }
 
 /// What the settings say, and for the rest what the host's name or the server itself tells.
-pub(super) async fn discover(
-    settings: &Settings,
-    ca_pem: Option<&str>,
-) -> Result<Discovered, Failure> {
+pub(super) async fn discover(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failure> {
     // Servers like to quote a wrong key.
-    find_out(settings, ca_pem)
+    find_out(settings, way)
         .await
         .map_err(|failure| failure.without(&settings.secrets.values()))
 }
 
-async fn find_out(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovered, Failure> {
+async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failure> {
     let host = target::parse(&settings.target.base_url)?.host;
     let kind = match settings.provider {
         Some(kind) => Some(kind),
@@ -54,7 +61,7 @@ async fn find_out(settings: &Settings, ca_pem: Option<&str>) -> Result<Discovere
             guessed: false,
         }),
         _ => {
-            let body = models(settings, kind, ca_pem).await?;
+            let body = models(settings, kind, way).await?;
             let list = provider::read_models(&body).map_err(|error| undecided(&error))?;
             let (kind, model) = provider::choose(&list, kind, settings.model.as_deref())
                 .map_err(|error| undecided(&error))?;
@@ -72,17 +79,13 @@ fn undecided(error: &GuessError) -> Failure {
 }
 
 /// The body of `/v1/models`.
-async fn models(
-    settings: &Settings,
-    kind: Option<Kind>,
-    ca_pem: Option<&str>,
-) -> Result<Vec<u8>, Failure> {
+async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result<Vec<u8>, Failure> {
     let url = format!("{}/v1/models", settings.target.base_url);
     let hint = "is the server up, and is -H its address? --provider and --model spare the question";
     let refused = |error: anyhow::Error| {
         Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint)
     };
-    let mut request = client(settings, ca_pem)?.get(&url).timeout(PATIENCE);
+    let mut request = client(settings, way)?.get(&url).timeout(PATIENCE);
     for (name, value) in &settings.headers {
         request = request.header(name, value);
     }
@@ -129,10 +132,11 @@ fn key_header(
 }
 
 /// A client that reaches the server as the load will.
-fn client(settings: &Settings, ca_pem: Option<&str>) -> Result<reqwest::Client, Failure> {
-    let tls = target::tls(&settings.target, ca_pem)?;
+fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
+    let tls = target::tls(&settings.target, way.ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()
+        .local_address(way.source)
         // A redirect would carry the key to another host; the load follows none either.
         .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured((*tls).clone());

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 use super::failure::Failure;
@@ -10,7 +11,7 @@ use super::prepare::{Machine, Prepared};
 use super::records::{self, RecordsFile};
 use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare};
 use crate::domain::Offset;
-use crate::runner::{Engine, Slice};
+use crate::runner::{Engine, Slice, Standby};
 
 /// What an engine leaves behind, beside its events.
 #[derive(Debug, Default)]
@@ -40,25 +41,22 @@ pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermat
     let mut prepared = None;
     while let Some(command) = end.commands.recv().await {
         match command {
-            EngineCommand::Prepare(part) => match prepare(&machine, *part).await {
-                Ok(ready) => {
-                    aftermath.notes.clone_from(&ready.notes);
-                    for note in &ready.notes {
-                        tracing::info!("{note}");
+            EngineCommand::Prepare(part) => {
+                let answer = match get_ready(&mut end, &machine, *part).await {
+                    Ok(ready) => {
+                        aftermath.notes.clone_from(&ready.notes);
+                        for note in &ready.notes {
+                            tracing::info!("{note}");
+                        }
+                        prepared = Some(ready);
+                        EngineEvent::Ready
                     }
-                    prepared = Some(ready);
-                    say(&end, EngineEvent::Ready).await;
-                }
-                Err(failure) => {
-                    say(
-                        &end,
-                        EngineEvent::Unable {
-                            reason: in_words(&failure),
-                        },
-                    )
-                    .await;
-                }
-            },
+                    Err(failure) => EngineEvent::Unable {
+                        reason: in_words(&failure),
+                    },
+                };
+                say(&end, answer).await;
+            }
             EngineCommand::Start { at } => {
                 let mut last = EngineEvent::Drained;
                 if let Some(ready) = prepared.take() {
@@ -86,12 +84,33 @@ fn in_words(failure: &Failure) -> String {
 }
 
 struct Ready {
-    prepared: Prepared,
+    standby: Standby,
     records: Option<RecordsFile>,
     notes: Vec<String>,
 }
 
-async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure> {
+/// Everything but the start: what is read and computed, then the connections, which an abort calls off.
+async fn get_ready(
+    end: &mut EngineEnd,
+    machine: &Arc<Machine>,
+    part: Prepare,
+) -> Result<Ready, Failure> {
+    let (prepared, records) = prepare(machine, part).await?;
+    let standby = tokio::select! {
+        standby = Engine::prepare(prepared.job) => standby.map_err(Failure::failed)?,
+        () = called_off(&mut end.commands) => return Err(Failure::failed(anyhow!("called off"))),
+    };
+    Ok(Ready {
+        standby,
+        records,
+        notes: prepared.notes,
+    })
+}
+
+async fn prepare(
+    machine: &Arc<Machine>,
+    part: Prepare,
+) -> Result<(Prepared, Option<RecordsFile>), Failure> {
     let machine = Arc::clone(machine);
     let made = spawn_blocking(move || {
         let mut prepared = machine.prepare(&part)?;
@@ -100,28 +119,32 @@ async fn prepare(machine: &Arc<Machine>, part: Prepare) -> Result<Ready, Failure
             .take()
             .map(|(path, queue)| records::create(&path, queue))
             .transpose()?;
-        let notes = std::mem::take(&mut prepared.notes);
-        Ok(Ready {
-            prepared,
-            records,
-            notes,
-        })
+        Ok((prepared, records))
     });
     made.await
         .unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
+}
+
+/// Returns when nobody wants the run any more. No other command means anything before the engine is ready.
+async fn called_off(commands: &mut mpsc::Receiver<EngineCommand>) {
+    while let Some(command) = commands.recv().await {
+        if command == EngineCommand::Abort {
+            return;
+        }
+    }
 }
 
 /// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
 /// caller to say, and what became of the records file.
 async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Option<Failure>) {
     let Ready {
-        prepared, records, ..
+        standby, records, ..
     } = ready;
     let unable = |error| EngineEvent::Unable {
         reason: in_words(&Failure::failed(error)),
     };
     let writing = records.map(|file| spawn_blocking(move || file.write_all()));
-    let mut engine = match Engine::start(prepared.job, end.clock.instant(at)) {
+    let mut engine = match standby.start(end.clock.instant(at)) {
         Ok(engine) => engine,
         Err(error) => return (unable(error), None),
     };

@@ -9,6 +9,7 @@ mod files;
 mod finish;
 mod live;
 mod logging;
+mod open_files;
 mod prepare;
 mod records;
 mod session;
@@ -38,6 +39,7 @@ const BENCH_SELF: &str = "bench-self";
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     install_crypto();
+    open_files::raise_limit();
     let cli = config::command()
         .subcommand(mock_command())
         .subcommand(bench_command());

@@ -1,5 +1,6 @@
 //! From a plan to a job: loads the tokenizer, builds the workload, sets up TLS. The slow part before a run.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::failure::Failure;
+use super::open_files;
 use super::surroundings::Process;
 use super::target;
 use crate::cluster::Prepare;
@@ -26,6 +28,10 @@ use crate::workload::{self, Tokenizer, TokenizerRef, Workload};
 #[derive(Clone, Debug)]
 pub(super) struct Machine {
     pub(super) threads: u32,
+    /// Addresses to connect from, in turn.
+    pub(super) source_ips: Vec<IpAddr>,
+    /// The server is in this process too, so that it has both ends of each connection.
+    pub(super) serves_itself: bool,
     pub(super) http_engine: HttpEngine,
     pub(super) stamps: StampSource,
     pub(super) secrets: Secrets,
@@ -48,6 +54,10 @@ impl Machine {
     /// Prepares a part of a run. Reads files and computes for seconds: not for an async thread.
     pub(super) fn prepare(&self, part: &Prepare) -> Result<Prepared, Failure> {
         let plan = part.plan.clone();
+        let shard = Shard::new(part.index, part.of);
+        let ends = if self.serves_itself { 2 } else { 1 };
+        open_files::check(&plan, shard, self.threads, ends)?;
+        let sources = target::sources(&self.source_ips)?;
         let tokenizer = plan
             .workload
             .tokenizer
@@ -77,12 +87,12 @@ impl Machine {
         let notes = workload.notes().to_vec();
         let window_start = plan.schedule.window_start();
         let job = Job {
-            shard: Shard::new(part.index, part.of),
+            shard,
             workload: Arc::new(workload),
             secret_headers: secret_headers(&*provider, &self.secrets)?,
             secrets: self.secrets.values(),
             provider,
-            connector: target::connector(&plan, self.proxy_credentials(&plan)?)?,
+            connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
             reuse: target::reuse(&plan),
             http_engine: self.http_engine,
             stamps: self.stamps,

@@ -20,7 +20,7 @@ use super::prepare::{Machine, speak};
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
-use super::target::refuse_contradictions;
+use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
     ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
     START_LEAD, WorkerConfig, engine_port, run_local, serve_master,
@@ -38,12 +38,16 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
     check_outputs(&settings)?;
-    let plan = settle(&settings).await?;
+    let source_ips = &options.sending.source_ips;
+    sources(source_ips)?;
+    let plan = settle(&settings, source_ips.first().copied()).await?;
     refuse_contradictions(&plan)?;
     let machine = Machine {
         threads: options.sending.threads.map_or_else(cores, u32::from),
         http_engine: options.sending.http_engine,
         stamps: options.sending.stamps,
+        source_ips: options.sending.source_ips,
+        serves_itself: options.mock,
         secrets: settings.secrets.clone(),
         records_dir: settings.outputs.records_dir.clone(),
         hub: hub_paths(),
@@ -96,7 +100,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             Failure::usage(error)
                 .hint("is another master running? --master-bind-port takes another port")
         })?;
-    let plan = settle(&settings).await?;
+    let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
     let mut config = MasterConfig::new(
         draw().map_err(Failure::failed)?,

@@ -1,8 +1,10 @@
 //! From settings to a plan: what only files, the server or chance can tell is found out here, before anything starts.
 
+use std::net::IpAddr;
+
 use anyhow::Context;
 
-use super::discover::{Discovered, discover};
+use super::discover::{Discovered, Way, discover};
 use super::failure::Failure;
 use super::prepare::load_tokenizer;
 use super::surroundings::{draw, hub_paths};
@@ -12,8 +14,8 @@ use crate::domain::Seed;
 use crate::plan::Plan;
 use crate::workload::{self, PromptSource, TokenizerRef};
 
-/// The plan of a run.
-pub(super) async fn settle(settings: &Settings) -> Result<Plan, Failure> {
+/// The plan of a run. The server is asked from `source`, where one is given.
+pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
     let ca_pem = settings
         .target
         .ca_cert
@@ -26,11 +28,15 @@ pub(super) async fn settle(settings: &Settings) -> Result<Plan, Failure> {
         .map(pin_tokenizer)
         .transpose()?;
     let prompts = prompts(&settings.prompts)?;
+    let way = Way {
+        ca_pem: ca_pem.as_deref(),
+        source,
+    };
     let Discovered {
         kind,
         model,
         guessed,
-    } = discover(settings, ca_pem.as_deref()).await?;
+    } = discover(settings, way).await?;
     if guessed {
         tracing::info!("provider {}, model {model}", kind.name());
     }

@@ -1,5 +1,6 @@
 //! From a plan's words about the server to what the client needs to reach it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -8,7 +9,7 @@ use indexmap::IndexMap;
 use rustls::ClientConfig;
 
 use super::failure::Failure;
-use crate::client::{Connector, Proxy, Reuse, Target, TlsSettings};
+use crate::client::{Connector, Proxy, Reuse, Sources, Target, TlsSettings};
 use crate::config::TargetOptions;
 use crate::domain::Secret;
 use crate::plan::{ConnectionReuse, HttpVersion, Plan};
@@ -58,6 +59,7 @@ fn config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, Failure> {
 pub(super) fn connector(
     plan: &Plan,
     proxy_credentials: Option<Secret>,
+    sources: Sources,
 ) -> Result<Connector, Failure> {
     let http2 = plan.target.http == HttpVersion::Http2;
     refuse_contradictions(plan)?;
@@ -75,9 +77,21 @@ pub(super) fn connector(
             .as_deref()
             .map(|url| proxy(url, proxy_credentials))
             .transpose()?,
+        sources,
         http2,
         timeout: plan.limits.connect,
     })
+}
+
+/// The addresses that a machine connects from, each of which must be its own.
+pub(super) fn sources(addresses: &[IpAddr]) -> Result<Sources, Failure> {
+    let sources = Sources::new(addresses.iter().copied());
+    let Some((address, error)) = sources.unusable() else {
+        return Ok(sources);
+    };
+    let error = anyhow::Error::new(error).context(format!("cannot connect from `{address}`"));
+    Err(Failure::usage(error)
+        .hint("--source-ip takes addresses of this machine (`ip address` lists them)"))
 }
 
 /// What HTTP/2 cannot do here is said, not ignored.

@@ -23,6 +23,8 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
         threads,
         http_engine: options.sending.http_engine,
         stamps: options.sending.stamps,
+        source_ips: options.sending.source_ips,
+        serves_itself: false,
         secrets: options.secrets,
         records_dir: options.records_dir,
         hub: hub_paths(),

@@ -11,7 +11,7 @@ use super::args::Engine;
 use super::error::BenchError;
 use super::message::Traffic;
 use super::request;
-use crate::client::{Connector, Reuse, Target as Address, TlsSettings};
+use crate::client::{Connector, Reuse, Sources, Target as Address, TlsSettings};
 use crate::domain::{HttpEngine, Index, Offset, Rate, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{self, Kind, Provider, Sampling};
@@ -70,6 +70,7 @@ impl Words {
             },
             tls: TlsSettings::default().config()?,
             proxy: None,
+            sources: Sources::default(),
             http2: false,
             timeout: self.plan.limits.connect,
         };
@@ -111,6 +112,8 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
             } else {
                 ConnectionReuse::Pooled
             },
+            // What is compared begins with nothing, too.
+            warm_connections: false,
             proxy: None,
         },
         provider: provider::Spec {

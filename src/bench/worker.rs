@@ -52,9 +52,10 @@ pub(super) fn run(spec: &ClientSpec, http: Http, control: &Control) -> Result<Do
 
 /// Runs the engine; returns what it did and `CLOCK_MONOTONIC` at its origin.
 async fn drive(job: Job) -> Result<(Done, u64), BenchError> {
+    let standby = Engine::prepare(job).await?;
     let (now, now_ns) = same_moment();
     let origin = now + LEAD;
-    let mut engine = Engine::start(job, origin)?;
+    let mut engine = standby.start(origin)?;
     sleep_until(origin).await;
     let usage = || Usage::now().map_err(BenchError::system("read its own CPU time"));
     let begin = usage()?;

@@ -11,15 +11,16 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
 
+use super::dial::Dialer;
 use super::io::{Receiver, StampedTcp, Stamps};
 use super::lean::MAX_HEAD;
 use super::link::Link;
 use super::pool::Kept;
-use super::{Failure, Proxy};
+use super::{Failure, Proxy, Sources};
 use crate::domain::Outcome;
 
 /// Where a server is.
@@ -68,6 +69,8 @@ pub struct Connector {
     pub tls: Arc<ClientConfig>,
     /// A proxy to go through.
     pub proxy: Option<Proxy>,
+    /// The local addresses to connect from.
+    pub sources: Sources,
     /// Speak HTTP/2.
     pub http2: bool,
     /// How long opening may take.
@@ -171,30 +174,19 @@ impl Connector {
         Ok(Link::Tls(Box::new(secured)))
     }
 
-    /// Connects to the server or its proxy, trying each address of its name in turn.
+    /// Connects to the server, or to the proxy before it.
     async fn dial(&self) -> Result<TcpStream, Failure> {
         let (host, port) = match &self.proxy {
             Some(proxy) => (proxy.host.as_str(), proxy.port),
             None => (self.target.host.as_str(), self.target.port),
         };
-        let unknown =
-            |why: String| Failure::new(Outcome::Dns, format!("cannot resolve `{host}`: {why}"));
-        let addresses = lookup_host((host, port))
-            .await
-            .map_err(|error| unknown(error.to_string()))?;
-        let mut last = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(tcp) => {
-                    // A load generator that waits to fill segments would measure its own delay.
-                    tcp.set_nodelay(true)
-                        .map_err(|error| Failure::connecting(&error))?;
-                    return Ok(tcp);
-                }
-                Err(error) => last = Some(Failure::connecting(&error)),
-            }
-        }
-        Err(last.unwrap_or_else(|| unknown("no address".to_owned())))
+        let sources = &self.sources;
+        let dialer = Dialer {
+            host,
+            port,
+            sources,
+        };
+        dialer.dial().await
     }
 
     async fn handshake(

@@ -26,9 +26,7 @@ impl Failure {
 
     /// A connection attempt that the system refused.
     pub(super) fn connecting(error: &io::Error) -> Self {
-        let text = if error.kind() == io::ErrorKind::AddrNotAvailable {
-            format!("out of local ports to connect from: {error}")
-        } else if error.raw_os_error().is_some_and(is_out_of_files) {
+        let text = if error.raw_os_error().is_some_and(is_out_of_files) {
             format!("out of file descriptors for connections: {error}; raise `ulimit -n`")
         } else {
             error.to_string()

@@ -1,8 +1,9 @@
 //! HTTP/2, and HTTP/1.1 as the reference: hyper's own client connections, one pool a core.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HOST, PROXY_AUTHORIZATION, RETRY_AFTER};
@@ -23,13 +24,15 @@ use crate::domain::{Outcome, StampSource};
 
 /// HTTP/1.1 and HTTP/2 through hyper.
 pub struct HyperTransport {
-    clock: Clock,
+    clock: Cell<Clock>,
     connector: Connector,
     receiver: Rc<Receiver>,
     reuse: Reuse,
     pool: Pool<Connection>,
     multiplexed: Multiplexed,
     opening: Mutex<()>,
+    /// Users whose streams were provided for ahead.
+    expected: Cell<usize>,
     tasks: TaskTracker,
     host: HeaderValue,
     /// A path, and the URI made of it.
@@ -51,13 +54,14 @@ impl HyperTransport {
             .map_err(|_| Failure::new(Outcome::Connect, format!("`{authority}` is not a host")))?;
         let (pool, tasks) = (Pool::new(reuse), TaskTracker::new());
         Ok(Self {
-            clock,
+            clock: Cell::new(clock),
             connector,
             receiver: Receiver::new(source, probe),
             reuse,
             pool,
             multiplexed: Multiplexed::default(),
             opening: Mutex::new(()),
+            expected: Cell::new(0),
             tasks,
             host,
             last_uri: RefCell::default(),
@@ -65,11 +69,30 @@ impl HyperTransport {
     }
 
     async fn open(&self, observer: &impl Observer) -> Result<Connection, Failure> {
+        let (connection, took) = self.open_timed().await?;
+        observer.connected(Some(took));
+        Ok(connection)
+    }
+
+    async fn open_timed(&self) -> Result<(Connection, Duration), Failure> {
         let asked = Instant::now();
         // Boxed, so that a request on a kept connection does not carry the state of all handshakes around.
         let connection = Box::pin(self.connector.open(&self.receiver, &self.tasks)).await?;
-        observer.connected(Some(asked.elapsed()));
-        Ok(connection)
+        Ok((connection, asked.elapsed()))
+    }
+
+    /// Opens a connection when those that are there do not carry one user more.
+    async fn warm_http2(&self) -> Result<Option<Duration>, Failure> {
+        let _turn = self.opening.lock().await;
+        self.expected.set(self.expected.get() + 1);
+        if self.multiplexed.places() >= self.expected.get() {
+            return Ok(None);
+        }
+        let (connection, took) = self.open_timed().await?;
+        if let Some(lease) = self.multiplexed.add(connection) {
+            self.multiplexed.release(lease.id);
+        }
+        Ok(Some(took))
     }
 
     /// A kept connection that is ready (`true`), else a new one. One that the server closed meanwhile is passed over:
@@ -175,10 +198,10 @@ impl HyperTransport {
     ) -> Result<Response<Incoming>, hyper::Error> {
         let stamps = Rc::clone(&connection.stamps);
         stamps.forget_writes();
-        let handed_over = self.clock.now();
+        let handed_over = self.clock.get().now();
         let answered = connection.send(request).await;
         let sent = match &connection.sender {
-            Sender::Http1(_) => stamps.last_write().map(|at| self.clock.offset_of(at)),
+            Sender::Http1(_) => stamps.last_write().map(|at| self.clock.get().offset_of(at)),
             // Others write on it too: the moment at which hyper got the request is the closest that is known.
             Sender::Http2(_) => Some(handed_over),
         };
@@ -196,7 +219,7 @@ impl HyperTransport {
         observer: &impl Observer,
     ) -> Result<(), Failure> {
         let (parts, mut body) = response.into_parts();
-        let at = self.clock.offset_of(stamps.last_read());
+        let at = self.clock.get().offset_of(stamps.last_read());
         observer.head(
             Head {
                 status: parts.status,
@@ -215,7 +238,7 @@ impl HyperTransport {
             let Some(bytes) = frame.data_ref() else {
                 continue;
             };
-            let at = self.clock.offset_of(stamps.last_read());
+            let at = self.clock.get().offset_of(stamps.last_read());
             if !encoding.decode(bytes, |bytes| observer.body(bytes, at))? {
                 return Err(Failure::new(
                     Outcome::Cancelled,
@@ -223,7 +246,7 @@ impl HyperTransport {
                 ));
             }
         }
-        observer.end(self.clock.offset_of(stamps.last_read()));
+        observer.end(self.clock.get().offset_of(stamps.last_read()));
         Ok(())
     }
 
@@ -286,6 +309,22 @@ impl HyperTransport {
 }
 
 impl Transport for HyperTransport {
+    fn begin(&self, clock: Clock) {
+        self.clock.set(clock);
+    }
+
+    async fn warm(&self, user: u32) -> Result<Option<Duration>, Failure> {
+        if self.reuse == Reuse::Never {
+            return Ok(None);
+        }
+        if self.connector.http2 {
+            return self.warm_http2().await;
+        }
+        let (connection, took) = self.open_timed().await?;
+        self.pool.give_back(user, connection);
+        Ok(Some(took))
+    }
+
     async fn exchange(
         &self,
         user: u32,

@@ -3,6 +3,7 @@
 
 mod clock;
 mod connect;
+mod dial;
 mod encoding;
 mod failure;
 mod hyper_transport;
@@ -18,11 +19,12 @@ mod transport;
 
 pub use clock::Clock;
 pub use connect::{Connector, Target};
+pub use dial::Sources;
 pub use failure::Failure;
 pub use hyper_transport::HyperTransport;
 pub use io::ReadProbe;
 pub use lean::LeanTransport;
-pub use pool::Reuse;
+pub use pool::{MAX_STREAMS, Reuse};
 pub use proxy::Proxy;
 pub use tls::{TlsError, TlsSettings, install_crypto};
 pub use transport::{Head, Observer, Transport};

@@ -67,7 +67,7 @@ impl<C: Kept> Pool<C> {
 
 /// Streams that are open at once on one HTTP/2 connection before another is opened: servers commonly allow 100,
 /// and waiting for one of them to end would be a hidden limit on the load.
-const MAX_STREAMS: usize = 100;
+pub const MAX_STREAMS: usize = 100;
 
 /// HTTP/2 connections of one core, each with the number of its open streams.
 #[derive(Default)]
@@ -116,6 +116,13 @@ impl Multiplexed {
             id,
             connection: copy,
         })
+    }
+
+    /// How many streams the living connections carry.
+    pub(super) fn places(&self) -> usize {
+        let all = self.connections.borrow();
+        let living = all.iter().filter(|shared| shared.connection.is_usable());
+        living.count() * MAX_STREAMS
     }
 
     /// Gives a place back.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 
-use super::Failure;
+use super::{Clock, Failure};
 use crate::domain::Offset;
 
 /// The head of a response.
@@ -39,6 +39,13 @@ pub trait Observer {
 
 /// Sends requests and reads answers. One for each core: it is neither `Send` nor shared.
 pub trait Transport {
+    /// The run's clock, once its start is known: called before the first exchange.
+    fn begin(&self, clock: Clock);
+
+    /// Opens the connection that `user`'s first request will need and keeps it for then; tells how long that took.
+    /// `None` when there is nothing to open: none is kept, or the open ones carry this user too.
+    fn warm(&self, user: u32) -> impl Future<Output = Result<Option<Duration>, Failure>>;
+
     /// One request and its whole answer. Dropping the future closes the connection.
     ///
     /// `user` owns the connection where each user keeps its own. The request's URI is a path;

@@ -38,7 +38,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
     }
     Ok(RunOptions {
         settings,
-        sending: sending(&args.sending),
+        sending: sending(args.sending),
         mock: args.mock,
     })
 }
@@ -77,7 +77,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     all.extend(headers.secret);
     Ok(WorkerOptions {
         master: builder.master(&args.cluster)?,
-        sending: sending(&args.sending),
+        sending: sending(args.sending),
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
@@ -88,8 +88,9 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     })
 }
 
-fn sending(args: &SendingArgs) -> Sending {
+fn sending(args: SendingArgs) -> Sending {
     Sending {
+        source_ips: args.source_ip,
         threads: args.threads.and_then(|threads| threads.0),
         http_engine: args.http_engine,
         stamps: args.stamps,
@@ -152,6 +153,7 @@ impl Builder<'_> {
             insecure_skip_verify: args.insecure_skip_verify,
             ca_cert: args.ca_cert,
             connection_reuse: args.connection_reuse,
+            warm_connections: args.warm_connections || !args.no_warm_connections,
             proxy,
         })
     }

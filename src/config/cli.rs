@@ -1,6 +1,7 @@
 //! The options as clap knows them: names, help, defaults and the parsers of single values.
 //! What two values mean beside each other is decided in `build`; where they come from, in `layers`.
 
+use core::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -201,6 +202,12 @@ pub(super) struct TargetArgs {
     /// When to open connections: kept and shared, one a request, or one a user
     #[arg(long, value_name = "HOW", default_value = "pooled", value_parser = value::choice(value::REUSES))]
     pub connection_reuse: ConnectionReuse,
+    /// Open each user's connection before its first request (the default)
+    #[arg(long, overrides_with = "no_warm_connections")]
+    pub warm_connections: bool,
+    /// Open connections with the requests that need them
+    #[arg(long, overrides_with = "warm_connections")]
+    pub no_warm_connections: bool,
     /// Trust the certificate authorities of this PEM file too
     #[arg(long, value_name = "FILE")]
     pub ca_cert: Option<PathBuf>,
@@ -448,6 +455,9 @@ pub(super) struct SendingArgs {
     /// What stamps received bytes: the kernel where it can, or a clock read after each read
     #[arg(long, value_name = "SOURCE", default_value = "kernel", value_parser = value::choice(value::STAMPS), help_heading = "Target")]
     pub stamps: StampSource,
+    /// Local addresses to connect from in turn, with commas or repeated
+    #[arg(long, value_name = "IP", action = ArgAction::Append, value_delimiter = ',', value_parser = value::address, help_heading = "Target")]
+    pub source_ip: Vec<IpAddr>,
 }
 
 #[derive(Args)]

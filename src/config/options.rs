@@ -1,6 +1,7 @@
 //! What the settings come to: typed, checked, and free of what only files or a server can tell.
 //! It reads neither; [`Settings::plan`] takes what the app found there.
 
+use core::net::IpAddr;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -58,10 +59,12 @@ pub struct RunOptions {
 }
 
 /// How one machine sends, whatever is sent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sending {
     /// Cores to send from; `None` for all.
     pub threads: Option<NonZeroU32>,
+    /// Local addresses to connect from, in turn; empty leaves it to the system.
+    pub source_ips: Vec<IpAddr>,
     /// Who speaks HTTP/1.1.
     pub http_engine: HttpEngine,
     /// Where the stamps of received bytes come from.
@@ -155,6 +158,8 @@ pub struct TargetOptions {
     pub ca_cert: Option<PathBuf>,
     /// When connections are opened.
     pub connection_reuse: ConnectionReuse,
+    /// Open each user's connection before its first request.
+    pub warm_connections: bool,
     /// `http://host:port` of a proxy to go through; its credentials are in [`Secrets`].
     pub proxy: Option<String>,
 }
@@ -285,6 +290,7 @@ impl Settings {
                 insecure_skip_verify: self.target.insecure_skip_verify,
                 ca_pem: found.ca_pem,
                 connection_reuse: self.target.connection_reuse,
+                warm_connections: self.target.warm_connections,
                 proxy: self.target.proxy.clone(),
             },
             provider: provider::Spec {

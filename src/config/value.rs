@@ -1,5 +1,6 @@
 //! Words into values: the parsers that flags, environment and files share. Each looks at one value alone.
 
+use core::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -153,6 +154,13 @@ pub(super) fn threads(text: &str) -> Result<Threads, String> {
     }
     let count = count(text).map_err(|message| format!("{message} (-1 is one a core)"))?;
     Ok(Threads(NonZeroU32::new(count)))
+}
+
+/// An IP address.
+pub(super) fn address(text: &str) -> Result<IpAddr, String> {
+    let text = text.trim().trim_matches(['[', ']']);
+    text.parse()
+        .map_err(|_| "not an IP address (like 192.0.2.7 or 2001:db8::7)".to_owned())
 }
 
 /// Yes or no, in the words that settings files use.

@@ -1,6 +1,8 @@
 //! All formulas of one request: a record goes in, a tally grows.
 //! It merges nothing and judges nothing; a figure that is not defined for a record is left out, never 0.
 
+use std::time::Duration;
+
 use super::{COUNT_SCALE, ErrorCount, ErrorKey, MAX_ERROR_CHARS, Metric, Phase, Tally, Window};
 use crate::domain::{Mark, Offset, Outcome, Record, Warning};
 
@@ -34,6 +36,16 @@ impl Tally {
     /// Counts a doubt that no record tells of.
     pub fn warn(&mut self, warning: Warning) {
         *self.warnings.entry(warning).or_default() += 1;
+    }
+
+    /// Counts a connection that was opened ahead of the request that will use it.
+    ///
+    /// It belongs to no request, so its time stands among the measured ones whenever it was opened.
+    pub fn note_opened_ahead(&mut self, took: Duration) {
+        self.connections_opened += 1;
+        self.connections_warmed += 1;
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.measured.add(Metric::ConnectTime, nanos);
     }
 
     fn note_times(&mut self, record: &Record) {

@@ -24,6 +24,7 @@ impl Tally {
         }
         add_counts(&mut self.warnings, &other.warnings);
         self.connections_opened += other.connections_opened;
+        self.connections_warmed += other.connections_warmed;
         self.connections_reused += other.connections_reused;
         self.window_tokens += other.window_tokens;
         self.first_sent = earliest(self.first_sent, other.first_sent);

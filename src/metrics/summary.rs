@@ -59,6 +59,8 @@ pub struct Summary {
     pub warnings: BTreeMap<Warning, u64>,
     /// Connections opened, over the whole run.
     pub connections_opened: u64,
+    /// Those of them that were opened ahead of the request that used them first.
+    pub connections_warmed: u64,
     /// Requests that found a connection open, over the whole run.
     pub connections_reused: u64,
     /// From when the figures count: the window's start, or the first request's with the ramp included.
@@ -142,6 +144,7 @@ impl Summary {
             errors: tally.errors,
             warnings: tally.warnings,
             connections_opened: tally.connections_opened,
+            connections_warmed: tally.connections_warmed,
             connections_reused: tally.connections_reused,
             from,
             to: seen.window.end.unwrap_or(seen.until).min(seen.until),

@@ -28,6 +28,8 @@ pub struct Tally {
     pub warnings: BTreeMap<Warning, u64>,
     /// Connections opened.
     pub connections_opened: u64,
+    /// Those of them that were opened ahead of the request that used them first.
+    pub connections_warmed: u64,
     /// Requests that found a connection open.
     pub connections_reused: u64,
     /// Output tokens that arrived inside the measured window, whenever their request was sent.

@@ -156,7 +156,11 @@ fn connections(summary: &Summary) -> Vec<String> {
     if opened + reused == 0 {
         return Vec::new();
     }
-    vec![format!("opened {opened}, reused {reused} times")]
+    let ahead = match summary.connections_warmed {
+        0 => String::new(),
+        warmed => format!(", of which {warmed} before they were needed"),
+    };
+    vec![format!("opened {opened}{ahead}, reused {reused} times")]
 }
 
 fn warnings(ctx: &Context<'_>) -> Vec<String> {
@@ -305,6 +309,16 @@ mod tests {
             "  THIS DOES NOT ADD UP: `5` requests were sent and `4` are accounted for\n"
         ));
         assert!(text.contains("  sent 0.40 requests/s\n"));
+    }
+
+    #[test]
+    fn connections_that_were_opened_ahead_are_told_apart() {
+        let mut sample = sample::open();
+        sample.summary.connections_opened = 9;
+        sample.summary.connections_warmed = 8;
+        let text = sections(&sample.context());
+        let line = "\n  opened 9, of which 8 before they were needed, reused 3 times\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn result(ctx: &Context<'_>) -> Result<String, serde_json::Error> {
         tokens: tokens(ctx.summary),
         connections: json!({
             "opened": ctx.summary.connections_opened,
+            "warmed": ctx.summary.connections_warmed,
             "reused": ctx.summary.connections_reused,
         }),
         errors: errors(ctx),

@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
@@ -31,6 +32,8 @@ use crate::schedule::{Pacing, Shard};
 pub(super) struct CoreSeat {
     pub(super) job: Arc<Job>,
     pub(super) shard: Shard,
+    /// How many cores there are.
+    pub(super) cores: u32,
     pub(super) clock: Clock,
     pub(super) control: Arc<Control>,
     pub(super) gauges: Arc<CoreGauges>,
@@ -42,10 +45,12 @@ pub(super) struct CoreSeat {
 pub(super) struct Core<T> {
     pub(super) job: Arc<Job>,
     pub(super) shard: Shard,
+    /// How many cores there are.
+    pub(super) cores: u32,
     pub(super) clock: Clock,
     pub(super) control: Arc<Control>,
     pub(super) gauges: Arc<CoreGauges>,
-    pub(super) transport: T,
+    pub(super) transport: Rc<T>,
     pub(super) pacer: Pacer,
     /// The requests in flight, and the users of a closed loop.
     pub(super) tasks: TaskTracker,
@@ -64,7 +69,12 @@ pub(super) struct Core<T> {
 }
 
 impl<T: Transport + 'static> Core<T> {
-    pub(super) fn new(seat: CoreSeat, transport: T, pacer: Pacer, meter: Rc<Meter>) -> Rc<Self> {
+    pub(super) fn new(
+        seat: CoreSeat,
+        transport: Rc<T>,
+        pacer: Pacer,
+        meter: Rc<Meter>,
+    ) -> Rc<Self> {
         let plan = &seat.job.plan;
         let due = DueCount::new(&plan.schedule, plan.seed, seat.shard);
         let budget = if plan.schedule.is_open() {
@@ -75,6 +85,7 @@ impl<T: Transport + 'static> Core<T> {
         Rc::new(Self {
             job: seat.job,
             shard: seat.shard,
+            cores: seat.cores,
             clock: seat.clock,
             control: seat.control,
             gauges: seat.gauges,
@@ -98,6 +109,7 @@ impl<T: Transport + 'static> Core<T> {
     pub(super) async fn run(self: Rc<Self>) {
         let mut reports = interval_at(self.clock.instant_of(Offset::from(INTERVAL)), INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
         let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
         loop {
@@ -107,6 +119,7 @@ impl<T: Transport + 'static> Core<T> {
                 () = &mut watching => {}
             }
         }
+        drop(ramp);
         self.settle();
         self.report().await;
     }
@@ -206,6 +219,14 @@ impl<T: Transport + 'static> Core<T> {
         tally.counts.sent += 1;
         if !self.job.plan.schedule.is_open() {
             tally.counts.scheduled += 1;
+        }
+    }
+
+    /// Connections were opened ahead of the requests that will use them.
+    pub(super) fn note_opened_ahead(&self, took: &[Duration]) {
+        let mut tally = self.tally.borrow_mut();
+        for &took in took {
+            tally.note_opened_ahead(took);
         }
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use super::load::MachineWatch;
 use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
+use super::warm;
 use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
@@ -110,17 +111,62 @@ pub struct Engine {
     parts: mpsc::Receiver<Tally>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
     counting: Option<JoinHandle<()>>,
-    machine: MachineWatch,
+    machine: Option<MachineWatch>,
     pending: Tally,
     slices: u32,
     over: bool,
     error: Option<EngineError>,
 }
 
+/// An engine whose cores are ready, their connections open. Dropping it ends them.
+pub struct Standby {
+    engine: Engine,
+    window_start: Offset,
+    starts: Vec<oneshot::Sender<Clock>>,
+}
+
+impl Standby {
+    /// Sending begins at `origin`.
+    pub fn start(self, origin: Instant) -> Result<Engine, EngineError> {
+        let Self {
+            mut engine,
+            window_start,
+            starts,
+        } = self;
+        engine.clock = Clock::starting_at(origin);
+        let control = Arc::clone(&engine.control);
+        let machine = MachineWatch::start(engine.clock, window_start, control)
+            .map_err(EngineError::Thread)?;
+        engine.machine = Some(machine);
+        for start in starts {
+            // A core that is gone is noticed like any other that ends before its time.
+            let _ = start.send(engine.clock);
+        }
+        Ok(engine)
+    }
+}
+
 impl Engine {
-    /// Starts the cores; sending begins at `origin`.
-    pub fn start(job: Job, origin: Instant) -> Result<Self, EngineError> {
-        let clock = Clock::starting_at(origin);
+    /// Starts the cores and returns when they are ready: each has opened the connections that its users begin with.
+    /// Dropping the future drops all of it.
+    pub async fn prepare(job: Job) -> Result<Standby, EngineError> {
+        let (ready, mut heard) = mpsc::channel(1);
+        let standby = Self::start_cores(job, &ready)?;
+        // From here on the cores alone hold it: when all are ready or gone, it closes.
+        drop(ready);
+        let mut waiting = standby.starts.len();
+        while heard.recv().await.is_some() {
+            waiting -= 1;
+        }
+        if waiting == 0 {
+            return Ok(standby);
+        }
+        // A core has ended without a word; the others end when nobody can start them.
+        drop(standby.starts);
+        Err(standby.engine.finish().err().unwrap_or(EngineError::Defect))
+    }
+
+    fn start_cores(job: Job, ready: &mpsc::Sender<()>) -> Result<Standby, EngineError> {
         let control = Arc::new(Control::new(job.plan.schedule.end_of_sending()));
         let users =
             u32::try_from(job.shard.share(u64::from(job.plan.schedule.users))).unwrap_or(u32::MAX);
@@ -130,8 +176,8 @@ impl Engine {
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
-        let machine = MachineWatch::start(clock, job.window_start, Arc::clone(&control))
-            .map_err(EngineError::Thread)?;
+        // Stands in until the start is known.
+        let clock = Clock::starting_at(Instant::now());
         let mut engine = Self {
             clock,
             control: Arc::clone(&control),
@@ -139,15 +185,17 @@ impl Engine {
             parts,
             threads: Vec::new(),
             counting,
-            machine,
+            machine: None,
             pending: Tally::default(),
             slices: 0,
             over: false,
             error: None,
         };
+        let mut starts = Vec::new();
         for index in 0..cores {
             let seat = CoreSeat {
                 shard: job.shard.part(index, cores),
+                cores,
                 job: Arc::clone(&job),
                 clock,
                 control: Arc::clone(&control),
@@ -155,12 +203,20 @@ impl Engine {
                 counter: counter.clone(),
                 parts: sender.clone(),
             };
+            let (start, started) = oneshot::channel();
+            let ready = ready.clone();
+            let gate = Gate { ready, started };
+            starts.push(start);
             engine.gauges.push(Arc::clone(&seat.gauges));
             engine
                 .threads
-                .push(start_core(seat, index).map_err(EngineError::Thread)?);
+                .push(start_core(seat, gate, index).map_err(EngineError::Thread)?);
         }
-        Ok(engine)
+        Ok(Standby {
+            engine,
+            window_start: job.window_start,
+            starts,
+        })
     }
 
     /// Begins no further request; those in flight get the stop time.
@@ -235,7 +291,9 @@ impl Engine {
         );
         self.slices += 1;
         let mut tally = std::mem::take(&mut self.pending);
-        tally.generator.machine.merge(self.machine.take());
+        if let Some(machine) = &self.machine {
+            tally.generator.machine.merge(machine.take());
+        }
         Slice {
             from,
             to,
@@ -269,7 +327,19 @@ impl Drop for Engine {
     }
 }
 
-fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), EngineError>>> {
+/// Where a core waits for the start.
+struct Gate {
+    /// Told once, when it is ready.
+    ready: mpsc::Sender<()>,
+    /// Brings the clock; closed when there will be no start.
+    started: oneshot::Receiver<Clock>,
+}
+
+fn start_core(
+    seat: CoreSeat,
+    gate: Gate,
+    index: u32,
+) -> io::Result<JoinHandle<Result<(), EngineError>>> {
     thread::Builder::new()
         .name(format!("send-{index}"))
         .spawn(move || {
@@ -285,19 +355,37 @@ fn start_core(seat: CoreSeat, index: u32) -> io::Result<JoinHandle<Result<(), En
                 if job.connector.http2 || job.http_engine == HttpEngine::Hyper {
                     let transport =
                         HyperTransport::new(connector, reuse, clock, job.stamps, probe)?;
-                    send(seat, transport, meter).await;
+                    perform(seat, gate, Rc::new(transport), meter).await;
                 } else {
                     let transport = LeanTransport::new(connector, reuse, clock, job.stamps, probe)?;
-                    send(seat, transport, meter).await;
+                    perform(seat, gate, Rc::new(transport), meter).await;
                 }
                 Ok(())
             })
         })
 }
 
-async fn send<T: Transport + 'static>(seat: CoreSeat, transport: T, meter: Rc<Meter>) {
-    tokio::time::sleep_until(seat.clock.instant_of(Offset::ZERO)).await;
-    Core::new(seat, transport, Pacer::best(), meter).run().await;
+/// A core's life: opens connections, waits for the start, sends its share.
+async fn perform<T>(mut seat: CoreSeat, gate: Gate, transport: Rc<T>, meter: Rc<Meter>)
+where
+    T: Transport + 'static,
+{
+    let Gate { ready, mut started } = gate;
+    let opened = tokio::select! {
+        opened = warm::before_start(&transport, &seat) => opened,
+        _ = &mut started => return,
+    };
+    // Who asked for the engine may be gone; then there is no start either.
+    let _ = ready.send(()).await;
+    drop(ready);
+    let Ok(clock) = started.await else { return };
+    seat.clock = clock;
+    transport.begin(clock);
+    meter.begin(clock);
+    tokio::time::sleep_until(clock.instant_of(Offset::ZERO)).await;
+    let core = Core::new(seat, transport, Pacer::best(), meter);
+    core.note_opened_ahead(&opened);
+    core.run().await;
 }
 
 impl Job {

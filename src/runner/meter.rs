@@ -1,7 +1,7 @@
 //! What a core measures of its own reading: how late it was, and whose stamps the events bear.
 //! It judges nothing; each second its numbers go into the core's tally.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ use crate::metrics::{Generator, Metric, Series, Tally};
 
 /// One core's meter. The transport tells it of reads, the requests tell it of events.
 pub(super) struct Meter {
-    clock: Clock,
+    clock: Cell<Clock>,
     window_start: Offset,
     seen: RefCell<Seen>,
 }
@@ -27,10 +27,16 @@ struct Seen {
 impl Meter {
     pub(super) fn new(clock: Clock, window_start: Offset) -> Self {
         Self {
-            clock,
+            clock: Cell::new(clock),
             window_start,
             seen: RefCell::default(),
         }
+    }
+
+    /// The run's clock, once its start is known. What was read until now belongs to no request.
+    pub(super) fn begin(&self, clock: Clock) {
+        self.clock.set(clock);
+        self.seen.take();
     }
 
     /// A stream had `events` content events, of which `shared` bear the stamp of a later one; the last came at `at`.
@@ -75,7 +81,7 @@ impl Meter {
 
 impl ReadProbe for Meter {
     fn read(&self, at: Instant, lag: Option<Duration>) {
-        let at = self.clock.offset_of(at);
+        let at = self.clock.get().offset_of(at);
         if at >= self.window_start {
             let generator = &mut self.seen.borrow_mut().generator;
             generator.reads += 1;

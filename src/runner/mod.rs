@@ -13,6 +13,7 @@ mod meter;
 mod open;
 mod pacer;
 mod reading;
+mod warm;
 mod watchdog;
 
-pub use engine::{Engine, EngineError, Job, Slice};
+pub use engine::{Engine, EngineError, Job, Slice, Standby};

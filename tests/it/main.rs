@@ -15,12 +15,14 @@ mod accuracy;
 #[cfg(target_os = "linux")]
 mod bench;
 mod command;
+mod connections;
 mod counts;
 mod disk;
 mod errors;
 mod faults;
 mod files;
 mod peers;
+mod ports;
 mod process;
 mod rates;
 mod schedule;

@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use llmload::client::{
     Clock, Connector, Failure, Head, HyperTransport, LeanTransport, Observer, Proxy, ReadProbe,
-    Reuse, Target, TlsSettings, Transport, install_crypto,
+    Reuse, Sources, Target, TlsSettings, Transport, install_crypto,
 };
 use llmload::domain::{HttpEngine, Offset, Outcome, Secret, StampSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
@@ -221,6 +221,7 @@ pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bo
         },
         tls: settings.config().unwrap(),
         proxy: None,
+        sources: Sources::default(),
         http2,
         timeout: Some(Duration::from_secs(10)),
     }

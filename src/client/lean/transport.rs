@@ -1,11 +1,12 @@
 //! One exchange after another over kept connections: writes a request, reads its answer, keeps the connection.
 //! What the bytes of an answer mean is the parser's matter; when to connect where is the connector's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -26,8 +27,9 @@ const CLEAR_SIZE: usize = 16 * 1024;
 
 /// HTTP/1.1, as plain as it can be.
 pub struct LeanTransport {
-    clock: Clock,
+    clock: Cell<Clock>,
     connector: Connector,
+    reuse: Reuse,
     receiver: Rc<Receiver>,
     pool: Pool<Link>,
     address: Address,
@@ -52,8 +54,9 @@ impl LeanTransport {
             })?;
         let clear = if connector.target.tls { CLEAR_SIZE } else { 0 };
         Ok(Self {
-            clock,
+            clock: Cell::new(clock),
             connector,
+            reuse,
             receiver: Receiver::new(source, probe),
             pool: Pool::new(reuse),
             address,
@@ -63,11 +66,16 @@ impl LeanTransport {
     }
 
     async fn open(&self, observer: &impl Observer) -> Result<Link, Failure> {
+        let (link, took) = self.open_timed().await?;
+        observer.connected(Some(took));
+        Ok(link)
+    }
+
+    async fn open_timed(&self) -> Result<(Link, Duration), Failure> {
         let asked = Instant::now();
         // Boxed, so that a request on a kept connection does not carry the state of all handshakes around.
         let link = Box::pin(self.connector.open_link(&self.receiver)).await?;
-        observer.connected(Some(asked.elapsed()));
-        Ok(link)
+        Ok((link, asked.elapsed()))
     }
 
     /// A kept connection (`true`), else a new one.
@@ -91,7 +99,7 @@ impl LeanTransport {
         keep_request: bool,
         observer: &impl Observer,
     ) -> Result<bool, Broken> {
-        let mut course = Course::new(self.clock, observer);
+        let mut course = Course::new(self.clock.get(), observer);
         link.stamps().forget_writes();
         let mut unsent = self.begin(link, request.as_ref());
         if !keep_request {
@@ -154,6 +162,19 @@ impl LeanTransport {
 }
 
 impl Transport for LeanTransport {
+    fn begin(&self, clock: Clock) {
+        self.clock.set(clock);
+    }
+
+    async fn warm(&self, user: u32) -> Result<Option<Duration>, Failure> {
+        if self.reuse == Reuse::Never {
+            return Ok(None);
+        }
+        let (link, took) = self.open_timed().await?;
+        self.pool.give_back(user, link);
+        Ok(Some(took))
+    }
+
     async fn exchange(
         &self,
         user: u32,

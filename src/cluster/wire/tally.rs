@@ -128,6 +128,7 @@ pub(super) fn encode(tally: Tally) -> pb::Tally {
             })
             .collect(),
         connections_opened: tally.connections_opened,
+        connections_warmed: tally.connections_warmed,
         connections_reused: tally.connections_reused,
         window_tokens: tally.window_tokens,
         first_sent_offset: tally.first_sent.map(Offset::as_nanos),
@@ -155,6 +156,7 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
             warnings.map(|of| Ok((warning_in(of.warning)?, of.count))),
         )?,
         connections_opened: tally.connections_opened,
+        connections_warmed: tally.connections_warmed,
         connections_reused: tally.connections_reused,
         window_tokens: tally.window_tokens,
         first_sent: tally.first_sent_offset.map(Offset::from_nanos),

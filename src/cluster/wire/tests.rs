@@ -64,7 +64,7 @@ fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
 }
 
 fn tallies() -> impl Strategy<Value = Tally> {
-    let numbers = (any::<[u64; 7]>(), 0.0..1e12_f64);
+    let numbers = (any::<[u64; 8]>(), 0.0..1e12_f64);
     let times = (
         option::of(offset()),
         option::of(offset()),
@@ -89,6 +89,7 @@ fn tallies() -> impl Strategy<Value = Tally> {
             warnings,
             connections_opened: n[5],
             connections_reused: n[6],
+            connections_warmed: n[7],
             window_tokens,
             first_sent: times.0,
             last_sent: times.1,

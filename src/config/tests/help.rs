@@ -189,6 +189,8 @@ fn the_short_help_of_run_reads_like_this() {
           --http <VERSION>          HTTP version [default: 1] [possible values: 1, 2]
           --connection-reuse <HOW>  When to open connections: kept and shared, one a request, or one a
                                     user [default: pooled] [possible values: pooled, never, per-user]
+          --warm-connections        Open each user's connection before its first request (the default)
+          --no-warm-connections     Open connections with the requests that need them
           --ca-cert <FILE>          Trust the certificate authorities of this PEM file too
           --insecure-skip-verify    Do not verify the server's certificate
           --no-proxy                Ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
@@ -200,6 +202,7 @@ fn the_short_help_of_run_reads_like_this() {
                                     [default: lean] [possible values: lean, hyper]
           --stamps <SOURCE>         What stamps received bytes: the kernel where it can, or a clock read
                                     after each read [default: kernel] [possible values: kernel, clock]
+          --source-ip <IP>          Local addresses to connect from in turn, with commas or repeated
           --mock                    Start the built-in mock server and test it
 
     Load:
@@ -355,6 +358,7 @@ fn the_short_help_of_worker_reads_like_this() {
                                   [default: lean] [possible values: lean, hyper]
           --stamps <SOURCE>       What stamps received bytes: the kernel where it can, or a clock read
                                   after each read [default: kernel] [possible values: kernel, clock]
+          --source-ip <IP>        Local addresses to connect from in turn, with commas or repeated
       -k, --api-key <KEY>         API key; never shown, and never sent to another machine of the cluster
                                   [env: API_KEY]
           --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret

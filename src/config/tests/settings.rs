@@ -39,6 +39,30 @@ fn worker_in(line: &str, around: &Around) -> WorkerOptions {
     }
 }
 
+fn shown(addresses: &[core::net::IpAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    texts.join(" ")
+}
+
+#[test]
+fn source_addresses_come_from_every_layer_and_a_stronger_one_replaces_them() {
+    let around = Around::conf("source-ip = 10.0.0.1, 10.0.0.2\nsource-ip = 10.0.0.3\n");
+    assert_eq!(
+        shown(&worker_in("", &around).sending.source_ips),
+        "10.0.0.1 10.0.0.2 10.0.0.3"
+    );
+    let around = Around::with(&[("LLMLOAD_SOURCE_IP", "10.0.0.4,[::1]")])
+        .and_file("locust.conf", "source-ip = 10.0.0.1");
+    assert_eq!(
+        shown(&run_in("", &around).sending.source_ips),
+        "10.0.0.4 ::1"
+    );
+    assert_eq!(
+        shown(&run_in("--source-ip 10.0.0.5", &around).sending.source_ips),
+        "10.0.0.5"
+    );
+}
+
 #[test]
 fn without_a_word_the_defaults_of_the_old_tool_hold() {
     let RunOptions {
@@ -51,6 +75,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
         (sending.http_engine, sending.stamps),
         (HttpEngine::Lean, StampSource::Kernel)
     );
+    assert!(sending.source_ips.is_empty() && settings.target.warm_connections);
     assert_eq!(settings.target.base_url, "http://localhost:80");
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
@@ -117,7 +142,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
                 --reasoning-effort low --timeout 60 --timeout-first-token 5s --timeout-idle 500ms \
                 --connect-timeout none --summary-file s.csv --csv p --csv-full-history --json --json-file j.json \
                 --records d/r.jsonl --show-request --show-response --only-summary --headless -L DEBUG \
-                --logfile l.log --threads 2 --http-engine hyper --stamps clock --allow-invalid";
+                --logfile l.log --threads 2 --http-engine hyper --stamps clock --allow-invalid \
+                --source-ip 10.0.0.1,10.0.0.2 --source-ip ::1 --no-warm-connections";
     let RunOptions {
         settings, sending, ..
     } = run(line);
@@ -126,6 +152,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         (sending.http_engine, sending.stamps),
         (HttpEngine::Hyper, StampSource::Clock)
     );
+    assert_eq!(shown(&sending.source_ips), "10.0.0.1 10.0.0.2 ::1");
     assert_eq!(settings.target.base_url, "https://h/base");
     assert_eq!(settings.target.ca_cert, Some(PathBuf::from("ca.pem")));
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::PerUser);
@@ -175,6 +202,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "insecure_skip_verify": true,
         "ca_pem": "PEM",
         "connection_reuse": "per-user",
+        "warm_connections": false,
         "proxy": null
       },
       "provider": {

@@ -38,6 +38,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     stream = false                               # my.conf:1
     http = 1                                     # default
     connection-reuse = pooled                    # default
+    warm-connections = true                      # default
     # ca-cert is not set                         # default
     no-proxy = false                             # default
     api-key = ***                                # environment API_KEY
@@ -45,6 +46,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     header = X-Api-Key: ***                      # ./locust.conf:2
     http-engine = lean                           # default
     stamps = kernel                              # default
+    # source-ip is not set                       # default
     insecure-skip-verify = false                 # default
     mock = false                                 # default
 
