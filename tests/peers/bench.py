@@ -80,6 +80,7 @@ class Run:
     truth: Truth
     told: object
     note: str
+    timed_out: bool
 
 
 def pinned(cores):
@@ -269,7 +270,7 @@ def run(tool, streams, requests, setting, folder):
             raise RunError(f"{reason}, {error}: {last_words(folder)}") from error
     told, unread = read_told(tool, folder)
     note = complaint(cost, truth, load, folder, setting.limit_s) or unread
-    return Run(cost["user_s"] + cost["system_s"], cost["wall_s"], truth, told, note)
+    return Run(cost["user_s"] + cost["system_s"], cost["wall_s"], truth, told, note, cost["timed_out"])
 
 
 def allowed(streams, output_tokens):

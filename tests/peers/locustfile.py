@@ -10,11 +10,15 @@ from time import perf_counter
 
 import gevent
 from locust import FastHttpUser, events, task
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 REQUESTS = int(os.environ["PEERS_REQUESTS"])
 BODY = os.environ["PEERS_BODY"].encode()
 HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
 PATH = "/v1/chat/completions"
+
+# The CSV files are written so often, and not once more at the end.
+SETTLE_S = 2 * CSV_STATS_INTERVAL_SEC
 
 
 class Budget:
@@ -62,7 +66,7 @@ class Streamer(FastHttpUser):
             Budget.unanswered -= 1
             if Budget.unanswered == 0:
                 # From outside of this greenlet, which quitting would end halfway.
-                gevent.spawn(self.environment.runner.quit)
+                gevent.spawn_later(SETTLE_S, self.environment.runner.quit)
 
     def answer(self):
         sent = perf_counter()

@@ -47,6 +47,7 @@ def options():
     more("--streams", type=numbers, default=[8, 32, 64, 128, 256, 512], metavar="N,M", help="8,32,64,128,256,512")
     more("--rounds", type=int, default=10, metavar="N", help="requests of each stream in the long run (%(default)s)")
     more("--short-rounds", type=int, default=2, metavar="N", help="and in the short one (%(default)s)")
+    more("--least-requests", type=int, default=500, metavar="N", help="and of all streams in the long run (%(default)s)")
     more("--repeat", type=int, default=1, metavar="N", help="measure so often and give medians (%(default)s)")
     more("--output-tokens", type=int, default=100, metavar="N", help="tokens of each answer (%(default)s)")
     more("--time-limit", type=float, default=900, metavar="SECONDS", help="of one run (%(default)s)")
@@ -105,14 +106,21 @@ def median_of(cells):
     return whole
 
 
+def rounds_for(streams, given):
+    """Requests of each stream in the long run: few streams need more of them, or the start's noise would show."""
+    return max(given.rounds, -(-given.least_requests // streams))
+
+
 def measure(tool, streams, given, setting, folder):
     """All runs of one tool at one load: its figures, or why there are none."""
     cells, failure = [], None
+    requests = streams * rounds_for(streams, given)
     for repetition in range(given.repeat):
         place = folder / f"{streams}-{repetition}"
         try:
             short = bench.run(tool, streams, streams * given.short_rounds, setting, place / "short")
-            long = bench.run(tool, streams, streams * given.rounds, setting, place / "long")
+            # What cannot do the short run in time cannot do the long one.
+            long = short if short.timed_out else bench.run(tool, streams, requests, setting, place / "long")
         except bench.RunError as error:
             failure = str(error)
             continue
@@ -162,23 +170,22 @@ def heading(given, setting, load_before):
         "ttft_ms": bench.TTFT_S * 1e3,
         "inter_token_ms": bench.GAP_S * 1e3,
         "output_tokens": given.output_tokens,
-        "rounds": [given.short_rounds, given.rounds],
+        "rounds": {streams: [given.short_rounds, rounds_for(streams, given)] for streams in given.streams},
         "repeat": given.repeat,
     }
 
 
 def describe(head):
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
-    short, long = head["rounds"]
-    print(f"\n{versions}; load average before: {head['load_average_before']:.2f}")
+    rounds = ", ".join(f"{long} less {short} at {streams}" for streams, (short, long) in head["rounds"].items())
+    print(f"\n{versions}; load average before: {head['load_average_before']:.2f}\n")
     print(
-        f"each stream sends {long} requests of {head['output_tokens']} tokens, the first after {head['ttft_ms']:g} ms, "
-        f"the others {head['inter_token_ms']:g} ms apart; server on cores {head['server_cores']}, "
-        f"tool on cores {head['client_cores']}"
+        f"Answers of {head['output_tokens']} tokens, the first after {head['ttft_ms']:g} ms, the others "
+        f"{head['inter_token_ms']:g} ms apart; server on cores {head['server_cores']}, tool on {head['client_cores']}.\n"
     )
     print(
-        f"CPU: user and system time of the tool's whole process tree; what {long} requests a stream cost more than "
-        f"{short} do, by the tokens that the server counted\n"
+        "CPU is user and system time of the tool's whole process tree: what a long run costs more than a short one, by "
+        f"the tokens that the server counted (requests of each stream: {rounds} streams).\n"
     )
 
 
