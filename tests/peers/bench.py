@@ -75,7 +75,8 @@ class Truth:
 class Run:
     """One run of one tool."""
 
-    cpu_s: float
+    user_s: float
+    system_s: float
     wall_s: float
     truth: Truth
     told: object
@@ -270,7 +271,7 @@ def run(tool, streams, requests, setting, folder):
             raise RunError(f"{reason}, {error}: {last_words(folder)}") from error
     told, unread = read_told(tool, folder)
     note = complaint(cost, truth, load, folder, setting.limit_s) or unread
-    return Run(cost["user_s"] + cost["system_s"], cost["wall_s"], truth, told, note, cost["timed_out"])
+    return Run(cost["user_s"], cost["system_s"], cost["wall_s"], truth, told, note, cost["timed_out"])
 
 
 def allowed(streams, output_tokens):
@@ -287,11 +288,15 @@ def cell(short, long, streams, output_tokens):
     truth = long.truth
     rate = truth.span_tokens / truth.span_s if truth.span_s > 0 else None
     told = long.told
-    whole = not long.note and not short.note
+    user_us = (long.user_s - short.user_s) / more * 1e6 if more > 0 else 0
+    system_us = (long.system_s - short.system_s) / more * 1e6 if more > 0 else 0
+    whole = not long.note and not short.note and user_us + system_us > 0
     return {
-        "cpu_us_per_token": (long.cpu_s - short.cpu_s) / more * 1e6 if whole and more > 0 else None,
-        "cpu_s_short": short.cpu_s,
-        "cpu_s_long": long.cpu_s,
+        "cpu_us_per_token": user_us + system_us if whole else None,
+        "user_us_per_token": user_us if whole else None,
+        "system_us_per_token": system_us if whole else None,
+        "cpu_s_short": short.user_s + short.system_s,
+        "cpu_s_long": long.user_s + long.system_s,
         "tokens_short": short.truth.tokens,
         "tokens_long": truth.tokens,
         "tokens_per_s": rate,
