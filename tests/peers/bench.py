@@ -37,6 +37,7 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "DO_NOT_TRACK": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
     "NO_COLOR": "1",
 }
 
@@ -80,7 +81,9 @@ class Run:
     wall_s: float
     truth: Truth
     told: object
-    note: str
+    # What went wrong: all requests done or not, and anything else.
+    complaint: str
+    remark: str
     timed_out: bool
 
 
@@ -233,15 +236,13 @@ def metered(tool, load, setting, folder):
 
 
 def complaint(cost, truth, load, folder, limit_s):
-    """What went wrong in a run that has figures nevertheless."""
+    """Why a run that has figures did not do what it was asked."""
     if cost["timed_out"]:
         return f"not done in {limit_s:g} s ({truth.requests} of {load.requests} requests)"
     if cost["exit"] != 0:
         return f"exit {cost['exit']}: {last_words(folder)}"
     if truth.requests != load.requests:
         return f"{truth.requests} of {load.requests} requests completed"
-    if cost["left_behind"]:
-        return f"left {cost['left_behind']} processes behind"
     return ""
 
 
@@ -269,9 +270,11 @@ def run(tool, streams, requests, setting, folder):
         except RunError as error:
             reason = f"not done in {setting.limit_s:g} s" if cost["timed_out"] else f"exit {cost['exit']}"
             raise RunError(f"{reason}, {error}: {last_words(folder)}") from error
-    told, unread = read_told(tool, folder)
-    note = complaint(cost, truth, load, folder, setting.limit_s) or unread
-    return Run(cost["user_s"], cost["system_s"], cost["wall_s"], truth, told, note, cost["timed_out"])
+    told, remark = read_told(tool, folder)
+    if cost["left_behind"] and not cost["timed_out"]:
+        remark = "; ".join(filter(None, [remark, f"left {cost['left_behind']} processes behind"]))
+    wrong = complaint(cost, truth, load, folder, setting.limit_s)
+    return Run(cost["user_s"], cost["system_s"], cost["wall_s"], truth, told, wrong, remark, cost["timed_out"])
 
 
 def allowed(streams, output_tokens):
@@ -288,13 +291,16 @@ def cell(short, long, streams, output_tokens):
     truth = long.truth
     rate = truth.span_tokens / truth.span_s if truth.span_s > 0 else None
     told = long.told
-    user_us = (long.user_s - short.user_s) / more * 1e6 if more > 0 else 0
-    system_us = (long.system_s - short.system_s) / more * 1e6 if more > 0 else 0
-    whole = not long.note and not short.note and user_us + system_us > 0
+    user_s, system_s, wall_s = long.user_s - short.user_s, long.system_s - short.system_s, long.wall_s - short.wall_s
+    wrong = long.complaint or short.complaint and f"short run: {short.complaint}"
+    if not wrong and min(more, user_s + system_s, wall_s) <= 0:
+        wrong = "too short to tell its cost; hint: --rounds, --repeat"
+    whole = not wrong
     return {
-        "cpu_us_per_token": user_us + system_us if whole else None,
-        "user_us_per_token": user_us if whole else None,
-        "system_us_per_token": system_us if whole else None,
+        "cpu_us_per_token": (user_s + system_s) / more * 1e6 if whole else None,
+        "user_us_per_token": user_s / more * 1e6 if whole else None,
+        "system_us_per_token": system_s / more * 1e6 if whole else None,
+        "tool_load": (user_s + system_s) / wall_s if whole else None,
         "cpu_s_short": short.user_s + short.system_s,
         "cpu_s_long": long.user_s + long.system_s,
         "tokens_short": short.truth.tokens,
@@ -308,5 +314,5 @@ def cell(short, long, streams, output_tokens):
         "server_load": truth.server_load,
         "server_lateness_p99_ms": truth.lateness_p99_ms,
         "wall_s_long": long.wall_s,
-        "note": long.note or short.note and f"short run: {short.note}",
+        "note": "; ".join(filter(None, [wrong, long.remark])),
     }

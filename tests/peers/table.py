@@ -14,10 +14,11 @@ HEADER = (
     "ratio",
     "TTFT p50: told / true ms",
     "ratio",
+    "tool busy",
     "server busy, late p99",
     "remark",
 )
-NUMBERS = (0, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+NUMBERS = (0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
 NONE = "–"
 
 
@@ -52,6 +53,7 @@ def line(entry, base):
         ratio(figures["ttft_mean_told_ms"], figures["ttft_mean_true_ms"], ".3f"),
         pair(figures["ttft_p50_told_ms"], figures["ttft_p50_true_ms"], told),
         ratio(figures["ttft_p50_told_ms"], figures["ttft_p50_true_ms"], ".3f"),
+        number(figures["tool_load"], ".0%"),
         server,
         figures["note"].replace("|", "\\|"),
     )
