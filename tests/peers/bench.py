@@ -3,6 +3,7 @@
 It decides nothing about which tools and loads there are. Times are seconds unless a name says otherwise.
 """
 
+import bisect
 import ctypes
 import json
 import os
@@ -64,27 +65,13 @@ class Truth:
 
     requests: int
     tokens: int
-    # In the span in which every stream was open, and that span.
+    # The span in which every stream was open, and what was sent in it.
+    begin_ns: int
+    end_ns: int
     span_tokens: float
-    span_s: float
     ttft_ms: list
     lateness_p99_ms: float
     server_load: float
-
-
-@dataclass
-class Run:
-    """One run of one tool."""
-
-    user_s: float
-    system_s: float
-    wall_s: float
-    truth: Truth
-    told: object
-    # What went wrong: all requests done or not, and anything else.
-    complaint: str
-    remark: str
-    timed_out: bool
 
 
 def pinned(cores):
@@ -178,8 +165,9 @@ def truth_of(stats, streams, server_cpu_s):
     return Truth(
         requests=len(complete),
         tokens=stats["sent"]["tokens"],
+        begin_ns=begin,
+        end_ns=end,
         span_tokens=inside,
-        span_s=(end - begin) / 1e9,
         ttft_ms=[(note["first_sent_ns"] - note["received_ns"]) / 1e6 for note in complete],
         lateness_p99_ms=stats["lateness"]["p99_us"] / 1e3,
         server_load=server_cpu_s / busy_s if busy_s > 0 else 0.0,
@@ -255,7 +243,7 @@ def read_told(tool, folder):
 
 
 def run(tool, streams, requests, setting, folder):
-    """One tool, against a server of its own.
+    """The figures of one tool against a server of its own.
 
     Raises RunError where not even the server has figures.
     """
@@ -270,11 +258,11 @@ def run(tool, streams, requests, setting, folder):
         except RunError as error:
             reason = f"not done in {setting.limit_s:g} s" if cost["timed_out"] else f"exit {cost['exit']}"
             raise RunError(f"{reason}, {error}: {last_words(folder)}") from error
-    told, remark = read_told(tool, folder)
+    told, unread = read_told(tool, folder)
+    remarks = [complaint(cost, truth, load, folder, setting.limit_s), unread]
     if cost["left_behind"] and not cost["timed_out"]:
-        remark = "; ".join(filter(None, [remark, f"left {cost['left_behind']} processes behind"]))
-    wrong = complaint(cost, truth, load, folder, setting.limit_s)
-    return Run(cost["user_s"], cost["system_s"], cost["wall_s"], truth, told, wrong, remark, cost["timed_out"])
+        remarks.append(f"left {cost['left_behind']} processes behind")
+    return {**figures(cost, truth, load), **times(truth, told), "note": "; ".join(filter(None, remarks))}
 
 
 def allowed(streams, output_tokens):
@@ -282,37 +270,43 @@ def allowed(streams, output_tokens):
     return streams * output_tokens / (TTFT_S + GAP_S * (output_tokens - 1))
 
 
-def cell(short, long, streams, output_tokens):
-    """The figures of a tool at one number of streams, from a short and a long run.
+def cpu_until(notes, until):
+    """The cost up to a time, between two notes in proportion."""
+    place = bisect.bisect_left(notes, until, key=lambda note: note[0])
+    if place == 0 or place == len(notes):
+        return notes[min(place, len(notes) - 1)][1]
+    (before, low), (after, high) = notes[place - 1], notes[place]
+    return low + (high - low) * (until - before) / (after - before)
 
-    The cost is of what the long run did more than the short one: starting, connecting and ending are in both.
-    """
-    more = long.truth.tokens - short.truth.tokens
-    truth = long.truth
-    rate = truth.span_tokens / truth.span_s if truth.span_s > 0 else None
-    told = long.told
-    user_s, system_s, wall_s = long.user_s - short.user_s, long.system_s - short.system_s, long.wall_s - short.wall_s
-    wrong = long.complaint or short.complaint and f"short run: {short.complaint}"
-    if not wrong and min(more, user_s + system_s, wall_s) <= 0:
-        wrong = "too short to tell its cost; hint: --rounds, --repeat"
-    whole = not wrong
+
+def figures(cost, truth, load):
+    """Cost and rate in the span in which every stream was open: neither starting nor ending counts."""
+    span_s = (truth.end_ns - truth.begin_ns) / 1e9
+    rate = truth.span_tokens / span_s if span_s > 0 else None
+    notes = cost["cpu_s_at_ns"]
+    cpu_s = cpu_until(notes, truth.end_ns) - cpu_until(notes, truth.begin_ns)
     return {
-        "cpu_us_per_token": (user_s + system_s) / more * 1e6 if whole else None,
-        "user_us_per_token": user_s / more * 1e6 if whole else None,
-        "system_us_per_token": system_s / more * 1e6 if whole else None,
-        "tool_load": (user_s + system_s) / wall_s if whole else None,
-        "cpu_s_short": short.user_s + short.system_s,
-        "cpu_s_long": long.user_s + long.system_s,
-        "tokens_short": short.truth.tokens,
-        "tokens_long": truth.tokens,
+        "cpu_us_per_token": cpu_s / truth.span_tokens * 1e6 if rate else None,
+        "tool_load": cpu_s / span_s if rate else None,
         "tokens_per_s": rate,
-        "share_of_allowed": rate / allowed(streams, output_tokens) if rate is not None else None,
+        "share_of_allowed": rate / allowed(load.streams, load.output_tokens) if rate else None,
+        "span_s": span_s,
+        "span_cpu_s": cpu_s,
+        "span_tokens": truth.span_tokens,
+        "whole_cpu_user_s": cost["user_s"],
+        "whole_cpu_system_s": cost["system_s"],
+        "whole_wall_s": cost["wall_s"],
+        "whole_tokens": truth.tokens,
+        "server_load": truth.server_load,
+        "server_lateness_p99_ms": truth.lateness_p99_ms,
+    }
+
+
+def times(truth, told):
+    """What the tool says of all its requests beside what the server knows of them."""
+    return {
         "ttft_mean_told_ms": told.mean if told else None,
         "ttft_mean_true_ms": statistics.fmean(truth.ttft_ms) if truth.ttft_ms else None,
         "ttft_p50_told_ms": told.p50 if told else None,
         "ttft_p50_true_ms": statistics.median(truth.ttft_ms) if truth.ttft_ms else None,
-        "server_load": truth.server_load,
-        "server_lateness_p99_ms": truth.lateness_p99_ms,
-        "wall_s_long": long.wall_s,
-        "note": "; ".join(filter(None, [wrong, long.remark])),
     }

@@ -45,9 +45,8 @@ def options():
     more = parser.add_argument
     more("--tools", type=names, default=list(TOOLS), metavar="A,B", help=f"of {','.join(TOOLS)} (all)")
     more("--streams", type=numbers, default=[8, 32, 64, 128, 256, 512], metavar="N,M", help="8,32,64,128,256,512")
-    more("--rounds", type=int, default=10, metavar="N", help="requests of each stream in the long run (%(default)s)")
-    more("--short-rounds", type=int, default=2, metavar="N", help="and in the short one (%(default)s)")
-    more("--least-requests", type=int, default=500, metavar="N", help="and of all streams in the long run (%(default)s)")
+    more("--rounds", type=int, default=10, metavar="N", help="requests of each stream (%(default)s)")
+    more("--least-requests", type=int, default=500, metavar="N", help="but so many of all streams (%(default)s)")
     more("--repeat", type=int, default=1, metavar="N", help="measure so often and give medians (%(default)s)")
     more("--output-tokens", type=int, default=100, metavar="N", help="tokens of each answer (%(default)s)")
     more("--time-limit", type=float, default=900, metavar="SECONDS", help="of one run (%(default)s)")
@@ -58,8 +57,8 @@ def options():
     more("--json", type=Path, metavar="FILE", help="write all figures to this file")
     more("--keep", type=Path, metavar="DIR", help="keep what the tools wrote in this new folder")
     given = parser.parse_args()
-    if not 0 < given.short_rounds < given.rounds:
-        parser.error("--short-rounds must be at least 1 and less than --rounds")
+    if given.rounds < 2:
+        parser.error("--rounds must be at least 2, or no span has all streams open")
     if given.repeat < 1 or given.output_tokens < 2 or min(given.streams) < 1:
         parser.error("--repeat and --streams must be at least 1, --output-tokens at least 2")
     return given
@@ -107,7 +106,7 @@ def median_of(cells):
 
 
 def rounds_for(streams, given):
-    """Requests of each stream in the long run: few streams need more of them, or the start's noise would show."""
+    """Requests of each stream: few streams need more of them, or the clock's ticks would show in the cost."""
     return max(given.rounds, -(-given.least_requests // streams))
 
 
@@ -118,13 +117,9 @@ def measure(tool, streams, given, setting, folder):
     for repetition in range(given.repeat):
         place = folder / f"{streams}-{repetition}"
         try:
-            short = bench.run(tool, streams, streams * given.short_rounds, setting, place / "short")
-            # What cannot do the short run in time cannot do the long one.
-            long = short if short.timed_out else bench.run(tool, streams, requests, setting, place / "long")
+            cells.append(bench.run(tool, streams, requests, setting, place))
         except bench.RunError as error:
             failure = str(error)
-            continue
-        cells.append(bench.cell(short, long, streams, given.output_tokens))
     return (median_of(cells), failure) if cells else (None, failure)
 
 
@@ -170,22 +165,23 @@ def heading(given, setting, load_before):
         "ttft_ms": bench.TTFT_S * 1e3,
         "inter_token_ms": bench.GAP_S * 1e3,
         "output_tokens": given.output_tokens,
-        "rounds": {streams: [given.short_rounds, rounds_for(streams, given)] for streams in given.streams},
+        "rounds": {streams: rounds_for(streams, given) for streams in given.streams},
         "repeat": given.repeat,
     }
 
 
 def describe(head):
     versions = ", ".join(f"{name} {version}" for name, version in head["versions"].items())
-    rounds = ", ".join(f"{long} less {short} at {streams}" for streams, (short, long) in head["rounds"].items())
-    print(f"\n{versions}; load average before: {head['load_average_before']:.2f}\n")
+    rounds = ", ".join(f"{rounds} at {streams}" for streams, rounds in head["rounds"].items())
+    print(f"{versions}; load average before: {head['load_average_before']:.2f}\n")
     print(
         f"Answers of {head['output_tokens']} tokens, the first after {head['ttft_ms']:g} ms, the others "
-        f"{head['inter_token_ms']:g} ms apart; server on cores {head['server_cores']}, tool on {head['client_cores']}.\n"
+        f"{head['inter_token_ms']:g} ms apart; requests of each stream: {rounds} streams; server on cores "
+        f"{head['server_cores']}, tool on {head['client_cores']}.\n"
     )
     print(
-        "CPU is user and system time of the tool's whole process tree: what a long run costs more than a short one, by "
-        f"the tokens that the server counted (requests of each stream: {rounds} streams).\n"
+        "CPU is user and system time of the tool's whole process tree, by the tokens that the server sent, in the span "
+        "in which all streams were open: starting and ending are left out. TTFT is of all requests.\n"
     )
 
 
