@@ -95,7 +95,7 @@ def make_tokenizer(folder):
 
 
 def tokenizer_cache(peers):
-    """A cache as the Hugging Face hub lays it out, with TOKENIZER in it: offline, aiperf takes names from there alone."""
+    """A cache laid out as the Hugging Face hub's, with TOKENIZER in it: offline, aiperf loads from there alone."""
     given = os.environ.get("LLMLOAD_PEERS_TOKENIZER")
     cache = peers / "hub"
     shutil.rmtree(cache, ignore_errors=True)

@@ -3,8 +3,9 @@
 usage: metered.py REPORT.json CORES SECONDS COMMAND...
 
 It is the reaper of every process that the command leaves behind, so that none is left uncounted and none survives:
-the whole cost is RUSAGE_CHILDREN of this process, user and system time of all that has ended below it. While the command
-runs, the cost so far is noted every tenth of a second with the reading of CLOCK_MONOTONIC, so that any span can be told.
+the whole cost is RUSAGE_CHILDREN of this process, user and system time of all that has ended below it. While the
+command runs, the cost so far is noted every tenth of a second with the reading of CLOCK_MONOTONIC, so that the cost of
+any span can be told, to some ticks of the system's clock for each process (10 ms as a rule).
 """
 
 import ctypes

@@ -53,7 +53,7 @@ def options():
     more("--server-cores", type=numbers, default=[0], metavar="N,M", help="cores of the mock server (0)")
     more("--client-cores", type=numbers, default=[1], metavar="N,M", help="cores of the tool, all its processes (1)")
     more("--llmload", type=Path, metavar="FILE", help="program to measure; absent: LLMLOAD_BINARY, else a new build")
-    more("--peers-dir", type=Path, default=ROOT / "target" / "peers", metavar="DIR", help="where the peers are installed")
+    more("--peers-dir", type=Path, default=ROOT / "target" / "peers", metavar="DIR", help="of the installed peers")
     more("--json", type=Path, metavar="FILE", help="write all figures to this file")
     more("--keep", type=Path, metavar="DIR", help="keep what the tools wrote in this new folder")
     given = parser.parse_args()
@@ -202,9 +202,8 @@ def main():
     llmload = Path(chosen).resolve() if chosen else install.built()
     if "aiperf" in given.tools:
         install.tokenizer_cache(given.peers_dir)
-    setting = bench.Setting(
-        llmload, given.peers_dir, set(given.server_cores), set(given.client_cores), given.output_tokens, given.time_limit
-    )
+    server, client = set(given.server_cores), set(given.client_cores)
+    setting = bench.Setting(llmload, given.peers_dir, server, client, given.output_tokens, given.time_limit)
     load_before = os.getloadavg()[0]
     if given.keep:
         given.keep.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """How each tool is told to send the same load, and how its own report is read.
 
-Every tool keeps so many requests in flight until so many are done, each with the same prompt; all other settings are its
-defaults but for what is named here. Telemetry and network look-ups are switched off as each tool documents it.
+Every tool keeps so many requests in flight until so many are done, each with the same prompt; all other settings are
+its defaults but for what is named here. Telemetry and network look-ups are switched off as each tool documents it.
 """
 
 import csv
@@ -13,7 +13,7 @@ from install import TOKENIZER
 
 HERE = Path(__file__).resolve().parent
 MODEL = "mock"
-PROMPT = "Tell a long story about a lighthouse keeper who counts the ships that pass by night and gives each one a name."
+PROMPT = "Tell a long story about a lighthouse keeper who counts the ships of each night and gives them names."
 REQUEST_LIMIT_S = 600
 
 
