@@ -35,7 +35,15 @@ fn stops_in_number(data: &[u8], cause: &serde_json::Error) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Text<'a>(Cow<'a, str>);
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// The text as it stands in what was read, unless it has escapes.
+    pub(super) fn borrowed(&self) -> Option<&'a str> {
+        match self.0 {
+            Cow::Borrowed(text) => Some(text),
+            Cow::Owned(_) => None,
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -6,6 +6,7 @@ mod body;
 mod errors;
 mod guess;
 mod json;
+mod mold;
 mod openai;
 mod reader;
 mod reasons;

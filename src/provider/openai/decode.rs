@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::super::errors::{excerpt, words_of};
 use super::super::json::{Count, Few, Text, parse};
+use super::super::mold::Mold;
 use super::super::reader::{Dialect, Out};
 use super::super::reasons::finish_reason;
 use crate::domain::{ContentKind, Usage};
@@ -146,6 +147,9 @@ impl Progress {
 #[derive(Debug)]
 pub(super) struct Words {
     choices: Vec<Progress>,
+    mold: Mold,
+    /// What the text in the mold is, and of which choice.
+    plain: (ContentKind, u32),
 }
 
 impl Words {
@@ -154,6 +158,8 @@ impl Words {
         let choices = usize::try_from(choices).unwrap_or(MAX_CHOICES);
         Self {
             choices: vec![Progress::START; choices.clamp(1, MAX_CHOICES)],
+            mold: Mold::default(),
+            plain: (ContentKind::Text, 0),
         }
     }
 
@@ -186,6 +192,17 @@ impl Words {
         }
         if let Some(counts) = &chunk.usage {
             out.usage(counts.usage());
+        }
+    }
+
+    /// What `tell` does with an event that is like the one in the mold.
+    fn tell_plain(&mut self, text: &str, out: &mut Out<'_>) {
+        let (kind, choice) = self.plain;
+        out.content(kind, text, None, choice);
+        out.event_end(None);
+        // Content without a usage beside it: from here on its tokens are not counted event by event.
+        if let Some(progress) = self.choices.get_mut(choice as usize) {
+            progress.counted = None;
         }
     }
 
@@ -223,8 +240,16 @@ impl Dialect for Words {
             out.end();
             return Ok(());
         }
+        if let Some(text) = self.mold.text(data) {
+            self.tell_plain(text, out);
+            return Ok(());
+        }
         let chunk: Chunk<'_> = parse(data)?;
         self.tell(&chunk, out);
+        if let Some((kind, choice, text)) = plain(&chunk) {
+            self.plain = (kind, choice);
+            self.mold.learn(data, text);
+        }
         Ok(())
     }
 
@@ -248,6 +273,44 @@ impl Dialect for Words {
             out.end();
         }
     }
+}
+
+/// The only thing that an event says, where it is a piece of text of one choice and nothing is known beside it.
+fn plain<'a>(chunk: &Chunk<'a>) -> Option<(ContentKind, u32, &'a str)> {
+    let choice = chunk.choices.as_ref()?.only()?;
+    let nothing_else = !is_error(chunk)
+        && chunk.usage.is_none()
+        && choice.logprobs.is_none()
+        && choice.finish_reason.as_str().is_empty();
+    let index = choice.index.unwrap_or(0);
+    if !nothing_else || index as usize >= MAX_CHOICES {
+        return None;
+    }
+    let delta = choice.delta.as_ref().or(choice.message.as_ref());
+    let mut texts = texts_of(delta, choice).into_iter().flatten();
+    let (kind, text) = texts.next()?;
+    let has_calls = delta.is_some_and(|delta| {
+        delta.tool_calls.iter().next().is_some() || delta.function_call.is_some()
+    });
+    (texts.next().is_none() && !has_calls).then(|| Some((kind, index, text.borrowed()?)))?
+}
+
+/// The texts of a choice that are not empty, tool calls apart.
+fn texts_of<'c, 'a>(
+    delta: Option<&'c Delta<'a>>,
+    choice: &'c Choice<'a>,
+) -> [Option<(ContentKind, &'c Text<'a>)>; 5] {
+    let own = |kind, text: &'c Text<'a>| (!text.as_str().is_empty()).then_some((kind, text));
+    let of = |kind, text: fn(&'c Delta<'a>) -> &'c Text<'a>| {
+        delta.and_then(|delta| own(kind, text(delta)))
+    };
+    [
+        of(ContentKind::Reasoning, |delta| &delta.reasoning_content),
+        of(ContentKind::Reasoning, |delta| &delta.reasoning),
+        of(ContentKind::Text, |delta| &delta.content),
+        of(ContentKind::Refusal, |delta| &delta.refusal),
+        own(ContentKind::Text, &choice.text),
+    ]
 }
 
 fn is_error(chunk: &Chunk<'_>) -> bool {

@@ -4,6 +4,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use serde_json::json;
 
 use super::*;
 
@@ -116,5 +117,71 @@ fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
             let ended = lines.iter().any(|line| line == "End");
             assert!(may_end || !ended, "{} at {length}: {lines:?}", case.name);
         }
+    }
+}
+
+/// One event of an OpenAI stream, of one choice mostly, with few fields so that many are alike.
+fn delta_event() -> impl Strategy<Value = serde_json::Value> {
+    let text = prop_oneof![
+        3 => "[a-c ]{0,3}",
+        1 => Just("\"".to_owned()),
+        1 => Just("\\".to_owned()),
+        1 => "\\PC{1,4}",
+        1 => Just("\n\u{1}".to_owned()),
+    ];
+    let field = select(
+        &[
+            "content",
+            "content",
+            "content",
+            "reasoning_content",
+            "reasoning",
+            "refusal",
+            "text",
+        ][..],
+    );
+    let finish = prop::option::weighted(0.1, select(&["stop", "length"][..]));
+    let usage = prop::option::weighted(0.2, 1_u32..9);
+    let logprobs = prop::option::weighted(0.1, 0_usize..3);
+    (text, field, finish, usage, logprobs, 0_u32..2).prop_map(
+        |(text, field, finish, usage, logprobs, index)| {
+            let mut choice = json!({"index": index, "delta": {}, "finish_reason": finish});
+            if field == "text" {
+                choice["text"] = json!(text);
+            } else {
+                choice["delta"] = json!({ field: text });
+            }
+            if let Some(count) = logprobs {
+                choice["logprobs"] = json!({"content": vec![json!({}); count]});
+            }
+            let mut event = json!({"id": "x", "choices": [choice]});
+            if let Some(completion) = usage {
+                event["usage"] = json!({"completion_tokens": completion});
+            }
+            event
+        },
+    )
+}
+
+proptest! {
+    /// White space that means nothing makes every event one of its own, which has to be parsed.
+    #[test]
+    fn an_event_that_is_recognised_says_what_parsing_it_would(
+        events in vec(delta_event(), 1..40),
+        runs in vec(1_usize..6, 1..10),
+    ) {
+        let (mut alike, mut apart) = (String::new(), String::new());
+        let mut runs = runs.into_iter().cycle();
+        let mut spaces = 0;
+        for event in events {
+            for _ in 0..runs.next().unwrap_or(1) {
+                let text = event.to_string();
+                alike.push_str(&format!("data: {text}\n\n"));
+                spaces += 1;
+                apart.push_str(&format!("data: {{{}{}\n\n", " ".repeat(spaces), &text[1..]));
+            }
+        }
+        let decoder = || build(&spec(Kind::OpenAi, true, true)).unwrap().decoder();
+        prop_assert_eq!(said_of(decoder(), alike.as_bytes()), said_of(decoder(), apart.as_bytes()));
     }
 }
