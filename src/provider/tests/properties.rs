@@ -141,10 +141,17 @@ fn delta_event() -> impl Strategy<Value = serde_json::Value> {
         ][..],
     );
     let finish = prop::option::weighted(0.1, select(&["stop", "length"][..]));
-    let usage = prop::option::weighted(0.2, 1_u32..9);
+    let usage = prop::option::weighted(0.35, 1_u32..40);
     let logprobs = prop::option::weighted(0.1, 0_usize..3);
-    (text, field, finish, usage, logprobs, 0_u32..2).prop_map(
-        |(text, field, finish, usage, logprobs, index)| {
+    (
+        text,
+        field,
+        finish,
+        usage,
+        logprobs,
+        prop_oneof![4 => Just(0_u32), 1 => Just(1)],
+    )
+        .prop_map(|(text, field, finish, usage, logprobs, index)| {
             let mut choice = json!({"index": index, "delta": {}, "finish_reason": finish});
             if field == "text" {
                 choice["text"] = json!(text);
@@ -159,11 +166,12 @@ fn delta_event() -> impl Strategy<Value = serde_json::Value> {
                 event["usage"] = json!({"completion_tokens": completion});
             }
             event
-        },
-    )
+        })
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
     /// White space that means nothing makes every event one of its own, which has to be parsed.
     #[test]
     fn an_event_that_is_recognised_says_what_parsing_it_would(
