@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
 use tokio::time::Instant;
 
 use super::control::{Control, CoreGauges};
@@ -343,12 +343,12 @@ fn start_core(
     thread::Builder::new()
         .name(format!("send-{index}"))
         .spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
+            let runtime = Builder::new_current_thread()
                 .enable_all()
-                .build()
+                .build_local(LocalOptions::default())
                 .map_err(EngineError::Core)?;
             let job = Arc::clone(&seat.job);
-            LocalSet::new().block_on(&runtime, async move {
+            runtime.block_on(async move {
                 let meter = Rc::new(Meter::new(seat.clock, job.window_start));
                 let probe = Rc::clone(&meter) as Rc<dyn ReadProbe>;
                 let (connector, reuse, clock) = (job.connector.clone(), job.reuse, seat.clock);

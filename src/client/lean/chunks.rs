@@ -66,10 +66,25 @@ impl Chunks {
                 self.left -= here as u64;
                 if self.left == 0 {
                     self.place = Place::DataReturn;
+                    // Its line end, and the next size: mostly they are there, and plain.
+                    if bytes[at..].starts_with(b"\r\n") {
+                        self.place = Place::SizeStart;
+                        at += 2;
+                    }
                 }
                 if !data(&rest[..here]) {
                     return Ok(at);
                 }
+            } else if self.place == Place::SizeStart
+                && let Some((size, length)) = plain_size(&bytes[at..])
+            {
+                at += length;
+                self.left = size;
+                self.place = if size == 0 {
+                    Place::Trailers
+                } else {
+                    Place::Data
+                };
             } else {
                 self.step(bytes[at])?;
                 at += 1;
@@ -78,7 +93,7 @@ impl Chunks {
         Ok(at)
     }
 
-    /// One byte that is not data.
+    /// One byte that is not data, wherever it stands.
     fn step(&mut self, byte: u8) -> Result<(), Malformed> {
         self.place = match (self.place, byte) {
             (Place::SizeStart | Place::Size, _) if byte.is_ascii_hexdigit() => self.digit(byte)?,
@@ -138,4 +153,19 @@ impl Chunks {
             _ => Err(Malformed::Trailers),
         }
     }
+}
+
+/// A size line that is whole and has nothing but a few digits: the size, and the length of the line.
+fn plain_size(bytes: &[u8]) -> Option<(u64, usize)> {
+    /// Of so many digits no size overflows.
+    const MOST_DIGITS: usize = 8;
+    let mut size = 0;
+    for (i, &byte) in bytes.iter().enumerate().take(MOST_DIGITS + 1) {
+        match char::from(byte).to_digit(16) {
+            Some(digit) => size = size * 16 + u64::from(digit),
+            None if i > 0 && bytes[i..].starts_with(b"\r\n") => return Some((size, i + 2)),
+            None => return None,
+        }
+    }
+    None
 }
