@@ -16,11 +16,13 @@ use crate::provider::DecodeError;
 const MAX_CHOICES: usize = 1024;
 
 /// An event of a stream, or a whole body: its choices have a `delta` or a `message`.
+///
+/// These structures are moved at each step of parsing, so what is rare in them is boxed.
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
     choices: Option<Few<Choice<'a>>>,
-    usage: Option<Counts>,
+    usage: Option<Box<Counts>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -35,12 +37,12 @@ struct Choice<'a> {
     #[serde(borrow)]
     delta: Option<Delta<'a>>,
     #[serde(borrow)]
-    message: Option<Delta<'a>>,
+    message: Option<Box<Delta<'a>>>,
     #[serde(default, borrow)]
     text: Text<'a>,
     #[serde(default, borrow)]
     finish_reason: Text<'a>,
-    logprobs: Option<Logprobs>,
+    logprobs: Option<Box<Logprobs>>,
 }
 
 #[derive(Deserialize)]
@@ -53,10 +55,10 @@ struct Delta<'a> {
     reasoning: Text<'a>,
     #[serde(default, borrow)]
     refusal: Text<'a>,
-    #[serde(default, borrow)]
-    tool_calls: Few<ToolCall<'a>>,
     #[serde(borrow)]
-    function_call: Option<Function<'a>>,
+    tool_calls: Option<Box<Few<ToolCall<'a>>>>,
+    #[serde(borrow)]
+    function_call: Option<Box<Function<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -286,11 +288,12 @@ fn plain<'a>(chunk: &Chunk<'a>) -> Option<(ContentKind, u32, &'a str)> {
     if !nothing_else || index as usize >= MAX_CHOICES {
         return None;
     }
-    let delta = choice.delta.as_ref().or(choice.message.as_ref());
+    let delta = choice.delta.as_ref().or(choice.message.as_deref());
     let mut texts = texts_of(delta, choice).into_iter().flatten();
     let (kind, text) = texts.next()?;
     let has_calls = delta.is_some_and(|delta| {
-        delta.tool_calls.iter().next().is_some() || delta.function_call.is_some()
+        let calls = delta.tool_calls.iter().flat_map(|calls| calls.iter());
+        calls.count() > 0 || delta.function_call.is_some()
     });
     (texts.next().is_none() && !has_calls).then(|| Some((kind, index, text.borrowed()?)))?
 }
@@ -328,25 +331,23 @@ fn tell_error(chunk: &Chunk<'_>, out: &mut Out<'_>) {
 
 fn tell_content(choice: &Choice<'_>, out: &mut Out<'_>) {
     let index = choice.index.unwrap_or(0);
-    let mut tokens = choice.logprobs.as_ref().and_then(Logprobs::count);
+    let mut tokens = choice.logprobs.as_deref().and_then(Logprobs::count);
     let mut say = |kind, text: &Text<'_>| {
         if !text.as_str().is_empty() {
             out.content(kind, text.as_str(), tokens, index);
             tokens = tokens.map(|_| 0);
         }
     };
-    if let Some(delta) = choice.delta.as_ref().or(choice.message.as_ref()) {
+    if let Some(delta) = choice.delta.as_ref().or(choice.message.as_deref()) {
         say(ContentKind::Reasoning, &delta.reasoning_content);
         if delta.reasoning.as_str() != delta.reasoning_content.as_str() {
             say(ContentKind::Reasoning, &delta.reasoning);
         }
         say(ContentKind::Text, &delta.content);
         say(ContentKind::Refusal, &delta.refusal);
-        let calls = delta
-            .tool_calls
-            .iter()
-            .filter_map(|call| call.function.as_ref());
-        for function in calls.chain(&delta.function_call) {
+        let calls = delta.tool_calls.iter().flat_map(|calls| calls.iter());
+        let functions = calls.filter_map(|call| call.function.as_ref());
+        for function in functions.chain(delta.function_call.as_deref()) {
             say(ContentKind::ToolCall, &function.arguments);
         }
     }
