@@ -18,6 +18,8 @@ const LONG: u32 = 4_096;
 const BURST_MS: u64 = 4;
 /// Connections of the closed loop of short requests.
 const CONNECTIONS: u32 = 32;
+/// How long a server that is no bottleneck takes to answer: each answer then wakes its client, as real ones do.
+const ANSWER_MS: u64 = 4;
 
 impl Bench<'_> {
     pub(super) fn paced(&self) -> Result<Vec<Figure>, BenchError> {
@@ -97,11 +99,21 @@ impl Bench<'_> {
         }
     }
 
+    /// One token twice: a server that answers at once keeps both clients running without a pause, and the bare loop then
+    /// costs next to nothing; one that takes its time wakes them for each answer.
     pub(super) fn requests(&self) -> Result<Vec<Figure>, BenchError> {
         let mut figures = Vec::new();
-        for (events, each_second) in [(1, 10_000), (16, 4_000)] {
+        let after = Pace::Every {
+            period_ns: ANSWER_MS * MILLI,
+            together: false,
+        };
+        for (events, pace, each_second) in [
+            (1, Pace::AtOnce, 10_000),
+            (1, after, 4_000),
+            (16, Pace::AtOnce, 4_000),
+        ] {
             let streams = self.or(CONNECTIONS, 4);
-            let mut setup = self.streams_of(streams, events, Pace::AtOnce);
+            let mut setup = self.streams_of(streams, events, pace);
             setup.traffic.requests = u64::from(self.or(each_second * self.scale.seconds, 40));
             setup.gates.clear();
             let pairs = self.lab.pairs(&setup)?;
@@ -110,7 +122,11 @@ impl Bench<'_> {
             } else {
                 format!("{events} tokens")
             };
-            let case = format!("{tokens}, {streams} connections");
+            let when = match pace {
+                Pace::AtOnce => "at once".to_owned(),
+                Pace::Every { .. } => format!("after {ANSWER_MS} ms"),
+            };
+            let case = format!("{tokens} {when}, {streams} connections");
             let target = (events == 1).then_some(self.targets.one_token);
             let costs = both(&pairs, per_request);
             let rates = both(&pairs, |run| 1e6 / per_request(run));
