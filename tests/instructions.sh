@@ -5,7 +5,7 @@
 #
 #   tests/instructions.sh          build a release of this tree and count
 #   LLMLOAD_BINARY=FILE ...        count another build of the program
-#   LLMLOAD_ENGINE=NAME ...        the HTTP engine (hyper here)
+#   LLMLOAD_ENGINE=NAME ...        the HTTP engine (lean here)
 #
 # It takes some minutes. callgrind.out of the longer run is kept in target/ for callgrind_annotate.
 set -eu
@@ -18,7 +18,7 @@ if [ -z "${LLMLOAD_BINARY:-}" ]; then
   cargo build --release --locked
   LLMLOAD_BINARY=target/release/llmload
 fi
-engine=${LLMLOAD_ENGINE:-hyper}
+engine=${LLMLOAD_ENGINE:-lean}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

@@ -51,28 +51,32 @@ impl Mold {
         Some(text)
     }
 
-    /// Learns `event`, of which nothing matters but `text`, a slice of it.
-    pub(super) fn learn(&mut self, event: &[u8], text: &str) {
+    /// Learns `event`, of which nothing matters but `text`, a slice of it; `false` when the earlier one stays.
+    pub(super) fn learn(&mut self, event: &[u8], text: &str) -> bool {
         if self.pause > 0 {
             self.pause -= 1;
-            return;
+            return false;
         }
         if self.tries == 0 {
             (self.tries, self.pause) = (TRIES, PAUSE);
-            self.text = 0..0;
-            return;
+            return false;
+        }
+        // The data lines of one event are joined by line feeds: without one, what is recognised is a single line as well.
+        if event.contains(&b'\n') {
+            return false;
         }
         let Some(start) = text.as_ptr().addr().checked_sub(event.as_ptr().addr()) else {
-            return;
+            return false;
         };
         let range = start..start + text.len();
         if event.get(range.clone()) != Some(text.as_bytes()) {
-            return;
+            return false;
         }
         self.tries -= 1;
         self.event.clear();
         self.event.extend_from_slice(event);
         self.text = range;
+        true
     }
 }
 

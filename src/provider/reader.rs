@@ -11,6 +11,12 @@ pub(super) trait Dialect: Send {
     /// One event of a stream.
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError>;
 
+    /// The same for an event that differs from an earlier one in its text alone; `false` for any other, of which nothing
+    /// is said. An event that is recognised has no line end in it.
+    fn recognise(&mut self, _data: &[u8], _out: &mut Out<'_>) -> bool {
+        false
+    }
+
     /// The whole body of an answer that is not a stream.
     fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError>;
 
@@ -200,6 +206,11 @@ fn read<D: Dialect>(
     dialect.event(data, &mut out)
 }
 
+/// What stands between `data:` and the blank line, if that is all there is.
+fn only_event(bytes: &[u8]) -> Option<&[u8]> {
+    bytes.strip_prefix(b"data: ")?.strip_suffix(b"\n\n")
+}
+
 fn store(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), DecodeError> {
     if buffer.len() + bytes.len() > MAX_EVENT_BYTES {
         return Err(TooLong.into());
@@ -218,7 +229,16 @@ impl<D: Dialect> Decoder for Reader<D> {
         } = self;
         match body {
             Body::Undecided(buffer) | Body::Whole(buffer) => store(buffer, bytes),
-            Body::Events(framer) => framer.feed(bytes, &mut |event| read(dialect, flow, event, on)),
+            Body::Events(framer) => {
+                // Mostly a piece is one event. Its frame is then plain to see, and need not be looked for.
+                if framer.is_between_events()
+                    && let Some(data) = only_event(bytes)
+                    && dialect.recognise(data, &mut Out::new(flow, on))
+                {
+                    return Ok(());
+                }
+                framer.feed(bytes, &mut |event| read(dialect, flow, event, on))
+            }
         }
     }
 

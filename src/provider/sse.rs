@@ -92,6 +92,15 @@ impl Framer {
         self.dispatch(here, on)
     }
 
+    /// Whether the next byte begins a new event.
+    pub fn is_between_events(&self) -> bool {
+        self.bom == BOM.len()
+            && !self.after_cr
+            && !self.kept
+            && self.line.is_empty()
+            && self.name.is_empty()
+    }
+
     fn check(&self, more: usize) -> Result<(), TooLong> {
         if self.line.len() + self.data.len() + more > MAX_EVENT_BYTES {
             Err(TooLong)

@@ -1,4 +1,4 @@
-"""Streams chat completions with FastHttpUser and tells the time to first token as a metric of its own.
+"""Streams chat completions with FastHttpUser, stamps each token, and tells the time to first token as a metric of its own.
 
 The load comes from the environment: PEERS_REQUESTS in all, PEERS_BODY each. Events are read line by line: iter_lines of
 FastHttpUser waits for a full kilobyte, which is several events, and would make every first token late.
@@ -70,7 +70,7 @@ class Streamer(FastHttpUser):
 
     def answer(self):
         sent = perf_counter()
-        first, tokens = None, 0
+        stamps = []
         with self.client.post(PATH, data=BODY, headers=HEADERS, stream=True, catch_response=True) as response:
             if response.status_code != 200:
                 response.failure(f"status {response.status_code}")
@@ -78,10 +78,11 @@ class Streamer(FastHttpUser):
             body = response.stream
             while line := body.readline(b"\n"):
                 if content_of(line):
-                    tokens += 1
-                    first = first or perf_counter()
-        if first is None:
+                    stamps.append(perf_counter())
+        if not stamps:
             report("time_to_first_token", 0, exception=ValueError("no token came"))
             return
-        report("time_to_first_token", (first - sent) * 1e3)
-        report("total_latency", (perf_counter() - sent) * 1e3, tokens)
+        report("time_to_first_token", (stamps[0] - sent) * 1e3)
+        report("total_latency", (perf_counter() - sent) * 1e3, len(stamps))
+        if len(stamps) > 1:
+            report("time_per_output_token", (stamps[-1] - stamps[0]) * 1e3 / (len(stamps) - 1))

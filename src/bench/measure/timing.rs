@@ -149,7 +149,7 @@ impl Bench<'_> {
 
     pub(super) fn lateness(&self) -> Result<Vec<Figure>, BenchError> {
         let mut figures = Vec::new();
-        for &rate in self.or(&[100, 1_000, 5_000][..], &[200]) {
+        for &rate in self.or(&[1, 100, 1_000, 5_000][..], &[200]) {
             let mut setup = self.streams_of(self.or(256, 16), 1, Pace::AtOnce);
             setup.gates.clear();
             setup.traffic.rate = Some(rate);

@@ -242,17 +242,25 @@ impl Dialect for Words {
             out.end();
             return Ok(());
         }
-        if let Some(text) = self.mold.text(data) {
-            self.tell_plain(text, out);
+        if self.recognise(data, out) {
             return Ok(());
         }
         let chunk: Chunk<'_> = parse(data)?;
         self.tell(&chunk, out);
-        if let Some((kind, choice, text)) = plain(&chunk) {
+        if let Some((kind, choice, text)) = plain(&chunk)
+            && self.mold.learn(data, text)
+        {
             self.plain = (kind, choice);
-            self.mold.learn(data, text);
         }
         Ok(())
+    }
+
+    fn recognise(&mut self, data: &[u8], out: &mut Out<'_>) -> bool {
+        let text = self.mold.text(data);
+        if let Some(text) = text {
+            self.tell_plain(text, out);
+        }
+        text.is_some()
     }
 
     fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
