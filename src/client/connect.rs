@@ -89,8 +89,9 @@ pub(super) struct Connection {
     pub(super) stamps: Rc<Stamps>,
 }
 
-impl Kept for Connection {
-    fn is_usable(&self) -> bool {
+impl Connection {
+    /// Whether the task that drives it has not seen its end.
+    pub(super) fn is_open(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => !sender.is_closed(),
             Sender::Http2(sender) => !sender.is_closed(),
@@ -98,8 +99,14 @@ impl Kept for Connection {
     }
 }
 
+impl Kept for Connection {
+    fn is_usable(&mut self) -> bool {
+        self.is_open()
+    }
+}
+
 impl Kept for Link {
-    fn is_usable(&self) -> bool {
+    fn is_usable(&mut self) -> bool {
         self.is_open()
     }
 }

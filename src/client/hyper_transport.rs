@@ -121,6 +121,7 @@ impl HyperTransport {
         let request = self.addressed_http1(request)?;
         let spare = kept.then(|| request.clone());
         let heard = connection.stamps.last_read();
+        let mut _under_way = connection.stamps.under_way();
         let mut answered = self.ask(&mut connection, request, observer).await;
         // Some servers (llama.cpp after a stream) close a kept connection without having said so. A user who sends at
         // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
@@ -130,6 +131,7 @@ impl HyperTransport {
         {
             observer.sent_again();
             connection = self.open(observer).await?;
+            _under_way = connection.stamps.under_way();
             answered = self.ask(&mut connection, request, observer).await;
         }
         let response = answered.map_err(|error| Failure::broken(&error, false))?;
@@ -184,6 +186,7 @@ impl HyperTransport {
         request: Request<Full<Bytes>>,
         observer: &impl Observer,
     ) -> Result<(), Failure> {
+        let _under_way = connection.stamps.under_way();
         let answered = self.ask(connection, request, observer).await;
         let response = answered.map_err(|error| Failure::broken(&error, false))?;
         self.read(response, &connection.stamps, observer).await

@@ -16,7 +16,9 @@ use super::kernel;
 use super::stamp::{Placed, Placer, Sample};
 use crate::domain::StampSource;
 
-/// Is told of each read that brought bytes. Called on the measuring thread: it must be quick.
+/// Is told of each read that brought bytes while a request was under way: what a connection hears before, between and
+/// after requests (handshakes, session tickets) is read when somebody looks, and says nothing of this program's speed.
+/// Called on the measuring thread: it must be quick.
 pub trait ReadProbe {
     /// Bytes that arrived at `at` were read; `lag` is how long the kernel had kept them, `None` where it does not tell.
     fn read(&self, at: Instant, lag: Option<Duration>);
@@ -41,6 +43,17 @@ pub(super) struct Receiver {
 pub(super) struct Stamps {
     read: Cell<Instant>,
     written: Cell<Option<Instant>>,
+    /// Requests that are under way on it.
+    under_way: Cell<u32>,
+}
+
+/// A request is under way on a connection as long as this lives.
+pub(super) struct UnderWay(Rc<Stamps>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
 }
 
 impl Stamps {
@@ -48,7 +61,14 @@ impl Stamps {
         Rc::new(Self {
             read: Cell::new(Instant::now()),
             written: Cell::new(None),
+            under_way: Cell::new(0),
         })
+    }
+
+    /// A request is about to be written: until its answer is over, the probe is told of reads.
+    pub(super) fn under_way(self: &Rc<Self>) -> UnderWay {
+        self.under_way.set(self.under_way.get() + 1);
+        UnderWay(Rc::clone(self))
     }
 
     /// When the bytes of the last read arrived; of several segments, the last one's arrival.
@@ -79,8 +99,9 @@ impl Receiver {
         })
     }
 
-    /// The stamp of bytes that were just read, for which the kernel told `arrived` on the wall clock.
-    fn stamp(&self, arrived: Option<i64>) -> Instant {
+    /// The stamp of bytes that were just read, for which the kernel told `arrived` on the wall clock. The probe hears of
+    /// it where `is_answer`.
+    fn stamp(&self, arrived: Option<i64>, is_answer: bool) -> Instant {
         let now = Instant::now();
         let placed = arrived.map_or(Placed::Untold, |arrived| {
             let sample = Sample {
@@ -89,23 +110,21 @@ impl Receiver {
             };
             self.placer.place(arrived, sample, || measure(self.origin))
         });
-        match placed {
+        let (at, lag) = match placed {
             Placed::At(at) => {
                 let lag = Duration::from_nanos(nanos(self.origin, now).abs_diff(at));
-                let at = now.checked_sub(lag).unwrap_or(now);
-                self.probe.read(at, Some(lag));
-                at
+                (now.checked_sub(lag).unwrap_or(now), Some(lag))
             }
-            Placed::Untold => {
-                self.probe.read(now, None);
-                now
-            }
+            Placed::Untold => (now, None),
             Placed::Stepped => {
                 self.probe.clock_stepped();
-                self.probe.read(now, None);
-                now
+                (now, None)
             }
+        };
+        if is_answer {
+            self.probe.read(at, lag);
         }
+        at
     }
 }
 
@@ -185,7 +204,10 @@ impl StampedTcp {
             });
             if let Some((count, arrived)) = read {
                 if count > 0 {
-                    self.stamps.read.set(self.receiver.stamp(arrived));
+                    let is_answer = self.stamps.under_way.get() > 0;
+                    self.stamps
+                        .read
+                        .set(self.receiver.stamp(arrived, is_answer));
                 }
                 return Poll::Ready(Ok(take(&buffer[..count], self.stamps.read.get())));
             }

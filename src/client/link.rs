@@ -34,16 +34,17 @@ impl Link {
         }
     }
 
-    /// Whether the server, when it was last heard, had not ended the connection.
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether the server has neither ended the connection nor said a word that nobody asked for.
+    /// What TLS says of its own between answers (session tickets) is taken in here, so that no answer is late for it.
+    pub(super) fn is_open(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let mut byte = [0];
         let mut seen = ReadBuf::new(&mut byte);
-        match self.tcp().tcp().poll_peek(&mut cx, &mut seen) {
-            Poll::Pending => true,
-            // TLS says things of its own between answers; in plain text nothing was asked, so nothing is right.
-            Poll::Ready(Ok(count)) => count > 0 && matches!(self, Self::Tls(_)),
-            Poll::Ready(Err(_)) => false,
+        match self {
+            Self::Plain(tcp) => tcp.tcp().poll_peek(&mut cx, &mut seen).is_pending(),
+            Self::Tls(tls) => Pin::new(&mut **tls)
+                .poll_read(&mut cx, &mut seen)
+                .is_pending(),
         }
     }
 

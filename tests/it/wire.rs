@@ -48,7 +48,13 @@ pub(crate) use on_both;
 
 /// Everything that an exchange reported.
 #[derive(Default)]
-struct Seen(RefCell<Notes>);
+pub(crate) struct Seen(RefCell<Notes>);
+
+impl Seen {
+    pub(crate) fn into_notes(self) -> Notes {
+        self.0.into_inner()
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
@@ -227,7 +233,7 @@ pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bo
     }
 }
 
-fn post(path: &str) -> Request<Bytes> {
+pub(crate) fn post(path: &str) -> Request<Bytes> {
     let body = match path {
         "/big" => Bytes::from(vec![b' '; 32 * 1024 * 1024]),
         _ => Bytes::from_static(b"{}"),

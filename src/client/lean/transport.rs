@@ -101,7 +101,8 @@ impl LeanTransport {
     ) -> Result<bool, Broken> {
         let mut course = Course::new(self.clock.get(), observer);
         link.stamps().forget_writes();
-        let mut unsent = self.begin(link, request.as_ref());
+        let _under_way = link.stamps().under_way();
+        let mut unsent = self.write(link, request.as_ref());
         if !keep_request {
             *request = None;
         }
@@ -138,7 +139,7 @@ impl LeanTransport {
     }
 
     /// Writes what the socket takes at once: nearly always everything.
-    fn begin(&self, link: &mut Link, request: Option<&Request<Bytes>>) -> Option<Unsent> {
+    fn write(&self, link: &mut Link, request: Option<&Request<Bytes>>) -> Option<Unsent> {
         let request = request?;
         let mut head = self.head.borrow_mut();
         head.clear();
