@@ -20,7 +20,7 @@ use super::encoding::Encoding;
 use super::io::{Receiver, Stamps};
 use super::pool::{Lease, Multiplexed, Pool};
 use super::{Clock, Connector, Failure, Head, Observer, ReadProbe, Reuse, Transport};
-use crate::domain::{Outcome, StampSource};
+use crate::domain::{Offset, Outcome, StampSource};
 
 /// HTTP/1.1 and HTTP/2 through hyper.
 pub struct HyperTransport {
@@ -70,7 +70,7 @@ impl HyperTransport {
 
     async fn open(&self, observer: &impl Observer) -> Result<Connection, Failure> {
         let (connection, took) = self.open_timed().await?;
-        observer.connected(Some(took));
+        observer.connected(true, took);
         Ok(connection)
     }
 
@@ -104,7 +104,7 @@ impl HyperTransport {
     ) -> Result<(Connection, bool), Failure> {
         while let Some(mut connection) = self.pool.take(user) {
             if connection.ready().await.is_ok() {
-                observer.connected(None);
+                observer.connected(false, Duration::ZERO);
                 return Ok((connection, true));
             }
         }
@@ -154,7 +154,7 @@ impl HyperTransport {
         }
         let lease = match self.multiplexed.take() {
             Some(lease) => {
-                observer.connected(None);
+                observer.connected(false, Duration::ZERO);
                 lease
             }
             None => self.join_or_open(observer).await?.ok_or_else(not_http2)?,
@@ -171,12 +171,15 @@ impl HyperTransport {
     /// A place on a connection that somebody else opened meanwhile, else on a new one: a hundred requests that begin
     /// at once share one handshake.
     async fn join_or_open(&self, observer: &impl Observer) -> Result<Option<Lease>, Failure> {
+        let asked = Instant::now();
         let _turn = self.opening.lock().await;
         if let Some(lease) = self.multiplexed.take() {
-            observer.connected(None);
+            observer.connected(false, asked.elapsed());
             return Ok(Some(lease));
         }
-        Ok(self.multiplexed.add(self.open(observer).await?))
+        let (connection, _) = self.open_timed().await?;
+        observer.connected(true, asked.elapsed());
+        Ok(self.multiplexed.add(connection))
     }
 
     /// One exchange on an open connection, where others may be under way beside it.
@@ -203,14 +206,22 @@ impl HyperTransport {
         stamps.forget_writes();
         let handed_over = self.clock.get().now();
         let answered = connection.send(request).await;
+        // A server may answer before it has heard everything.
+        let heard = match &answered {
+            Ok(_) => self.clock.get().offset_of(stamps.last_read()),
+            Err(_) => Offset::MAX,
+        };
+        let before = |at| self.clock.get().offset_of(at).min(heard);
         let sent = match &connection.sender {
-            Sender::Http1(_) => stamps.last_write().map(|at| self.clock.get().offset_of(at)),
+            Sender::Http1(_) => stamps
+                .writes()
+                .map(|(first, last)| (before(first), before(last))),
             // Others write on it too: the moment at which hyper got the request is the closest that is known.
-            Sender::Http2(_) => Some(handed_over),
+            Sender::Http2(_) => Some((handed_over, handed_over)),
         };
         // A request that failed may have been written whole before: then it was sent.
-        if let Some(at) = sent {
-            observer.sent(at);
+        if let Some((first, last)) = sent {
+            observer.sent(first, last);
         }
         answered
     }

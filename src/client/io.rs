@@ -42,7 +42,7 @@ pub(super) struct Receiver {
 #[derive(Debug)]
 pub(super) struct Stamps {
     read: Cell<Instant>,
-    written: Cell<Option<Instant>>,
+    written: Cell<Option<(Instant, Instant)>>,
     /// Requests that are under way on it.
     under_way: Cell<u32>,
 }
@@ -76,8 +76,8 @@ impl Stamps {
         self.read.get()
     }
 
-    /// Right before the last write since `forget_writes` that took bytes.
-    pub(super) fn last_write(&self) -> Option<Instant> {
+    /// Right before the first and the last write since `forget_writes` that took bytes.
+    pub(super) fn writes(&self) -> Option<(Instant, Instant)> {
         self.written.get()
     }
 
@@ -222,7 +222,8 @@ impl StampedTcp {
 
     fn note_write(&self, before: Instant, polled: &Poll<io::Result<usize>>) {
         if matches!(polled, Poll::Ready(Ok(_))) {
-            self.stamps.written.set(Some(before));
+            let first = self.stamps.written.get().map_or(before, |(first, _)| first);
+            self.stamps.written.set(Some((first, before)));
         }
     }
 }

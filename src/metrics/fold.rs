@@ -111,7 +111,9 @@ impl Phase {
     fn record_generator(&mut self, record: &Record) {
         if let Some(sent) = record.sent {
             self.add(Metric::Lateness, sent.nanos_since(record.due));
-            let delay = sent.nanos_since(record.ready);
+            // A long request takes as long to write as the network takes to carry it.
+            let begun = record.begun.unwrap_or(sent);
+            let delay = begun.nanos_since(record.ready);
             self.add(Metric::SendDelay, delay.saturating_sub(record.connect_ns));
             if record.new_connection {
                 self.add(Metric::ConnectTime, record.connect_ns);

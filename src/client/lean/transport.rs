@@ -16,7 +16,7 @@ use super::parser::{Parser, Part, Progress};
 use super::words::Address;
 use crate::client::connect::Connector;
 use crate::client::encoding::Encoding;
-use crate::client::io::Receiver;
+use crate::client::io::{Receiver, Stamps};
 use crate::client::link::{Clear, Link};
 use crate::client::pool::Pool;
 use crate::client::{Clock, Failure, Head, Observer, ReadProbe, Reuse, Transport};
@@ -67,7 +67,7 @@ impl LeanTransport {
 
     async fn open(&self, observer: &impl Observer) -> Result<Link, Failure> {
         let (link, took) = self.open_timed().await?;
-        observer.connected(Some(took));
+        observer.connected(true, took);
         Ok(link)
     }
 
@@ -85,7 +85,7 @@ impl LeanTransport {
         observer: &impl Observer,
     ) -> Result<(Link, bool), Failure> {
         if let Some(link) = self.pool.take(user) {
-            observer.connected(None);
+            observer.connected(false, Duration::ZERO);
             return Ok((link, true));
         }
         Ok((self.open(observer).await?, false))
@@ -99,7 +99,7 @@ impl LeanTransport {
         keep_request: bool,
         observer: &impl Observer,
     ) -> Result<bool, Broken> {
-        let mut course = Course::new(self.clock.get(), observer);
+        let mut course = Course::new(self.clock.get(), Rc::clone(link.stamps()), observer);
         link.stamps().forget_writes();
         let _under_way = link.stamps().under_way();
         let mut unsent = self.write(link, request.as_ref());
@@ -116,7 +116,7 @@ impl LeanTransport {
                 }
             }
             if unsent.is_none() {
-                course.note_sent(link);
+                course.sending.tell(observer, None);
             }
             let polled = course.poll_answer(cx, link, &self.clear);
             if course.heard && request.is_some() {
@@ -126,7 +126,7 @@ impl LeanTransport {
             polled
         })
         .await;
-        course.note_sent(link);
+        course.sending.tell(observer, None);
         let all_sent = unsent.is_none() && course.write_error.is_none();
         let heard = course.heard;
         match ended {
@@ -260,40 +260,57 @@ impl Ended {
     }
 }
 
+/// When a request was handed to the socket; told once.
+struct Sending {
+    clock: Clock,
+    stamps: Rc<Stamps>,
+    told: bool,
+}
+
+impl Sending {
+    /// Of a request that failed, or whose answer came before it was written whole (at `answered`), what had gone until then.
+    fn tell(&mut self, observer: &impl Observer, answered: Option<Offset>) {
+        if !self.told
+            && let Some((first, last)) = self.stamps.writes()
+        {
+            self.told = true;
+            let before = |at| {
+                let at = self.clock.offset_of(at);
+                at.min(answered.unwrap_or(Offset::MAX))
+            };
+            observer.sent(before(first), before(last));
+        }
+    }
+}
+
 /// One answer as it is read.
 struct Course<'a, O> {
     clock: Clock,
+    sending: Sending,
     observer: &'a O,
     parser: Parser,
     encoding: Encoding,
     /// A byte of the answer came.
     heard: bool,
     head_seen: bool,
-    sent_told: bool,
     write_error: Option<io::Error>,
 }
 
 impl<'a, O: Observer> Course<'a, O> {
-    fn new(clock: Clock, observer: &'a O) -> Self {
+    fn new(clock: Clock, stamps: Rc<Stamps>, observer: &'a O) -> Self {
         Self {
             clock,
+            sending: Sending {
+                clock,
+                stamps,
+                told: false,
+            },
             observer,
             parser: Parser::new(),
             encoding: Encoding::Identity,
             heard: false,
             head_seen: false,
-            sent_told: false,
             write_error: None,
-        }
-    }
-
-    /// Tells once when the last of the request was handed to the socket; of one that failed, when the last that went.
-    fn note_sent(&mut self, link: &Link) {
-        if !self.sent_told
-            && let Some(at) = link.stamps().last_write()
-        {
-            self.sent_told = true;
-            self.observer.sent(self.clock.offset_of(at));
         }
     }
 
@@ -331,6 +348,7 @@ impl<'a, O: Observer> Course<'a, O> {
         let mut failed = None;
         let Self {
             observer,
+            sending,
             parser,
             encoding,
             head_seen,
@@ -340,6 +358,7 @@ impl<'a, O: Observer> Course<'a, O> {
             let done = match part {
                 Part::Head(head) => {
                     *head_seen = true;
+                    sending.tell(*observer, Some(at));
                     let status = StatusCode::from_u16(head.status).unwrap_or_default();
                     let retry_after = head.retry_after;
                     observer.head(
