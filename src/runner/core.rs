@@ -17,6 +17,7 @@ use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
 use super::engine::{INTERVAL, Job};
+use super::lag;
 use super::load::ThreadWatch;
 use super::meter::Meter;
 use super::open::DueCount;
@@ -112,11 +113,13 @@ impl<T: Transport + 'static> Core<T> {
         let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
         let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
+        let mut lagging = std::pin::pin!(lag::watch(&self.meter, self.job.stamps));
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = reports.tick() => self.report_if_room(),
                 () = &mut watching => {}
+                () = &mut lagging => {}
             }
         }
         drop(ramp);

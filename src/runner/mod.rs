@@ -8,6 +8,7 @@ mod control;
 mod core;
 mod counting;
 mod engine;
+mod lag;
 mod load;
 mod meter;
 mod open;
