@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, Sender};
 use super::encoding::Encoding;
-use super::io::{Receiver, Stamps};
+use super::io::{Receiver, Stamps, is_closing};
 use super::pool::{Lease, Multiplexed, Pool};
 use super::{Clock, Connector, Failure, Head, Observer, ReadProbe, Reuse, Transport};
 use crate::domain::{Offset, Outcome, StampSource};
@@ -120,16 +120,16 @@ impl HyperTransport {
         let (mut connection, kept) = self.idle_or_new(user, observer).await?;
         let request = self.addressed_http1(request)?;
         let spare = kept.then(|| request.clone());
-        let heard = connection.stamps.last_read();
         let mut _under_way = connection.stamps.under_way();
         let mut answered = self.ask(&mut connection, request, observer).await;
         // Some servers (llama.cpp after a stream) close a kept connection without having said so. A user who sends at
         // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
         if let Some(request) = spare
             && answered.as_ref().is_err_and(is_closed)
-            && connection.stamps.last_read() == heard
+            && !connection.stamps.was_heard()
         {
             observer.sent_again();
+            drop(connection);
             connection = self.open(observer).await?;
             _under_way = connection.stamps.under_way();
             answered = self.ask(&mut connection, request, observer).await;
@@ -203,7 +203,7 @@ impl HyperTransport {
         observer: &impl Observer,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let stamps = Rc::clone(&connection.stamps);
-        stamps.forget_writes();
+        stamps.begin();
         let handed_over = self.clock.get().now();
         let answered = connection.send(request).await;
         // A server may answer before it has heard everything.
@@ -389,13 +389,6 @@ impl Drop for Place<'_> {
 fn is_closed(error: &hyper::Error) -> bool {
     let reset = std::error::Error::source(error)
         .and_then(|cause| cause.downcast_ref::<io::Error>())
-        .is_some_and(|cause| {
-            matches!(
-                cause.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-            )
-        });
+        .is_some_and(is_closing);
     error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset
 }

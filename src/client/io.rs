@@ -45,6 +45,8 @@ pub(super) struct Stamps {
     written: Cell<Option<(Instant, Instant)>>,
     /// Requests that are under way on it.
     under_way: Cell<u32>,
+    /// Whether the server said anything since the last request began, TLS's own words apart.
+    heard: Cell<bool>,
 }
 
 /// A request is under way on a connection as long as this lives.
@@ -62,7 +64,18 @@ impl Stamps {
             read: Cell::new(Instant::now()),
             written: Cell::new(None),
             under_way: Cell::new(0),
+            heard: Cell::new(false),
         })
+    }
+
+    /// Whether a byte of an answer came since the last request began.
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.get()
+    }
+
+    /// A byte of an answer came.
+    pub(super) fn note_heard(&self) {
+        self.heard.set(true);
     }
 
     /// A request is about to be written: until its answer is over, the probe is told of reads.
@@ -82,8 +95,9 @@ impl Stamps {
     }
 
     /// A new request begins.
-    pub(super) fn forget_writes(&self) {
+    pub(super) fn begin(&self) {
         self.written.set(None);
+        self.heard.set(false);
     }
 }
 
@@ -147,6 +161,17 @@ fn measure(origin: Instant) -> Sample {
         |best, next| if next.0 < best.0 { next } else { best },
     );
     closest.1
+}
+
+/// Whether an error says that the connection is closed, in whatever way: politely, by a reset, or, under TLS, without a word.
+pub(super) fn is_closing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// A TCP stream that keeps `Stamps`.

@@ -68,24 +68,77 @@ impl Link {
     }
 
     /// Hands over as much of `head` and `body` as is taken now; how much that was.
-    pub(super) fn poll_write(
+    pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         head: &[u8],
         body: &[u8],
     ) -> Poll<io::Result<usize>> {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, &slices),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, &slices),
+        Pin::new(self).poll_write_vectored(cx, &slices)
+    }
+}
+
+/// As hyper reads it: its stamps tell whether anything was heard.
+impl AsyncRead for Link {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (link, before) = (self.get_mut(), buf.filled().len());
+        ready!(match link {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buf),
+        })?;
+        if buf.filled().len() > before {
+            link.stamps().note_heard();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, buf),
         }
     }
 
-    /// Sends on what the layers under this one still hold.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(tcp) => tcp.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
         }
     }
 }

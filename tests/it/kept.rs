@@ -145,3 +145,60 @@ async fn a_word_too_many_over_tls_ends_a_connection(engine: HttpEngine) {
         (&[true][..], 0)
     );
 }
+
+/// A server that keeps each connection for one answer and leaves when the next request has come, in the way of `leave`.
+async fn leaving<F>(leave: fn(tokio_rustls::server::TlsStream<TcpStream>) -> F) -> Connector
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tls_server(move |acceptor, tcp| async move {
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        answer(&mut tls).await;
+        let mut request = [0; 1024];
+        let _ = tls.read(&mut request).await.unwrap();
+        leave(tls).await;
+    })
+    .await
+}
+
+on_both!(a_request_that_meets_a_closing_tls_connection_is_sent_once_more);
+
+async fn a_request_that_meets_a_closing_tls_connection_is_sent_once_more(engine: HttpEngine) {
+    let without_a_word = leaving(|tls| async move {
+        let (mut tcp, _) = tls.into_inner();
+        tcp.shutdown().await.unwrap();
+    });
+    let politely = leaving(|mut tls| async move { tls.shutdown().await.unwrap() });
+    for connector in [without_a_word.await, politely.await] {
+        let told = visit(engine, connector, 2).await;
+        assert_eq!((told[0].0.sent_again, told[1].0.sent_again), (0, 1));
+        assert_eq!(told[1].0.opened, [false, true]);
+    }
+}
+
+// A thread with sockets that do not wait shows what the client had closed when its new connection came.
+on_both!(the_old_connection_is_given_up_before_a_new_one_is_opened);
+
+async fn the_old_connection_is_given_up_before_a_new_one_is_opened(engine: HttpEngine) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let mut request = [0; 1024];
+        let (mut first, _) = listener.accept().unwrap();
+        let _ = first.read(&mut request).unwrap();
+        first.write_all(ANSWER).unwrap();
+        let _ = first.read(&mut request).unwrap();
+        first.shutdown(std::net::Shutdown::Write).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        first.set_nonblocking(true).unwrap();
+        let closed = matches!(first.read(&mut request), Ok(0));
+        let _ = second.read(&mut request).unwrap();
+        second.write_all(ANSWER).unwrap();
+        closed
+    });
+    let connector = connector("127.0.0.1", port, None, false);
+    let told = visit(engine, connector, 2).await;
+    assert_eq!(told[1].0.sent_again, 1);
+    assert!(server.join().unwrap());
+}

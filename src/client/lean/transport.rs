@@ -4,19 +4,21 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
 use super::parser::{Parser, Part, Progress};
 use super::words::Address;
 use crate::client::connect::Connector;
 use crate::client::encoding::Encoding;
-use crate::client::io::{Receiver, Stamps};
+use crate::client::io::{Receiver, Stamps, is_closing};
 use crate::client::link::{Clear, Link};
 use crate::client::pool::Pool;
 use crate::client::{Clock, Failure, Head, Observer, ReadProbe, Reuse, Transport};
@@ -100,7 +102,7 @@ impl LeanTransport {
         observer: &impl Observer,
     ) -> Result<bool, Broken> {
         let mut course = Course::new(self.clock.get(), Rc::clone(link.stamps()), observer);
-        link.stamps().forget_writes();
+        link.stamps().begin();
         let _under_way = link.stamps().under_way();
         let mut unsent = self.write(link, request.as_ref());
         if !keep_request {
@@ -145,12 +147,12 @@ impl LeanTransport {
         head.clear();
         self.address.write_head(request, &mut head);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let taken = match link.poll_write(&mut cx, &head, request.body()) {
+        let taken = match link.poll_send(&mut cx, &head, request.body()) {
             Poll::Ready(Ok(count)) => count,
             // It is tried again at once, with a waker; an error comes again.
             Poll::Ready(Err(_)) | Poll::Pending => 0,
         };
-        let flushed = matches!(link.poll_flush(&mut cx), Poll::Ready(Ok(())));
+        let flushed = matches!(Pin::new(link).poll_flush(&mut cx), Poll::Ready(Ok(())));
         if flushed && taken == head.len() + request.body().len() {
             return None;
         }
@@ -189,6 +191,7 @@ impl Transport for LeanTransport {
         // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
         if kept && request.is_some() && ended.as_ref().is_err_and(|broken| broken.unanswered) {
             observer.sent_again();
+            drop(link);
             link = self.open(observer).await?;
             ended = self
                 .converse(&mut link, &mut request, false, observer)
@@ -227,9 +230,9 @@ impl Unsent {
             let body_from = self.taken.saturating_sub(self.head.len());
             let body = &self.body[body_from..];
             if head.is_empty() && body.is_empty() {
-                return link.poll_flush(cx);
+                return Pin::new(link).poll_flush(cx);
             }
-            match std::task::ready!(link.poll_write(cx, head, body))? {
+            match std::task::ready!(link.poll_send(cx, head, body))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.taken += count,
             }
@@ -249,12 +252,7 @@ impl Ended {
     fn is_closed(&self) -> bool {
         match self {
             Self::Closed => true,
-            Self::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-            ),
+            Self::Io(error) => is_closing(error),
             Self::Failed(_) => false,
         }
     }
