@@ -3,6 +3,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use llmload::client::{
@@ -176,29 +178,35 @@ async fn a_request_that_meets_a_closing_tls_connection_is_sent_once_more(engine:
     }
 }
 
-// A thread with sockets that do not wait shows what the client had closed when its new connection came.
 on_both!(the_old_connection_is_given_up_before_a_new_one_is_opened);
 
 async fn the_old_connection_is_given_up_before_a_new_one_is_opened(engine: HttpEngine) {
-    use std::io::{Read, Write};
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let server = std::thread::spawn(move || {
-        let mut request = [0; 1024];
-        let (mut first, _) = listener.accept().unwrap();
-        let _ = first.read(&mut request).unwrap();
-        first.write_all(ANSWER).unwrap();
-        let _ = first.read(&mut request).unwrap();
-        first.shutdown(std::net::Shutdown::Write).unwrap();
-        let (mut second, _) = listener.accept().unwrap();
-        first.set_nonblocking(true).unwrap();
-        let closed = matches!(first.read(&mut request), Ok(0));
-        let _ = second.read(&mut request).unwrap();
-        second.write_all(ANSWER).unwrap();
-        closed
-    });
-    let connector = connector("127.0.0.1", port, None, false);
+    // How many connections came, how many the client had given up, and that when the second came.
+    let (came, given_up, then) = (counter(), counter(), counter());
+    let (counted, told) = (Arc::clone(&given_up), Arc::clone(&then));
+    let connector = tls_server(move |acceptor, tcp| {
+        let (came, given_up, then) = (Arc::clone(&came), Arc::clone(&counted), Arc::clone(&told));
+        async move {
+            if came.fetch_add(1, Relaxed) == 1 {
+                sleep(IDLE).await;
+                then.store(given_up.load(Relaxed), Relaxed);
+            }
+            let mut tls = acceptor.accept(tcp).await.unwrap();
+            answer(&mut tls).await;
+            let mut request = [0; 1024];
+            let _ = tls.read(&mut request).await.unwrap();
+            let (mut tcp, _) = tls.into_inner();
+            tcp.shutdown().await.unwrap();
+            while tcp.read(&mut request).await.is_ok_and(|count| count > 0) {}
+            given_up.fetch_add(1, Relaxed);
+        }
+    })
+    .await;
     let told = visit(engine, connector, 2).await;
     assert_eq!(told[1].0.sent_again, 1);
-    assert!(server.join().unwrap());
+    assert_eq!(then.load(Relaxed), 1);
+}
+
+fn counter() -> Arc<AtomicUsize> {
+    Arc::default()
 }
