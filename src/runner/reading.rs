@@ -339,8 +339,9 @@ impl Reading {
         let now = self.clock.now();
         let stamps = self.stamps.into_inner();
         let mut answer = self.answer.into_inner();
-        let end = stamps.end.unwrap_or(now);
-        // Once the terminal event was read, a body that stays open is the connection's own affair.
+        // Once the terminal event was read, a body that stays open is the connection's own affair: it ended with that.
+        let over = answer.heard.ended.then(|| self.watched.last_activity.get());
+        let end = stamps.end.or(over).unwrap_or(now);
         let ended = if answer.heard.ended {
             Ended::Done(Ok(()))
         } else {

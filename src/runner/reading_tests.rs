@@ -104,3 +104,20 @@ async fn a_request_that_found_nobody_the_second_time_was_sent_the_first() {
     let record = record(reading, Ended::Done(Err(refused)));
     assert_eq!((record.ready, record.sent), (ms(2), Some(ms(4))));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_its_terminal_event_ends_there_however_long_the_body_stays_open() {
+    for ended in [
+        Ended::TimedOut(TimedOut::Idle(LIMIT)),
+        Ended::Cancelled,
+        Ended::Done(Err(Failure::new(Outcome::Cut, "cut"))),
+    ] {
+        let reading = reading();
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        answered(&reading, 60);
+        advance(LIMIT).await;
+        let record = record(reading, ended);
+        assert_eq!((record.outcome, record.end), (Outcome::Ok, ms(62)));
+    }
+}
