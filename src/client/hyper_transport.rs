@@ -30,7 +30,8 @@ pub struct HyperTransport {
     reuse: Reuse,
     pool: Pool<Connection>,
     multiplexed: Multiplexed,
-    opening: Mutex<()>,
+    /// Held while a connection is opened that others may share; when the last of them failed, and how.
+    opening: Mutex<Option<(Instant, Failure)>>,
     /// Users whose streams were provided for ahead.
     expected: Cell<usize>,
     tasks: TaskTracker,
@@ -60,7 +61,7 @@ impl HyperTransport {
             reuse,
             pool,
             multiplexed: Multiplexed::default(),
-            opening: Mutex::new(()),
+            opening: Mutex::default(),
             expected: Cell::new(0),
             tasks,
             host,
@@ -81,14 +82,35 @@ impl HyperTransport {
         Ok((connection, asked.elapsed()))
     }
 
+    /// Opens a connection that others wait for, in one's turn. Who `asked` before the last one failed has waited for that
+    /// one, and shares its failure: else each of them would wait for one time-out after another.
+    async fn open_shared(
+        &self,
+        turn: &mut Option<(Instant, Failure)>,
+        asked: Instant,
+    ) -> Result<(Connection, Duration), Failure> {
+        if let Some((at, failure)) = turn
+            && *at >= asked
+        {
+            return Err(failure.clone());
+        }
+        let opened = self.open_timed().await;
+        *turn = opened
+            .as_ref()
+            .err()
+            .map(|failure| (Instant::now(), failure.clone()));
+        opened
+    }
+
     /// Opens a connection when those that are there do not carry one user more.
     async fn warm_http2(&self) -> Result<Option<Duration>, Failure> {
-        let _turn = self.opening.lock().await;
+        let asked = Instant::now();
+        let mut turn = self.opening.lock().await;
         self.expected.set(self.expected.get() + 1);
         if self.multiplexed.places() >= self.expected.get() {
             return Ok(None);
         }
-        let (connection, took) = self.open_timed().await?;
+        let (connection, took) = self.open_shared(&mut turn, asked).await?;
         if let Some(lease) = self.multiplexed.add(connection) {
             self.multiplexed.release(lease.id);
         }
@@ -172,12 +194,12 @@ impl HyperTransport {
     /// at once share one handshake.
     async fn join_or_open(&self, observer: &impl Observer) -> Result<Option<Lease>, Failure> {
         let asked = Instant::now();
-        let _turn = self.opening.lock().await;
+        let mut turn = self.opening.lock().await;
         if let Some(lease) = self.multiplexed.take() {
             observer.connected(false, asked.elapsed());
             return Ok(Some(lease));
         }
-        let (connection, _) = self.open_timed().await?;
+        let (connection, _) = self.open_shared(&mut turn, asked).await?;
         observer.connected(true, asked.elapsed());
         Ok(self.multiplexed.add(connection))
     }
