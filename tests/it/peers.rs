@@ -51,6 +51,11 @@ async fn broken_peers_end_in_their_own_outcomes(engine: HttpEngine) {
         scripted(engine, half).await.unwrap_err().outcome,
         Outcome::Cut
     );
+    let garbled = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n";
+    assert_eq!(
+        scripted(engine, garbled).await.unwrap_err().outcome,
+        Outcome::ParseError
+    );
     let short = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
     assert_eq!(
         scripted(engine, short).await.unwrap_err().outcome,
