@@ -121,7 +121,7 @@ impl Multiplexed {
         })
     }
 
-    /// How many streams the living connections carry.
+    /// How many streams the living connections have room for, taken places included.
     pub(super) fn places(&self) -> usize {
         let all = self.connections.borrow();
         let living = all.iter().filter(|shared| shared.connection.is_open());
