@@ -1,6 +1,8 @@
 //! What holds for every answer: how a body is cut and how its lines end changes nothing, and no bytes break
 //! a decoder.
 
+use std::fmt::Write as _;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -184,9 +186,9 @@ proptest! {
         for event in events {
             for _ in 0..runs.next().unwrap_or(1) {
                 let text = event.to_string();
-                alike.push_str(&format!("data: {text}\n\n"));
+                write!(alike, "data: {text}\n\n").unwrap();
                 spaces += 1;
-                apart.push_str(&format!("data: {{{}{}\n\n", " ".repeat(spaces), &text[1..]));
+                write!(apart, "data: {{{}{}\n\n", " ".repeat(spaces), &text[1..]).unwrap();
             }
         }
         let decoder = || build(&spec(Kind::OpenAi, true, true)).unwrap().decoder();
