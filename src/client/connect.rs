@@ -10,7 +10,6 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::TaskTracker;
@@ -89,8 +88,9 @@ pub(super) struct Connection {
     pub(super) stamps: Rc<Stamps>,
 }
 
-impl Kept for Connection {
-    fn is_usable(&self) -> bool {
+impl Connection {
+    /// Whether the task that drives it has not seen its end.
+    pub(super) fn is_open(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => !sender.is_closed(),
             Sender::Http2(sender) => !sender.is_closed(),
@@ -98,8 +98,14 @@ impl Kept for Connection {
     }
 }
 
+impl Kept for Connection {
+    fn is_usable(&mut self) -> bool {
+        self.is_open()
+    }
+}
+
 impl Kept for Link {
-    fn is_usable(&self) -> bool {
+    fn is_usable(&mut self) -> bool {
         self.is_open()
     }
 }
@@ -112,13 +118,8 @@ impl Connector {
         tasks: &TaskTracker,
     ) -> Result<Connection, Failure> {
         self.timed(async {
-            match self.link(receiver).await? {
-                Link::Plain(tcp) => self.handshake(Rc::clone(tcp.stamps()), tcp, tasks).await,
-                Link::Tls(tls) => {
-                    let stamps = Rc::clone(tls.get_ref().0.stamps());
-                    self.handshake(stamps, *tls, tasks).await
-                }
-            }
+            let link = self.link(receiver).await?;
+            self.handshake(link, tasks).await
         })
         .await
     }
@@ -189,14 +190,10 @@ impl Connector {
         dialer.dial().await
     }
 
-    async fn handshake(
-        &self,
-        stamps: Rc<Stamps>,
-        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
-        tasks: &TaskTracker,
-    ) -> Result<Connection, Failure> {
+    async fn handshake(&self, link: Link, tasks: &TaskTracker) -> Result<Connection, Failure> {
         let failed = |error: hyper::Error| Failure::broken(&error, false);
-        let io = TokioIo::new(stream);
+        let stamps = Rc::clone(link.stamps());
+        let io = TokioIo::new(link);
         let sender = if self.http2 {
             let (sender, driver) = http2::Builder::new(LocalExecutor(tasks.clone()))
                 .handshake(io)

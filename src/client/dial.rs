@@ -18,30 +18,42 @@ pub struct Sources(Arc<Turns>);
 
 #[derive(Debug, Default)]
 struct Turns {
-    v4: Vec<IpAddr>,
-    v6: Vec<IpAddr>,
+    v4: Family,
+    v6: Family,
+}
+
+/// Addresses of one kind, and whose turn it is among them.
+#[derive(Debug, Default)]
+struct Family {
+    addresses: Vec<IpAddr>,
     next: AtomicUsize,
+}
+
+impl From<Vec<IpAddr>> for Family {
+    fn from(addresses: Vec<IpAddr>) -> Self {
+        let next = AtomicUsize::new(0);
+        Self { addresses, next }
+    }
 }
 
 impl Sources {
     /// These addresses, in this order.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
-        let (v4, v6) = addresses.into_iter().partition(IpAddr::is_ipv4);
+        let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(IpAddr::is_ipv4);
         Self(Arc::new(Turns {
-            v4,
-            v6,
-            next: AtomicUsize::new(0),
+            v4: v4.into(),
+            v6: v6.into(),
         }))
     }
 
     /// The first address that nothing can be sent from, and why; `None` when all are this machine's.
     pub fn unusable(&self) -> Option<(IpAddr, io::Error)> {
-        let mut all = self.0.v4.iter().chain(&self.0.v6);
+        let mut all = self.0.v4.addresses.iter().chain(&self.0.v6.addresses);
         all.find_map(|&source| bound_to(source).err().map(|error| (source, error)))
     }
 
     fn is_empty(&self) -> bool {
-        self.0.v4.is_empty() && self.0.v6.is_empty()
+        self.0.v4.addresses.is_empty() && self.0.v6.addresses.is_empty()
     }
 
     /// Every address that could reach `server`, beginning with the one whose turn it is.
@@ -51,8 +63,9 @@ impl Sources {
         } else {
             &self.0.v6
         };
-        let first = self.0.next.fetch_add(1, Relaxed);
-        (0..family.len()).map(move |step| family[first.wrapping_add(step) % family.len()])
+        let first = family.next.fetch_add(1, Relaxed);
+        let all = &family.addresses;
+        (0..all.len()).map(move |step| all[first.wrapping_add(step) % all.len()])
     }
 }
 
@@ -231,6 +244,19 @@ mod tests {
             peers.push(peer_of(&listener, &sources.clone()).await.to_string());
         }
         assert_eq!(peers, ["127.0.0.2", "127.0.0.3", "127.0.0.2", "127.0.0.3"]);
+    }
+
+    #[test]
+    fn each_family_has_its_own_turns() {
+        let sources = addresses(&["127.0.0.2", "127.0.0.3", "::2", "::3"]);
+        let servers = ["127.0.0.1:1", "[::1]:1"].map(|server| server.parse().unwrap());
+        let mut firsts = Vec::new();
+        for _ in 0..2 {
+            for server in servers {
+                firsts.push(sources.towards(server).next().unwrap().to_string());
+            }
+        }
+        assert_eq!(firsts, ["127.0.0.2", "::2", "127.0.0.3", "::3"]);
     }
 
     #[tokio::test]

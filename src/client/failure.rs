@@ -36,7 +36,7 @@ impl Failure {
 
     /// An exchange that broke: before the response head it is the connection's fault, after it the stream was cut.
     pub(super) fn broken(error: &hyper::Error, head_seen: bool) -> Self {
-        let outcome = if error.is_parse() {
+        let outcome = if error.is_parse() || is_malformed(error) {
             Outcome::ParseError
         } else if head_seen {
             Outcome::Cut
@@ -45,6 +45,23 @@ impl Failure {
         };
         Self::new(outcome, chain(error))
     }
+}
+
+/// Whether the bytes of a body are not as HTTP writes them: hyper tells that as bad input. rustls tells what is wrong with
+/// its own bytes in the same way, and that is no answer's fault.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| {
+        let is_tls = cause
+            .get_ref()
+            .is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>);
+        let kind = cause.kind();
+        !is_tls
+            && matches!(
+                kind,
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+            )
+    })
 }
 
 /// EMFILE and ENFILE.

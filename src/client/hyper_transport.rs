@@ -17,10 +17,10 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, Sender};
 use super::encoding::Encoding;
-use super::io::{Receiver, Stamps};
+use super::io::{Receiver, Stamps, is_closing};
 use super::pool::{Lease, Multiplexed, Pool};
 use super::{Clock, Connector, Failure, Head, Observer, ReadProbe, Reuse, Transport};
-use crate::domain::{Outcome, StampSource};
+use crate::domain::{Offset, Outcome, StampSource};
 
 /// HTTP/1.1 and HTTP/2 through hyper.
 pub struct HyperTransport {
@@ -30,7 +30,8 @@ pub struct HyperTransport {
     reuse: Reuse,
     pool: Pool<Connection>,
     multiplexed: Multiplexed,
-    opening: Mutex<()>,
+    /// Held while a connection is opened that others may share; when the last of them failed, and how.
+    opening: Mutex<Option<(Instant, Failure)>>,
     /// Users whose streams were provided for ahead.
     expected: Cell<usize>,
     tasks: TaskTracker,
@@ -60,7 +61,7 @@ impl HyperTransport {
             reuse,
             pool,
             multiplexed: Multiplexed::default(),
-            opening: Mutex::new(()),
+            opening: Mutex::default(),
             expected: Cell::new(0),
             tasks,
             host,
@@ -70,7 +71,7 @@ impl HyperTransport {
 
     async fn open(&self, observer: &impl Observer) -> Result<Connection, Failure> {
         let (connection, took) = self.open_timed().await?;
-        observer.connected(Some(took));
+        observer.connected(true, took);
         Ok(connection)
     }
 
@@ -81,14 +82,35 @@ impl HyperTransport {
         Ok((connection, asked.elapsed()))
     }
 
+    /// Opens a connection that others wait for, in one's turn. Who `asked` before the last one failed has waited for that
+    /// one, and shares its failure: else each of them would wait for one time-out after another.
+    async fn open_shared(
+        &self,
+        turn: &mut Option<(Instant, Failure)>,
+        asked: Instant,
+    ) -> Result<(Connection, Duration), Failure> {
+        if let Some((at, failure)) = turn
+            && *at >= asked
+        {
+            return Err(failure.clone());
+        }
+        let opened = self.open_timed().await;
+        *turn = opened
+            .as_ref()
+            .err()
+            .map(|failure| (Instant::now(), failure.clone()));
+        opened
+    }
+
     /// Opens a connection when those that are there do not carry one user more.
     async fn warm_http2(&self) -> Result<Option<Duration>, Failure> {
-        let _turn = self.opening.lock().await;
+        let asked = Instant::now();
+        let mut turn = self.opening.lock().await;
         self.expected.set(self.expected.get() + 1);
         if self.multiplexed.places() >= self.expected.get() {
             return Ok(None);
         }
-        let (connection, took) = self.open_timed().await?;
+        let (connection, took) = self.open_shared(&mut turn, asked).await?;
         if let Some(lease) = self.multiplexed.add(connection) {
             self.multiplexed.release(lease.id);
         }
@@ -104,7 +126,7 @@ impl HyperTransport {
     ) -> Result<(Connection, bool), Failure> {
         while let Some(mut connection) = self.pool.take(user) {
             if connection.ready().await.is_ok() {
-                observer.connected(None);
+                observer.connected(false, Duration::ZERO);
                 return Ok((connection, true));
             }
         }
@@ -120,16 +142,18 @@ impl HyperTransport {
         let (mut connection, kept) = self.idle_or_new(user, observer).await?;
         let request = self.addressed_http1(request)?;
         let spare = kept.then(|| request.clone());
-        let heard = connection.stamps.last_read();
+        let mut _under_way = connection.stamps.under_way();
         let mut answered = self.ask(&mut connection, request, observer).await;
         // Some servers (llama.cpp after a stream) close a kept connection without having said so. A user who sends at
         // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
         if let Some(request) = spare
             && answered.as_ref().is_err_and(is_closed)
-            && connection.stamps.last_read() == heard
+            && !connection.stamps.was_heard()
         {
             observer.sent_again();
+            drop(connection);
             connection = self.open(observer).await?;
+            _under_way = connection.stamps.under_way();
             answered = self.ask(&mut connection, request, observer).await;
         }
         let response = answered.map_err(|error| Failure::broken(&error, false))?;
@@ -152,7 +176,7 @@ impl HyperTransport {
         }
         let lease = match self.multiplexed.take() {
             Some(lease) => {
-                observer.connected(None);
+                observer.connected(false, Duration::ZERO);
                 lease
             }
             None => self.join_or_open(observer).await?.ok_or_else(not_http2)?,
@@ -169,12 +193,15 @@ impl HyperTransport {
     /// A place on a connection that somebody else opened meanwhile, else on a new one: a hundred requests that begin
     /// at once share one handshake.
     async fn join_or_open(&self, observer: &impl Observer) -> Result<Option<Lease>, Failure> {
-        let _turn = self.opening.lock().await;
+        let asked = Instant::now();
+        let mut turn = self.opening.lock().await;
         if let Some(lease) = self.multiplexed.take() {
-            observer.connected(None);
+            observer.connected(false, asked.elapsed());
             return Ok(Some(lease));
         }
-        Ok(self.multiplexed.add(self.open(observer).await?))
+        let (connection, _) = self.open_shared(&mut turn, asked).await?;
+        observer.connected(true, asked.elapsed());
+        Ok(self.multiplexed.add(connection))
     }
 
     /// One exchange on an open connection, where others may be under way beside it.
@@ -184,6 +211,7 @@ impl HyperTransport {
         request: Request<Full<Bytes>>,
         observer: &impl Observer,
     ) -> Result<(), Failure> {
+        let _under_way = connection.stamps.under_way();
         let answered = self.ask(connection, request, observer).await;
         let response = answered.map_err(|error| Failure::broken(&error, false))?;
         self.read(response, &connection.stamps, observer).await
@@ -197,17 +225,25 @@ impl HyperTransport {
         observer: &impl Observer,
     ) -> Result<Response<Incoming>, hyper::Error> {
         let stamps = Rc::clone(&connection.stamps);
-        stamps.forget_writes();
+        stamps.begin();
         let handed_over = self.clock.get().now();
         let answered = connection.send(request).await;
+        // A server may answer before it has heard everything.
+        let heard = match &answered {
+            Ok(_) => self.clock.get().offset_of(stamps.last_read()),
+            Err(_) => Offset::MAX,
+        };
+        let before = |at| self.clock.get().offset_of(at).min(heard);
         let sent = match &connection.sender {
-            Sender::Http1(_) => stamps.last_write().map(|at| self.clock.get().offset_of(at)),
+            Sender::Http1(_) => stamps
+                .writes()
+                .map(|(first, last)| (before(first), before(last))),
             // Others write on it too: the moment at which hyper got the request is the closest that is known.
-            Sender::Http2(_) => Some(handed_over),
+            Sender::Http2(_) => Some((handed_over, handed_over)),
         };
         // A request that failed may have been written whole before: then it was sent.
-        if let Some(at) = sent {
-            observer.sent(at);
+        if let Some((first, last)) = sent {
+            observer.sent(first, last);
         }
         answered
     }
@@ -375,13 +411,6 @@ impl Drop for Place<'_> {
 fn is_closed(error: &hyper::Error) -> bool {
     let reset = std::error::Error::source(error)
         .and_then(|cause| cause.downcast_ref::<io::Error>())
-        .is_some_and(|cause| {
-            matches!(
-                cause.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-            )
-        });
+        .is_some_and(is_closing);
     error.is_incomplete_message() || error.is_canceled() || error.is_closed() || reset
 }

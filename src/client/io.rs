@@ -16,7 +16,9 @@ use super::kernel;
 use super::stamp::{Placed, Placer, Sample};
 use crate::domain::StampSource;
 
-/// Is told of each read that brought bytes. Called on the measuring thread: it must be quick.
+/// Is told of each read that brought bytes while a request was under way: what a connection hears before, between and
+/// after requests (handshakes, session tickets) is read when somebody looks, and says nothing of this program's speed.
+/// Called on the measuring thread: it must be quick.
 pub trait ReadProbe {
     /// Bytes that arrived at `at` were read; `lag` is how long the kernel had kept them, `None` where it does not tell.
     fn read(&self, at: Instant, lag: Option<Duration>);
@@ -40,7 +42,20 @@ pub(super) struct Receiver {
 #[derive(Debug)]
 pub(super) struct Stamps {
     read: Cell<Instant>,
-    written: Cell<Option<Instant>>,
+    written: Cell<Option<(Instant, Instant)>>,
+    /// Requests that are under way on it.
+    under_way: Cell<u32>,
+    /// Whether the server said anything since the last request began, TLS's own words apart.
+    heard: Cell<bool>,
+}
+
+/// A request is under way on a connection as long as this lives.
+pub(super) struct UnderWay(Rc<Stamps>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
 }
 
 impl Stamps {
@@ -48,7 +63,25 @@ impl Stamps {
         Rc::new(Self {
             read: Cell::new(Instant::now()),
             written: Cell::new(None),
+            under_way: Cell::new(0),
+            heard: Cell::new(false),
         })
+    }
+
+    /// Whether a byte of an answer came since the last request began.
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.get()
+    }
+
+    /// A byte of an answer came.
+    pub(super) fn note_heard(&self) {
+        self.heard.set(true);
+    }
+
+    /// A request is about to be written: until its answer is over, the probe is told of reads.
+    pub(super) fn under_way(self: &Rc<Self>) -> UnderWay {
+        self.under_way.set(self.under_way.get() + 1);
+        UnderWay(Rc::clone(self))
     }
 
     /// When the bytes of the last read arrived; of several segments, the last one's arrival.
@@ -56,14 +89,15 @@ impl Stamps {
         self.read.get()
     }
 
-    /// Right before the last write since `forget_writes` that took bytes.
-    pub(super) fn last_write(&self) -> Option<Instant> {
+    /// Right before the first and the last write since `forget_writes` that took bytes.
+    pub(super) fn writes(&self) -> Option<(Instant, Instant)> {
         self.written.get()
     }
 
     /// A new request begins.
-    pub(super) fn forget_writes(&self) {
+    pub(super) fn begin(&self) {
         self.written.set(None);
+        self.heard.set(false);
     }
 }
 
@@ -79,8 +113,9 @@ impl Receiver {
         })
     }
 
-    /// The stamp of bytes that were just read, for which the kernel told `arrived` on the wall clock.
-    fn stamp(&self, arrived: Option<i64>) -> Instant {
+    /// The stamp of bytes that were just read, for which the kernel told `arrived` on the wall clock. The probe hears of
+    /// it where `is_answer`.
+    fn stamp(&self, arrived: Option<i64>, is_answer: bool) -> Instant {
         let now = Instant::now();
         let placed = arrived.map_or(Placed::Untold, |arrived| {
             let sample = Sample {
@@ -89,23 +124,21 @@ impl Receiver {
             };
             self.placer.place(arrived, sample, || measure(self.origin))
         });
-        match placed {
+        let (at, lag) = match placed {
             Placed::At(at) => {
                 let lag = Duration::from_nanos(nanos(self.origin, now).abs_diff(at));
-                let at = now.checked_sub(lag).unwrap_or(now);
-                self.probe.read(at, Some(lag));
-                at
+                (now.checked_sub(lag).unwrap_or(now), Some(lag))
             }
-            Placed::Untold => {
-                self.probe.read(now, None);
-                now
-            }
+            Placed::Untold => (now, None),
             Placed::Stepped => {
                 self.probe.clock_stepped();
-                self.probe.read(now, None);
-                now
+                (now, None)
             }
+        };
+        if is_answer {
+            self.probe.read(at, lag);
         }
+        at
     }
 }
 
@@ -128,6 +161,17 @@ fn measure(origin: Instant) -> Sample {
         |best, next| if next.0 < best.0 { next } else { best },
     );
     closest.1
+}
+
+/// Whether an error says that the connection is closed, in whatever way: politely, by a reset, or, under TLS, without a word.
+pub(super) fn is_closing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+    )
 }
 
 /// A TCP stream that keeps `Stamps`.
@@ -185,7 +229,10 @@ impl StampedTcp {
             });
             if let Some((count, arrived)) = read {
                 if count > 0 {
-                    self.stamps.read.set(self.receiver.stamp(arrived));
+                    let is_answer = self.stamps.under_way.get() > 0;
+                    self.stamps
+                        .read
+                        .set(self.receiver.stamp(arrived, is_answer));
                 }
                 return Poll::Ready(Ok(take(&buffer[..count], self.stamps.read.get())));
             }
@@ -200,7 +247,8 @@ impl StampedTcp {
 
     fn note_write(&self, before: Instant, polled: &Poll<io::Result<usize>>) {
         if matches!(polled, Poll::Ready(Ok(_))) {
-            self.stamps.written.set(Some(before));
+            let first = self.stamps.written.get().map_or(before, |(first, _)| first);
+            self.stamps.written.set(Some((first, before)));
         }
     }
 }

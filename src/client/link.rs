@@ -34,16 +34,17 @@ impl Link {
         }
     }
 
-    /// Whether the server, when it was last heard, had not ended the connection.
-    pub(super) fn is_open(&self) -> bool {
+    /// Whether the server has neither ended the connection nor said a word that nobody asked for.
+    /// What TLS says of its own between answers (session tickets) is taken in here, so that no answer is late for it.
+    pub(super) fn is_open(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let mut byte = [0];
         let mut seen = ReadBuf::new(&mut byte);
-        match self.tcp().tcp().poll_peek(&mut cx, &mut seen) {
-            Poll::Pending => true,
-            // TLS says things of its own between answers; in plain text nothing was asked, so nothing is right.
-            Poll::Ready(Ok(count)) => count > 0 && matches!(self, Self::Tls(_)),
-            Poll::Ready(Err(_)) => false,
+        match self {
+            Self::Plain(tcp) => tcp.tcp().poll_peek(&mut cx, &mut seen).is_pending(),
+            Self::Tls(tls) => Pin::new(&mut **tls)
+                .poll_read(&mut cx, &mut seen)
+                .is_pending(),
         }
     }
 
@@ -67,24 +68,77 @@ impl Link {
     }
 
     /// Hands over as much of `head` and `body` as is taken now; how much that was.
-    pub(super) fn poll_write(
+    pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         head: &[u8],
         body: &[u8],
     ) -> Poll<io::Result<usize>> {
         let slices = [IoSlice::new(head), IoSlice::new(body)];
-        match self {
-            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, &slices),
-            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, &slices),
+        Pin::new(self).poll_write_vectored(cx, &slices)
+    }
+}
+
+/// As hyper reads it: its stamps tell whether anything was heard.
+impl AsyncRead for Link {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (link, before) = (self.get_mut(), buf.filled().len());
+        ready!(match link {
+            Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, buf),
+        })?;
+        if buf.filled().len() > before {
+            link.stamps().note_heard();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Link {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, buf),
         }
     }
 
-    /// Sends on what the layers under this one still hold.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
         match self {
-            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Plain(tcp) => tcp.is_write_vectored(),
+            Self::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
         }
     }
 }

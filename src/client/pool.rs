@@ -19,7 +19,7 @@ pub enum Reuse {
 /// A connection that can be kept.
 pub(super) trait Kept {
     /// Whether another request could be sent on it, as far as is known.
-    fn is_usable(&self) -> bool;
+    fn is_usable(&mut self) -> bool;
 }
 
 /// Idle connections of one core, the most recently used first: so that few are kept warm when few are needed.
@@ -42,10 +42,13 @@ impl<C: Kept> Pool<C> {
     pub(super) fn take(&self, user: u32) -> Option<C> {
         match self.reuse {
             Reuse::Never => None,
-            Reuse::PerUser => self.owned.borrow_mut().remove(&user).filter(C::is_usable),
+            Reuse::PerUser => {
+                let mut connection = self.owned.borrow_mut().remove(&user)?;
+                connection.is_usable().then_some(connection)
+            }
             Reuse::Pooled => {
                 let mut idle = self.shared.borrow_mut();
-                while let Some(connection) = idle.pop() {
+                while let Some(mut connection) = idle.pop() {
                     if connection.is_usable() {
                         return Some(connection);
                     }
@@ -91,10 +94,10 @@ impl Multiplexed {
     /// A place on a connection that lives and has room.
     pub(super) fn take(&self) -> Option<Lease> {
         let mut all = self.connections.borrow_mut();
-        all.retain(|shared| shared.streams > 0 || shared.connection.is_usable());
+        all.retain(|shared| shared.streams > 0 || shared.connection.is_open());
         let shared = all
             .iter_mut()
-            .find(|shared| shared.streams < MAX_STREAMS && shared.connection.is_usable())?;
+            .find(|shared| shared.streams < MAX_STREAMS && shared.connection.is_open())?;
         shared.streams += 1;
         Some(Lease {
             id: shared.id,
@@ -118,10 +121,10 @@ impl Multiplexed {
         })
     }
 
-    /// How many streams the living connections carry.
+    /// How many streams the living connections have room for, taken places included.
     pub(super) fn places(&self) -> usize {
         let all = self.connections.borrow();
-        let living = all.iter().filter(|shared| shared.connection.is_usable());
+        let living = all.iter().filter(|shared| shared.connection.is_open());
         living.count() * MAX_STREAMS
     }
 

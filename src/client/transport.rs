@@ -22,13 +22,15 @@ pub struct Head<'a> {
 ///
 /// The bytes are borrowed, so that a transport may read all its connections into one buffer.
 pub trait Observer {
-    /// A connection is there: `opened` tells whether it is new, and how long it took to open.
-    fn connected(&self, opened: Option<Duration>);
+    /// A connection is there, after `waited`: for its opening where it is `new`, else for somebody else's who opened one that
+    /// carries this request too.
+    fn connected(&self, new: bool, waited: Duration);
     /// The server had closed the kept connection as the request was sent on it, and answered nothing: it goes out again,
     /// once, on a new connection. `connected` and `sent` are told anew.
     fn sent_again(&self);
-    /// The request was handed to the socket.
-    fn sent(&self, at: Offset);
+    /// The request was handed to the socket: the first of it at `first`, the last at `last`. Of a request that was answered
+    /// before it was written whole, the last until then.
+    fn sent(&self, first: Offset, last: Offset);
     /// The response head arrived.
     fn head(&self, head: Head<'_>, at: Offset);
     /// A piece of the body arrived. `false` ends the exchange: enough was seen.

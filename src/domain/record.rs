@@ -13,7 +13,7 @@ pub struct Mark {
 
 /// One request, complete. Times are offsets from the start of the run, in nanoseconds.
 ///
-/// due ≤ ready ≤ sent ≤ headers ≤ first content ≤ last content ≤ end, where each is known.
+/// due ≤ ready ≤ begun ≤ sent ≤ headers ≤ first content ≤ last content ≤ end, where each is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Which request of the run.
@@ -21,8 +21,11 @@ pub struct Record {
     /// When the schedule wanted it sent.
     pub due: Offset,
     /// From when it could have been sent: it was due and a user was free. In a closed loop, when its user's last answer ended.
+    /// Of a request that went out once more: when it had to.
     pub ready: Offset,
-    /// When its bytes were handed to the socket; `None` if they never were (no connection).
+    /// When the first of its bytes were handed to the socket; `None` if they never were (no connection).
+    pub begun: Option<Offset>,
+    /// When the last of its bytes were handed to the socket, of those that it took until the answer came.
     pub sent: Option<Offset>,
     /// When the response head arrived.
     pub headers: Option<Offset>,
@@ -62,7 +65,7 @@ pub struct Record {
     pub body_bytes: u64,
     /// Whether a new connection was opened for it.
     pub new_connection: bool,
-    /// Nanoseconds from asking for a connection to having it; 0 when reused.
+    /// Nanoseconds from asking for a connection to having it, whoever opened it; 0 when one was there.
     pub connect_ns: u64,
 }
 

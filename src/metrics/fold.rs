@@ -111,7 +111,9 @@ impl Phase {
     fn record_generator(&mut self, record: &Record) {
         if let Some(sent) = record.sent {
             self.add(Metric::Lateness, sent.nanos_since(record.due));
-            let delay = sent.nanos_since(record.ready);
+            // A long request takes as long to write as the network takes to carry it.
+            let begun = record.begun.unwrap_or(sent);
+            let delay = begun.nanos_since(record.ready);
             self.add(Metric::SendDelay, delay.saturating_sub(record.connect_ns));
             if record.new_connection {
                 self.add(Metric::ConnectTime, record.connect_ns);
@@ -272,9 +274,9 @@ fn counts_disagree(record: &Record) -> bool {
         .is_some_and(|first| told.any(|other| other != first))
 }
 
-/// Whether the server's count of the prompt differs from the length asked for by more than one token and 1%:
-/// below that a template's or a tokenizer's rounding is the likely cause.
-/// A counted prompt may be off by 1 token and 1%; one that was only estimated by what tokenizers differ by, 1 in 6.
+/// Whether the server's count of the prompt differs from the length asked for by more than is to be expected: of a prompt
+/// that was counted, a token and 1% (a template's or a tokenizer's rounding); of one that was only estimated, a token and a
+/// sixth (what tokenizers differ by).
 fn prompt_is_off(record: &Record) -> bool {
     let (Some(asked), Some(real)) = (record.requested_prompt_tokens, record.usage.prompt_tokens)
     else {

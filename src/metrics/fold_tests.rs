@@ -25,6 +25,7 @@ fn record() -> Record {
         index: Index::Arrival(0),
         due: ms(0),
         ready: ms(0),
+        begun: Some(ms(1)),
         sent: Some(ms(1)),
         headers: Some(ms(5)),
         marks: vec![mark(11), mark(21), mark(41)],
@@ -66,6 +67,26 @@ fn sum(tally: &Tally, metric: Metric) -> Option<u128> {
         .measured
         .get(metric)
         .map(|series| series.sum() / 1_000)
+}
+
+#[test]
+fn the_send_delay_ends_with_the_first_write_and_has_no_share_of_connecting() {
+    let long = Record {
+        begun: Some(ms(7)),
+        sent: Some(ms(400)),
+        ready: ms(4),
+        ..record()
+    };
+    let tally = folded(&long);
+    assert_eq!(sum(&tally, Metric::SendDelay), Some(1_000));
+    assert_eq!(sum(&tally, Metric::Lateness), Some(400_000));
+    let waited = Record {
+        new_connection: false,
+        ..long
+    };
+    let tally = folded(&waited);
+    assert_eq!(sum(&tally, Metric::SendDelay), Some(1_000));
+    assert_eq!(sum(&tally, Metric::ConnectTime), None);
 }
 
 #[test]
@@ -320,6 +341,7 @@ prop_compose! {
         let end = step(times[3] / 100);
         Record {
             outcome, due, headers: Some(headers), end, streamed, error,
+            begun: (!never_sent).then_some(sent),
             sent: (!never_sent).then_some(sent),
             first_visible: marks.last().map(|mark| mark.at),
             marks: if streamed { marks } else { Vec::new() },

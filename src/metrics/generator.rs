@@ -65,6 +65,11 @@ impl Generator {
         share(self.kernel_stamped, self.reads)
     }
 
+    /// Whether the delays in `ReceiveLag` are the event loop's: no read had a stamp to tell its own.
+    pub const fn has_loop_lag(&self) -> bool {
+        self.kernel_stamped == 0
+    }
+
     /// Share of the content events that bear the stamp of a later one; `None` while there was no event.
     pub fn shared_share(&self) -> Option<f64> {
         share(self.shared, self.events)

@@ -33,6 +33,23 @@ impl Tally {
         self.generator.merge(&other.generator);
     }
 
+    /// Empties it and keeps the memory of its histograms: what is recorded next need not wait for the system to give it some.
+    pub fn clear(&mut self) {
+        let (mut warmup, mut measured) = (Phase::default(), Phase::default());
+        warmup.series = std::mem::take(&mut self.warmup.series);
+        measured.series = std::mem::take(&mut self.measured.series);
+        let all = warmup
+            .series
+            .values_mut()
+            .chain(measured.series.values_mut());
+        all.for_each(Series::clear);
+        *self = Self {
+            warmup,
+            measured,
+            ..Self::default()
+        };
+    }
+
     /// Counts a kind of failure, and keeps the number of kinds bounded.
     pub(super) fn note_error(&mut self, key: ErrorKey, seen: ErrorCount) {
         add_error(&mut self.errors, key, seen);

@@ -92,6 +92,20 @@ impl Series {
             .expect("both histograms have the one layout");
     }
 
+    /// Removes all values and keeps the memory for the next ones.
+    pub fn clear(&mut self) {
+        let mut histogram = self.histogram.take();
+        if self.count > 0
+            && let Some(histogram) = &mut histogram
+        {
+            histogram.clear();
+        }
+        *self = Self {
+            histogram,
+            ..Self::default()
+        };
+    }
+
     /// How many values.
     pub const fn count(&self) -> u64 {
         self.count

@@ -99,7 +99,7 @@ pub enum Metric {
     LatencyFromDue,
     /// Sent − due.
     Lateness,
-    /// Sent − the moment from which it could have been sent (due, and a user free), the opening of a connection left out:
+    /// First write − the moment from which it could have been (due, and a user free), the wait for a connection left out:
     /// the generator's own delay.
     SendDelay,
     /// Read − arrival by the kernel's stamp, one entry a read; without such stamps, how late the event loop served a timer.

@@ -9,12 +9,12 @@
 //! | requests that came due and were never sent | | > 1% of those scheduled |
 //! | busiest core: on a processor, or waiting for one | ≥ 75% of the time | ≥ 95% |
 //! | send delay, p99 | > L/2 | > L |
-//! | receive lag, p99, where stamps are clock reads | > L/2 | > L |
-//! | receive lag, p99, where the kernel stamped ≥ 99% of reads | > L | > L, and > 5% of the content events share a stamp |
+//! | receive lag, p99, where stamps are clock reads (the event loop's, by a timer of its own) | > R/2 | > R |
+//! | receive lag, p99, where the kernel stamped ≥ 99% of reads | > R | > R, and > 5% of the content events share a stamp |
 //! | processor time that a hypervisor gave to others | > 5% | |
 //!
 //! L is 1 ms, or 1% of the median time to first token (of the median total latency where nothing is streamed) where that is
-//! more. A p99 of too few values to mean anything strains a run at most. Events that share a stamp while the lag is small
+//! more. R is L, but no more than 10% of the median time between chunks, or 1 ms where that is more. A p99 of too few values to mean anything strains a run at most. Events that share a stamp while the lag is small
 //! came together from the server: they are shown, and held against nobody.
 
 use std::fmt;
@@ -31,6 +31,8 @@ const COMFORTABLY_BUSY: f64 = 0.75;
 const LEAST_OBSERVED_NS: u64 = 900_000_000;
 /// Share of the latency that users look at which may be the generator's own.
 const MOST_OF_LATENCY: f64 = 0.01;
+/// Share of the time between chunks which may be the generator's own.
+const MOST_OF_GAP: f64 = 0.1;
 /// Delays up to this are harmless beside any network, in nanoseconds.
 const HARMLESS_NS: f64 = 1e6;
 /// The percentile that delays are held to a limit by.
@@ -187,9 +189,21 @@ fn send_delay(summary: &Summary) -> Option<Reason> {
 }
 
 fn receive_lag(summary: &Summary) -> Option<Reason> {
-    let limit = Limit::of(summary);
+    let limit = Limit::of_reads(summary);
     let series = summary.get(Metric::ReceiveLag)?;
     let level = limit.level(series)?;
+    if summary.generator.has_loop_lag() {
+        return Some(Reason {
+            level,
+            name: "receive_lag",
+            words: format!(
+                "99% of the event loop's timers were served within {} of their time, {}; stamps are clock reads, which were as late",
+                tail(series)?,
+                limit.words(level, series)
+            ),
+            remedy: MORE_CORES,
+        });
+    }
     let read = |stamps| {
         Some(format!(
             "99% of the reads came within {} of what they read, {}; {stamps}",
@@ -270,6 +284,25 @@ impl Limit {
                 nanos: HARMLESS_NS,
                 basis: "the limit where latencies are short",
             },
+        }
+    }
+
+    /// The same for reads: gaps between chunks are far shorter than latencies.
+    fn of_reads(summary: &Summary) -> Self {
+        let limit = Self::of(summary);
+        let gap = summary
+            .get(Metric::InterChunkLatency)
+            .and_then(|series| series.percentile(0.5));
+        match gap.map(|nanos| (exact(nanos) * MOST_OF_GAP).max(HARMLESS_NS)) {
+            Some(nanos) if nanos < limit.nanos => Self {
+                nanos,
+                basis: if nanos > HARMLESS_NS {
+                    "10% of the median time between chunks"
+                } else {
+                    "the limit where chunks come fast"
+                },
+            },
+            _ => limit,
         }
     }
 

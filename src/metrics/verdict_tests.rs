@@ -179,6 +179,37 @@ fn a_late_read_spoils_the_kernels_stamps_only_where_events_came_to_share_one() {
 }
 
 #[test]
+fn reads_are_held_to_a_tenth_of_the_time_between_chunks() {
+    let lag = |gap, lag, kernel_stamped| {
+        let summary = run(2_000, |tally| {
+            put(tally, Metric::ReceiveLag, lag, 1_000);
+            put(tally, Metric::InterChunkLatency, gap, 1_000);
+            tally.generator = Generator {
+                reads: 1_000,
+                kernel_stamped,
+                events: 1_000,
+                shared: 60,
+                ..Generator::default()
+            };
+        });
+        judge(&summary).unwrap().reasons
+    };
+    // 1% of the time to first token is 20 ms.
+    assert_eq!(lag(500 * MS, 19 * MS, 1_000), []);
+    let reason = lag(30 * MS, 4 * MS, 1_000).remove(0);
+    assert_eq!(reason.level, Level::Invalid);
+    let words = "within 4.00 ms of what they read, more than 3.00 ms (10% of the median time between chunks)";
+    assert!(reason.words.contains(words), "{}", reason.words);
+    assert_eq!(lag(30 * MS, 2 * MS, 1_000), []);
+    let floor = "more than 1.00 ms (the limit where chunks come fast)";
+    assert_eq!(lag(MS / 10, MS * 9 / 10, 1_000), []);
+    assert!(lag(MS / 10, 2 * MS, 1_000)[0].words.contains(floor));
+    let reason = lag(30 * MS, 4 * MS, 0).remove(0);
+    let words = "99% of the event loop's timers were served within 4.00 ms of their time, more than 3.00 ms";
+    assert!(reason.words.starts_with(words), "{}", reason.words);
+}
+
+#[test]
 fn a_stolen_twentieth_strains_and_the_gravest_reason_comes_first() {
     let stolen = |stolen| {
         move |tally: &mut Tally| {

@@ -14,7 +14,12 @@ pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(load(ctx));
     lines.extend(delay(ctx.summary, Metric::SendDelay, "send delay"));
-    lines.extend(delay(ctx.summary, Metric::ReceiveLag, "receive lag"));
+    let lag = if generator.has_loop_lag() {
+        "event-loop lag"
+    } else {
+        "receive lag"
+    };
+    lines.extend(delay(ctx.summary, Metric::ReceiveLag, lag));
     lines.push(format!("stamps: {}", stamps(generator)));
     if generator.clock_steps > 0 {
         lines.push(format!(

@@ -57,6 +57,7 @@ pub(crate) fn record(due_ms: u64) -> Record {
         index: Index::Arrival(due_ms),
         due: at(0),
         ready: at(0),
+        begun: Some(at(1)),
         sent: Some(at(1)),
         headers: Some(at(5)),
         marks: vec![mark(11, 1), mark(21, 1), mark(41, 2)],

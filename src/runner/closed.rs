@@ -25,7 +25,9 @@ impl<T: Transport + 'static> Core<T> {
             () = self.spent.cancelled() => return,
         }
         let _alive = Counted::new(&self.gauges.users);
-        // From when this user could send: its start, then the end of its last answer.
+        // From when this user could send: its start, then the end of its last answer. Its start is when the timer said so,
+        // up to a millisecond after the ramp would have it: nobody asks for a ramp to the microsecond, and the first
+        // request of each user would bear that millisecond as the generator's delay.
         let mut free_since = self.clock.now();
         for turn in 0.. {
             if self.is_over() || !self.take_from_budget() {

@@ -17,11 +17,13 @@ use super::carry::Prepared;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
 use super::engine::{INTERVAL, Job};
+use super::lag;
 use super::load::ThreadWatch;
 use super::meter::Meter;
 use super::open::DueCount;
 use super::pacer::Pacer;
 use super::reading::{Asked, Finished};
+use super::spares::Spares;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
 use crate::domain::{Index, Offset, Warning};
@@ -39,6 +41,7 @@ pub(super) struct CoreSeat {
     pub(super) gauges: Arc<CoreGauges>,
     pub(super) counter: Option<Counter>,
     pub(super) parts: mpsc::Sender<Tally>,
+    pub(super) spares: Arc<Spares>,
 }
 
 /// A core at work. Its tasks share it; all run on one thread.
@@ -59,6 +62,7 @@ pub(super) struct Core<T> {
     pub(super) meter: Rc<Meter>,
     counter: Option<Counter>,
     parts: mpsc::Sender<Tally>,
+    spares: Arc<Spares>,
     tally: RefCell<Tally>,
     load: RefCell<ThreadWatch>,
     due: RefCell<Option<DueCount>>,
@@ -96,6 +100,7 @@ impl<T: Transport + 'static> Core<T> {
             meter,
             counter: seat.counter,
             parts: seat.parts,
+            spares: seat.spares,
             tally: RefCell::default(),
             load: RefCell::new(ThreadWatch::new(seat.clock.now())),
             due: RefCell::new(due),
@@ -112,11 +117,13 @@ impl<T: Transport + 'static> Core<T> {
         let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
         let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
+        let mut lagging = std::pin::pin!(lag::watch(&self.meter, self.job.stamps));
         loop {
             tokio::select! {
                 () = &mut work => break,
                 _ = reports.tick() => self.report_if_room(),
                 () = &mut watching => {}
+                () = &mut lagging => {}
             }
         }
         drop(ramp);
@@ -287,7 +294,8 @@ impl<T: Transport + 'static> Core<T> {
         self.note_load();
         if let Ok(room) = self.parts.try_reserve() {
             self.meter.hand_over(&mut self.tally.borrow_mut());
-            room.send(std::mem::take(&mut *self.tally.borrow_mut()));
+            let next = self.spares.take();
+            room.send(self.tally.replace(next));
         }
     }
 

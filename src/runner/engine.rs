@@ -20,6 +20,7 @@ use super::load::MachineWatch;
 use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
+use super::spares::Spares;
 use super::warm;
 use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
@@ -109,6 +110,7 @@ pub struct Engine {
     control: Arc<Control>,
     gauges: Vec<Arc<CoreGauges>>,
     parts: mpsc::Receiver<Tally>,
+    spares: Arc<Spares>,
     threads: Vec<JoinHandle<Result<(), EngineError>>>,
     counting: Option<JoinHandle<()>>,
     machine: Option<MachineWatch>,
@@ -173,6 +175,7 @@ impl Engine {
         let cores = job.threads.min(users).max(1);
         let job = Arc::new(job);
         let (sender, parts) = mpsc::channel(4 * cores as usize);
+        let spares = Arc::new(Spares::new(cores as usize));
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
@@ -183,6 +186,7 @@ impl Engine {
             control: Arc::clone(&control),
             gauges: Vec::new(),
             parts,
+            spares: Arc::clone(&spares),
             threads: Vec::new(),
             counting,
             machine: None,
@@ -202,6 +206,7 @@ impl Engine {
                 gauges: Arc::default(),
                 counter: counter.clone(),
                 parts: sender.clone(),
+                spares: Arc::clone(&spares),
             };
             let (start, started) = oneshot::channel();
             let ready = ready.clone();
@@ -245,7 +250,10 @@ impl Engine {
             tokio::select! {
                 biased;
                 part = self.parts.recv() => match part {
-                    Some(part) => self.pending.merge(&part),
+                    Some(part) => {
+                        self.pending.merge(&part);
+                        self.spares.give_back(part);
+                    }
                     None => {
                         self.over = true;
                         return Some(self.slice(self.clock.now()));

@@ -15,6 +15,8 @@ pub(super) struct Meter {
     clock: Cell<Clock>,
     window_start: Offset,
     seen: RefCell<Seen>,
+    /// Whether there was a read since somebody asked, and one that the kernel stamped.
+    stamps: Cell<(bool, bool)>,
 }
 
 #[derive(Default)]
@@ -30,6 +32,7 @@ impl Meter {
             clock: Cell::new(clock),
             window_start,
             seen: RefCell::default(),
+            stamps: Cell::default(),
         }
     }
 
@@ -37,6 +40,7 @@ impl Meter {
     pub(super) fn begin(&self, clock: Clock) {
         self.clock.set(clock);
         self.seen.take();
+        self.stamps.take();
     }
 
     /// A stream had `events` content events, of which `shared` bear the stamp of a later one; the last came at `at`.
@@ -48,8 +52,18 @@ impl Meter {
         }
     }
 
-    /// The event loop looked at something `lag` after it was due: what stands in for reads without kernel stamps.
-    pub(super) fn note_lag(&self, at: Offset, lag: Duration) {
+    /// The event loop served a timer `lag` after it was due: what stands in for reads without kernel stamps.
+    pub(super) fn note_loop_lag(&self, at: Instant, lag: Duration) {
+        self.note_lag(self.clock.get().offset_of(at), lag);
+    }
+
+    /// Whether the kernel stamped none of the reads since this was asked last; `None` when there were none.
+    pub(super) fn reads_had_no_stamps(&self) -> Option<bool> {
+        let (read, stamped) = self.stamps.take();
+        read.then_some(!stamped)
+    }
+
+    fn note_lag(&self, at: Offset, lag: Duration) {
         let seen = &mut *self.seen.borrow_mut();
         let series = if at < self.window_start {
             &mut seen.before
@@ -61,26 +75,28 @@ impl Meter {
 
     /// Moves everything into `tally`.
     pub(super) fn hand_over(&self, tally: &mut Tally) {
-        let Seen {
-            before,
-            inside,
-            generator,
-        } = self.seen.take();
-        for (phase, lag) in [(&mut tally.warmup, before), (&mut tally.measured, inside)] {
-            if !lag.is_empty() {
-                phase
-                    .series
-                    .entry(Metric::ReceiveLag)
-                    .or_default()
-                    .merge(&lag);
+        let seen = &mut *self.seen.borrow_mut();
+        for (phase, lag) in [
+            (&mut tally.warmup, &mut seen.before),
+            (&mut tally.measured, &mut seen.inside),
+        ] {
+            let theirs = phase.series.entry(Metric::ReceiveLag).or_default();
+            if theirs.is_empty() {
+                // Nothing is copied, and the memory of the empty one is used again.
+                std::mem::swap(theirs, lag);
+            } else {
+                theirs.merge(lag);
+                lag.clear();
             }
         }
-        tally.generator.merge(&generator);
+        tally.generator.merge(&std::mem::take(&mut seen.generator));
     }
 }
 
 impl ReadProbe for Meter {
     fn read(&self, at: Instant, lag: Option<Duration>) {
+        self.stamps
+            .set((true, self.stamps.get().1 || lag.is_some()));
         let at = self.clock.get().offset_of(at);
         if at >= self.window_start {
             let generator = &mut self.seen.borrow_mut().generator;

@@ -8,11 +8,13 @@ mod control;
 mod core;
 mod counting;
 mod engine;
+mod lag;
 mod load;
 mod meter;
 mod open;
 mod pacer;
 mod reading;
+mod spares;
 mod warm;
 mod watchdog;
 

@@ -1,6 +1,8 @@
 //! Waiting for an instant, precisely. tokio's timer wheel is a millisecond coarse and always late;
 //! a timerfd is awaited like a socket and is some tens of microseconds late.
 
+use std::time::Duration;
+
 use tokio::time::{Instant, sleep_until};
 
 /// Wakes one task at given instants.
@@ -20,6 +22,15 @@ impl Pacer {
             return Self::Precise(timer);
         }
         Self::Coarse
+    }
+
+    /// How late it may be by itself, however idle the event loop is.
+    pub(super) const fn own_lag(&self) -> Duration {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Precise(_) => Duration::ZERO,
+            Self::Coarse => Duration::from_millis(1),
+        }
     }
 
     /// Returns at `at`, at once when it is past.

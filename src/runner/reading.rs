@@ -74,11 +74,15 @@ impl From<&Ask> for Asked {
 
 #[derive(Default)]
 struct Stamps {
+    begun: Option<Offset>,
     sent: Option<Offset>,
+    /// From when it could have been sent once more.
+    ready_again: Option<Offset>,
     headers: Option<Offset>,
     end: Option<Offset>,
-    opened: Option<Duration>,
-    sent_again: bool,
+    opened: bool,
+    waited: Duration,
+    sent_again: Option<Offset>,
 }
 
 /// The answer as decoded so far.
@@ -149,19 +153,24 @@ impl Reading {
 }
 
 impl Observer for Reading {
-    fn connected(&self, opened: Option<Duration>) {
+    fn connected(&self, new: bool, waited: Duration) {
         let now = self.clock.now();
         self.watched.begun.set(Some(now));
         self.watched.last_activity.set(now);
-        self.stamps.borrow_mut().opened = opened;
+        let stamps = &mut *self.stamps.borrow_mut();
+        stamps.opened = new;
+        stamps.waited = waited;
     }
 
     fn sent_again(&self) {
-        self.stamps.borrow_mut().sent_again = true;
+        self.stamps.borrow_mut().sent_again = Some(self.clock.now());
     }
 
-    fn sent(&self, at: Offset) {
-        self.stamps.borrow_mut().sent = Some(at);
+    fn sent(&self, first: Offset, last: Offset) {
+        let stamps = &mut *self.stamps.borrow_mut();
+        stamps.begun = Some(first);
+        stamps.sent = Some(last);
+        stamps.ready_again = stamps.sent_again;
     }
 
     fn head(&self, head: Head<'_>, at: Offset) {
@@ -330,8 +339,9 @@ impl Reading {
         let now = self.clock.now();
         let stamps = self.stamps.into_inner();
         let mut answer = self.answer.into_inner();
-        let end = stamps.end.unwrap_or(now);
-        // Once the terminal event was read, a body that stays open is the connection's own affair.
+        // Once the terminal event was read, a body that stays open is the connection's own affair: it ended with that.
+        let over = answer.heard.ended.then(|| self.watched.last_activity.get());
+        let end = stamps.end.or(over).unwrap_or(now);
         let ended = if answer.heard.ended {
             Ended::Done(Ok(()))
         } else {
@@ -350,8 +360,10 @@ impl Reading {
         let record = Record {
             index: slot.index,
             due: slot.due,
-            ready: slot.ready,
+            // What a connection that was just being closed cost is the server's affair.
+            ready: stamps.ready_again.unwrap_or(slot.ready),
             // A request that got no answer was written when its connection was there, within microseconds.
+            begun: stamps.begun.or(self.watched.begun.get()),
             sent: stamps.sent.or(self.watched.begun.get()),
             headers: stamps.headers,
             marks: if streamed { heard.marks } else { Vec::new() },
@@ -371,17 +383,15 @@ impl Reading {
             counted_prompt_tokens: asked.counted_prompt_tokens,
             output_chars: heard.chars,
             body_bytes: heard.bytes,
-            new_connection: stamps.opened.is_some(),
-            connect_ns: stamps
-                .opened
-                .map_or(0, |took| u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)),
+            new_connection: stamps.opened,
+            connect_ns: u64::try_from(stamps.waited.as_nanos()).unwrap_or(u64::MAX),
         };
         Finished {
             record,
             text: heard.text,
             shared: if streamed { heard.shared } else { 0 },
             after_end: heard.after_end,
-            sent_again: stamps.sent_again,
+            sent_again: stamps.sent_again.is_some(),
         }
     }
 }
@@ -396,3 +406,7 @@ impl TimedOut {
         (outcome, format!("{what} within {}", format_span(limit)))
     }
 }
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -55,6 +55,10 @@ impl Watched {
         &self,
         mut work: Pin<&mut impl Future<Output = R>>,
     ) -> Result<R, Called> {
+        // Nothing of a request that was called off before it began reaches the wire.
+        if let Some(called) = self.called.get() {
+            return Err(called);
+        }
         poll_fn(|cx| {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
@@ -74,8 +78,9 @@ impl Watched {
         .await
     }
 
+    /// The first reason stands.
     fn call(&self, why: Called) {
-        self.called.set(Some(why));
+        self.called.set(self.called.get().or(Some(why)));
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
@@ -144,6 +149,9 @@ struct Places {
     free: Vec<usize>,
 }
 
+/// Appointments beyond twice the exchanges under way that are not worth looking for.
+const SPARE: usize = 1_024;
+
 /// When to look at an exchange: (time, place, turn of the place).
 type Appointment = (Offset, usize, u32);
 
@@ -167,9 +175,23 @@ impl Watchdog {
         } else if let Some(limit) = watched.shortest() {
             self.appoint((now + limit, place, places.all[place].0));
         }
+        self.forget_over(places);
         Watch {
             watchdog: self,
             place,
+        }
+    }
+
+    /// Strikes out the appointments of exchanges that are over, once they are most of all: where time-outs are long and
+    /// answers short, there would be more and more of them.
+    fn forget_over(&self, places: &Places) {
+        let appointments = &mut *self.appointments.borrow_mut();
+        let in_use = places.all.len() - places.free.len();
+        if appointments.len() > 2 * in_use + SPARE {
+            appointments.retain(|Reverse((_, place, turn))| {
+                let (current, watched) = &places.all[*place];
+                current == turn && watched.is_some()
+            });
         }
     }
 
@@ -348,6 +370,44 @@ mod tests {
         assert_eq!(called, Called::Cancelled);
         let late = Watched::new(NONE);
         assert_eq!(ended(&watchdog, &late, clock).await.1, Called::Cancelled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_was_called_off_before_it_began_does_nothing_and_keeps_the_reason() {
+        let watchdog = Watchdog::default();
+        watchdog.cancel_all();
+        let watched = Watched::new(NONE);
+        let _watch = watchdog.watch(&watched, Offset::ZERO);
+        let touched = Cell::new(false);
+        let work = std::pin::pin!(async { touched.set(true) });
+        assert_eq!(watched.follow(work).await, Err(Called::Cancelled));
+        assert!(!touched.get());
+        let timed_out = Called::TimedOut(TimedOut::Total(MS(1)));
+        let late = Watched::new(NONE);
+        let _late = watchdog.watch(&late, Offset::ZERO);
+        late.called.take();
+        late.call(timed_out);
+        watchdog.cancel_all();
+        assert_eq!(late.called.get(), Some(timed_out));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn appointments_of_what_is_over_do_not_pile_up() {
+        let clock = Clock::starting_at(Instant::now());
+        let watchdog = Watchdog::default();
+        let long = Watched::new(limits());
+        long.begun.set(Some(Offset::ZERO));
+        let _long = watchdog.watch(&long, clock.now());
+        let mut most = 0;
+        for _ in 0..10 * SPARE {
+            drop(watchdog.watch(&Watched::new(limits()), clock.now()));
+            most = most.max(watchdog.appointments.borrow().len());
+        }
+        assert!(most <= SPARE + 5, "{most}");
+        // What is under way is kept.
+        let _ = tokio::time::timeout(MS(20), watchdog.run(clock)).await;
+        let timed_out = Called::TimedOut(TimedOut::FirstToken(MS(10)));
+        assert_eq!(long.called.get(), Some(timed_out));
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ mod disk;
 mod errors;
 mod faults;
 mod files;
+mod http2;
+mod kept;
 mod peers;
 mod ports;
 mod process;

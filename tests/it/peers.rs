@@ -51,6 +51,11 @@ async fn broken_peers_end_in_their_own_outcomes(engine: HttpEngine) {
         scripted(engine, half).await.unwrap_err().outcome,
         Outcome::Cut
     );
+    let garbled = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n";
+    assert_eq!(
+        scripted(engine, garbled).await.unwrap_err().outcome,
+        Outcome::ParseError
+    );
     let short = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
     assert_eq!(
         scripted(engine, short).await.unwrap_err().outcome,
@@ -197,4 +202,30 @@ async fn a_peer_that_has_said_its_last_word_is_heard_out_and_not_asked_again(eng
         assert_eq!((result, notes.text()), (&Ok(()), "ok".to_owned()));
     }
     assert_eq!(all[1].1.opened.last(), Some(&true), "on a new connection");
+}
+
+on_both!(a_long_request_is_begun_long_before_it_is_sent);
+
+async fn a_long_request_is_begun_long_before_it_is_sent(engine: HttpEngine) {
+    const REST: Duration = Duration::from_millis(200);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut tcp, _) = listener.accept().await.unwrap();
+        tokio::time::sleep(REST).await;
+        let (mut all, mut count) = (vec![0; 1024 * 1024], 0);
+        while count < 32 * 1024 * 1024 {
+            count += tcp.read(&mut all).await.unwrap();
+        }
+        tcp.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            .await
+            .unwrap();
+    });
+    let connector = connector("127.0.0.1", port, None, false);
+    let all = exchange_all(engine, connector, Reuse::Pooled, &["/big"]).await;
+    let (result, notes) = &all[0];
+    assert_eq!(result, &Ok(()));
+    let (begun, sent) = (notes.begun.unwrap(), notes.sent.unwrap());
+    assert!(sent.since(begun) >= REST / 2, "{begun:?} {sent:?}");
+    assert!(sent <= notes.head.unwrap().1);
 }

@@ -143,6 +143,27 @@ fn a_lone_slow_stream_is_beyond_doubt() {
 }
 
 #[test]
+fn without_the_kernels_stamps_the_event_loops_lag_stands_in() {
+    let _shared = shared();
+    let place = Place::new();
+    let mock = mock("20ms", "1ms");
+    let line = "-u 2 -t 2s --threads 1 -p 32 -o 5 --stamps clock --allow-invalid";
+    let ran = strict(&place, mock.addr(), line);
+    ran.expect(0);
+    assert!(
+        ran.stdout.contains("\n  event-loop lag p50 "),
+        "{}",
+        ran.stdout
+    );
+    let result = place.json("result.json");
+    // A look every ten milliseconds, and none beyond.
+    let looks = result["metrics"]["receive_lag_ms"]["count"]
+        .as_u64()
+        .unwrap();
+    assert!((20..=200).contains(&looks), "{looks}");
+}
+
+#[test]
 fn every_core_of_a_cluster_is_in_the_report_and_the_stamps_have_a_source() {
     let _shared = shared();
     let mock = mock("2ms", "1ms");

@@ -48,14 +48,22 @@ pub(crate) use on_both;
 
 /// Everything that an exchange reported.
 #[derive(Default)]
-struct Seen(RefCell<Notes>);
+pub(crate) struct Seen(RefCell<Notes>);
+
+impl Seen {
+    pub(crate) fn into_notes(self) -> Notes {
+        self.0.into_inner()
+    }
+}
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) opened: Vec<bool>,
     pub(crate) sent_again: usize,
-    sent: Option<Offset>,
-    head: Option<(u16, Offset)>,
+    pub(crate) waited: Vec<Duration>,
+    pub(crate) begun: Option<Offset>,
+    pub(crate) sent: Option<Offset>,
+    pub(crate) head: Option<(u16, Offset)>,
     body: Vec<u8>,
     last: Option<Offset>,
     end: Option<Offset>,
@@ -72,16 +80,20 @@ impl Notes {
 }
 
 impl Observer for Seen {
-    fn connected(&self, opened: Option<Duration>) {
-        self.0.borrow_mut().opened.push(opened.is_some());
+    fn connected(&self, new: bool, waited: Duration) {
+        let mut notes = self.0.borrow_mut();
+        notes.opened.push(new);
+        notes.waited.push(waited);
     }
 
     fn sent_again(&self) {
         self.0.borrow_mut().sent_again += 1;
     }
 
-    fn sent(&self, at: Offset) {
-        self.0.borrow_mut().sent = Some(at);
+    fn sent(&self, first: Offset, last: Offset) {
+        let mut notes = self.0.borrow_mut();
+        assert_eq!(notes.head, None, "sending comes before an answer");
+        (notes.begun, notes.sent) = (Some(first), Some(last));
     }
 
     fn head(&self, head: Head<'_>, at: Offset) {
@@ -107,7 +119,9 @@ struct Echo {
     ca_pem: Option<String>,
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(crate) async fn answer(
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let header = |name: &str| {
         request.headers().get(name).map_or(String::new(), |value| {
             value.to_str().unwrap_or("?").to_owned()
@@ -227,7 +241,7 @@ pub(crate) fn connector(host: &str, port: u16, ca_pem: Option<String>, http2: bo
     }
 }
 
-fn post(path: &str) -> Request<Bytes> {
+pub(crate) fn post(path: &str) -> Request<Bytes> {
     let body = match path {
         "/big" => Bytes::from(vec![b' '; 32 * 1024 * 1024]),
         _ => Bytes::from_static(b"{}"),
@@ -275,7 +289,7 @@ async fn exchange_on(
 }
 
 /// Wants to know of no read.
-struct NoProbe;
+pub(crate) struct NoProbe;
 
 impl ReadProbe for NoProbe {
     fn read(&self, _: Instant, _: Option<Duration>) {}

@@ -15,6 +15,8 @@ pub(in crate::client) enum Malformed {
     Head(#[from] httparse::Error),
     #[error("the head of the answer is larger than {MAX_HEAD} bytes")]
     TooLarge,
+    #[error("the answer's status is {0:03}, and the lowest that there is is 100")]
+    Status(u16),
     #[error("the answer's Content-Length is not a number, or there are several")]
     Length,
     #[error("an answer in HTTP/1.0 cannot have a Transfer-Encoding")]
@@ -64,6 +66,9 @@ pub(super) fn parse<R>(
         return Err(Malformed::TooLarge);
     }
     let status = head.code.unwrap_or_default();
+    if status < 100 {
+        return Err(Malformed::Status(status));
+    }
     let modern = head.version == Some(1);
     let delimiter = delimiter(status, modern, head.headers)?;
     let keep_alive = status != 101

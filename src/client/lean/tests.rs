@@ -342,6 +342,7 @@ fn answers() -> impl Strategy<Value = Vec<u8>> {
         "HTTP/1.1 429 Slow Down",
         "HTTP/1.0 200 OK",
         "HTTP/1.1 503 Später",
+        "HTTP/1.1 099 Low",
     ]);
     let fields = prop::sample::select(vec![
         "",
@@ -491,4 +492,14 @@ fn extensions_and_trailers_without_an_end_are_refused() {
         told(&format!("{head}0\r\na: {endless}")).0.end,
         End::Malformed
     );
+}
+
+#[test]
+fn a_status_below_a_hundred_is_refused_by_both() {
+    for status in ["000", "042", "099"] {
+        let bytes = format!("HTTP/1.1 {status} Low\r\ncontent-length: 0\r\n\r\n").into_bytes();
+        let (lean, hyper) = both(&[bytes]);
+        assert_eq!((lean.status, lean.end), (None, End::Malformed));
+        assert_eq!(lean, hyper);
+    }
 }

@@ -4,19 +4,21 @@
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, StatusCode};
+use tokio::io::AsyncWrite as _;
 use tokio::time::Instant;
 
 use super::parser::{Parser, Part, Progress};
 use super::words::Address;
 use crate::client::connect::Connector;
 use crate::client::encoding::Encoding;
-use crate::client::io::Receiver;
+use crate::client::io::{Receiver, Stamps, is_closing};
 use crate::client::link::{Clear, Link};
 use crate::client::pool::Pool;
 use crate::client::{Clock, Failure, Head, Observer, ReadProbe, Reuse, Transport};
@@ -67,7 +69,7 @@ impl LeanTransport {
 
     async fn open(&self, observer: &impl Observer) -> Result<Link, Failure> {
         let (link, took) = self.open_timed().await?;
-        observer.connected(Some(took));
+        observer.connected(true, took);
         Ok(link)
     }
 
@@ -85,7 +87,7 @@ impl LeanTransport {
         observer: &impl Observer,
     ) -> Result<(Link, bool), Failure> {
         if let Some(link) = self.pool.take(user) {
-            observer.connected(None);
+            observer.connected(false, Duration::ZERO);
             return Ok((link, true));
         }
         Ok((self.open(observer).await?, false))
@@ -99,9 +101,10 @@ impl LeanTransport {
         keep_request: bool,
         observer: &impl Observer,
     ) -> Result<bool, Broken> {
-        let mut course = Course::new(self.clock.get(), observer);
-        link.stamps().forget_writes();
-        let mut unsent = self.begin(link, request.as_ref());
+        let mut course = Course::new(self.clock.get(), Rc::clone(link.stamps()), observer);
+        link.stamps().begin();
+        let _under_way = link.stamps().under_way();
+        let mut unsent = self.write(link, request.as_ref());
         if !keep_request {
             *request = None;
         }
@@ -115,7 +118,7 @@ impl LeanTransport {
                 }
             }
             if unsent.is_none() {
-                course.note_sent(link);
+                course.sending.tell(observer, None);
             }
             let polled = course.poll_answer(cx, link, &self.clear);
             if course.heard && request.is_some() {
@@ -125,7 +128,7 @@ impl LeanTransport {
             polled
         })
         .await;
-        course.note_sent(link);
+        course.sending.tell(observer, None);
         let all_sent = unsent.is_none() && course.write_error.is_none();
         let heard = course.heard;
         match ended {
@@ -138,18 +141,18 @@ impl LeanTransport {
     }
 
     /// Writes what the socket takes at once: nearly always everything.
-    fn begin(&self, link: &mut Link, request: Option<&Request<Bytes>>) -> Option<Unsent> {
+    fn write(&self, link: &mut Link, request: Option<&Request<Bytes>>) -> Option<Unsent> {
         let request = request?;
         let mut head = self.head.borrow_mut();
         head.clear();
         self.address.write_head(request, &mut head);
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        let taken = match link.poll_write(&mut cx, &head, request.body()) {
+        let taken = match link.poll_send(&mut cx, &head, request.body()) {
             Poll::Ready(Ok(count)) => count,
             // It is tried again at once, with a waker; an error comes again.
             Poll::Ready(Err(_)) | Poll::Pending => 0,
         };
-        let flushed = matches!(link.poll_flush(&mut cx), Poll::Ready(Ok(())));
+        let flushed = matches!(Pin::new(link).poll_flush(&mut cx), Poll::Ready(Ok(())));
         if flushed && taken == head.len() + request.body().len() {
             return None;
         }
@@ -188,6 +191,7 @@ impl Transport for LeanTransport {
         // once meets that closing half-way; whoever reuses connections has to send again (RFC 9112, 9.3.1).
         if kept && request.is_some() && ended.as_ref().is_err_and(|broken| broken.unanswered) {
             observer.sent_again();
+            drop(link);
             link = self.open(observer).await?;
             ended = self
                 .converse(&mut link, &mut request, false, observer)
@@ -226,9 +230,9 @@ impl Unsent {
             let body_from = self.taken.saturating_sub(self.head.len());
             let body = &self.body[body_from..];
             if head.is_empty() && body.is_empty() {
-                return link.poll_flush(cx);
+                return Pin::new(link).poll_flush(cx);
             }
-            match std::task::ready!(link.poll_write(cx, head, body))? {
+            match std::task::ready!(link.poll_send(cx, head, body))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 count => self.taken += count,
             }
@@ -248,13 +252,31 @@ impl Ended {
     fn is_closed(&self) -> bool {
         match self {
             Self::Closed => true,
-            Self::Io(error) => matches!(
-                error.kind(),
-                io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted
-                    | io::ErrorKind::BrokenPipe
-            ),
+            Self::Io(error) => is_closing(error),
             Self::Failed(_) => false,
+        }
+    }
+}
+
+/// When a request was handed to the socket; told once.
+struct Sending {
+    clock: Clock,
+    stamps: Rc<Stamps>,
+    told: bool,
+}
+
+impl Sending {
+    /// Of a request that failed, or whose answer came before it was written whole (at `answered`), what had gone until then.
+    fn tell(&mut self, observer: &impl Observer, answered: Option<Offset>) {
+        if !self.told
+            && let Some((first, last)) = self.stamps.writes()
+        {
+            self.told = true;
+            let before = |at| {
+                let at = self.clock.offset_of(at);
+                at.min(answered.unwrap_or(Offset::MAX))
+            };
+            observer.sent(before(first), before(last));
         }
     }
 }
@@ -262,37 +284,31 @@ impl Ended {
 /// One answer as it is read.
 struct Course<'a, O> {
     clock: Clock,
+    sending: Sending,
     observer: &'a O,
     parser: Parser,
     encoding: Encoding,
     /// A byte of the answer came.
     heard: bool,
     head_seen: bool,
-    sent_told: bool,
     write_error: Option<io::Error>,
 }
 
 impl<'a, O: Observer> Course<'a, O> {
-    fn new(clock: Clock, observer: &'a O) -> Self {
+    fn new(clock: Clock, stamps: Rc<Stamps>, observer: &'a O) -> Self {
         Self {
             clock,
+            sending: Sending {
+                clock,
+                stamps,
+                told: false,
+            },
             observer,
             parser: Parser::new(),
             encoding: Encoding::Identity,
             heard: false,
             head_seen: false,
-            sent_told: false,
             write_error: None,
-        }
-    }
-
-    /// Tells once when the last of the request was handed to the socket; of one that failed, when the last that went.
-    fn note_sent(&mut self, link: &Link) {
-        if !self.sent_told
-            && let Some(at) = link.stamps().last_write()
-        {
-            self.sent_told = true;
-            self.observer.sent(self.clock.offset_of(at));
         }
     }
 
@@ -330,6 +346,7 @@ impl<'a, O: Observer> Course<'a, O> {
         let mut failed = None;
         let Self {
             observer,
+            sending,
             parser,
             encoding,
             head_seen,
@@ -339,6 +356,7 @@ impl<'a, O: Observer> Course<'a, O> {
             let done = match part {
                 Part::Head(head) => {
                     *head_seen = true;
+                    sending.tell(*observer, Some(at));
                     let status = StatusCode::from_u16(head.status).unwrap_or_default();
                     let retry_after = head.retry_after;
                     observer.head(

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHORIZATION};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
 
 use crate::client::{Proxy, Target};
 
@@ -46,7 +46,7 @@ impl Address {
             field(out, PROXY_AUTHORIZATION.as_str(), value);
         }
         for (name, value) in headers {
-            if name != HOST && name != CONTENT_LENGTH {
+            if ![HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
                 field(out, name.as_str(), value);
             }
         }
@@ -105,13 +105,15 @@ mod tests {
     }
 
     #[test]
-    fn a_host_and_a_length_of_the_user_are_not_written_twice() {
+    fn a_host_and_a_length_of_the_user_are_not_written_twice_and_a_coding_not_at_all() {
         let address = Address::new(&target(false), None).unwrap();
         let mut request = request();
         let headers = request.headers_mut();
         headers.insert(HOST, HeaderValue::from_static("other"));
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("77"));
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         let head = written(&address, &request);
+        assert!(!head.contains("chunked"), "{head}");
         assert!(head.contains("\r\nhost: other\r\n") && !head.contains("server:8000"));
         assert!(head.contains("\r\ncontent-length: 2\r\n") && !head.contains("77"));
     }

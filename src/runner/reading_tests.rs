@@ -1,0 +1,123 @@
+//! Tests of `Reading`: the times that stand in a record, whatever way an exchange went.
+
+use std::time::Duration;
+
+use super::*;
+use crate::plan::Limits;
+use crate::provider::DecodeError;
+use tokio::time::{Instant, advance};
+
+/// Each piece is one content event; `.` is the terminal one.
+struct Words;
+
+impl Decoder for Words {
+    fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        if bytes == b"." {
+            on(Signal::End);
+            return Ok(());
+        }
+        on(Signal::Content {
+            kind: ContentKind::Text,
+            text: "word",
+            tokens: None,
+            choice: 0,
+        });
+        on(Signal::EventEnd { tokens: None });
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        Ok(())
+    }
+}
+
+const LIMIT: Duration = Duration::from_millis(500);
+
+fn reading() -> Reading {
+    let clock = Clock::starting_at(Instant::now());
+    let limits = Limits {
+        total: None,
+        first_token: None,
+        idle: Some(LIMIT),
+        connect: None,
+        stop: Duration::ZERO,
+    };
+    Reading::new(clock, Watched::new(limits), Box::new(Words), false)
+}
+
+fn ms(at: u64) -> Offset {
+    Offset::from_nanos(at * 1_000_000)
+}
+
+fn record(reading: Reading, ended: Ended) -> Record {
+    let slot = Slot {
+        index: Index::Arrival(0),
+        due: ms(1),
+        ready: ms(2),
+    };
+    let asked = Asked {
+        max_tokens: 1,
+        requested_prompt_tokens: None,
+        counted_prompt_tokens: None,
+    };
+    reading.close(ended, slot, asked, true).record
+}
+
+fn answered(reading: &Reading, at: u64) {
+    let head = Head {
+        status: StatusCode::OK,
+        retry_after: None,
+    };
+    reading.head(head, ms(at));
+    reading.body(b"word", ms(at + 1));
+    reading.body(b".", ms(at + 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_had_to_go_out_again_is_ready_from_then_on() {
+    let reading = reading();
+    reading.connected(false, Duration::ZERO);
+    reading.sent(ms(3), ms(4));
+    advance(Duration::from_millis(50)).await;
+    reading.sent_again();
+    advance(Duration::from_millis(5)).await;
+    reading.connected(true, Duration::from_millis(5));
+    reading.sent(ms(56), ms(57));
+    answered(&reading, 60);
+    reading.end(ms(62));
+    let record = record(reading, Ended::Done(Ok(())));
+    assert_eq!((record.due, record.ready), (ms(1), ms(50)));
+    assert_eq!((record.begun, record.sent), (Some(ms(56)), Some(ms(57))));
+    assert_eq!(
+        (record.new_connection, record.connect_ns),
+        (true, 5_000_000)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_found_nobody_the_second_time_was_sent_the_first() {
+    let reading = reading();
+    reading.connected(false, Duration::ZERO);
+    reading.sent(ms(3), ms(4));
+    reading.sent_again();
+    let refused = Failure::new(Outcome::Connect, "refused");
+    let record = record(reading, Ended::Done(Err(refused)));
+    assert_eq!((record.ready, record.sent), (ms(2), Some(ms(4))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_with_its_terminal_event_ends_there_however_long_the_body_stays_open() {
+    for ended in [
+        Ended::TimedOut(TimedOut::Idle(LIMIT)),
+        Ended::Cancelled,
+        Ended::Done(Err(Failure::new(Outcome::Cut, "cut"))),
+    ] {
+        let reading = reading();
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        answered(&reading, 60);
+        advance(LIMIT).await;
+        let record = record(reading, ended);
+        assert_eq!((record.outcome, record.end), (Outcome::Ok, ms(62)));
+    }
+}
