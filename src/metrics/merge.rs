@@ -33,6 +33,14 @@ impl Tally {
         self.generator.merge(&other.generator);
     }
 
+    /// An empty one that has the memory for everything that is measured: filling it never waits for the system to give some.
+    pub fn roomy() -> Self {
+        let mut tally = Self::default();
+        let roomy = Metric::ALL.map(|metric| (metric, Series::roomy()));
+        tally.measured.series = BTreeMap::from(roomy);
+        tally
+    }
+
     /// Empties it and keeps the memory of its histograms: what is recorded next need not wait for the system to give it some.
     pub fn clear(&mut self) {
         let (mut warmup, mut measured) = (Phase::default(), Phase::default());

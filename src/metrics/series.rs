@@ -92,13 +92,20 @@ impl Series {
             .expect("both histograms have the one layout");
     }
 
+    /// An empty one that has its memory already, so that recording into it never waits for any.
+    pub fn roomy() -> Self {
+        let mut series = Self::default();
+        series.dense();
+        series
+    }
+
     /// Removes all values and keeps the memory for the next ones.
     pub fn clear(&mut self) {
         let mut histogram = self.histogram.take();
         if self.count > 0
             && let Some(histogram) = &mut histogram
         {
-            histogram.clear();
+            histogram.reset();
         }
         *self = Self {
             histogram,

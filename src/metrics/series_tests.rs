@@ -207,3 +207,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_that_was_emptied_is_like_a_new_one() {
+    let mut fresh = Series::default();
+    let mut used = Series::roomy();
+    for value in [7_000_000, 3_000, 90_000_000_000] {
+        used.record(value);
+    }
+    used.clear();
+    assert!(used.is_empty() && used.percentile(0.5).is_none() && used.max().is_none());
+    for value in [40_000, 41_000, 5_000_000] {
+        fresh.record(value);
+        used.record(value);
+    }
+    assert_eq!(used, fresh);
+    assert_eq!(used.to_v2(), fresh.to_v2());
+}

@@ -14,7 +14,8 @@
 //! | processor time that a hypervisor gave to others | > 5% | |
 //!
 //! L is 1 ms, or 1% of the median time to first token (of the median total latency where nothing is streamed) where that is
-//! more. R is L, but no more than 10% of the median time between chunks, or 1 ms where that is more. A p99 of too few values to mean anything strains a run at most. Events that share a stamp while the lag is small
+//! more. R is L, but no more than 10% of the median time between chunks, or 1 ms where that is more. Of too few values for a p99 the worst one strains a run when it passes the whole limit.
+//! Events that share a stamp while the lag is small
 //! came together from the server: they are shown, and held against nobody.
 
 use std::fmt;
@@ -312,13 +313,18 @@ impl Limit {
             .is_some_and(|nanos| exact(nanos) > self.nanos)
     }
 
-    /// Half of the limit strains; all of it invalidates, where there are enough values to say so.
+    /// Half of the limit strains, all of it invalidates. Of few values, whose worst one stands for the p99, all of it strains.
     fn level(&self, series: &Series) -> Option<Level> {
         let nanos = exact(series.percentile(TAIL)?);
-        if nanos > self.nanos && series.supports(TAIL) {
+        let (strained, invalid) = if series.supports(TAIL) {
+            (self.nanos / 2.0, self.nanos)
+        } else {
+            (self.nanos, f64::INFINITY)
+        };
+        if nanos > invalid {
             Some(Level::Invalid)
         } else {
-            (nanos > self.nanos / 2.0).then_some(Level::Strained)
+            (nanos > strained).then_some(Level::Strained)
         }
     }
 

@@ -101,7 +101,7 @@ impl<T: Transport + 'static> Core<T> {
             counter: seat.counter,
             parts: seat.parts,
             spares: seat.spares,
-            tally: RefCell::default(),
+            tally: RefCell::new(Tally::roomy()),
             load: RefCell::new(ThreadWatch::new(seat.clock.now())),
             due: RefCell::new(due),
             budget: Cell::new(budget),

@@ -176,6 +176,9 @@ impl Engine {
         let job = Arc::new(job);
         let (sender, parts) = mpsc::channel(4 * cores as usize);
         let spares = Arc::new(Spares::new(cores as usize));
+        for _ in 0..cores {
+            spares.give_back(Tally::roomy());
+        }
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
