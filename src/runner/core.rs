@@ -112,7 +112,8 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Sends this core's share, lets it finish, and hands over the last of its tally.
     pub(super) async fn run(self: Rc<Self>) {
-        let mut reports = interval_at(self.clock.instant_of(Offset::from(INTERVAL)), INTERVAL);
+        let first = Offset::from(INTERVAL + ASIDE);
+        let mut reports = interval_at(self.clock.instant_of(first), INTERVAL);
         reports.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
@@ -348,6 +349,10 @@ impl Job {
         }
     }
 }
+
+/// How long after the second a core reports: at whole seconds, and at simple fractions of them, requests are due. The engine
+/// waits a little longer for the parts of all cores.
+const ASIDE: Duration = Duration::from_millis(17);
 
 /// How long a request may be begun after it was due, with a user free, before it is called late.
 pub(super) const LATE: Duration = Duration::from_millis(1);
