@@ -1,3 +1,5 @@
+//! llmload as a library: its rooms, for the binary and the tests. No promise of a stable interface.
+//!
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;

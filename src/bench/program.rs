@@ -135,19 +135,8 @@ fn be(child: &Child) -> Result<(), BenchError> {
     });
     match ended {
         Ok(()) => Ok(()),
-        Err(error) => Said::Unable(words_of(&error)).say(),
+        Err(error) => Said::Unable(format!("{:#}", anyhow::Error::new(error))).say(),
     }
-}
-
-fn words_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
 
 /// It ends with its parent, and may have as many connections as the system allows.

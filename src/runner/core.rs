@@ -352,7 +352,7 @@ impl Job {
 
 /// How long after the second a core reports: at whole seconds, and at simple fractions of them, requests are due. The engine
 /// waits a little longer for the parts of all cores.
-const ASIDE: Duration = Duration::from_millis(17);
+pub(super) const ASIDE: Duration = Duration::from_millis(17);
 
 /// How long a request may be begun after it was due, with a user free, before it is called late.
 pub(super) const LATE: Duration = Duration::from_millis(1);

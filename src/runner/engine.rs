@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::control::{Control, CoreGauges};
-use super::core::{Core, CoreSeat};
+use super::core::{ASIDE, Core, CoreSeat};
 use super::counting;
 use super::load::MachineWatch;
 use super::meter::Meter;
@@ -37,6 +37,7 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long after an interval's end the engine waits for the parts of all cores.
 const GRACE: Duration = Duration::from_millis(50);
+const _: () = assert!(ASIDE.as_millis() < GRACE.as_millis());
 
 /// Everything an engine needs to carry out its share of a plan.
 pub struct Job {

@@ -1,5 +1,7 @@
 //! A request as HTTP/1.1 writes it: the head's bytes. It sends nothing and copies no body.
 
+use std::io::Write;
+
 use bytes::Bytes;
 use http::Request;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHORIZATION, TRANSFER_ENCODING};
@@ -52,9 +54,8 @@ impl Address {
         }
         let has_length = !request.body().is_empty() || request.method() == http::Method::POST;
         if has_length {
-            out.extend_from_slice(b"content-length: ");
-            out.extend_from_slice(request.body().len().to_string().as_bytes());
-            out.extend_from_slice(b"\r\n");
+            // Writing into memory cannot fail.
+            let _ = write!(out, "content-length: {}\r\n", request.body().len());
         }
         out.extend_from_slice(b"\r\n");
     }
