@@ -4,6 +4,7 @@
 use super::{Gauges, Prepare};
 use crate::domain::Offset;
 use crate::metrics::Tally;
+use crate::schedule::Share;
 
 /// From a worker to its engine.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,13 +12,33 @@ pub enum EngineCommand {
     /// Make everything ready for this part of this run; answered by exactly one `Ready` or `Unable`, also when
     /// an `Abort` comes before the answer. It replaces an earlier one that was not started.
     Prepare(Box<Prepare>),
-    /// Offset zero of the run is when the process's own clock shows `at`; answered by intervals.
+    /// Offset zero of the run is when the process's own clock shows `at`; answered by intervals. The instant is past for
+    /// who joins a run under way: nothing from before now is reported, sent or counted as due.
     Start {
         /// An instant of this process's clock.
         at: Offset,
     },
-    /// Begin no more requests; let those in flight finish within the plan's stop time.
-    Stop,
+    /// Own this from its own start on. A share whose start is past holds at once.
+    Share(Box<Share>),
+    /// Requests may be begun until the process's clock shows `until`. Then nothing is begun until a later lease comes;
+    /// what came due meanwhile is not sent any more, and counts as dropped once that lease is there. Until then it is not
+    /// counted at all: who owned it is not known. Without any lease there is no limit.
+    Lease {
+        /// An instant of this process's clock.
+        until: Offset,
+    },
+    /// The run's time is so much behind what the process's clock and `Start` say: positive, and what is due is due later.
+    /// It changes by less than a thousandth of the time between two.
+    Correct {
+        /// In nanoseconds.
+        behind_ns: i64,
+    },
+    /// Begin no more requests from `at` on, in the run's time, or at once when it is past; let those in flight finish
+    /// within the plan's stop time.
+    Stop {
+        /// In the run's time.
+        at: Offset,
+    },
     /// Drop what is in flight and count it as cancelled; forget a run that was only prepared.
     Abort,
 }

@@ -1,12 +1,16 @@
 //! What master and worker say to each other, as plain values. `wire` puts them into protobuf;
 //! a local run hands them over a channel as they are.
 
-use crate::domain::Offset;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::{Offset, Secret};
 use crate::metrics::Tally;
 use crate::plan::Plan;
+use crate::schedule::Share;
 
 /// What master and worker must agree on. Raised when a message changes its meaning.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From a worker to its master.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +21,8 @@ pub enum ToMaster {
     Ready {
         /// Which run.
         run: u64,
+        /// The plan as this worker understood it: a setting that it does not know makes another digest.
+        digest: u64,
     },
     /// The plan cannot be carried out here.
     Unable {
@@ -33,6 +39,8 @@ pub enum ToMaster {
         clock: Option<ClockEstimate>,
         /// Users alive and requests in flight.
         gauges: Gauges,
+        /// The last epoch that it knows of.
+        epoch: u32,
     },
     /// A closed interval of statistics; kept by the worker until acknowledged.
     Interval(Box<Interval>),
@@ -42,6 +50,8 @@ pub enum ToMaster {
         run: u64,
         /// The last interval's sequence number; 0 when there was none.
         last_seq: u64,
+        /// What all of its intervals add up to, by its own books.
+        totals: Totals,
     },
     /// The worker was told to go: it begins no more requests, whatever the schedule says.
     Leaving,
@@ -60,6 +70,19 @@ pub struct Hello {
     pub incarnation: u64,
     /// Cores that it sends with.
     pub cores: u32,
+    /// The run that it has a part in, if it has one.
+    pub run: Option<u64>,
+}
+
+/// A worker's own books at its end; the master's must be the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Requests that were due.
+    pub scheduled: u64,
+    /// Requests that were begun.
+    pub sent: u64,
+    /// Requests that ended, however they did.
+    pub finished: u64,
 }
 
 /// One second of a worker's statistics.
@@ -106,6 +129,10 @@ pub enum ToWorker {
     Welcome {
         /// The worker's number in this master's life, from 0.
         worker: u32,
+        /// The run that this master conducts.
+        run: u64,
+        /// How often it wants to hear a heartbeat, and for how long the answer lets a worker send.
+        terms: Terms,
     },
     /// The answer to a hello that cannot be worked with.
     Refused {
@@ -114,7 +141,14 @@ pub enum ToWorker {
     },
     /// Get ready for a run, and say so.
     Prepare(Box<Prepare>),
-    /// Begin when the master's clock shows `at`.
+    /// Own this from its own start on.
+    Share {
+        /// Which run.
+        run: u64,
+        /// What is owned.
+        share: Box<Share>,
+    },
+    /// Begin when the master's clock shows `at`; the instant may be past for who joins a run under way.
     Start {
         /// Which run.
         run: u64,
@@ -136,11 +170,17 @@ pub enum ToWorker {
         received_at: Offset,
         /// The master's clock when this was sent.
         sent_at: Offset,
+        /// The run that the master conducts, and the last epoch that it announced: who knows both may send on.
+        run: u64,
+        /// See `run`.
+        epoch: u32,
     },
-    /// Send nothing more; let what is in flight finish within the plan's stop time, then say `Final`.
+    /// Send nothing from `at` on; let what is in flight finish within the plan's stop time, then say `Final`.
     Stop {
         /// Which run.
         run: u64,
+        /// In the run's time; at once when it is past.
+        at: Offset,
     },
     /// Drop what is in flight now, count it as cancelled, then say `Final`.
     Abort {
@@ -151,17 +191,38 @@ pub enum ToWorker {
     Quit,
 }
 
+/// What a master wants of its workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// For how long after a heartbeat was sent its answer lets a worker send. Shorter than the time after which the
+    /// master calls it missing: a worker falls silent before others take over.
+    pub lease: Duration,
+}
+
 /// A run and a worker's part in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prepare {
     /// A number drawn for the run.
     pub run: u64,
-    /// From 0; ownership changes by epochs, and this master makes the first one only.
-    pub epoch: u64,
-    /// The part of the schedule: `index` of `of`.
-    pub index: u32,
-    /// Into how many parts the schedule is split.
-    pub of: u32,
+    /// The worker's number.
+    pub worker: u32,
+    /// It is the only one of the run so far.
+    pub alone: bool,
     /// The run.
     pub plan: Plan,
+    /// The part that it begins with; nothing for one that joins a run under way.
+    pub share: Share,
+    /// Keys and secret headers, where the master shares its own.
+    pub secrets: Option<SharedSecrets>,
+}
+
+/// What a master may let its workers have: only over an encrypted connection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedSecrets {
+    /// The API key.
+    pub api_key: Option<Secret>,
+    /// Headers that carry secrets, by name.
+    pub headers: BTreeMap<String, Secret>,
 }

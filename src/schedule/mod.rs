@@ -3,8 +3,10 @@
 
 mod arrivals;
 mod shard;
+mod share;
 mod spec;
 
 pub use arrivals::Arrivals;
 pub use shard::Shard;
+pub use share::{Load, Placed, Share, UserRun, UserSet};
 pub use spec::{AT_ONCE, Law, Pacing, Spec};
