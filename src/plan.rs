@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
-use crate::domain::{Offset, Rate, Seed};
+use crate::domain::{Rate, Seed};
 use crate::{provider, schedule, workload};
 
 /// One run. Equal plans send equal requests, on any number of workers.
@@ -111,17 +112,13 @@ pub struct Observe {
 }
 
 impl Plan {
-    /// How many requests each of `of` parts owns: arrivals that are due before `until`, or its share of a closed loop's
-    /// `max_requests`; `None` for a closed loop without.
-    ///
-    /// It walks the schedule from its start: for the end of a run, not for each second of it.
-    pub fn due_by_part(&self, of: u32, until: Offset) -> Option<Vec<u64>> {
-        let of = of.max(1);
-        let parts = (0..of).map(|index| schedule::Shard::new(index, of));
-        let Some(arrivals) = schedule::Arrivals::new(&self.schedule, self.seed) else {
-            return parts.map(|part| part.budget(&self.schedule)).collect();
-        };
-        let due = arrivals.take_while(|&(_, at)| at < until).count() as u64;
-        Some(parts.map(|part| part.share(due)).collect())
+    /// A number that differs when anything in the plan does: who reads a plan and knows not all of it gets another one.
+    pub fn digest(&self) -> u64 {
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        let digest = Sha256::digest(&json);
+        digest
+            .iter()
+            .take(8)
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte))
     }
 }

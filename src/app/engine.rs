@@ -65,7 +65,7 @@ pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermat
                 say(&end, last).await;
             }
             EngineCommand::Abort => prepared = None,
-            EngineCommand::Stop => {}
+            _ => {}
         }
     }
     aftermath
@@ -174,9 +174,9 @@ async fn carry_out(end: &mut EngineEnd, engine: &mut Engine) {
                 None => return,
             },
             command = end.commands.recv(), if !orphaned => match command {
-                Some(EngineCommand::Stop) => engine.stop(),
+                Some(EngineCommand::Stop { .. }) => engine.stop(),
                 Some(EngineCommand::Abort) => engine.abort(),
-                Some(EngineCommand::Prepare(_) | EngineCommand::Start { .. }) => {}
+                Some(_) => {}
                 None => {
                     orphaned = true;
                     engine.abort();

@@ -10,13 +10,14 @@ use time::OffsetDateTime;
 use super::console::{Console, columns};
 use super::failure::Failure;
 use super::files::{replace, try_writing};
-use crate::cluster::{Gauges, Interval, MasterEvent};
+use crate::cluster::{Gauges, MasterEvent};
 use crate::config::Outputs;
 use crate::domain::Offset;
 use crate::metrics::{Observation, Recent, Summary, Tally, Window};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{self, Context, stats_csv, table};
+use crate::schedule::Load;
 
 /// Locust's tables show the rates of this span.
 const RECENT: Duration = Duration::from_secs(10);
@@ -33,30 +34,10 @@ pub(super) struct Live {
     gauges: Gauges,
     now: Offset,
     printed: Offset,
-    second: Second,
+    unshown: bool,
     started_at: OffsetDateTime,
     tables: bool,
     csv: Option<CsvFiles>,
-}
-
-/// A second of the run, whose intervals come from one worker after the other.
-#[derive(Debug, Default)]
-struct Second {
-    /// Workers that have a part in the run.
-    parts: u32,
-    /// Which second, from 1.
-    number: u64,
-    /// Intervals of it that came.
-    came: u32,
-    /// Something was merged that is not shown yet.
-    unshown: bool,
-}
-
-impl Second {
-    /// Of an interval that ends at `to`; the last ones end somewhere within theirs.
-    fn of(to: Offset) -> u64 {
-        to.as_nanos().div_ceil(1_000_000_000)
-    }
 }
 
 impl Live {
@@ -75,7 +56,7 @@ impl Live {
             gauges: Gauges::default(),
             now: Offset::ZERO,
             printed: Offset::ZERO,
-            second: Second::default(),
+            unshown: false,
             started_at: OffsetDateTime::UNIX_EPOCH,
             tables: !outputs.only_summary && !outputs.json,
             csv,
@@ -92,33 +73,24 @@ impl Live {
         self.started_at = now + lead;
     }
 
-    /// The run is dealt to so many workers.
-    pub(super) fn dealt(&mut self, parts: u32) {
-        self.second.parts = parts;
-    }
-
-    /// Takes an interval in, and shows what is due to be shown: a second once all workers have told theirs,
-    /// or once the next one begins.
-    pub(super) fn merged(&mut self, interval: &Interval, gauges: Gauges, console: &mut Console) {
-        let number = Second::of(interval.to);
-        if number > self.second.number {
-            self.show(console);
-            self.second.number = number;
-            self.second.came = 0;
-        }
-        self.tally.merge(&interval.tally);
-        self.recent.push(interval.to, &interval.tally);
+    /// Takes in what all workers measured in a second, and shows what is due to be shown.
+    pub(super) fn merged(
+        &mut self,
+        delta: &Tally,
+        to: Offset,
+        gauges: Gauges,
+        console: &mut Console,
+    ) {
+        self.tally.merge(delta);
+        self.recent.push(to, delta);
         self.gauges = gauges;
-        self.now = self.now.max(interval.to);
-        self.second.unshown = true;
-        self.second.came += u32::from(number == self.second.number);
-        if self.second.came >= self.second.parts {
-            self.show(console);
-        }
+        self.now = self.now.max(to);
+        self.unshown = true;
+        self.show(console);
     }
 
     fn show(&mut self, console: &mut Console) {
-        if !std::mem::take(&mut self.second.unshown) {
+        if !std::mem::take(&mut self.unshown) {
             return;
         }
         if self.tables && self.now.since(self.printed) >= TABLE_EVERY {
@@ -199,7 +171,7 @@ impl Live {
     /// Writes the CSV files once more, from the whole run. Returns why they are not whole.
     pub(super) fn finish(mut self, ctx: &Context<'_>) -> Option<Failure> {
         let mut csv = self.csv.take()?;
-        if self.second.unshown {
+        if self.unshown {
             self.write_history(&mut csv, ctx);
         }
         csv.replace(ctx);
@@ -275,6 +247,15 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
         .hint("the figures printed are whole; is the disk full?")
 }
 
+/// What a cluster is to do.
+pub(super) fn load_in_words(load: Load) -> String {
+    let pause = if load.paused { ", paused" } else { "" };
+    match load.rate {
+        Some(rate) => format!("{rate} requests/s, at most {} in flight{pause}", load.users),
+        None => format!("{} users{pause}", load.users),
+    }
+}
+
 /// What a person is told of a master's event; `None` for what only tables show.
 pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
     Some(match event {
@@ -309,12 +290,38 @@ pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
             name, confirmed_to, ..
         } => {
             format!(
-                "worker {name} is lost; its figures are known until {confirmed_to}, the rest of its share counts as lost"
+                "worker {name} is lost; its figures are known until {confirmed_to}, what it owned since then counts as lost"
             )
         }
         MasterEvent::Returned { name, .. } => format!("worker {name} is back"),
+        MasterEvent::Leaving {
+            name,
+            until,
+            handed_over: true,
+            ..
+        } => format!(
+            "worker {name} was told to go; it sends until {until}, then the others have its share"
+        ),
         MasterEvent::Leaving { name, .. } => {
             format!("worker {name} was told to go; the rest of its share counts as lost")
+        }
+        MasterEvent::Changed {
+            from,
+            load,
+            members,
+            ..
+        } => format!(
+            "from {from} on: {}, on {members} workers",
+            load_in_words(*load)
+        ),
+        MasterEvent::Adopted { workers, .. } => {
+            format!(
+                "going on with the run that the journal tells of; waiting for its {workers} workers"
+            )
+        }
+        MasterEvent::JournalBroken => {
+            "the journal cannot be written any more: should this master die, its figures end here"
+                .to_owned()
         }
         MasterEvent::Stopping { abort: false } => {
             "no new requests; waiting for those in flight".to_owned()

@@ -54,7 +54,7 @@ impl Machine {
     /// Prepares a part of a run. Reads files and computes for seconds: not for an async thread.
     pub(super) fn prepare(&self, part: &Prepare) -> Result<Prepared, Failure> {
         let plan = part.plan.clone();
-        let shard = Shard::new(part.index, part.of);
+        let shard = part.share.arrivals.unwrap_or(Shard::WHOLE);
         let ends = if self.serves_itself { 2 } else { 1 };
         open_files::check(&plan, shard, self.threads, ends)?;
         let sources = target::sources(&self.source_ips)?;
@@ -140,14 +140,14 @@ impl Machine {
         let name = Path::new(part.plan.observe.records.as_deref()?).file_name()?;
         let folder = self.records_dir.clone().unwrap_or_default();
         let path = folder.join(name);
-        if part.of == 1 {
+        if part.alone {
             return Some(path);
         }
         let ending = path
             .extension()
             .map(|ending| ending.to_string_lossy().into_owned())
             .unwrap_or_default();
-        Some(path.with_extension(format!("{}.{ending}", part.index + 1).trim_end_matches('.')))
+        Some(path.with_extension(format!("{}.{ending}", part.worker + 1).trim_end_matches('.')))
     }
 }
 

@@ -1,7 +1,6 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
@@ -61,9 +60,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     };
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
-    let mut config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1);
-    // The one worker lives and stalls with its master: it cannot go missing.
-    config.missing_after = Duration::from_secs(86_400 * 365);
+    let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1).local();
     let stage = Stage {
         settings,
         plan,
@@ -79,6 +76,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
                 port,
                 control,
                 events,
+                None,
             )
         })
         .await
@@ -133,6 +131,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 Master::new(config, clock.now()),
                 control,
                 events,
+                None,
             )
         })
         .await
@@ -249,10 +248,7 @@ impl Stage {
             MasterEvent::Starting { .. } => {
                 live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
             }
-            MasterEvent::Dealt { parts, .. } => live.dealt(*parts),
-            MasterEvent::Merged {
-                interval, gauges, ..
-            } => live.merged(interval, *gauges, console),
+            MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
             _ => {}
         }
         // One worker in the same process is no news.

@@ -22,7 +22,6 @@ const SLEW_PPM: u64 = 500;
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     samples: VecDeque<Sample>,
-    steered: Option<(Offset, i64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,25 +82,54 @@ impl Clock {
             bound_ns: sample.bound_ns(now),
         })
     }
+}
 
-    /// The estimate for those who act by it: the first reading is the best one, and from then on it is slewed
-    /// towards the best by at most 500 ppm of the time between readings, never stepped.
-    pub fn reading(&mut self, now: Offset) -> Option<ClockEstimate> {
-        let best = self.best(now)?;
-        let offset_ns = match self.steered {
-            None => best.offset_ns,
-            Some((since, offset_ns)) => {
-                let step =
-                    i64::try_from(part(now.nanos_since(since), SLEW_PPM)).unwrap_or(i64::MAX);
-                let wanted = best.offset_ns.saturating_sub(offset_ns);
-                offset_ns + wanted.clamp(-step, step)
-            }
-        };
-        self.steered = Some((now, offset_ns));
-        Some(ClockEstimate {
-            offset_ns,
-            bound_ns: best.bound_ns + best.offset_ns.abs_diff(offset_ns),
-        })
+/// Keeps a run's time on one clock in step with the master's: an origin that was found once, and how far the run's time
+/// has been moved since. It is slewed by at most 500 ppm of the time that passed, never stepped.
+#[derive(Clone, Copy, Debug)]
+pub struct Steering {
+    /// Offset zero of the run, on the master's clock.
+    at: Offset,
+    /// The same on the own clock, as it was known at the start.
+    origin: Offset,
+    behind_ns: i64,
+    since: Offset,
+}
+
+impl Steering {
+    /// Of a run whose offset zero is when the master's clock shows `at`, by what is known of that clock at `now`.
+    pub fn new(now: Offset, at: Offset, clock: ClockEstimate) -> Self {
+        Self {
+            at,
+            origin: clock.to_own(at),
+            behind_ns: 0,
+            since: now,
+        }
+    }
+
+    /// Offset zero of the run on the own clock, to which `behind_ns` is added.
+    pub const fn origin(&self) -> Offset {
+        self.origin
+    }
+
+    /// By how many nanoseconds the run's time is behind what the origin says.
+    pub const fn behind_ns(&self) -> i64 {
+        self.behind_ns
+    }
+
+    /// Another master may have another idea of the start: from here on that is what is aimed at.
+    pub const fn aim(&mut self, at: Offset) {
+        self.at = at;
+    }
+
+    /// Moves towards what is known of the master's clock at `now`. Tells whether it moved.
+    pub fn toward(&mut self, now: Offset, clock: ClockEstimate) -> bool {
+        let wanted = difference(clock.to_own(self.at), self.origin) - i128::from(self.behind_ns);
+        let most = i128::from(part(now.nanos_since(self.since), SLEW_PPM));
+        self.since = now;
+        let step = i64::try_from(wanted.clamp(-most, most)).unwrap_or(0);
+        self.behind_ns = self.behind_ns.saturating_add(step);
+        step != 0
     }
 }
 
@@ -169,17 +197,22 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_is_slewed_and_never_stepped() {
-        let mut clock = Clock::default();
-        exchange(&mut clock, 0, 30_000_000, 0, 0);
-        let first = clock.reading(at(30_000_000)).unwrap().offset_ns;
-        exchange(&mut clock, SECOND, 100_000, 100_000, 0);
-        let now = at(SECOND + 30_000_000);
-        let second = clock.reading(now).unwrap();
-        assert_eq!(first - second.offset_ns, 500_000);
-        assert!(second.offset_ns.abs_diff(5_000_000_000) <= second.bound_ns);
-        let third = clock.reading(at(60 * SECOND)).unwrap();
-        assert_eq!(third.offset_ns, 5_000_000_000);
+    fn the_runs_time_is_slewed_and_never_stepped() {
+        let estimate = |offset_ns| ClockEstimate {
+            offset_ns,
+            bound_ns: 0,
+        };
+        let mut steering = Steering::new(at(0), at(20 * SECOND), estimate(AHEAD.cast_signed()));
+        assert_eq!(steering.origin(), at(15 * SECOND));
+        // The master's clock turns out to be 3 ms further ahead: the run's start was 3 ms earlier on the own one.
+        let better = estimate(AHEAD.cast_signed() + 3_000_000);
+        assert!(steering.toward(at(SECOND), better));
+        assert_eq!(steering.behind_ns(), -500_000);
+        assert!(steering.toward(at(3 * SECOND), better));
+        assert_eq!(steering.behind_ns(), -1_500_000);
+        assert!(steering.toward(at(60 * SECOND), better));
+        assert_eq!(steering.behind_ns(), -3_000_000);
+        assert!(!steering.toward(at(61 * SECOND), better));
     }
 
     proptest! {
@@ -196,8 +229,6 @@ mod tests {
                 let best = clock.best(at(now)).unwrap();
                 prop_assert!(best.offset_ns.abs_diff(truth) <= best.bound_ns, "{best:?} against {truth}");
                 prop_assert!(best.bound_ns <= 24_000_000);
-                let read = clock.reading(at(now)).unwrap();
-                prop_assert!(read.offset_ns.abs_diff(truth) <= read.bound_ns);
             }
         }
     }

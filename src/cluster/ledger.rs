@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::Interval;
+use super::journal::Standing;
 use crate::domain::Offset;
 use crate::metrics::{Counts, Tally};
 
@@ -71,6 +72,23 @@ impl Ledger {
         sum.late_cancelled = sum.late_cancelled.saturating_add(more.late_cancelled);
         sum.lost = sum.lost.saturating_add(more.lost);
         self.finished = self.finished.saturating_add(finished(&interval.tally));
+    }
+
+    /// The books as another master wrote them down.
+    pub(super) fn restored(standing: &Standing) -> Self {
+        Self {
+            merged_to: standing.merged_to,
+            ahead: standing.ahead.iter().copied().collect(),
+            intervals: standing.intervals,
+            counts: standing.counts,
+            finished: standing.finished,
+            confirmed_to: standing.confirmed_to,
+        }
+    }
+
+    /// Numbers that were merged beyond a missing one.
+    pub(super) fn ahead(&self) -> Vec<u64> {
+        self.ahead.iter().copied().collect()
     }
 
     /// The highest number up to which none is missing.

@@ -4,7 +4,7 @@
 use tokio::sync::mpsc;
 
 use super::master::{self, Master};
-use super::shell::{self, ClusterError, EventSink, MasterCommand};
+use super::shell::{self, ClusterError, EventSink, JournalPort, JournalSink, MasterCommand};
 use super::worker::{self, Worker, WorkerConfig};
 use super::{ConnId, EngineCommand, EnginePort, MasterEvent, ProcessClock, RunResult, WorkerExit};
 
@@ -20,6 +20,7 @@ pub async fn run_local(
     mut engine: EnginePort,
     mut control: mpsc::Receiver<MasterCommand>,
     events: mpsc::Sender<MasterEvent>,
+    journal: Option<JournalPort>,
 ) -> Result<RunResult, ClusterError> {
     let clock = engine.clock;
     let mut pair = Pair {
@@ -27,6 +28,7 @@ pub async fn run_local(
         worker: Worker::new(worker),
         commands: engine.commands,
         events: EventSink::new(events),
+        journal: JournalSink::new(journal),
         result: None,
         exit: None,
     };
@@ -45,6 +47,7 @@ pub async fn run_local(
                 pair.master.handle_timeout(clock.now());
                 pair.worker.handle_timeout(clock.now());
             }
+            input = pair.journal.next() => pair.master.handle(clock.now(), input),
             event = engine.events.recv() => {
                 let event = event.ok_or(ClusterError::EngineGone)?;
                 pair.worker.handle(clock.now(), worker::Input::Engine(event));
@@ -59,6 +62,7 @@ struct Pair {
     worker: Worker,
     commands: mpsc::Sender<EngineCommand>,
     events: EventSink,
+    journal: JournalSink,
     result: Option<Box<RunResult>>,
     exit: Option<WorkerExit>,
 }
@@ -91,6 +95,8 @@ impl Pair {
                 let told = self.commands.try_send(command);
                 told.map_err(|_| ClusterError::EngineGone)?;
             }
+            // There is one master in this process, and it lives as long as the worker does.
+            worker::Output::HangUp | worker::Output::Orphaned { .. } => {}
             worker::Output::Done(exit) => {
                 let input = master::Input::Closed(CONN);
                 self.master.handle(clock.now(), input);
@@ -112,6 +118,7 @@ impl Pair {
                 self.worker.handle(clock.now(), input);
             }
             master::Output::Event(event) => self.events.push(event),
+            master::Output::Persist(frame) => self.journal.push(frame),
             master::Output::Finished(result) => self.result = Some(result),
         }
     }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::journal::Standing;
 use super::ledger::Ledger;
-use super::{ClockEstimate, Gauges, Hello, WorkerState};
+use super::{ClockEstimate, Gauges, Hello, Totals, WorkerState};
 use crate::domain::Offset;
 
 /// A connection, numbered by whoever accepts them. Identity belongs to it, not to a field of a message.
@@ -19,8 +20,16 @@ pub(super) struct Member {
     pub(super) conn: Option<ConnId>,
     pub(super) last_heard: Offset,
     pub(super) state: WorkerState,
-    /// Its part of the schedule.
+    /// Its place among those who have a part in the run.
     pub(super) part: Option<u32>,
+    /// The last epoch that it knew of.
+    pub(super) epoch: u32,
+    /// Its own books, once it said that there will be no more.
+    pub(super) totals: Option<Totals>,
+    /// The last interval that was acknowledged.
+    pub(super) acked: u64,
+    /// It fell silent on a connection that is still open: it may be behind a broken network, and come back.
+    pub(super) cut_off: bool,
     pub(super) clock: Option<ClockEstimate>,
     pub(super) gauges: Gauges,
     pub(super) ledger: Ledger,
@@ -31,9 +40,44 @@ pub(super) struct Member {
 }
 
 impl Member {
-    /// Whether it has a part in the run and more is to come from it.
+    /// Whether it was told to begin and more is to come from it.
     pub(super) fn is_at_work(&self) -> bool {
-        self.part.is_some() && !matches!(self.state, WorkerState::Done | WorkerState::Lost)
+        self.state == WorkerState::Running
+    }
+
+    /// What is to be written down of it.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            hello: self.hello.clone(),
+            state: self.state,
+            part: self.part,
+            left_early: self.left_early,
+            last: self.last_seq.zip(self.totals),
+            clock: self.clock,
+            merged_to: self.ledger.merged_to(),
+            ahead: self.ledger.ahead(),
+            intervals: self.ledger.intervals(),
+            counts: self.ledger.counts(),
+            finished: self.ledger.finished(),
+            confirmed_to: self.ledger.confirmed_to(),
+        }
+    }
+
+    /// A worker as another master wrote it down, without a connection.
+    pub(super) fn standing_as(standing: Standing, now: Offset) -> Self {
+        let ledger = Ledger::restored(&standing);
+        Self {
+            part: standing.part,
+            state: standing.state,
+            left_early: standing.left_early,
+            last_seq: standing.last.map(|(seq, _)| seq),
+            totals: standing.last.map(|(_, totals)| totals),
+            clock: standing.clock,
+            acked: standing.merged_to,
+            ledger,
+            conn: None,
+            ..newcomer(now, ConnId(0), standing.hello)
+        }
     }
 
     /// Whether all of its intervals are merged and no more will come.
@@ -81,6 +125,13 @@ impl Roster {
         Arrival::New(worker)
     }
 
+    /// Whether this worker was here before.
+    pub(super) fn knows(&self, hello: &Hello) -> bool {
+        self.members
+            .values()
+            .any(|member| member.hello.incarnation == hello.incarnation)
+    }
+
     fn reconnect(&mut self, now: Offset, worker: u32, conn: ConnId) -> Option<ConnId> {
         let member = self.members.get_mut(&worker)?;
         member.last_heard = now;
@@ -111,6 +162,12 @@ impl Roster {
         {
             member.conn = None;
         }
+    }
+
+    /// Puts a worker in that another master knew, without a connection.
+    pub(super) fn restore(&mut self, worker: u32, member: Member) {
+        self.next = self.next.max(worker + 1);
+        self.members.insert(worker, member);
     }
 
     /// Forgets a worker that had no part in a run.
@@ -195,6 +252,10 @@ fn newcomer(now: Offset, conn: ConnId, hello: Hello) -> Member {
         last_heard: now,
         state: WorkerState::Idle,
         part: None,
+        epoch: 0,
+        totals: None,
+        acked: 0,
+        cut_off: false,
         clock: None,
         gauges: Gauges::default(),
         ledger: Ledger::default(),
@@ -214,6 +275,7 @@ mod tests {
             name: format!("w{incarnation}"),
             incarnation,
             cores: 1,
+            run: None,
         }
     }
 

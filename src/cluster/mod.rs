@@ -5,7 +5,9 @@
 //! sent is not known here: an engine plugs into `port`.
 
 mod clock;
+mod deal;
 mod engine;
+mod journal;
 mod ledger;
 mod local;
 mod master;
@@ -19,19 +21,21 @@ mod shell;
 mod wire;
 mod worker;
 
-pub use clock::Clock;
+pub use clock::{Clock, Steering};
+pub use deal::Epoch;
 pub use engine::{EngineCommand, EngineEvent};
+pub use journal::{Broken, Frame, Past, Standing};
 pub use local::run_local;
 pub use master::{
-    FINAL_GRACE, Input as MasterInput, MISSING_AFTER, Master, MasterConfig, Output as MasterOutput,
-    START_LEAD,
+    Change, FINAL_GRACE, Halt, Input as MasterInput, MISSING_AFTER, Master, MasterConfig, OnLoss,
+    Output as MasterOutput, Refusal, START_LEAD,
 };
 pub use membership::ConnId;
 pub use message::*;
 pub use net::{WorkerOptions, run_worker, serve_master};
 pub use port::{EngineEnd, EnginePort, ProcessClock, engine_port};
 pub use result::{EndedBy, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
-pub use shell::{ClusterError, MasterCommand, WorkerCommand};
+pub use shell::{ClusterError, JournalPort, MasterCommand, WorkerCommand};
 pub use wire::WireError;
 pub use worker::{
     HEARTBEAT, Input as WorkerInput, Output as WorkerOutput, Worker, WorkerConfig, WorkerExit,

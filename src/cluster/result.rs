@@ -1,11 +1,13 @@
 //! What a master says about a run: while it goes on (`MasterEvent`, `Snapshot`) and when it is over (`RunResult`).
 //! Values alone; figures and words are made of them elsewhere.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ClockEstimate, Gauges, Interval};
+use super::{ClockEstimate, Gauges};
 use crate::domain::Offset;
 use crate::metrics::{Counts, Tally, Window};
+use crate::schedule::Load;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,13 @@ pub enum EndedBy {
     Aborted,
     /// No worker with a part in it was left.
     WorkersLost,
+    /// A worker was lost, and that was to end the run.
+    WorkerLost {
+        /// Its name.
+        worker: String,
+    },
+    /// Its master ended without a word; this is what its journal knows.
+    MasterGone,
     /// Fewer workers than expected came within the time to wait for them; nothing was measured.
     TooFewWorkers {
         /// Names of those who are there.
@@ -40,9 +49,9 @@ impl EndedBy {
     /// The exit status that this alone calls for: 0, 2 (settings), 3 (too few workers or none left).
     pub const fn exit_status(&self) -> u8 {
         match self {
-            Self::Time | Self::MaxRequests | Self::Stopped | Self::Aborted => 0,
+            Self::Time | Self::MaxRequests | Self::Stopped | Self::Aborted | Self::MasterGone => 0,
             Self::Unable { .. } => 2,
-            Self::WorkersLost | Self::TooFewWorkers { .. } => 3,
+            Self::WorkersLost | Self::WorkerLost { .. } | Self::TooFewWorkers { .. } => 3,
         }
     }
 }
@@ -75,7 +84,7 @@ pub struct WorkerSummary {
     pub version: String,
     /// Cores that it sends with.
     pub cores: u32,
-    /// Its part of the schedule, from 0; `None` when it had none.
+    /// Its place among those who have a part in the run; `None` when it had none.
     pub part: Option<u32>,
     /// What it was doing last.
     pub state: WorkerState,
@@ -108,6 +117,10 @@ pub struct RunResult {
     pub window: Window,
     /// Requests sent that had not ended when the drain was over.
     pub in_flight_at_deadline: u64,
+    /// Where a worker's own books differ from what was merged of it, in words. Nothing of the kind ever happens.
+    pub discrepancies: Vec<String>,
+    /// Changes of ownership or load after the start.
+    pub epochs: u32,
 }
 
 /// A run as it stands.
@@ -123,6 +136,12 @@ pub struct Snapshot {
     pub gauges: Gauges,
     /// The measured part of the run, as planned.
     pub window: Window,
+    /// What the cluster does now; `None` before the start.
+    pub load: Option<Load>,
+    /// What it will do, and from when in the run's time, when that is another thing.
+    pub next: Option<(Offset, Load)>,
+    /// It was told to end.
+    pub stopping: bool,
 }
 
 /// What happens, in order.
@@ -178,15 +197,35 @@ pub enum MasterEvent {
         /// That instant.
         at: Offset,
     },
-    /// An interval was merged. Each is said once.
+    /// What came of all workers since the last time was merged: about once a second, and nothing twice.
     Merged {
-        /// Whose.
-        worker: u32,
-        /// The interval.
-        interval: Box<Interval>,
+        /// What was measured.
+        delta: Arc<Tally>,
+        /// Until when, since the run's start.
+        to: Offset,
         /// Of all workers at work, added up.
         gauges: Gauges,
     },
+    /// From an instant on the workers own other parts, or do another load.
+    Changed {
+        /// The epoch's number.
+        epoch: u32,
+        /// From when, in the run's time.
+        from: Offset,
+        /// The cluster's load.
+        load: Load,
+        /// How many workers carry it.
+        members: u32,
+    },
+    /// The run of a master that is gone goes on under this one.
+    Adopted {
+        /// Offset zero of the run on this master's clock.
+        at: Offset,
+        /// Workers that are expected to come back.
+        workers: u32,
+    },
+    /// What is merged can no longer be written to the journal; the run goes on.
+    JournalBroken,
     /// A worker with a part was not heard of for too long.
     Lost {
         /// Its number.
@@ -205,12 +244,16 @@ pub enum MasterEvent {
         /// Its name.
         name: String,
     },
-    /// A worker was told to go; it drains, and the rest of its part counts as lost.
+    /// A worker was told to go; it sends until `until` and drains.
     Leaving {
         /// Its number.
         worker: u32,
         /// Its name.
         name: String,
+        /// In the run's time.
+        until: Offset,
+        /// Others take its share over; else the rest of it counts as lost.
+        handed_over: bool,
     },
     /// All of a worker's statistics are merged.
     Done {

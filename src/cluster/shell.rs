@@ -1,9 +1,12 @@
 //! What the two shells of a master share: commands from outside, events to outside, and sleeping until a machine's timeout.
 //! It moves values; what happens is decided in the machines.
 
+use std::collections::VecDeque;
+
 use tokio::sync::{mpsc, oneshot};
 
-use super::master::{Input, Master};
+use super::journal::Frame;
+use super::master::{Change, Input, Master, Refusal};
 use super::{MasterEvent, ProcessClock, RunResult, Snapshot, WireError};
 use crate::domain::Offset;
 
@@ -14,8 +17,10 @@ pub enum MasterCommand {
     Stop,
     /// Drop those in flight; the second signal.
     Abort,
+    /// Another load; answered by the moment of the run's time from which it is so.
+    Change(Change, oneshot::Sender<Result<Offset, Refusal>>),
     /// Say how the run stands.
-    Snapshot(oneshot::Sender<Snapshot>),
+    Snapshot(oneshot::Sender<Box<Snapshot>>),
 }
 
 /// From the user to a running worker.
@@ -83,6 +88,84 @@ impl EventSink {
     }
 }
 
+/// Where a master's frames go: somebody with a disk.
+#[derive(Debug)]
+pub struct JournalPort {
+    /// Frames to write, in order.
+    pub frames: mpsc::Sender<Box<Frame>>,
+    /// What became of them; closed when nothing can be written any more.
+    pub written: mpsc::Receiver<u64>,
+}
+
+/// Frames that may wait for a slow disk, one a second: beyond that it counts as broken.
+const MOST_WAITING: usize = 600;
+
+/// Hands frames on without ever waiting: a slow disk must not delay heartbeats.
+#[derive(Debug)]
+pub(super) struct JournalSink {
+    port: Option<JournalPort>,
+    waiting: VecDeque<Box<Frame>>,
+    broken: bool,
+}
+
+impl JournalSink {
+    pub(super) const fn new(port: Option<JournalPort>) -> Self {
+        Self {
+            port,
+            waiting: VecDeque::new(),
+            broken: false,
+        }
+    }
+
+    /// Takes the next frame.
+    pub(super) fn push(&mut self, frame: Box<Frame>) {
+        if self.port.is_none() {
+            return;
+        }
+        self.waiting.push_back(frame);
+        self.pass_on();
+        if self.waiting.len() > MOST_WAITING {
+            self.give_up();
+        }
+    }
+
+    fn pass_on(&mut self) {
+        while let Some(port) = &self.port
+            && !self.waiting.is_empty()
+        {
+            let Ok(place) = port.frames.try_reserve() else {
+                return;
+            };
+            if let Some(frame) = self.waiting.pop_front() {
+                place.send(frame);
+            }
+        }
+    }
+
+    fn give_up(&mut self) {
+        self.port = None;
+        self.waiting.clear();
+        self.broken = true;
+    }
+
+    /// What a master is to hear of its journal; never, without one. Safe to cancel.
+    pub(super) async fn next(&mut self) -> Input {
+        if std::mem::take(&mut self.broken) {
+            return Input::JournalBroken;
+        }
+        let Some(port) = &mut self.port else {
+            return std::future::pending().await;
+        };
+        let Some(number) = port.written.recv().await else {
+            self.give_up();
+            self.broken = false;
+            return Input::JournalBroken;
+        };
+        self.pass_on();
+        Input::Persisted(number)
+    }
+}
+
 /// Carries a command to the machine; a snapshot is answered at once.
 pub(super) fn command(master: &mut Master, now: Offset, command: MasterCommand) {
     match command {
@@ -90,7 +173,10 @@ pub(super) fn command(master: &mut Master, now: Offset, command: MasterCommand) 
         MasterCommand::Abort => master.handle(now, Input::Abort),
         MasterCommand::Snapshot(answer) => {
             // Who asked may be gone by now, and then nobody needs it.
-            let _gone = answer.send(master.snapshot(now));
+            let _gone = answer.send(Box::new(master.snapshot(now)));
+        }
+        MasterCommand::Change(change, answer) => {
+            let _gone = answer.send(master.change(now, change));
         }
     }
 }

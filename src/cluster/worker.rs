@@ -2,21 +2,30 @@
 //! No socket, no clock, no task: `net` and `local` feed it inputs with the time and carry its outputs away.
 //!
 //! After every call of `handle` or `handle_timeout` take all outputs with `poll_output`, then sleep until
-//! `poll_timeout` at the latest. A lease that fences the worker when its master is silent would be held in
-//! `handle_timeout`, and renewed by `pulse`.
+//! `poll_timeout` at the latest. A worker sends by a lease that its master's answers to heartbeats renew; that nothing is
+//! begun without one is the engine's duty, which is told of each.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::clock::Clock;
+use super::clock::{Clock, Steering};
+use super::ledger::finished;
 use super::outbox::{Fresh, Outbox};
 use super::{
-    EngineCommand, EngineEvent, Gauges, Hello, PROTOCOL_VERSION, Prepare, ToMaster, ToWorker,
+    EngineCommand, EngineEvent, Gauges, Hello, PROTOCOL_VERSION, Prepare, Terms, ToMaster,
+    ToWorker, Totals,
 };
 use crate::domain::Offset;
+use crate::schedule::Share;
 
-/// Between two heartbeats.
+/// Between two heartbeats, unless the master says otherwise.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long a worker that was told to go waits for its master to say until when it is to send.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A lease that is so long is none: the master is in the same process.
+const ENDLESS: Duration = Duration::from_secs(86_400);
 
 /// The first heartbeats of a connection come faster, to know the master's clock before the start.
 const PROBES: u32 = 8;
@@ -60,6 +69,15 @@ pub enum Output {
     Send(ToMaster),
     /// Tell the engine.
     Engine(EngineCommand),
+    /// Close the connection and try another one: what answers there conducts another run while this one's lease holds.
+    HangUp,
+    /// Intervals of a run cannot be delivered any more: its master is gone, and another one wants another run.
+    Orphaned {
+        /// Which run.
+        run: u64,
+        /// How many.
+        intervals: usize,
+    },
     /// The worker is through; always the last output.
     Done(WorkerExit),
 }
@@ -116,13 +134,33 @@ enum Halt {
 #[derive(Clone, Debug)]
 struct Job {
     run: u64,
-    part: (u64, u32, u32),
+    digest: u64,
+    /// The last epoch that it knows of.
+    epoch: u32,
+    /// Shares that came before the engine was started.
+    shares: Vec<Box<Share>>,
     stage: Stage,
+    steering: Option<Steering>,
+    /// On the own clock; nothing is begun later.
+    lease: Offset,
     outbox: Outbox,
+    totals: Totals,
+    /// Nobody wants its figures any more.
+    deserted: bool,
     /// Whether `Final` was said on this connection.
     final_said: bool,
     unable: Option<String>,
     drained_at: Offset,
+}
+
+/// What the last answer to a heartbeat lets a worker do.
+#[derive(Clone, Copy, Debug)]
+struct Grant {
+    run: u64,
+    /// The last epoch that the master announced.
+    epoch: u32,
+    /// On the own clock.
+    until: Offset,
 }
 
 /// The worker of one run.
@@ -131,6 +169,8 @@ pub struct Worker {
     hello: Hello,
     link: Link,
     clock: Clock,
+    terms: Terms,
+    granted: Option<Grant>,
     beats: u32,
     next_beat: Offset,
     gauges: Gauges,
@@ -140,6 +180,8 @@ pub struct Worker {
     /// The engine was told to prepare and has not answered; another time it is told only after that.
     answer_due: bool,
     leaving: Option<Offset>,
+    /// The master said until when to send.
+    stop_told: bool,
     done: bool,
     outputs: VecDeque<Output>,
 }
@@ -153,11 +195,17 @@ impl Worker {
             name: config.name,
             incarnation: config.incarnation,
             cores: config.cores,
+            run: None,
         };
         Self {
             hello,
             link: Link::Down,
             clock: Clock::default(),
+            terms: Terms {
+                heartbeat: HEARTBEAT,
+                lease: HEARTBEAT,
+            },
+            granted: None,
             beats: 0,
             next_beat: Offset::ZERO,
             gauges: Gauges::default(),
@@ -165,6 +213,7 @@ impl Worker {
             next: None,
             answer_due: false,
             leaving: None,
+            stop_told: false,
             done: false,
             outputs: VecDeque::new(),
         }
@@ -194,6 +243,9 @@ impl Worker {
         if self.link == Link::Up && now >= self.next_beat {
             self.beat(now);
         }
+        if self.stop_overdue().is_some_and(|at| now >= at) {
+            self.stop_now();
+        }
         if self.patience_ends().is_some_and(|at| now >= at) {
             self.depart();
         }
@@ -206,7 +258,8 @@ impl Worker {
             return None;
         }
         let beat = (self.link == Link::Up).then_some(self.next_beat);
-        beat.into_iter().chain(self.patience_ends()).min()
+        let waits = [beat, self.stop_overdue(), self.patience_ends()];
+        waits.into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -226,23 +279,39 @@ impl Job {
     }
 }
 
+impl Totals {
+    fn add(&mut self, fresh: &Fresh) {
+        let counts = fresh.tally.counts;
+        self.scheduled = self.scheduled.saturating_add(counts.scheduled);
+        self.sent = self.sent.saturating_add(counts.sent);
+        self.finished = self.finished.saturating_add(finished(&fresh.tally));
+    }
+}
+
 // The master's side.
 impl Worker {
     /// A new connection may lead to another master with another clock: what was known of it counts no more.
     fn connected(&mut self) {
         self.link = Link::Greeting;
         self.clock = Clock::default();
-        self.send(ToMaster::Hello(self.hello.clone()));
+        self.granted = None;
+        let run = self.job.as_ref().map(|job| job.run);
+        let hello = Hello {
+            run,
+            ..self.hello.clone()
+        };
+        self.send(ToMaster::Hello(hello));
     }
 
     fn listen(&mut self, now: Offset, message: ToWorker) {
         match message {
-            ToWorker::Welcome { .. } => self.welcomed(now),
+            ToWorker::Welcome { run, terms, .. } => self.welcomed(now, run, terms),
             ToWorker::Refused { reason } => {
                 self.abandon();
                 self.finish(WorkerExit::Refused { reason });
             }
             ToWorker::Prepare(prepare) => self.prepare(prepare),
+            ToWorker::Share { run, share } => self.take_share(run, share),
             ToWorker::Start { run, at } => self.note_start(run, at),
             ToWorker::Ack { run, seq } => {
                 if let Some(job) = self.job_of(run) {
@@ -253,9 +322,23 @@ impl Worker {
                 echo,
                 received_at,
                 sent_at,
-            } => self.clock.sample(echo, received_at, sent_at, now),
-            ToWorker::Stop { run } => self.halt(run, Halt::Stop),
-            ToWorker::Abort { run } => self.halt(run, Halt::Abort),
+                run,
+                epoch,
+            } => {
+                self.clock.sample(echo, received_at, sent_at, now);
+                self.granted = Some(Grant {
+                    run,
+                    epoch,
+                    until: echo + self.terms.lease,
+                });
+                self.apply_grant();
+                self.steer(now);
+            }
+            ToWorker::Stop { run, at } => {
+                self.stop_told = true;
+                self.halt(run, Halt::Stop, at);
+            }
+            ToWorker::Abort { run } => self.halt(run, Halt::Abort, Offset::ZERO),
             ToWorker::Quit => {
                 self.abandon();
                 self.finish(WorkerExit::Finished);
@@ -263,8 +346,15 @@ impl Worker {
         }
     }
 
-    fn welcomed(&mut self, now: Offset) {
+    fn welcomed(&mut self, now: Offset, run: u64, terms: Terms) {
+        if self.is_elsewhere(now, run) {
+            self.link = Link::Down;
+            self.outputs.push_back(Output::HangUp);
+            return;
+        }
+        self.desert(run);
         self.link = Link::Up;
+        self.terms = terms;
         self.beats = 0;
         self.beat(now);
         if self.leaving.is_some() {
@@ -276,30 +366,105 @@ impl Worker {
         }
     }
 
+    /// Whether it works for another run than this master's, by a lease that still holds: then that one's master lives, and
+    /// this is another one by mistake.
+    fn is_elsewhere(&self, now: Offset, run: u64) -> bool {
+        let other = |job: &&Job| job.run != run && job.is_running() && now < job.lease;
+        self.job.as_ref().filter(other).is_some()
+    }
+
+    /// The master of an older run is gone for good: another one answers in its place.
+    fn desert(&mut self, run: u64) {
+        let Some(job) = self.job.as_mut().filter(|job| job.run != run) else {
+            return;
+        };
+        let (run, intervals) = (job.run, job.outbox.unacked());
+        job.outbox = Outbox::new(run);
+        job.deserted = true;
+        if intervals > 0 {
+            self.outputs.push_back(Output::Orphaned { run, intervals });
+        }
+        self.halt(run, Halt::Abort, Offset::ZERO);
+    }
+
+    /// The answer to a heartbeat grants a lease to who knows the epoch that the master knows.
+    fn apply_grant(&mut self) {
+        let Some(granted) = self.granted else {
+            return;
+        };
+        let Some(job) = self.job_of(granted.run) else {
+            return;
+        };
+        if granted.epoch > job.epoch || granted.until <= job.lease {
+            return;
+        }
+        job.lease = granted.until;
+        if job.is_running() {
+            self.tell_lease();
+        }
+    }
+
+    fn tell_lease(&mut self) {
+        if let Some(job) = self.job.as_ref()
+            && self.terms.lease < ENDLESS
+        {
+            let until = job.lease;
+            self.tell_engine(EngineCommand::Lease { until });
+        }
+    }
+
+    /// Keeps the run's time in step with the master's clock.
+    fn steer(&mut self, now: Offset) {
+        let Some(clock) = self.clock.best(now) else {
+            return;
+        };
+        let Some(job) = self.job.as_mut().filter(|job| job.is_running()) else {
+            return;
+        };
+        if let Some(steering) = &mut job.steering
+            && steering.toward(now, clock)
+        {
+            let behind_ns = steering.behind_ns();
+            self.tell_engine(EngineCommand::Correct { behind_ns });
+        }
+    }
+
+    /// Shares come in their order; one that is known already is a repetition.
+    fn take_share(&mut self, run: u64, share: Box<Share>) {
+        let Some(job) = self.job_of(run).filter(|job| share.epoch > job.epoch) else {
+            return;
+        };
+        job.epoch = share.epoch;
+        if job.is_running() {
+            self.tell_engine(EngineCommand::Share(share));
+        } else {
+            job.shares.push(share);
+        }
+        self.apply_grant();
+    }
+
     fn beat(&mut self, now: Offset) {
         self.beats = self.beats.saturating_add(1);
         let gap = if self.beats < PROBES {
             PROBE_GAP
         } else {
-            HEARTBEAT
+            self.terms.heartbeat
         };
         self.next_beat = now + gap;
         let clock = self.clock.best(now);
+        let epoch = self.job.as_ref().map_or(0, |job| job.epoch);
         self.send(ToMaster::Heartbeat {
             sent_at: now,
             clock,
             gauges: self.gauges,
+            epoch,
         });
     }
 
-    /// Takes a part on. The same part again is a repetition; another run's waits until the engine is rid of this one.
+    /// Takes a part on. The same run again is a repetition; another run's waits until the engine is rid of this one.
     fn prepare(&mut self, prepare: Box<Prepare>) {
-        let part = (prepare.epoch, prepare.index, prepare.of);
         let run = prepare.run;
-        let Some(job) = self
-            .job_of(run)
-            .filter(|job| job.part == part || job.is_running())
-        else {
+        let Some(job) = self.job_of(run) else {
             self.next = Some(prepare);
             if let Some(other) = self.job.as_ref().map(|job| job.run) {
                 self.halt_running(other);
@@ -316,7 +481,7 @@ impl Worker {
 
     fn halt_running(&mut self, run: u64) {
         if self.is_running() {
-            self.halt(run, Halt::Abort);
+            self.halt(run, Halt::Abort, Offset::ZERO);
         }
     }
 
@@ -324,9 +489,15 @@ impl Worker {
         self.gauges = Gauges::default();
         self.job = Some(Job {
             run: prepare.run,
-            part: (prepare.epoch, prepare.index, prepare.of),
+            digest: prepare.plan.digest(),
+            epoch: prepare.share.epoch,
+            shares: Vec::new(),
             stage: Stage::Preparing,
+            steering: None,
+            lease: Offset::ZERO,
             outbox: Outbox::new(prepare.run),
+            totals: Totals::default(),
+            deserted: false,
             final_said: false,
             unable: None,
             drained_at: Offset::ZERO,
@@ -336,12 +507,18 @@ impl Worker {
     }
 
     fn note_start(&mut self, run: u64, at: Offset) {
-        if let Some(Stage::Ready { start, .. }) = self.job_of(run).map(|job| &mut job.stage) {
+        let Some(job) = self.job_of(run) else {
+            return;
+        };
+        if let Stage::Ready { start, .. } = &mut job.stage {
             *start = Some(at);
+        }
+        if let Some(steering) = &mut job.steering {
+            steering.aim(at);
         }
     }
 
-    fn halt(&mut self, run: u64, wanted: Halt) {
+    fn halt(&mut self, run: u64, wanted: Halt, at: Offset) {
         let Some(job) = self.job_of(run) else {
             return;
         };
@@ -350,7 +527,7 @@ impl Worker {
                 *halt = wanted;
                 let command = match wanted {
                     Halt::Abort => EngineCommand::Abort,
-                    Halt::Stop | Halt::No => EngineCommand::Stop,
+                    Halt::Stop | Halt::No => EngineCommand::Stop { at },
                 };
                 self.tell_engine(command);
             }
@@ -416,6 +593,7 @@ impl Worker {
     fn keep(&mut self, fresh: Fresh) {
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
             self.gauges = fresh.gauges;
+            job.totals.add(&fresh);
             job.outbox.push(fresh);
         }
     }
@@ -462,10 +640,19 @@ impl Worker {
         else {
             return;
         };
-        if let Some(clock) = self.clock.reading(now) {
-            job.stage = Stage::Running { halt: Halt::No };
-            let at = clock.to_own(at);
-            self.tell_engine(EngineCommand::Start { at });
+        let Some(clock) = self.clock.best(now) else {
+            return;
+        };
+        job.stage = Stage::Running { halt: Halt::No };
+        let steering = Steering::new(now, at, clock);
+        let at = steering.origin();
+        job.steering = Some(steering);
+        let shares = std::mem::take(&mut job.shares);
+        self.tell_engine(EngineCommand::Start { at });
+        self.apply_grant();
+        self.tell_lease();
+        for share in shares {
+            self.tell_engine(EngineCommand::Share(share));
         }
     }
 
@@ -474,18 +661,18 @@ impl Worker {
         let Some(job) = &mut self.job else {
             return;
         };
-        let run = job.run;
+        let (run, digest) = (job.run, job.digest);
         if let Stage::Ready { told, .. } = &mut job.stage
             && !*told
             && self.clock.is_known()
         {
             *told = true;
-            self.send(ToMaster::Ready { run });
+            self.send(ToMaster::Ready { run, digest });
         }
     }
 
     fn deliver(&mut self) {
-        let Some(job) = &mut self.job else {
+        let Some(job) = self.job.as_mut().filter(|job| !job.deserted) else {
             return;
         };
         while let Some(interval) = job.outbox.next() {
@@ -494,40 +681,63 @@ impl Worker {
         }
         if job.stage == Stage::Drained && job.outbox.is_sent() && !job.final_said {
             job.final_said = true;
-            let (run, last_seq) = (job.run, job.outbox.last_seq());
-            self.send(ToMaster::Final { run, last_seq });
+            let last = ToMaster::Final {
+                run: job.run,
+                last_seq: job.outbox.last_seq(),
+                totals: job.totals,
+            };
+            self.send(last);
         }
     }
 }
 
 // Going.
 impl Worker {
+    /// Told to go, a worker asks its master until when it is to send: until others take its share over.
     fn leave(&mut self, now: Offset) {
         if self.leaving.is_some() {
             return;
         }
         self.leaving = Some(now);
-        if self.link == Link::Up {
+        let linked = self.link == Link::Up;
+        if linked {
             self.send(ToMaster::Leaving);
         }
         match &self.job {
-            Some(job) if job.is_running() => self.halt(job.run, Halt::Stop),
+            Some(job) if job.is_running() && linked => {}
+            Some(job) if job.is_running() => self.stop_now(),
             Some(job) if job.stage == Stage::Drained => {}
             _ => self.depart(),
         }
     }
 
+    /// Nobody said until when.
+    fn stop_now(&mut self) {
+        self.stop_told = true;
+        if let Some(run) = self.job.as_ref().map(|job| job.run) {
+            self.halt(run, Halt::Stop, Offset::ZERO);
+        }
+    }
+
+    /// Until when a worker that goes waits for its master's word.
+    fn stop_overdue(&self) -> Option<Offset> {
+        let waits = !self.stop_told && self.is_running();
+        self.leaving.filter(|_| waits).map(|at| at + STOP_PATIENCE)
+    }
+
     fn leave_at_once(&mut self, now: Offset) {
         self.leave(now);
         match &self.job {
-            Some(job) if job.is_running() => self.halt(job.run, Halt::Abort),
+            Some(job) if job.is_running() => self.halt(job.run, Halt::Abort, Offset::ZERO),
             _ => self.depart(),
         }
     }
 
     fn is_delivered(&self) -> bool {
-        let delivered =
-            |job: &Job| job.stage == Stage::Drained && job.final_said && job.outbox.is_empty();
+        let delivered = |job: &Job| {
+            let said = job.final_said && job.outbox.is_empty();
+            job.stage == Stage::Drained && (said || job.deserted)
+        };
         self.job.as_ref().is_some_and(delivered)
     }
 

@@ -52,7 +52,7 @@ pub struct Counts {
     pub scheduled: u64,
     /// Requests begun: a user took it and asked for a connection.
     pub sent: u64,
-    /// Requests that were due and skipped. This engine skips none; the term keeps the identity whole.
+    /// Requests that were due while the worker had no leave to send: it had not heard of its master for too long.
     pub dropped: u64,
     /// Requests that were due, waited for a free user, and were still waiting when sending ended.
     pub late_cancelled: u64,

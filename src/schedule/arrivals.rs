@@ -188,7 +188,10 @@ mod tests {
         all.change(millis(2_250), Some(Rate::per_second(10)));
         all.change(millis(3_000), None);
         all.change(millis(9_000), Some(Rate::per_second(2)));
-        let due: Vec<u64> = all.take(15).map(|(_, at)| at.as_nanos() / 1_000_000).collect();
+        let due: Vec<u64> = all
+            .take(15)
+            .map(|(_, at)| at.as_nanos() / 1_000_000)
+            .collect();
         // Three quarters of a gap are left at 2.25 s; at 3 s three quarters again.
         let expected = [
             0, 1_000, 2_000, 2_325, 2_425, 2_525, 2_625, 2_725, 2_825, 2_925, 9_125, 9_625, 10_125,

@@ -32,6 +32,11 @@ impl Shard {
         self.index
     }
 
+    /// Into how many parts the schedule is cut.
+    pub const fn of(self) -> u32 {
+        self.of
+    }
+
     /// Part `index` of `of` parts of this part: how a worker deals its share to its cores.
     #[must_use]
     pub fn part(self, index: u32, of: u32) -> Self {

@@ -248,10 +248,7 @@ mod tests {
     #[test]
     fn runs_that_overlap_or_run_out_of_numbers_are_refused() {
         let run = |first, step, count| UserRun { first, step, count };
-        assert_eq!(
-            UserSet::from_runs(vec![run(0, 2, 5), run(8, 1, 1)]),
-            None
-        );
+        assert_eq!(UserSet::from_runs(vec![run(0, 2, 5), run(8, 1, 1)]), None);
         assert_eq!(UserSet::from_runs(vec![run(1, u32::MAX, 2)]), None);
         assert_eq!(UserSet::from_runs(vec![run(0, 1, 0)]), None);
     }

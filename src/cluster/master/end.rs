@@ -1,10 +1,12 @@
 //! A master's last step: whether the run is over, how it ended, and what is written into the books of those who went away.
 //! It waits for nobody; `run` does.
 
+use std::collections::BTreeMap;
+
 use super::{EndedBy, Halt, Master, MasterEvent, Output, Phase};
 use crate::cluster::ledger::{Loss, finished};
 use crate::cluster::membership::Member;
-use crate::cluster::{Gauges, RunResult, ToWorker, WorkerState, WorkerSummary};
+use crate::cluster::{Gauges, RunResult, ToWorker, Totals, WorkerState, WorkerSummary};
 use crate::domain::Offset;
 use crate::metrics::{Counts, Window};
 
@@ -15,7 +17,7 @@ impl Master {
         self.watch_vacancies(now);
         self.start(now);
         self.close_books();
-        if matches!(self.phase, Phase::Running { .. }) && self.at_work().is_empty() {
+        if matches!(self.phase, Phase::Running { .. }) && self.is_deserted(now) {
             let ended_by = self.ended_by();
             self.finish(now, ended_by);
         }
@@ -29,6 +31,7 @@ impl Master {
             if member.is_complete() {
                 member.state = WorkerState::Done;
                 member.gauges = Gauges::default();
+                self.books.note(worker);
                 self.event(MasterEvent::Done { worker });
             }
         }
@@ -40,8 +43,8 @@ impl Master {
         };
         let stayed = |member: &Member| member.state == WorkerState::Done && !member.left_early;
         let anybody = self.roster.iter().any(|(_, member)| stayed(member));
-        match (self.unable.take(), halt) {
-            (Some(unable), _) => unable,
+        match (self.verdict.take(), halt) {
+            (Some(verdict), _) => verdict,
             (None, Some(Halt { abort: true, .. })) => EndedBy::Aborted,
             (None, Some(_)) => EndedBy::Stopped,
             (None, None) if !anybody => EndedBy::WorkersLost,
@@ -52,31 +55,58 @@ impl Master {
 
     fn is_budget_spent(&self) -> bool {
         let schedule = &self.config.plan.schedule;
-        let scheduled = self.tally.counts.scheduled;
+        let scheduled = self.books.total().counts.scheduled;
         let budget = schedule.max_requests;
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
     }
 
     pub(super) fn finish(&mut self, now: Offset, ended_by: EndedBy) {
-        let sending = self.sending_end(now, &ended_by);
-        let owed = self.owed(sending, &ended_by);
-        let mut tally = self.tally.clone();
-        for (_, member) in self.roster.iter() {
-            Self::loss(member, owed.as_deref()).apply(&mut tally.counts);
-        }
-        let result = RunResult {
-            run: self.config.run,
-            in_flight_at_deadline: tally.counts.sent.saturating_sub(finished(&tally)),
-            tally,
-            workers: self.summaries(owed.as_deref()),
-            ended_by,
-            window: self.window(sending),
-        };
+        self.persist_end(now, &ended_by);
+        let result = self.result(now, &ended_by);
         self.phase = Phase::Ended;
         for conn in self.roster.conns() {
             self.send(conn, ToWorker::Quit);
         }
         self.output(Output::Finished(Box::new(result)));
+    }
+
+    pub(super) fn result(&self, now: Offset, ended_by: &EndedBy) -> RunResult {
+        let sending = self.sending_end(now, ended_by);
+        let owed = self.owed(sending, ended_by);
+        let mut tally = self.books.total().clone();
+        for (worker, member) in self.roster.iter() {
+            Self::loss(member, of(owed.as_ref(), worker)).apply(&mut tally.counts);
+        }
+        RunResult {
+            run: self.config.run,
+            in_flight_at_deadline: tally.counts.sent.saturating_sub(finished(&tally)),
+            tally,
+            workers: self.summaries(owed.as_ref()),
+            ended_by: ended_by.clone(),
+            window: self.window(sending),
+            discrepancies: self.discrepancies(),
+            epochs: self.deal.as_ref().map_or(0, |deal| deal.last()),
+        }
+    }
+
+    /// Holds each worker's own books against what was merged of it.
+    fn discrepancies(&self) -> Vec<String> {
+        let differs = |(_, member): (u32, &Member)| {
+            let theirs = member.totals.filter(|_| member.is_complete())?;
+            let counts = member.ledger.counts();
+            let ours = Totals {
+                scheduled: counts.scheduled,
+                sent: counts.sent,
+                finished: member.ledger.finished(),
+            };
+            (ours != theirs).then(|| {
+                format!(
+                    "worker {} says that it sent {} requests and finished {}; merged are {} and {}",
+                    member.hello.name, theirs.sent, theirs.finished, ours.sent, ours.finished
+                )
+            })
+        };
+        self.roster.iter().filter_map(differs).collect()
     }
 
     /// When sending ended, since the run's start; `None` when it never began.
@@ -91,40 +121,40 @@ impl Master {
             EndedBy::Time => planned.unwrap_or(told),
             // Nothing is cut off at the end of a counted run: its window reaches to the last answer's end, so that
             // requests, tokens and time are those of one span.
-            EndedBy::MaxRequests => self.tally.last_end.unwrap_or(told),
+            EndedBy::MaxRequests => self.books.total().last_end.unwrap_or(told),
             _ => told,
         })
     }
 
-    /// What each part owns of the time that was run; `None` when nobody went away, or for a closed loop.
-    fn owed(&self, sending: Option<Offset>, ended_by: &EndedBy) -> Option<Vec<u64>> {
-        let gone = |member: &Member| member.left_early || member.state == WorkerState::Lost;
-        if !self.roster.iter().any(|(_, member)| gone(member)) {
-            return None;
-        }
+    /// What each worker owned of the time that was run. Of a closed loop it is known only where a count ended the run, and
+    /// only asked for when somebody went away.
+    fn owed(&self, sending: Option<Offset>, ended_by: &EndedBy) -> Option<BTreeMap<u32, u64>> {
+        let deal = self.deal.as_ref()?;
         let until = match ended_by {
             EndedBy::MaxRequests => Offset::MAX,
             _ => sending?,
         };
-        self.config.plan.due_by_part(self.parts, until)
+        if self.config.plan.schedule.is_open() {
+            return deal.owed(self.config.plan.seed, until);
+        }
+        let gone = |member: &Member| member.left_early || member.state == WorkerState::Lost;
+        let anybody = self.roster.iter().any(|(_, member)| gone(member));
+        deal.budgets().filter(|_| anybody)
     }
 
-    /// What is unknown of a worker: of a lost one all that is open, of one that left early the rest of its part.
-    /// `owed` is what each part owns of the time that was run, where that is known already.
-    pub(super) fn loss(member: &Member, owed: Option<&[u64]>) -> Loss {
-        let part = member.part.and_then(|part| usize::try_from(part).ok());
-        let owed = part.and_then(|part| owed?.get(part).copied());
+    /// What is unknown of a worker: of a lost one all that is open; of any other what it owned and never reported as due.
+    /// `owed` is what it owned of the time that was run, where that is known already.
+    pub(super) fn loss(member: &Member, owed: Option<u64>) -> Loss {
         match member.state {
             WorkerState::Lost => member.ledger.loss(owed),
-            _ if member.left_early => Loss {
+            _ => Loss {
                 unreported: member.ledger.unreported(owed),
                 ..Loss::default()
             },
-            _ => Loss::default(),
         }
     }
 
-    pub(super) fn summaries(&self, owed: Option<&[u64]>) -> Vec<WorkerSummary> {
+    pub(super) fn summaries(&self, owed: Option<&BTreeMap<u32, u64>>) -> Vec<WorkerSummary> {
         let summary = |(worker, member): (u32, &Member)| WorkerSummary {
             worker,
             name: member.hello.name.clone(),
@@ -133,7 +163,7 @@ impl Master {
             part: member.part,
             state: member.state,
             left_early: member.left_early,
-            counts: Self::counts(member, owed),
+            counts: Self::counts(member, of(owed, worker)),
             finished: member.ledger.finished(),
             confirmed_to: member.ledger.confirmed_to(),
             intervals: member.ledger.intervals(),
@@ -142,7 +172,7 @@ impl Master {
         self.roster.iter().map(summary).collect()
     }
 
-    fn counts(member: &Member, owed: Option<&[u64]>) -> Counts {
+    fn counts(member: &Member, owed: Option<u64>) -> Counts {
         let mut counts = member.ledger.counts();
         Self::loss(member, owed).apply(&mut counts);
         counts
@@ -154,4 +184,8 @@ impl Master {
             end: sending,
         }
     }
+}
+
+fn of(owed: Option<&BTreeMap<u32, u64>>, worker: u32) -> Option<u64> {
+    owed?.get(&worker).copied()
 }

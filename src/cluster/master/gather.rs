@@ -4,14 +4,21 @@
 use std::time::Duration;
 
 use super::{EndedBy, Master, MasterEvent, Output, Phase};
+use crate::cluster::deal::Deal;
 use crate::cluster::membership::{Arrival, ConnId, Member};
 use crate::cluster::{Hello, PROTOCOL_VERSION, Prepare, ToWorker, WorkerState};
 use crate::domain::Offset;
+use crate::schedule::{Load, Share};
 
 impl Master {
     pub(super) fn greet(&mut self, now: Offset, conn: ConnId, hello: Hello) {
         if hello.protocol != PROTOCOL_VERSION {
-            self.refuse(conn, &hello);
+            self.refuse(conn, &hello, versions(&hello));
+            return;
+        }
+        if self.roster.connected() >= self.config.max_workers && !self.roster.knows(&hello) {
+            let reason = format!("there are {} workers already", self.config.max_workers);
+            self.refuse(conn, &hello, reason);
             return;
         }
         if self.roster.worker(conn).is_some() {
@@ -19,13 +26,16 @@ impl Master {
             return;
         }
         match self.roster.arrive(now, conn, hello) {
-            Arrival::New(worker) => self.welcome_new(conn, worker),
+            Arrival::New(worker) => {
+                self.welcome_new(conn, worker);
+                self.recruit();
+            }
             Arrival::Again(worker, before) => {
                 if let Some(before) = before {
                     self.output(Output::Close(before));
                 }
-                self.send(conn, ToWorker::Welcome { worker });
-                self.revive(worker);
+                self.welcome(conn, worker);
+                self.revive(now, worker);
                 self.catch_up(conn, worker);
             }
         }
@@ -34,14 +44,7 @@ impl Master {
         }
     }
 
-    fn refuse(&mut self, conn: ConnId, hello: &Hello) {
-        let reason = format!(
-            "worker `{}` (llmload {}) speaks protocol {}, this master (llmload {}) speaks protocol {PROTOCOL_VERSION}",
-            hello.name,
-            hello.version,
-            hello.protocol,
-            env!("CARGO_PKG_VERSION"),
-        );
+    fn refuse(&mut self, conn: ConnId, hello: &Hello, reason: String) {
         self.event(MasterEvent::Refused {
             name: hello.name.clone(),
             reason: reason.clone(),
@@ -50,8 +53,17 @@ impl Master {
         self.output(Output::Close(conn));
     }
 
+    fn welcome(&mut self, conn: ConnId, worker: u32) {
+        let welcome = ToWorker::Welcome {
+            worker,
+            run: self.config.run,
+            terms: self.config.terms(),
+        };
+        self.send(conn, welcome);
+    }
+
     fn welcome_new(&mut self, conn: ConnId, worker: u32) {
-        self.send(conn, ToWorker::Welcome { worker });
+        self.welcome(conn, worker);
         let Some(member) = self.roster.member(worker) else {
             return;
         };
@@ -61,7 +73,7 @@ impl Master {
             cores: member.hello.cores,
             connected: self.roster.connected(),
             expected: self.config.expect_workers,
-            late: matches!(self.phase, Phase::Running { .. } | Phase::Ended),
+            late: self.phase == Phase::Ended || self.started_at().is_some() && !self.rebalances(),
         });
     }
 
@@ -70,20 +82,23 @@ impl Master {
         let Some(member) = self.roster.member(worker) else {
             return;
         };
-        let (part, state, acked) = (member.part, member.state, member.ledger.merged_to());
+        let (part, state, acked) = (member.part, member.state, member.acked);
         let (run, running) = (self.config.run, self.phase);
         if let Some(index) = part
             && state == WorkerState::Preparing
         {
-            self.prepare(conn, index);
+            self.prepare(conn, worker, index);
         }
         if acked > 0 {
             self.send(conn, ToWorker::Ack { run, seq: acked });
         }
-        if let (Some(_), Phase::Running { at, halt }) = (part, running) {
+        if let (WorkerState::Running | WorkerState::Done, Phase::Running { at, halt }) =
+            (state, running)
+        {
             self.send(conn, ToWorker::Start { run, at });
+            self.tell_shares(worker);
             if let Some(halt) = halt {
-                self.send(conn, halt.message(run));
+                self.send(conn, self.order(halt));
             }
         }
     }
@@ -118,36 +133,57 @@ impl Master {
         (0..self.parts).filter(|&part| !taken(part)).collect()
     }
 
-    fn assign(&mut self, worker: u32, index: u32) {
+    pub(super) fn assign(&mut self, worker: u32, index: u32) {
         let Some(member) = self.roster.member_mut(worker) else {
             return;
         };
         member.part = Some(index);
         member.state = WorkerState::Preparing;
         if let Some(conn) = member.conn {
-            self.prepare(conn, index);
+            self.prepare(conn, worker, index);
         }
     }
 
-    pub(super) fn prepare(&mut self, conn: ConnId, index: u32) {
+    /// The first parts are those of the run's start; who joins later begins with nothing.
+    fn prepare(&mut self, conn: ConnId, worker: u32, index: u32) {
+        let spec = &self.config.plan.schedule;
+        let share = match self.started_at() {
+            None => Share::first(spec, index, self.parts),
+            Some(_) => Share::nothing(0, Offset::ZERO, Load::of(spec)),
+        };
         let prepare = Prepare {
             run: self.config.run,
-            epoch: 0,
-            index,
-            of: self.parts,
+            worker,
+            alone: self.parts == 1,
+            share,
             plan: self.config.plan.clone(),
+            secrets: self.config.secrets.clone(),
         };
         self.send(conn, ToWorker::Prepare(Box::new(prepare)));
     }
 
-    pub(super) fn ready(&mut self, worker: u32) {
+    pub(super) fn ready(&mut self, now: Offset, worker: u32, digest: u64) {
+        let expected = self.config.plan.digest();
+        let running = self.started_at().is_some();
         let Some(member) = self.roster.member_mut(worker) else {
             return;
         };
         if member.state != WorkerState::Preparing {
             return;
         }
+        if digest != expected {
+            let reason = format!(
+                "it understands the run otherwise: llmload {} there, {} here",
+                member.hello.version,
+                env!("CARGO_PKG_VERSION")
+            );
+            self.unable(now, worker, reason);
+            return;
+        }
         member.state = WorkerState::Ready;
+        if running {
+            self.deal_again_soon(now);
+        }
         let ready = self.count(WorkerState::Ready);
         let parts = self.parts;
         self.event(MasterEvent::Ready {
@@ -180,13 +216,21 @@ impl Master {
         self.phase = Phase::Running { at, halt: None };
         self.last_progress = at;
         let run = self.config.run;
-        for worker in self.participants() {
+        let mut members = self.participants();
+        members.sort_by_key(|&worker| self.roster.member(worker).and_then(|member| member.part));
+        self.deal = Some(Deal::first(
+            self.config.plan.schedule.clone(),
+            members.clone(),
+        ));
+        for worker in members {
             if let Some(member) = self.roster.member_mut(worker) {
                 member.state = WorkerState::Running;
             }
+            self.books.note(worker);
             self.tell(worker, ToWorker::Start { run, at });
         }
         self.event(MasterEvent::Starting { at });
+        self.cut(now);
     }
 
     /// Notes since when a part is without a worker.
@@ -216,4 +260,14 @@ impl Master {
         let expected = self.config.expect_workers;
         self.finish(now, EndedBy::TooFewWorkers { present, expected });
     }
+}
+
+fn versions(hello: &Hello) -> String {
+    format!(
+        "worker `{}` (llmload {}) speaks protocol {}, this master (llmload {}) speaks protocol {PROTOCOL_VERSION}",
+        hello.name,
+        hello.version,
+        hello.protocol,
+        env!("CARGO_PKG_VERSION"),
+    )
 }

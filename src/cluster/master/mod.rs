@@ -1,24 +1,42 @@
 //! The master of one run as a state machine: gathers workers, deals parts, starts, merges, ends.
-//! No socket, no clock, no task: `net` and `local` feed it inputs with the time and carry its outputs away.
+//! No socket, no clock, no task, no disk: `net` and `local` feed it inputs with the time and carry its outputs away.
 //!
 //! After every call of `handle` or `handle_timeout` take all outputs with `poll_output`, then sleep until
-//! `poll_timeout` at the latest. Later epochs (rebalancing) would be decided in `run::lose` and `gather::greet`.
+//! `poll_timeout` at the latest.
 
+mod adopt;
+mod books;
 mod end;
+mod epochs;
 mod gather;
+mod leave;
 mod run;
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::deal::Deal;
+use super::journal::Frame;
 use super::membership::{ConnId, Roster};
-use super::{EndedBy, MasterEvent, RunResult, Snapshot, ToMaster, ToWorker};
+use super::{EndedBy, MasterEvent, RunResult, SharedSecrets, Snapshot, Terms, ToMaster, ToWorker};
 use crate::domain::Offset;
-use crate::metrics::Tally;
 use crate::plan::Plan;
+use crate::schedule::Load;
+use books::Books;
+
+pub use epochs::{Change, Refusal};
 
 /// A worker is lost after so long without a word; they beat each second.
 pub const MISSING_AFTER: Duration = Duration::from_secs(3);
+
+/// How much earlier than it is called missing a worker falls silent: what clocks may drift and schedulers may tarry.
+const FENCE_MARGIN: Duration = Duration::from_millis(250);
+
+/// From an epoch's announcement to its start, beyond the time in which everybody has heard of it or fallen silent.
+const EPOCH_LEAD: Duration = Duration::from_millis(100);
+
+/// From the order to stop to the instant: far enough for all to stop at the same one.
+const STOP_LEAD: Duration = Duration::from_millis(100);
 
 /// From the last READY to offset zero, beside what the clocks may be off.
 pub const START_LEAD: Duration = Duration::from_millis(500);
@@ -28,6 +46,18 @@ const OWN_STALL: Duration = Duration::from_secs(1);
 
 /// How long a worker may be silent about statistics after the drain's deadline.
 pub const FINAL_GRACE: Duration = Duration::from_secs(10);
+
+/// What becomes of a lost worker's share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLoss {
+    /// The others take it over. Workers that come during the run take their share, too.
+    #[default]
+    Rebalance,
+    /// The run ends.
+    Fail,
+    /// The run goes on without it.
+    Ignore,
+}
 
 /// What a master is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,10 +70,24 @@ pub struct MasterConfig {
     pub expect_workers: u32,
     /// How long to wait for them; `None` waits for ever.
     pub max_wait: Option<Duration>,
+    /// Most workers at a time.
+    pub max_workers: u32,
     /// `MISSING_AFTER`.
     pub missing_after: Duration,
+    /// Between two heartbeats of a worker.
+    pub heartbeat: Duration,
     /// `START_LEAD`.
     pub start_lead: Duration,
+    /// From the order to stop to the instant.
+    pub stop_lead: Duration,
+    /// From an epoch's announcement to its start.
+    pub epoch_lead: Duration,
+    /// What becomes of a lost worker's share.
+    pub on_loss: OnLoss,
+    /// Say what is to be written down, and acknowledge only what was.
+    pub journal: bool,
+    /// Keys that the workers get. Only for encrypted connections.
+    pub secrets: Option<SharedSecrets>,
 }
 
 impl MasterConfig {
@@ -54,8 +98,39 @@ impl MasterConfig {
             plan,
             expect_workers: expect_workers.max(1),
             max_wait: None,
+            max_workers: u32::MAX,
             missing_after: MISSING_AFTER,
+            heartbeat: super::HEARTBEAT,
             start_lead: START_LEAD,
+            stop_lead: STOP_LEAD,
+            epoch_lead: MISSING_AFTER + EPOCH_LEAD,
+            on_loss: OnLoss::default(),
+            journal: false,
+            secrets: None,
+        }
+    }
+
+    /// A worker is missing after `span` without a word.
+    #[must_use]
+    pub fn missing_after(mut self, span: Duration) -> Self {
+        self.missing_after = span;
+        self.epoch_lead = span + EPOCH_LEAD;
+        self
+    }
+
+    /// The one worker lives and stalls with its master, in the same process: it cannot go missing, and hears at once.
+    #[must_use]
+    pub fn local(mut self) -> Self {
+        self.missing_after = Duration::from_secs(86_400 * 365);
+        self.epoch_lead = Duration::from_millis(20);
+        self.stop_lead = Duration::ZERO;
+        self
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            heartbeat: self.heartbeat,
+            lease: self.missing_after.saturating_sub(FENCE_MARGIN),
         }
     }
 }
@@ -71,6 +146,10 @@ pub enum Input {
     Stop,
     /// The user wants no requests at all.
     Abort,
+    /// The frame of this number, and all before it, are on disk.
+    Persisted(u64),
+    /// No frame can be written any more.
+    JournalBroken,
 }
 
 /// What a master wants done.
@@ -82,6 +161,8 @@ pub enum Output {
     Close(ConnId),
     /// Tell the user.
     Event(MasterEvent),
+    /// Write this down and say when it is.
+    Persist(Box<Frame>),
     /// The run is over; always the last output but for answers to latecomers.
     Finished(Box<RunResult>),
 }
@@ -94,11 +175,13 @@ enum Phase {
     Ended,
 }
 
-/// The user's order to end.
+/// The order to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Halt {
-    at: Offset,
-    abort: bool,
+pub struct Halt {
+    /// On the master's clock: nothing is begun later.
+    pub at: Offset,
+    /// What is in flight is dropped.
+    pub abort: bool,
 }
 
 /// The master of one run.
@@ -108,25 +191,37 @@ pub struct Master {
     phase: Phase,
     roster: Roster,
     parts: u32,
-    tally: Tally,
+    deal: Option<Deal>,
+    /// What the cluster is to do; the next epoch makes it so.
+    wanted: Option<Load>,
+    /// When the next epoch is to be made.
+    deal_again_at: Option<Offset>,
+    books: Books,
     last_progress: Offset,
     cut_short: bool,
-    unable: Option<EndedBy>,
+    /// Since when nobody is at work and somebody may come back.
+    forsaken_since: Option<Offset>,
+    verdict: Option<EndedBy>,
     outputs: VecDeque<Output>,
 }
 
 impl Master {
     /// A master that waits for workers since `now`.
     pub fn new(config: MasterConfig, now: Offset) -> Self {
+        let books = Books::new(config.journal);
         Self {
             config,
             phase: Phase::Gathering { since: now },
             roster: Roster::default(),
             parts: 0,
-            tally: Tally::default(),
+            deal: None,
+            wanted: None,
+            deal_again_at: None,
+            books,
             last_progress: now,
             cut_short: false,
-            unable: None,
+            forsaken_since: None,
+            verdict: None,
             outputs: VecDeque::new(),
         }
     }
@@ -139,6 +234,8 @@ impl Master {
             Input::Closed(conn) => self.roster.disconnect(conn),
             Input::Stop => self.halt(now, false),
             Input::Abort => self.halt(now, true),
+            Input::Persisted(number) => self.persisted(number),
+            Input::JournalBroken => self.journal_broken(),
         }
         self.advance(now);
     }
@@ -154,6 +251,12 @@ impl Master {
         }
         if self.overdue_at().is_some_and(|at| now >= at) {
             self.cut_short(now);
+        }
+        if self.deal_again_at.is_some_and(|at| now >= at) {
+            self.deal_again(now);
+        }
+        if self.books.cut_at().is_some_and(|at| now >= at) {
+            self.cut(now);
         }
         self.advance(now);
     }
@@ -174,10 +277,15 @@ impl Master {
             return None;
         }
         let silence = self.roster.next_silence(self.config.missing_after);
-        [silence, self.gathering_until(), self.overdue_at()]
-            .into_iter()
-            .flatten()
-            .min()
+        let waits = [
+            silence,
+            self.gathering_until(),
+            self.overdue_at(),
+            self.deal_again_at,
+            self.books.cut_at(),
+            self.forsaken_until(),
+        ];
+        waits.into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -187,17 +295,26 @@ impl Master {
 
     /// The run as it stands at `now`.
     pub fn snapshot(&self, now: Offset) -> Snapshot {
-        let mut tally = self.tally.clone();
+        let mut tally = self.books.merged();
         for (_, member) in self.roster.iter() {
             Self::loss(member, None).apply(&mut tally.counts);
         }
+        let (load, next) = self.loads(now);
         Snapshot {
             elapsed: self.started_at().map(|at| now.since(at)),
             tally,
             workers: self.summaries(None),
             gauges: self.roster.gauges(),
             window: self.window(None),
+            load,
+            next,
+            stopping: matches!(self.phase, Phase::Running { halt: Some(_), .. }),
         }
+    }
+
+    /// The name of the run.
+    pub fn run(&self) -> u64 {
+        self.config.run
     }
 }
 
@@ -207,6 +324,11 @@ impl Master {
             Phase::Running { at, .. } => Some(at),
             _ => None,
         }
+    }
+
+    /// The run's time at `now`.
+    fn run_time(&self, now: Offset) -> Option<Offset> {
+        self.started_at().map(|at| Offset::from(now.since(at)))
     }
 
     fn participants(&self) -> Vec<u32> {
@@ -243,15 +365,5 @@ impl Master {
 
     fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
-    }
-}
-
-impl Halt {
-    fn message(self, run: u64) -> ToWorker {
-        if self.abort {
-            ToWorker::Abort { run }
-        } else {
-            ToWorker::Stop { run }
-        }
     }
 }

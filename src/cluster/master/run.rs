@@ -1,10 +1,10 @@
 //! A master during the run: what workers say, who is lost, and the user's orders to end.
 //! It makes no figures: intervals are merged as they come.
 
-use super::{EndedBy, FINAL_GRACE, Halt, Master, MasterEvent, Output, Phase};
+use super::{EndedBy, FINAL_GRACE, Halt, Master, MasterEvent, Phase};
 use crate::cluster::ledger::Admission;
 use crate::cluster::membership::ConnId;
-use crate::cluster::{ClockEstimate, Gauges, Interval, ToMaster, ToWorker, WorkerState};
+use crate::cluster::{ClockEstimate, Gauges, Interval, ToMaster, ToWorker, Totals};
 use crate::domain::Offset;
 
 impl Master {
@@ -18,7 +18,7 @@ impl Master {
         if let Some(member) = self.roster.member_mut(worker) {
             member.last_heard = now;
         }
-        self.revive(worker);
+        self.revive(now, worker);
         self.hear(now, conn, worker, message);
     }
 
@@ -30,159 +30,89 @@ impl Master {
                 sent_at,
                 clock,
                 gauges,
+                epoch,
             } => {
-                self.note_pulse(worker, clock, gauges);
+                self.note_pulse(worker, clock, gauges, epoch);
                 let reply = ToWorker::Pulse {
                     echo: sent_at,
                     received_at: now,
                     sent_at: now,
+                    run: ours,
+                    epoch: self.deal.as_ref().map_or(0, |deal| deal.last()),
                 };
                 self.send(conn, reply);
             }
             _ if self.phase == Phase::Ended => self.send(conn, ToWorker::Quit),
             ToMaster::Leaving => self.leave(now, worker),
-            ToMaster::Ready { run } if run == ours => self.ready(worker),
+            ToMaster::Ready { run, digest } if run == ours => self.ready(now, worker, digest),
             ToMaster::Unable { run, reason } if run == ours => self.unable(now, worker, reason),
             ToMaster::Interval(interval) if interval.run == ours => {
-                self.merge(now, conn, worker, interval);
+                self.merge(now, conn, worker, &interval);
             }
-            ToMaster::Final { run, last_seq } if run == ours => {
-                self.note_final(now, worker, last_seq);
+            ToMaster::Final {
+                run,
+                last_seq,
+                totals,
+            } if run == ours => {
+                self.note_final(now, worker, last_seq, totals);
             }
             ToMaster::Interval(interval) => {
                 let run = interval.run;
                 self.send(conn, ToWorker::Abort { run });
             }
-            ToMaster::Ready { run }
+            ToMaster::Ready { run, .. }
             | ToMaster::Unable { run, .. }
             | ToMaster::Final { run, .. } => self.send(conn, ToWorker::Abort { run }),
         }
     }
 
-    fn note_pulse(&mut self, worker: u32, clock: Option<ClockEstimate>, gauges: Gauges) {
+    fn note_pulse(
+        &mut self,
+        worker: u32,
+        clock: Option<ClockEstimate>,
+        gauges: Gauges,
+        epoch: u32,
+    ) {
         if let Some(member) = self.roster.member_mut(worker) {
+            member.epoch = member.epoch.max(epoch);
             member.clock = clock.or(member.clock);
             member.gauges = gauges;
         }
     }
 
-    fn note_final(&mut self, now: Offset, worker: u32, last_seq: u64) {
+    fn note_final(&mut self, now: Offset, worker: u32, last_seq: u64, totals: Totals) {
         if self.started_at().is_none() {
             return;
         }
         if let Some(member) = self.roster.member_mut(worker) {
             member.last_seq = Some(last_seq);
+            member.totals = Some(totals);
+            self.books.note(worker);
         }
         self.last_progress = self.last_progress.max(now);
     }
 
     /// Merges an interval unless it was merged before, and says up to where none is missing.
-    fn merge(&mut self, now: Offset, conn: ConnId, worker: u32, interval: Box<Interval>) {
+    fn merge(&mut self, now: Offset, conn: ConnId, worker: u32, interval: &Interval) {
         let Some(member) = self.roster.member_mut(worker).filter(|m| m.part.is_some()) else {
             self.close(conn);
             return;
         };
-        let admission = member.ledger.admit(&interval);
-        let seq = member.ledger.merged_to();
-        match admission {
-            Admission::Absurd => return self.close(conn),
-            Admission::Seen => {}
+        match member.ledger.admit(interval) {
+            Admission::Absurd => self.close(conn),
+            // The answer to the first may be on its way, or wait for the disk.
+            Admission::Seen => {
+                let (run, seq) = (self.config.run, member.acked);
+                self.send(conn, ToWorker::Ack { run, seq });
+            }
             Admission::New => {
                 member.gauges = interval.gauges;
-                self.tally.merge(&interval.tally);
+                self.enter(now, worker, interval);
                 self.note_progress(now, interval.to);
-                let gauges = self.roster.gauges();
-                self.event(MasterEvent::Merged {
-                    worker,
-                    interval,
-                    gauges,
-                });
+                self.acknowledge_merged(worker);
+                self.cut_if_complete(now);
             }
         }
-        let run = self.config.run;
-        self.send(conn, ToWorker::Ack { run, seq });
-    }
-
-    /// Counts a worker as lost, or forgets it if nothing was given to it yet.
-    pub(super) fn lose(&mut self, now: Offset, worker: u32) {
-        let started = self.started_at();
-        let Some(member) = self.roster.member_mut(worker) else {
-            return;
-        };
-        let name = member.hello.name.clone();
-        if let (Some(at), Some(_)) = (started, member.part) {
-            member.state = WorkerState::Lost;
-            let confirmed_to = member.ledger.confirmed_to();
-            let at = Offset::from(now.since(at));
-            self.event(MasterEvent::Lost {
-                worker,
-                name,
-                at,
-                confirmed_to,
-            });
-            return;
-        }
-        self.forget(worker);
-    }
-
-    pub(super) fn forget(&mut self, worker: u32) {
-        let Some(member) = self.roster.forget(worker) else {
-            return;
-        };
-        if let Some(conn) = member.conn {
-            self.output(Output::Close(conn));
-        }
-        let name = member.hello.name;
-        self.event(MasterEvent::Gone { worker, name });
-    }
-
-    /// A lost worker that is heard of again was not lost.
-    pub(super) fn revive(&mut self, worker: u32) {
-        let running = matches!(self.phase, Phase::Running { .. });
-        let Some(member) = self.roster.member_mut(worker) else {
-            return;
-        };
-        if running && member.state == WorkerState::Lost {
-            member.state = WorkerState::Running;
-            let name = member.hello.name.clone();
-            self.event(MasterEvent::Returned { worker, name });
-        }
-    }
-
-    fn leave(&mut self, now: Offset, worker: u32) {
-        let running = matches!(self.phase, Phase::Running { .. });
-        let Some(member) = self.roster.member_mut(worker) else {
-            return;
-        };
-        if !running {
-            self.forget(worker);
-            return;
-        }
-        if member.part.is_none() {
-            self.lose(now, worker);
-        } else if !member.left_early {
-            member.left_early = true;
-            let name = member.hello.name.clone();
-            self.event(MasterEvent::Leaving { worker, name });
-        }
-    }
-
-    fn unable(&mut self, now: Offset, worker: u32, reason: String) {
-        let Some(member) = self.roster.member_mut(worker) else {
-            return;
-        };
-        let name = member.hello.name.clone();
-        let ended_by = EndedBy::Unable {
-            worker: name,
-            reason,
-        };
-        if !matches!(self.phase, Phase::Running { .. }) {
-            self.finish(now, ended_by);
-            return;
-        }
-        member.left_early = true;
-        self.unable.get_or_insert(ended_by);
-        self.halt(now, true);
     }
 
     /// Tells everybody at work to stop or to abort; before the start there is nothing to wait for.
@@ -203,18 +133,37 @@ impl Master {
         if before.is_some_and(|before| before.abort || !abort) {
             return;
         }
+        let lead = if abort {
+            std::time::Duration::ZERO
+        } else {
+            self.config.stop_lead
+        };
         let halt = Halt {
-            at: before.map_or(now, |before| before.at),
+            at: before.map_or(now + lead, |before| before.at.min(now + lead)),
             abort,
         };
         self.phase = Phase::Running {
             at,
             halt: Some(halt),
         };
+        self.deal_again_at = None;
         self.last_progress = now;
         self.event(MasterEvent::Stopping { abort });
         for worker in self.participants() {
-            self.tell(worker, halt.message(self.config.run));
+            self.tell(worker, self.order(halt));
+        }
+    }
+
+    /// The order to end, for workers.
+    pub(super) fn order(&self, halt: Halt) -> ToWorker {
+        let run = self.config.run;
+        if halt.abort {
+            return ToWorker::Abort { run };
+        }
+        let at = self.started_at().unwrap_or(halt.at);
+        ToWorker::Stop {
+            run,
+            at: Offset::from(halt.at.since(at)),
         }
     }
 

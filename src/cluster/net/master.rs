@@ -14,7 +14,9 @@ use tonic::transport::server::TcpIncoming;
 use super::listen::{ControlSender, Inbound, Listener, PulseSender};
 use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT};
 use crate::cluster::master::{Input, Master, Output};
-use crate::cluster::shell::{self, ClusterError, EventSink, MasterCommand};
+use crate::cluster::shell::{
+    self, ClusterError, EventSink, JournalPort, JournalSink, MasterCommand,
+};
 use crate::cluster::wire::{self, FromMaster, pb};
 use crate::cluster::{
     ConnId, MAX_MESSAGE_BYTES, MasterEvent, ProcessClock, RunResult, ToWorker, WireError,
@@ -36,6 +38,7 @@ pub async fn serve_master(
     master: Master,
     control: mpsc::Receiver<MasterCommand>,
     events: mpsc::Sender<MasterEvent>,
+    journal: Option<JournalPort>,
 ) -> Result<RunResult, ClusterError> {
     let (inbound, received) = mpsc::channel(INBOUND);
     let (pulses, beats) = mpsc::channel(INBOUND);
@@ -48,6 +51,7 @@ pub async fn serve_master(
         master,
         links: BTreeMap::new(),
         events: EventSink::new(events),
+        journal: JournalSink::new(journal),
         result: None,
         broken: None,
     };
@@ -95,6 +99,7 @@ struct Host {
     master: Master,
     links: BTreeMap<ConnId, Link>,
     events: EventSink,
+    journal: JournalSink,
     result: Option<Box<RunResult>>,
     broken: Option<WireError>,
 }
@@ -125,6 +130,7 @@ impl Host {
                     shell::command(&mut self.master, self.clock.now(), command);
                 }
                 Some(inbound) = beats.recv() => self.take(inbound),
+                input = self.journal.next() => self.master.handle(self.clock.now(), input),
                 () = shell::sleep_until(self.clock, timeout) => {
                     self.master.handle_timeout(self.clock.now());
                 }
@@ -161,6 +167,7 @@ impl Host {
                     self.links.remove(&conn);
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Persist(frame) => self.journal.push(frame),
                 Output::Finished(result) => self.result = Some(result),
             }
         }

@@ -132,6 +132,13 @@ impl Host {
                     let told = self.engine.try_send(command);
                     told.map_err(|_| ClusterError::EngineGone)?;
                 }
+                Output::HangUp => {
+                    tracing::warn!("this master conducts another run; looking for one's own");
+                    self.link = None;
+                }
+                Output::Orphaned { run: _, intervals } => tracing::warn!(
+                    "the master of the last run is gone: {intervals} intervals of it reach nobody"
+                ),
                 Output::Done(exit) => self.exit = Some(exit),
             }
         }

@@ -2,12 +2,16 @@
 //! so that the machines behind see only values that make sense. It opens no connection.
 
 mod plan;
+mod share;
 mod tally;
 
+use std::time::Duration;
+
 use super::{
-    ClockEstimate, Gauges, Hello, Interval, MAX_MESSAGE_BYTES, Prepare, ToMaster, ToWorker,
+    ClockEstimate, Gauges, Hello, Interval, MAX_MESSAGE_BYTES, Prepare, SharedSecrets, Terms,
+    ToMaster, ToWorker, Totals,
 };
-use crate::domain::Offset;
+use crate::domain::{Offset, Secret};
 
 #[expect(
     unnameable_types,
@@ -82,7 +86,7 @@ pub(super) fn encode_to_master(message: ToMaster) -> Result<FromWorker, WireErro
     use pb::worker_message::Body;
     let body = match message {
         ToMaster::Hello(hello) => Body::Hello(hello_out(hello)),
-        ToMaster::Ready { run } => Body::Ready(pb::Ready { run }),
+        ToMaster::Ready { run, digest } => Body::Ready(pb::Ready { run, digest }),
         ToMaster::Unable { run, reason } => Body::Unable(pb::Unable {
             run,
             reason: cut(reason, MAX_REASON_BYTES),
@@ -91,9 +95,21 @@ pub(super) fn encode_to_master(message: ToMaster) -> Result<FromWorker, WireErro
             sent_at,
             clock,
             gauges,
-        } => return Ok(FromWorker::Pulse(heartbeat_out(sent_at, clock, gauges))),
+            epoch,
+        } => {
+            let beat = heartbeat_out(sent_at, clock, gauges, epoch);
+            return Ok(FromWorker::Pulse(beat));
+        }
         ToMaster::Interval(interval) => Body::Interval(interval_out(*interval)),
-        ToMaster::Final { run, last_seq } => Body::Final(pb::Final { run, last_seq }),
+        ToMaster::Final {
+            run,
+            last_seq,
+            totals,
+        } => Body::Final(pb::Final {
+            run,
+            last_seq,
+            totals: Some(totals_out(totals)),
+        }),
         ToMaster::Leaving => Body::Leaving(pb::Leaving {}),
     };
     let message = pb::WorkerMessage { body: Some(body) };
@@ -106,13 +122,17 @@ pub(super) fn decode_to_master(message: pb::WorkerMessage) -> Result<ToMaster, W
     use pb::worker_message::Body;
     Ok(match message.body.ok_or(WireError::NoBody)? {
         Body::Hello(hello) => ToMaster::Hello(hello_in(hello)?),
-        Body::Ready(pb::Ready { run }) => ToMaster::Ready { run },
+        Body::Ready(pb::Ready { run, digest }) => ToMaster::Ready { run, digest },
         Body::Unable(pb::Unable { run, reason }) => ToMaster::Unable {
             run,
             reason: text("reason", reason, MAX_REASON_BYTES)?,
         },
         Body::Interval(interval) => ToMaster::Interval(Box::new(interval_in(interval)?)),
-        Body::Final(pb::Final { run, last_seq }) => ToMaster::Final { run, last_seq },
+        Body::Final(of) => ToMaster::Final {
+            run: of.run,
+            last_seq: of.last_seq,
+            totals: totals_in(of.totals.ok_or(WireError::Missing("totals"))?),
+        },
         Body::Leaving(pb::Leaving {}) => ToMaster::Leaving,
     })
 }
@@ -127,6 +147,7 @@ pub(super) fn decode_heartbeat(beat: pb::Heartbeat) -> Result<ToMaster, WireErro
         sent_at: Offset::from_nanos(beat.sent_at),
         clock,
         gauges: gauges_in(beat.gauges)?,
+        epoch: beat.epoch,
     })
 }
 
@@ -134,7 +155,12 @@ pub(super) fn decode_heartbeat(beat: pb::Heartbeat) -> Result<ToMaster, WireErro
 pub(super) fn encode_to_worker(message: ToWorker) -> Result<FromMaster, WireError> {
     use pb::master_message::Body;
     let body = match message {
-        ToWorker::Welcome { worker } => Body::Welcome(pb::Welcome { worker }),
+        ToWorker::Welcome { worker, run, terms } => Body::Welcome(pb::Welcome {
+            worker,
+            run,
+            heartbeat_ns: Offset::from(terms.heartbeat).as_nanos(),
+            lease_ns: Offset::from(terms.lease).as_nanos(),
+        }),
         ToWorker::Refused { reason } => Body::Refused(pb::Refused {
             reason: cut(reason, MAX_REASON_BYTES),
         }),
@@ -148,14 +174,25 @@ pub(super) fn encode_to_worker(message: ToWorker) -> Result<FromMaster, WireErro
             echo,
             received_at,
             sent_at,
+            run,
+            epoch,
         } => {
             return Ok(FromMaster::Pulse(pb::PulseReply {
                 echo_at: echo.as_nanos(),
                 received_at: received_at.as_nanos(),
                 sent_at: sent_at.as_nanos(),
+                run,
+                epoch,
             }));
         }
-        ToWorker::Stop { run } => Body::Stop(pb::Stop { run }),
+        ToWorker::Stop { run, at } => Body::Stop(pb::Stop {
+            run,
+            at_offset: at.as_nanos(),
+        }),
+        ToWorker::Share { run, share } => Body::Share(pb::ShareChange {
+            run,
+            share: Some(share::encode(&share)),
+        }),
         ToWorker::Abort { run } => Body::Abort(pb::Abort { run }),
         ToWorker::Quit => Body::Quit(pb::Quit {}),
     };
@@ -168,17 +205,28 @@ pub(super) fn encode_to_worker(message: ToWorker) -> Result<FromMaster, WireErro
 pub(super) fn decode_to_worker(message: pb::MasterMessage) -> Result<ToWorker, WireError> {
     use pb::master_message::Body;
     Ok(match message.body.ok_or(WireError::NoBody)? {
-        Body::Welcome(pb::Welcome { worker }) => ToWorker::Welcome { worker },
+        Body::Welcome(of) => ToWorker::Welcome {
+            worker: of.worker,
+            run: of.run,
+            terms: terms_in(&of)?,
+        },
         Body::Refused(pb::Refused { reason }) => ToWorker::Refused {
             reason: text("reason", reason, MAX_REASON_BYTES)?,
         },
-        Body::Prepare(prepare) => ToWorker::Prepare(Box::new(prepare_in(&prepare)?)),
+        Body::Prepare(prepare) => ToWorker::Prepare(Box::new(prepare_in(prepare)?)),
         Body::Start(pb::Start { run, master_at }) => ToWorker::Start {
             run,
             at: Offset::from_nanos(master_at),
         },
         Body::Ack(pb::Ack { run, seq }) => ToWorker::Ack { run, seq },
-        Body::Stop(pb::Stop { run }) => ToWorker::Stop { run },
+        Body::Stop(pb::Stop { run, at_offset }) => ToWorker::Stop {
+            run,
+            at: Offset::from_nanos(at_offset),
+        },
+        Body::Share(pb::ShareChange { run, share }) => ToWorker::Share {
+            run,
+            share: Box::new(share::decode(share.ok_or(WireError::Missing("share"))?)?),
+        },
         Body::Abort(pb::Abort { run }) => ToWorker::Abort { run },
         Body::Quit(pb::Quit {}) => ToWorker::Quit,
     })
@@ -190,6 +238,8 @@ pub(super) fn decode_pulse(reply: pb::PulseReply) -> ToWorker {
         echo: Offset::from_nanos(reply.echo_at),
         received_at: Offset::from_nanos(reply.received_at),
         sent_at: Offset::from_nanos(reply.sent_at),
+        run: reply.run,
+        epoch: reply.epoch,
     }
 }
 
@@ -200,6 +250,7 @@ fn hello_out(hello: Hello) -> pb::Hello {
         name: cut(hello.name, MAX_NAME_BYTES),
         incarnation: hello.incarnation,
         cores: hello.cores,
+        run: hello.run,
     }
 }
 
@@ -210,10 +261,42 @@ fn hello_in(hello: pb::Hello) -> Result<Hello, WireError> {
         name: text("name", hello.name, MAX_NAME_BYTES)?,
         incarnation: hello.incarnation,
         cores: hello.cores,
+        run: hello.run,
     })
 }
 
-fn heartbeat_out(sent_at: Offset, clock: Option<ClockEstimate>, gauges: Gauges) -> pb::Heartbeat {
+const fn totals_out(totals: Totals) -> pb::Totals {
+    pb::Totals {
+        scheduled: totals.scheduled,
+        sent: totals.sent,
+        finished: totals.finished,
+    }
+}
+
+const fn totals_in(totals: pb::Totals) -> Totals {
+    Totals {
+        scheduled: totals.scheduled,
+        sent: totals.sent,
+        finished: totals.finished,
+    }
+}
+
+fn terms_in(welcome: &pb::Welcome) -> Result<Terms, WireError> {
+    if welcome.heartbeat_ns == 0 || welcome.lease_ns == 0 {
+        return Err(WireError::Impossible("terms"));
+    }
+    Ok(Terms {
+        heartbeat: Duration::from_nanos(welcome.heartbeat_ns),
+        lease: Duration::from_nanos(welcome.lease_ns),
+    })
+}
+
+fn heartbeat_out(
+    sent_at: Offset,
+    clock: Option<ClockEstimate>,
+    gauges: Gauges,
+    epoch: u32,
+) -> pb::Heartbeat {
     pb::Heartbeat {
         sent_at: sent_at.as_nanos(),
         clock: clock.map(|clock| pb::ClockEstimate {
@@ -221,6 +304,7 @@ fn heartbeat_out(sent_at: Offset, clock: Option<ClockEstimate>, gauges: Gauges) 
             bound_ns: clock.bound_ns,
         }),
         gauges: Some(gauges_out(gauges)),
+        epoch,
     }
 }
 
@@ -255,25 +339,47 @@ fn interval_in(interval: pb::Interval) -> Result<Interval, WireError> {
 fn prepare_out(prepare: &Prepare) -> Result<pb::Prepare, WireError> {
     Ok(pb::Prepare {
         run: prepare.run,
-        epoch: prepare.epoch,
-        index: prepare.index,
-        of: prepare.of,
         plan_version: plan::VERSION,
         plan_json: plan::encode(&prepare.plan)?,
+        worker: prepare.worker,
+        alone: prepare.alone,
+        share: Some(share::encode(&prepare.share)),
+        secrets: prepare.secrets.as_ref().map(secrets_out),
     })
 }
 
-fn prepare_in(prepare: &pb::Prepare) -> Result<Prepare, WireError> {
-    if prepare.index >= prepare.of {
-        return Err(WireError::Impossible("index"));
-    }
+fn prepare_in(prepare: pb::Prepare) -> Result<Prepare, WireError> {
     Ok(Prepare {
         run: prepare.run,
-        epoch: prepare.epoch,
-        index: prepare.index,
-        of: prepare.of,
+        worker: prepare.worker,
+        alone: prepare.alone,
         plan: plan::decode(prepare.plan_version, &prepare.plan_json)?,
+        share: share::decode(prepare.share.ok_or(WireError::Missing("share"))?)?,
+        secrets: prepare.secrets.map(secrets_in),
     })
+}
+
+fn secrets_out(secrets: &SharedSecrets) -> pb::SharedSecrets {
+    let headers = secrets.headers.iter();
+    pb::SharedSecrets {
+        api_key: secrets.api_key.as_ref().map(|key| key.expose().to_owned()),
+        headers: headers
+            .map(|(name, value)| pb::SecretHeader {
+                name: name.clone(),
+                value: value.expose().to_owned(),
+            })
+            .collect(),
+    }
+}
+
+fn secrets_in(secrets: pb::SharedSecrets) -> SharedSecrets {
+    let headers = secrets.headers.into_iter();
+    SharedSecrets {
+        api_key: secrets.api_key.map(Secret::new),
+        headers: headers
+            .map(|header| (header.name, Secret::new(header.value)))
+            .collect(),
+    }
 }
 
 fn gauges_out(gauges: Gauges) -> pb::Gauges {

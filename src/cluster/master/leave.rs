@@ -1,0 +1,191 @@
+//! A master whose workers go: silently, by order, or because they cannot go on; and those who come back.
+//! Who takes their share over is decided in `epochs`.
+
+use std::time::Duration;
+
+use super::{EndedBy, Master, MasterEvent, OnLoss, Output, Phase};
+use crate::cluster::{ToWorker, WorkerState};
+use crate::domain::Offset;
+
+/// How long a run waits, when nobody is at work any more, for workers that may be behind a broken network.
+const FORSAKEN: Duration = Duration::from_secs(10);
+
+impl Master {
+    /// Counts a worker as lost, or forgets it if nothing was given to it yet.
+    pub(super) fn lose(&mut self, now: Offset, worker: u32) {
+        let started = self.started_at();
+        let Some(member) = self.roster.member_mut(worker) else {
+            return;
+        };
+        let name = member.hello.name.clone();
+        let Some(at) = started.filter(|_| member.state == WorkerState::Running) else {
+            self.forget(worker);
+            return;
+        };
+        member.state = WorkerState::Lost;
+        member.cut_off = member.conn.is_some();
+        let confirmed_to = member.ledger.confirmed_to();
+        let at = Offset::from(now.since(at));
+        self.books.note(worker);
+        self.event(MasterEvent::Lost {
+            worker,
+            name: name.clone(),
+            at,
+            confirmed_to,
+        });
+        if self.rebalances() {
+            self.deal_again_soon(now);
+        }
+        if self.config.on_loss == OnLoss::Fail {
+            self.verdict
+                .get_or_insert(EndedBy::WorkerLost { worker: name });
+            self.halt(now, false);
+        }
+    }
+
+    pub(super) fn forget(&mut self, worker: u32) {
+        let Some(member) = self.roster.forget(worker) else {
+            return;
+        };
+        if let Some(conn) = member.conn {
+            self.output(Output::Close(conn));
+        }
+        let name = member.hello.name;
+        self.event(MasterEvent::Gone { worker, name });
+    }
+
+    /// A lost worker that is heard of again was not lost. It takes a share again from the next epoch on.
+    pub(super) fn revive(&mut self, now: Offset, worker: u32) {
+        let running = matches!(self.phase, Phase::Running { .. });
+        let Some(member) = self.roster.member_mut(worker) else {
+            return;
+        };
+        if !running || member.state != WorkerState::Lost {
+            return;
+        }
+        member.state = WorkerState::Running;
+        self.forsaken_since = None;
+        let name = member.hello.name.clone();
+        self.books.note(worker);
+        self.event(MasterEvent::Returned { worker, name });
+        self.tell_shares(worker);
+        if self.rebalances() {
+            self.deal_again_soon(now);
+        }
+    }
+
+    /// A worker was told to go. It sends on until others have its share.
+    pub(super) fn leave(&mut self, now: Offset, worker: u32) {
+        let Some(started_at) = self.started_at() else {
+            self.forget(worker);
+            return;
+        };
+        let Some(member) = self.roster.member_mut(worker) else {
+            return;
+        };
+        if member.state != WorkerState::Running {
+            if member.last_seq.is_none() {
+                self.lose(now, worker);
+            }
+            return;
+        }
+        let again = std::mem::replace(&mut member.left_early, true);
+        let name = member.hello.name.clone();
+        let (until, handed_over) = self.hand_over(now, worker);
+        let run = self.config.run;
+        self.tell(worker, ToWorker::Stop { run, at: until });
+        self.books.note(worker);
+        if !again {
+            self.last_progress = self
+                .last_progress
+                .max(started_at + until.since(Offset::ZERO));
+            self.event(MasterEvent::Leaving {
+                worker,
+                name,
+                until,
+                handed_over,
+            });
+        }
+    }
+
+    /// Deals without a worker that goes. Tells until when it is to send, and whether that leaves nothing undone.
+    fn hand_over(&mut self, now: Offset, worker: u32) -> (Offset, bool) {
+        let time = self.run_time(now).unwrap_or_default();
+        if let Phase::Running {
+            at,
+            halt: Some(halt),
+        } = self.phase
+        {
+            return (Offset::from(halt.at.since(at)), true);
+        }
+        if !self.rebalances() {
+            return (time, false);
+        }
+        self.deal_again(now);
+        let Some(deal) = &self.deal else {
+            return (time, false);
+        };
+        let current = deal.current();
+        if !current.members.contains(&worker) {
+            return (current.from, true);
+        }
+        // Nobody is left to take over, or the run ends before anybody could.
+        let end = self.config.plan.schedule.end_of_sending();
+        match end.filter(|_| self.next_epoch_from(now).is_none()) {
+            Some(end) => (end, true),
+            None => (time, false),
+        }
+    }
+
+    pub(super) fn unable(&mut self, now: Offset, worker: u32, reason: String) {
+        let running = matches!(self.phase, Phase::Running { .. });
+        let Some(member) = self.roster.member_mut(worker) else {
+            return;
+        };
+        let name = member.hello.name.clone();
+        if running && member.state != WorkerState::Running {
+            // It was to join: the run does without it.
+            self.event(MasterEvent::Refused { name, reason });
+            self.forget(worker);
+            return;
+        }
+        let ended_by = EndedBy::Unable {
+            worker: name,
+            reason,
+        };
+        if !running {
+            self.finish(now, ended_by);
+            return;
+        }
+        member.left_early = true;
+        self.verdict.get_or_insert(ended_by);
+        self.halt(now, true);
+    }
+
+    /// Until when a run without anybody at work waits for somebody to come back.
+    pub(super) fn forsaken_until(&self) -> Option<Offset> {
+        self.forsaken_since.map(|since| since + FORSAKEN)
+    }
+
+    /// Whether nobody is at work and nobody is to be waited for.
+    pub(super) fn is_deserted(&mut self, now: Offset) -> bool {
+        if !self.at_work().is_empty() {
+            self.forsaken_since = None;
+            return false;
+        }
+        let lost = |state| state == WorkerState::Lost;
+        let halted = !matches!(self.phase, Phase::Running { halt: None, .. });
+        let parts = || {
+            let all = self.roster.iter();
+            all.filter(|(_, member)| member.part.is_some())
+        };
+        // One that has ended by itself says that the run's end is reached: who is lost then comes too late.
+        let all_lost = parts().all(|(_, member)| lost(member.state));
+        let may_return = parts().any(|(_, member)| lost(member.state) && member.cut_off);
+        if !all_lost || !may_return || halted {
+            return true;
+        }
+        let since = *self.forsaken_since.get_or_insert(now);
+        now >= since + FORSAKEN
+    }
+}
