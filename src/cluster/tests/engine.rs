@@ -1,38 +1,66 @@
-//! An invented engine: sends nothing, but knows of every request when it would be due and how long it would take.
-//! It computes the schedule by itself, on another path than the product.
+//! An invented engine: sends nothing, but knows of every request when it would be begun and how long it would take.
+//! It keeps to shares, leases and instants as an engine must, by a simpler way than the product's: one list, one thread.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare};
 use crate::domain::{Offset, Outcome};
 use crate::metrics::Tally;
+use crate::plan::Plan;
+use crate::schedule::{Arrivals, Share};
 
 const SECOND: u64 = 1_000_000_000;
-const CLOSED_TURN: u64 = 400_000_000;
+pub(super) const CLOSED_TURN: u64 = 400_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum State {
     Idle,
     Preparing(Offset),
     Prepared,
-    Running(Offset),
+    Running,
+}
+
+/// A user of a closed loop.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    next: u64,
+    ends: u64,
+}
+
+/// A request that was begun: arrival or user, and when on the own clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Begun {
+    pub(super) what: u64,
+    pub(super) at: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Engine {
     state: State,
     preparing_takes: Duration,
-    due: Vec<u64>,
-    cursor: usize,
+    plan: Option<Plan>,
+    arrivals: Option<Arrivals>,
+    users: BTreeMap<u32, User>,
+    shares: Vec<Share>,
+    /// Offset zero on the own clock, and what is added to it.
+    origin: u64,
+    behind: i64,
+    lease: Option<u64>,
+    fenced: bool,
+    /// Arrivals due before are not sent any more.
+    skip_to: u64,
     in_flight: Vec<u64>,
     stop_at: u64,
     cut_at: u64,
+    fresh: Tally,
     events: VecDeque<EngineEvent>,
     /// Everything that it ever reported.
     pub(super) truth: Tally,
     /// Starts that it was told.
     pub(super) starts: Vec<Offset>,
+    /// Requests begun since somebody looked.
+    pub(super) begun: Vec<Begun>,
     /// What it says instead of READY.
     pub(super) unable: Option<String>,
     /// When it says that it cannot go on, since the run's start.
@@ -46,14 +74,23 @@ impl Engine {
         Self {
             state: State::Idle,
             preparing_takes,
-            due: Vec::new(),
-            cursor: 0,
+            plan: None,
+            arrivals: None,
+            users: BTreeMap::new(),
+            shares: Vec::new(),
+            origin: 0,
+            behind: 0,
+            lease: None,
+            fenced: false,
+            skip_to: 0,
             in_flight: Vec::new(),
             stop_at: u64::MAX,
             cut_at: 0,
+            fresh: Tally::default(),
             events: VecDeque::new(),
             truth: Tally::default(),
             starts: Vec::new(),
+            begun: Vec::new(),
             unable: None,
             breaks_at: None,
             hung: false,
@@ -61,67 +98,169 @@ impl Engine {
     }
 
     pub(super) fn handle(&mut self, now: Offset, command: EngineCommand) {
-        match (command, self.state) {
-            (EngineCommand::Prepare(prepare), _) => self.prepare(now, &prepare),
-            (EngineCommand::Start { at }, _) => {
-                self.starts.push(at);
-                self.state = State::Running(at);
+        let time = self.time(now);
+        match command {
+            EngineCommand::Prepare(prepare) => self.prepare(now, &prepare),
+            EngineCommand::Start { at } => self.start(now, at),
+            EngineCommand::Share(share) => self.share(now, *share),
+            EngineCommand::Lease { until } => self.renew(now, until),
+            EngineCommand::Correct { behind_ns } => {
+                self.tick(now);
+                assert!(self.behind.abs_diff(behind_ns) < SECOND / 100);
+                self.behind = behind_ns;
             }
-            (EngineCommand::Stop, State::Running(at)) if !self.hung => {
-                self.stop_at = self.stop_at.min(now.nanos_since(at));
+            EngineCommand::Stop { at } if self.state == State::Running && !self.hung => {
+                self.tick(now);
+                self.stop_at = self.stop_at.min(at.as_nanos().max(time));
             }
-            (EngineCommand::Abort, State::Running(at)) if !self.hung => {
-                self.abort(now.nanos_since(at));
+            EngineCommand::Abort if self.state == State::Running && !self.hung => {
+                self.tick(now);
+                self.stop_at = self.stop_at.min(time);
+                self.cut(time, true);
             }
-            (EngineCommand::Abort, State::Prepared) => self.state = State::Idle,
-            _ => {}
+            EngineCommand::Abort if self.state == State::Prepared => self.state = State::Idle,
+            EngineCommand::Stop { .. } | EngineCommand::Abort => {}
         }
     }
 
-    fn prepare(&mut self, now: Offset, prepare: &Prepare) {
-        let schedule = &prepare.plan.schedule;
-        let end = schedule.end_of_sending().unwrap_or(Offset::MAX).as_nanos();
-        let end = end.min(600 * SECOND);
-        let limit = schedule.max_requests.unwrap_or(u64::MAX);
-        let rate = serde_json::to_value(schedule.pacing).unwrap()["open"]["rate"].as_f64();
-        let (index, of) = (u64::from(prepare.index), u64::from(prepare.of));
-        let mut due: Vec<u64> = match rate {
-            Some(rate) => (0..limit)
-                .map(|i| (i, (i as f64 * 1e9 / rate) as u64))
-                .take_while(|&(_, at)| at < end)
-                .filter(|(i, _)| i % of == index)
-                .map(|(_, at)| at)
-                .collect(),
-            None => (0..schedule.users)
-                .filter(|user| u64::from(*user) % of == index)
-                .flat_map(|user| {
-                    let spawn = schedule.spawn_at(user).as_nanos();
-                    (0..)
-                        .map(move |turn| spawn + turn * CLOSED_TURN)
-                        .take_while(move |&at| at < end)
-                })
-                .collect(),
-        };
-        due.sort_unstable();
-        let unable = self.unable.take();
-        let truth = std::mem::take(&mut self.truth);
-        let (takes, starts) = (self.preparing_takes, std::mem::take(&mut self.starts));
-        *self = Self {
-            due,
-            truth,
-            starts,
-            unable,
-            hung: self.hung,
-            breaks_at: self.breaks_at,
-            ..Self::new(takes)
-        };
-        self.state = State::Preparing(now + takes);
+    /// The run's time.
+    fn time(&self, now: Offset) -> u64 {
+        let at = i128::from(now.as_nanos()) - i128::from(self.origin) - i128::from(self.behind);
+        u64::try_from(at.max(0)).unwrap()
     }
 
-    pub(super) fn timeout(&self) -> Option<Offset> {
+    fn own(&self, time: u64) -> Offset {
+        let own = i128::from(time) + i128::from(self.origin) + i128::from(self.behind);
+        Offset::from_nanos(u64::try_from(own.max(0)).unwrap_or(u64::MAX))
+    }
+
+    fn prepare(&mut self, now: Offset, prepare: &Prepare) {
+        let plan = prepare.plan.clone();
+        *self = Self {
+            arrivals: Arrivals::new(&plan.schedule, plan.seed),
+            plan: Some(plan),
+            shares: vec![prepare.share.clone()],
+            truth: std::mem::take(&mut self.truth),
+            starts: std::mem::take(&mut self.starts),
+            begun: std::mem::take(&mut self.begun),
+            unable: self.unable.take(),
+            hung: self.hung,
+            breaks_at: self.breaks_at,
+            ..Self::new(self.preparing_takes)
+        };
+        self.state = State::Preparing(now + self.preparing_takes);
+    }
+
+    fn start(&mut self, now: Offset, at: Offset) {
+        self.starts.push(at);
+        self.state = State::Running;
+        self.origin = at.as_nanos();
+        let time = self.time(now);
+        self.skip_to = time;
+        self.cut_at = time / SECOND * SECOND;
+        let schedule = &self.plan.as_ref().unwrap().schedule;
+        if !schedule.is_open() {
+            let users = self.shares[0].users.iter();
+            let new = |user| (user, schedule.spawn_at(user).as_nanos());
+            self.users = users
+                .map(new)
+                .map(|(user, next)| {
+                    (
+                        user,
+                        User {
+                            next,
+                            ends: u64::MAX,
+                        },
+                    )
+                })
+                .collect();
+        }
+    }
+
+    fn share(&mut self, now: Offset, share: Share) {
+        if self.state != State::Running {
+            return;
+        }
+        self.tick(now);
+        let time = self.time(now);
+        assert!(
+            self.shares
+                .last()
+                .is_none_or(|last| last.epoch + 1 == share.epoch && last.from < share.from)
+        );
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.change(share.from, share.load.arrivals());
+        } else {
+            let kept: std::collections::BTreeSet<u32> = share.users.iter().collect();
+            for (user, of) in &mut self.users {
+                if !kept.contains(user) {
+                    let place = share.ends.iter().find(|placed| placed.user == *user);
+                    let ends = place.map_or(share.from, |placed| share.at(placed.place));
+                    of.ends = of.ends.min(ends.as_nanos());
+                }
+            }
+            for user in kept {
+                let place = share.starts.iter().find(|placed| placed.user == user);
+                let starts = place
+                    .map_or(share.from, |placed| share.at(placed.place))
+                    .as_nanos();
+                let here = self.users.get(&user).is_some_and(|of| of.ends == u64::MAX);
+                if !here || place.is_some() {
+                    let next = starts.max(time);
+                    self.users.insert(
+                        user,
+                        User {
+                            next,
+                            ends: u64::MAX,
+                        },
+                    );
+                }
+            }
+        }
+        self.shares.push(share);
+    }
+
+    fn renew(&mut self, now: Offset, until: Offset) {
+        self.tick(now);
+        self.lease = Some(until.as_nanos());
+        if self.fenced && until > now {
+            self.fenced = false;
+            self.skip_to = self.time(now);
+        }
+        self.tick(now);
+    }
+
+    fn end(&self) -> u64 {
+        let schedule = &self.plan.as_ref().unwrap().schedule;
+        let end = schedule.end_of_sending().map_or(u64::MAX, Offset::as_nanos);
+        end.min(self.stop_at)
+    }
+
+    fn share_at(&self, time: u64) -> &Share {
+        let past = self
+            .shares
+            .iter()
+            .rev()
+            .find(|share| share.from.as_nanos() <= time);
+        past.unwrap_or(&self.shares[0])
+    }
+
+    fn next_begin(&mut self) -> Option<u64> {
+        let end = self.end();
+        let arrival = self.arrivals.as_mut().and_then(Arrivals::peek);
+        let users = self.users.values().map(|user| user.next).min();
+        let next = arrival.map(|(_, due)| due.as_nanos()).or(users)?;
+        (next < end).then_some(next)
+    }
+
+    pub(super) fn timeout(&mut self) -> Option<Offset> {
         match self.state {
             State::Preparing(until) => Some(until),
-            State::Running(at) => Some(at + Duration::from_nanos(self.cut_at + SECOND)),
+            State::Running => {
+                let begin = self.next_begin().filter(|_| !self.fenced);
+                let report = self.cut_at + SECOND;
+                Some(self.own(begin.map_or(report, |begin| begin.min(report))))
+            }
             State::Idle | State::Prepared => None,
         }
     }
@@ -136,10 +275,93 @@ impl Engine {
                 self.state = State::Prepared;
                 self.events.push_back(answer);
             }
-            State::Running(at) if now.nanos_since(at) >= self.cut_at + SECOND => {
-                self.cut(now.nanos_since(at), false);
+            State::Running => {
+                self.begin_due(now);
+                let time = self.time(now);
+                if self.state == State::Running && time >= self.cut_at + SECOND {
+                    self.cut(time, false);
+                }
             }
             _ => {}
+        }
+    }
+
+    /// Begins what is due, while there is a lease.
+    fn begin_due(&mut self, now: Offset) {
+        let time = self.time(now);
+        while let Some(due) = self.next_begin().filter(|&due| due <= time) {
+            self.fenced |= self.lease.is_some_and(|until| now.as_nanos() > until);
+            if self.fenced {
+                return;
+            }
+            if self.arrivals.is_some() {
+                self.take_arrival(now, due);
+            } else {
+                self.take_turns(now, time);
+            }
+        }
+    }
+
+    fn take_arrival(&mut self, now: Offset, due: u64) {
+        let Some((i, _)) = self.arrivals.as_mut().and_then(Iterator::next) else {
+            return;
+        };
+        if !self
+            .share_at(due)
+            .arrivals
+            .is_some_and(|shard| shard.owns(i))
+        {
+            return;
+        }
+        if due >= self.skip_to {
+            self.fresh.counts.scheduled += 1;
+            self.begin(now, due, i);
+            self.in_flight.push(due + 20_000_000 + due % 1_300_000_000);
+        } else if self.starts_before(due) {
+            self.fresh.counts.scheduled += 1;
+            self.fresh.counts.dropped += 1;
+        }
+    }
+
+    /// Whether this engine was there already: what was due before it joined is nobody's of this one.
+    fn starts_before(&self, due: u64) -> bool {
+        self.share_at(due).arrivals.is_some()
+    }
+
+    fn take_turns(&mut self, now: Offset, time: u64) {
+        self.users.retain(|_, user| user.next < user.ends);
+        let paused = self.share_at(time).load.paused;
+        let due: Vec<u32> = self
+            .users
+            .iter()
+            .filter(|(_, user)| user.next <= time)
+            .map(|(user, _)| *user)
+            .collect();
+        for user in due {
+            if !paused {
+                self.fresh.counts.scheduled += 1;
+                self.begin(now, time, user.into());
+                self.in_flight.push(time + CLOSED_TURN - 1);
+            }
+            self.users.get_mut(&user).unwrap().next = time + CLOSED_TURN;
+        }
+    }
+
+    fn begin(&mut self, now: Offset, due: u64, what: u64) {
+        let at = now.as_nanos();
+        self.begun.push(Begun { what, at });
+        self.fresh.counts.sent += 1;
+        self.fresh.first_sent.get_or_insert(Offset::from_nanos(due));
+        self.fresh.last_sent = Some(Offset::from_nanos(due));
+    }
+
+    /// What it shows of itself: users whose time has come.
+    pub(super) fn gauges(&self) -> Gauges {
+        let ended = |user: &&User| user.next < user.ends && user.next <= self.cut_at + 2 * SECOND;
+        Gauges {
+            users: self.users.values().filter(ended).count() as u32,
+            in_flight: self.in_flight.len() as u32,
+            waiting: 0,
         }
     }
 
@@ -151,39 +373,20 @@ impl Engine {
         !self.events.is_empty()
     }
 
-    fn abort(&mut self, at: u64) {
-        self.stop_at = self.stop_at.min(at);
-        self.cut(at, true);
-    }
-
     /// Closes an interval at `to`, and ends when nothing is left.
     fn cut(&mut self, to: u64, drop_rest: bool) {
-        let mut tally = Tally::default();
-        while let Some(&due) = self
-            .due
-            .get(self.cursor)
-            .filter(|&&due| due < to.min(self.stop_at))
-        {
-            self.cursor += 1;
-            tally.counts.scheduled += 1;
-            tally.counts.sent += 1;
-            tally.first_sent.get_or_insert(Offset::from_nanos(due));
-            tally.last_sent = Some(Offset::from_nanos(due));
-            self.in_flight.push(due + 20_000_000 + due % 1_300_000_000);
-        }
         let before = self.in_flight.len();
         self.in_flight.retain(|&end| end > to);
-        count(&mut tally, Outcome::Ok, before - self.in_flight.len());
+        let ended = before - self.in_flight.len();
+        count(&mut self.fresh, Outcome::Ok, ended);
         if drop_rest {
-            count(&mut tally, Outcome::Cancelled, self.in_flight.len());
+            let rest = self.in_flight.len();
+            count(&mut self.fresh, Outcome::Cancelled, rest);
             self.in_flight.clear();
         }
-        let gauges = Gauges {
-            users: 1,
-            in_flight: self.in_flight.len() as u32,
-            waiting: 0,
-        };
+        let tally = std::mem::take(&mut self.fresh);
         self.truth.merge(&tally);
+        let gauges = self.gauges();
         let from = Offset::from_nanos(self.cut_at);
         self.cut_at = to;
         let to_offset = Offset::from_nanos(to);
@@ -203,11 +406,10 @@ impl Engine {
             self.events.push_back(EngineEvent::Unable { reason });
             return;
         }
-        let more = self
-            .due
-            .get(self.cursor)
-            .is_some_and(|&due| due < self.stop_at);
-        if !more && self.in_flight.is_empty() && !self.hung {
+        let limited = self.plan.as_ref().unwrap().schedule.max_requests.is_some();
+        let spent = limited && self.next_begin().is_none();
+        let over = to >= self.end() || spent;
+        if over && self.in_flight.is_empty() && !self.hung {
             self.state = State::Idle;
             self.events.push_back(EngineEvent::Drained);
         }

@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::plan;
 use super::world::World;
 use crate::cluster::{
-    ConnId, EndedBy, Hello, Master, MasterConfig, MasterEvent, MasterInput, MasterOutput,
+    ConnId, EndedBy, Hello, Master, MasterConfig, MasterEvent, MasterInput, MasterOutput, OnLoss,
     PROTOCOL_VERSION, ToMaster, ToWorker, WorkerExit, WorkerState,
 };
 use crate::domain::{Offset, Outcome};
@@ -78,17 +78,18 @@ fn another_protocol_is_refused_by_name_and_nothing_else_is_heard() {
         name: "future".to_owned(),
         incarnation: 1,
         cores: 1,
+        run: None,
     };
     let message = MasterInput::Message(ConnId(1), ToMaster::Hello(hello));
     master.handle(Offset::ZERO, message);
     let outputs: Vec<MasterOutput> = std::iter::from_fn(|| master.poll_output()).collect();
     let refused = outputs.iter().any(|output| {
         matches!(output, MasterOutput::Send(ConnId(1), ToWorker::Refused { reason })
-            if reason.contains("`future` (llmload 9.9.9) speaks protocol 2") && reason.contains("protocol 1"))
+            if reason.contains("`future` (llmload 9.9.9) speaks protocol 3") && reason.contains("protocol 2"))
     });
     assert!(refused, "{outputs:?}");
     assert_eq!(outputs.last(), Some(&MasterOutput::Close(ConnId(1))));
-    let ready = MasterInput::Message(ConnId(1), ToMaster::Ready { run: 9 });
+    let ready = MasterInput::Message(ConnId(1), ToMaster::Ready { run: 9, digest: 0 });
     master.handle(Offset::ZERO, ready);
     assert_eq!(master.poll_output(), Some(MasterOutput::Close(ConnId(1))));
 }
@@ -113,8 +114,12 @@ fn more_workers_than_users_leave_some_idle_and_lose_nothing() {
 }
 
 #[test]
-fn a_worker_that_comes_late_is_told_so_and_stays_idle() {
-    let mut world = World::new(5, open(2), 2);
+fn a_worker_that_comes_late_stays_idle_when_nothing_is_dealt_again() {
+    let config = MasterConfig {
+        on_loss: OnLoss::Ignore,
+        ..open(2)
+    };
+    let mut world = World::new(5, config, 2);
     world.join_at(3_000);
     let result = world.run();
     assert!(world.saw(|event| matches!(event, MasterEvent::Joined { late: true, .. })));
@@ -174,17 +179,44 @@ fn a_worker_that_cannot_ends_the_run_with_its_reason() {
 }
 
 #[test]
-fn a_worker_told_to_go_drains_and_the_rest_of_its_part_is_lost() {
-    let mut world = World::new(5, open(2), 2);
+fn a_worker_told_to_go_hands_its_share_over_and_nothing_is_lost() {
+    let config = MasterConfig::new(9, plan(Some(20.0), Some(10), None), 2);
+    let mut world = World::new(5, config, 2);
     world.shutdown_at(0, 3_500);
     let result = world.run();
     assert_eq!(
         world.nodes[0].exit,
         Some(WorkerExit::Left { undelivered: 0 })
     );
-    assert!(world.saw(|event| matches!(event, MasterEvent::Leaving { .. })));
+    assert!(world.saw(|event| matches!(
+        event,
+        MasterEvent::Leaving {
+            handed_over: true,
+            ..
+        }
+    )));
     assert_eq!(result.ended_by, EndedBy::Time);
+    assert_eq!(result.tally, world.truth());
+    let counts = result.tally.counts;
+    assert_eq!((counts.scheduled, counts.sent, counts.lost), (201, 201, 0));
+    world.witness.assert_on_time(2_000_000);
+}
+
+#[test]
+fn a_worker_told_to_go_that_nobody_replaces_drains_and_the_rest_of_its_share_is_lost() {
+    let config = MasterConfig {
+        on_loss: OnLoss::Ignore,
+        ..open(2)
+    };
+    let mut world = World::new(5, config, 2);
+    world.shutdown_at(0, 3_500);
+    let result = world.run();
+    assert_eq!(
+        world.nodes[0].exit,
+        Some(WorkerExit::Left { undelivered: 0 })
+    );
     let truth = world.truth();
+    assert_eq!(result.ended_by, EndedBy::Time);
     assert_eq!(result.tally.counts.sent, truth.counts.sent);
     assert_eq!(result.tally.measured, truth.measured);
     assert_eq!(result.tally.counts.scheduled, 121);
@@ -257,17 +289,6 @@ fn a_worker_that_never_finishes_is_told_to_drop_and_then_given_up() {
             .count(),
         1
     );
-}
-
-#[test]
-fn what_is_due_at_the_very_end_is_nobodys() {
-    let second = Offset::from_nanos(1_000_000_000);
-    let plan_of = |rate| plan(rate, None, None);
-    assert_eq!(
-        plan_of(Some(20.0)).due_by_part(3, second),
-        Some(vec![7, 7, 6])
-    );
-    assert_eq!(plan_of(None).due_by_part(3, second), None);
 }
 
 #[test]

@@ -9,6 +9,8 @@
 )]
 
 mod engine;
+mod epochs;
+mod invariants;
 mod lifecycle;
 mod network;
 mod seeds;

@@ -1,22 +1,23 @@
-//! A master, workers and their engines on virtual time, joined by connections that delay, break and repeat by a seed.
-//! A connection delivers a prefix of what was sent, in order, as TCP does; intervals may also arrive twice.
+//! A master, workers and their engines on virtual time, joined by connections that delay, break, hold back and repeat by a
+//! seed. A connection delivers a prefix of what was sent, in order, as TCP does; intervals may also arrive twice.
+//! Clocks show other times and run at other speeds, the disk is slow, and a master may die and another go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rand::Rng;
 
-use super::assert_conserved;
 use super::engine::Engine;
-use crate::cluster::ledger::{finished, waiting};
+use super::invariants::Witness;
 use crate::cluster::{
-    ConnId, Master, MasterConfig, MasterEvent, MasterInput, MasterOutput, RunResult, ToMaster,
-    ToWorker, Worker, WorkerConfig, WorkerExit, WorkerInput, WorkerOutput,
+    Change, ConnId, Gauges, Master, MasterConfig, MasterEvent, MasterInput, MasterOutput, Past,
+    Refusal, RunResult, ToMaster, ToWorker, Worker, WorkerConfig, WorkerExit, WorkerInput,
+    WorkerOutput,
 };
 use crate::domain::{Offset, Seed};
 use crate::metrics::Tally;
 
-const MILLI: u64 = 1_000_000;
+pub(super) const MILLI: u64 = 1_000_000;
 
 /// Longer than any run of these tests.
 const HORIZON: u64 = 200_000 * MILLI;
@@ -33,26 +34,62 @@ enum Happening {
         back_after: u64,
         seen_by_master: bool,
     },
+    /// Everything between this node and the master is held back for so long.
+    Hold(usize, u64),
+    /// The process of this node stands still for so long.
+    Freeze(usize, u64),
     Kill(usize),
     Shutdown(usize),
     Command(MasterInput),
+    Change(Change),
+    Written(u64),
+    BreakDisk,
+    KillMaster {
+        back_after: Option<u64>,
+    },
+    NewMaster,
 }
 
 pub(super) struct Node {
     worker: Worker,
     pub(super) engine: Engine,
-    /// Its clock minus the world's.
+    /// Its clock minus the world's at the beginning, and how fast it runs away.
     skew: u64,
+    ppm: i64,
     conn: Option<ConnId>,
-    alive: bool,
+    pub(super) alive: bool,
+    frozen_until: u64,
+    held_until: u64,
     pub(super) exit: Option<WorkerExit>,
     back_after: u64,
+    orphaned: usize,
+}
+
+impl Node {
+    pub(super) fn skew(&self) -> u64 {
+        self.skew
+    }
+
+    /// What its clock shows when the world's shows `time`.
+    pub(super) fn own(&self, time: u64) -> Offset {
+        let drift = i128::from(time) * i128::from(self.ppm) / 1_000_000;
+        let own = i128::from(time) + i128::from(self.skew) + drift;
+        Offset::from_nanos(u64::try_from(own.max(0)).unwrap())
+    }
+
+    /// When the world's clock shows a time at which this one shows at least `own`.
+    pub(super) fn world(&self, own: Offset) -> u64 {
+        let since = i128::from(own.as_nanos()) - i128::from(self.skew);
+        let time = since * 1_000_000 / (1_000_000 + i128::from(self.ppm)) + 1;
+        u64::try_from(time.max(0)).unwrap_or(u64::MAX)
+    }
 }
 
 pub(super) struct World {
-    now: u64,
+    pub(super) now: u64,
     draws: Box<dyn FnMut() -> u64>,
-    pub(super) master: Master,
+    config: MasterConfig,
+    master: Option<Master>,
     pub(super) nodes: Vec<Node>,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -61,14 +98,13 @@ pub(super) struct World {
     conns: u64,
     latency: u64,
     repeats: bool,
+    disk: u64,
+    disk_broken: bool,
+    pub(super) past: Past,
+    pub(super) witness: Witness,
+    pub(super) refusals: Vec<Refusal>,
     pub(super) events: Vec<MasterEvent>,
     pub(super) result: Option<RunResult>,
-}
-
-impl Node {
-    pub(super) fn skew(&self) -> u64 {
-        self.skew
-    }
 }
 
 impl World {
@@ -77,7 +113,9 @@ impl World {
         let mut world = Self {
             now: 0,
             draws: Box::new(move || rng.next_u64()),
-            master: Master::new(config, Offset::ZERO),
+            master: Some(Master::new(config.clone(), Offset::ZERO)),
+            witness: Witness::new(&config),
+            config,
             nodes: Vec::new(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -86,6 +124,10 @@ impl World {
             conns: 0,
             latency: 0,
             repeats: false,
+            disk: 0,
+            disk_broken: false,
+            past: Past::default(),
+            refusals: Vec::new(),
             events: Vec::new(),
             result: None,
         };
@@ -107,10 +149,14 @@ impl World {
             worker: Worker::new(config),
             engine: Engine::new(takes),
             skew,
+            ppm: 0,
             conn: None,
             alive: true,
+            frozen_until: 0,
+            held_until: 0,
             exit: None,
             back_after: 100 * MILLI,
+            orphaned: 0,
         });
         let at = self.below(400);
         self.later(at, Happening::Connect(node));
@@ -135,6 +181,20 @@ impl World {
         self
     }
 
+    /// Clocks run up to 200 ppm fast or slow.
+    pub(super) fn with_drift(mut self) -> Self {
+        for node in 0..self.nodes.len() {
+            self.nodes[node].ppm = i64::try_from(self.below(401)).unwrap() - 200;
+        }
+        self
+    }
+
+    /// A frame takes up to so long to be written.
+    pub(super) fn with_disk(mut self, millis: u64) -> Self {
+        self.disk = millis;
+        self
+    }
+
     pub(super) fn break_at(&mut self, node: usize, millis: u64, back_after: u64, seen: bool) {
         let back_after = back_after * MILLI;
         let what = Happening::Break {
@@ -143,6 +203,14 @@ impl World {
             seen_by_master: seen,
         };
         self.later(millis, what);
+    }
+
+    pub(super) fn hold_at(&mut self, node: usize, millis: u64, span: u64) {
+        self.later(millis, Happening::Hold(node, span * MILLI));
+    }
+
+    pub(super) fn freeze_at(&mut self, node: usize, millis: u64, span: u64) {
+        self.later(millis, Happening::Freeze(node, span * MILLI));
     }
 
     pub(super) fn kill_at(&mut self, node: usize, millis: u64) {
@@ -157,6 +225,19 @@ impl World {
         self.later(millis, Happening::Command(input));
     }
 
+    pub(super) fn change_at(&mut self, millis: u64, change: Change) {
+        self.later(millis, Happening::Change(change));
+    }
+
+    pub(super) fn break_disk_at(&mut self, millis: u64) {
+        self.later(millis, Happening::BreakDisk);
+    }
+
+    pub(super) fn kill_master_at(&mut self, millis: u64, back_after: Option<u64>) {
+        let back_after = back_after.map(|after| after * MILLI);
+        self.later(millis, Happening::KillMaster { back_after });
+    }
+
     pub(super) fn below(&mut self, n: u64) -> u64 {
         (self.draws)() % n.max(1)
     }
@@ -169,15 +250,29 @@ impl World {
             if self.result.is_some() && self.nodes.iter().all(through) {
                 return self.result.clone().unwrap();
             }
-            let next = self.next_time().expect("something is always to come");
-            assert!(
-                next < HORIZON,
-                "the run does not end; events: {:?}",
-                self.events
-            );
-            self.now = self.now.max(next);
-            self.step();
+            if !self.advance() {
+                panic!("the run does not end; events: {:?}", self.events);
+            }
         }
+    }
+
+    /// Runs for so long.
+    pub(super) fn run_for(&mut self, millis: u64) {
+        let until = self.now + millis * MILLI;
+        self.carry();
+        while self.next_time().is_some_and(|next| next <= until) && self.advance() {
+            self.carry();
+        }
+        self.now = until;
+    }
+
+    fn advance(&mut self) -> bool {
+        let Some(next) = self.next_time().filter(|&next| next < HORIZON) else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        self.step();
+        true
     }
 
     /// What all engines together really did.
@@ -193,6 +288,17 @@ impl World {
         self.events.iter().any(wanted)
     }
 
+    /// What the living engines show of themselves.
+    pub(super) fn gauges(&self) -> Vec<Gauges> {
+        let living = self.nodes.iter().filter(|node| node.alive);
+        living.map(|node| node.engine.gauges()).collect()
+    }
+
+    /// Intervals that nobody wants any more, by the workers' own words.
+    pub(super) fn orphaned(&self) -> usize {
+        self.nodes.iter().map(|node| node.orphaned).sum()
+    }
+
     fn later(&mut self, millis: u64, what: Happening) {
         self.at(self.now + millis * MILLI, what);
     }
@@ -202,44 +308,38 @@ impl World {
         self.queue.insert((time, self.sequence), what);
     }
 
-    /// A delivery time on a lane of a connection, never before an earlier one.
-    fn arrival(&mut self, conn: ConnId, lane: u8) -> u64 {
+    /// A delivery time on a lane of a connection, never before an earlier one, nor before the network lets things through.
+    fn arrival(&mut self, node: Option<usize>, conn: ConnId, lane: u8) -> u64 {
         let delay = 50_000 + self.below(self.latency * MILLI);
-        let time = self.now + delay;
+        let held = node.map_or(0, |node| self.nodes[node].held_until);
+        let time = self.now.max(held) + delay;
         let last = self.lanes.entry((conn, lane)).or_default();
         *last = time.max(*last);
         *last
     }
 
-    fn next_time(&self) -> Option<u64> {
+    fn next_time(&mut self) -> Option<u64> {
         let queued = self.queue.keys().next().map(|key| key.0);
-        let master = self.master.poll_timeout().map(Offset::as_nanos);
-        let nodes = self
-            .nodes
-            .iter()
-            .filter(|node| node.alive)
-            .flat_map(|node| {
-                let own = [node.worker.poll_timeout(), node.engine.timeout()];
-                own.into_iter()
-                    .flatten()
-                    .map(|at| at.as_nanos().saturating_sub(node.skew))
-            });
-        nodes.chain(queued).chain(master).min()
+        let master = self.master.as_ref().and_then(Master::poll_timeout);
+        let mut next = [queued, master.map(Offset::as_nanos)];
+        for node in self.nodes.iter_mut().filter(|node| node.alive) {
+            let own = [node.worker.poll_timeout(), node.engine.timeout()];
+            let own = own.into_iter().flatten().map(|at| node.world(at)).min();
+            let own = own.map(|at| at.max(node.frozen_until));
+            next[0] = [next[0], own].into_iter().flatten().min();
+        }
+        next.into_iter().flatten().min()
     }
 
     fn step(&mut self) {
         let now = Offset::from_nanos(self.now);
-        if self.master.poll_timeout().is_some_and(|at| at <= now) {
-            self.master.handle_timeout(now);
+        if let Some(master) = &mut self.master
+            && master.poll_timeout().is_some_and(|at| at <= now)
+        {
+            master.handle_timeout(now);
         }
-        for node in self.nodes.iter_mut().filter(|node| node.alive) {
-            let own = Offset::from_nanos(self.now + node.skew);
-            if node.worker.poll_timeout().is_some_and(|at| at <= own) {
-                node.worker.handle_timeout(own);
-            }
-            if node.engine.timeout().is_some_and(|at| at <= own) {
-                node.engine.tick(own);
-            }
+        for node in 0..self.nodes.len() {
+            self.step_node(node);
         }
         while let Some(entry) = self
             .queue
@@ -252,15 +352,40 @@ impl World {
         }
     }
 
+    fn step_node(&mut self, at: usize) {
+        let (now, node) = (self.now, &mut self.nodes[at]);
+        if !node.alive || now < node.frozen_until {
+            return;
+        }
+        let own = node.own(now);
+        if node.engine.timeout().is_some_and(|at| at <= own) {
+            node.engine.tick(own);
+        }
+        if node.worker.poll_timeout().is_some_and(|at| at <= own) {
+            node.worker.handle_timeout(own);
+        }
+        self.look_at(at);
+    }
+
+    /// Notes what an engine began, and holds it against everything that must hold.
+    fn look_at(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        let begun = std::mem::take(&mut node.engine.begun);
+        for begun in begun {
+            let time = self.nodes[at].world(Offset::from_nanos(begun.at)) - 1;
+            self.witness.begun(at, begun.what, time);
+        }
+    }
+
     fn happen(&mut self, what: Happening) {
         let now = Offset::from_nanos(self.now);
         match what {
             Happening::AtMaster(conn, message) if !self.dead.contains(&conn) => {
-                self.master.handle(now, MasterInput::Message(conn, message));
+                self.tell_master(MasterInput::Message(conn, message));
             }
-            Happening::MasterSeesClosed(conn) => self.master.handle(now, MasterInput::Closed(conn)),
+            Happening::MasterSeesClosed(conn) => self.tell_master(MasterInput::Closed(conn)),
             Happening::AtWorker(node, conn, message) if !self.dead.contains(&conn) => {
-                self.tell_worker(node, WorkerInput::FromMaster(message));
+                self.tell_worker_later(node, Happening::AtWorker(node, conn, message));
             }
             Happening::WorkerSeesClosed(node, conn) if self.nodes[node].conn == Some(conn) => {
                 self.nodes[node].conn = None;
@@ -277,33 +402,76 @@ impl World {
                 self.nodes[node].back_after = back_after;
                 self.cut(node, seen_by_master);
             }
+            Happening::Hold(node, span) => self.nodes[node].held_until = self.now + span,
+            Happening::Freeze(node, span) => self.nodes[node].frozen_until = self.now + span,
             Happening::Kill(node) => {
                 self.cut(node, true);
                 self.nodes[node].alive = false;
             }
             Happening::Shutdown(node) => self.tell_worker(node, WorkerInput::Shutdown),
-            Happening::Command(input) => self.master.handle(now, input),
+            Happening::Command(input) => self.tell_master(input),
+            Happening::Change(change) => {
+                let changed = self
+                    .master
+                    .as_mut()
+                    .map(|master| master.change(now, change));
+                self.refusals.extend(changed.and_then(Result::err));
+            }
+            Happening::Written(number) => self.tell_master(MasterInput::Persisted(number)),
+            Happening::BreakDisk => {
+                self.disk_broken = true;
+                self.tell_master(MasterInput::JournalBroken);
+            }
+            Happening::KillMaster { back_after } => self.kill_master(back_after),
+            Happening::NewMaster => self.new_master(),
             Happening::AtMaster(..) | Happening::AtWorker(..) | Happening::WorkerSeesClosed(..) => {
             }
         }
     }
 
-    fn tell_worker(&mut self, node: usize, input: WorkerInput) {
-        let node = &mut self.nodes[node];
+    /// A process that stands still hears things when it goes on.
+    fn tell_worker_later(&mut self, node: usize, what: Happening) {
+        let frozen = self.nodes[node].frozen_until;
+        if self.now < frozen {
+            self.at(frozen, what);
+        } else if let Happening::AtWorker(_, _, message) = what {
+            if matches!(message, ToWorker::Pulse { .. }) {
+                self.witness.answered(node, self.now);
+            }
+            self.tell_worker(node, WorkerInput::FromMaster(message));
+        }
+    }
+
+    fn tell_master(&mut self, input: MasterInput) {
+        if let Some(master) = &mut self.master {
+            master.handle(Offset::from_nanos(self.now), input);
+        }
+    }
+
+    fn tell_worker(&mut self, at: usize, input: WorkerInput) {
+        let node = &mut self.nodes[at];
         if node.alive {
-            node.worker
-                .handle(Offset::from_nanos(self.now + node.skew), input);
+            node.worker.handle(node.own(self.now), input);
         }
     }
 
     fn connect(&mut self, node: usize) {
         let free = self.nodes[node].conn.is_none() && self.nodes[node].exit.is_none();
-        if free && self.nodes[node].alive {
-            self.conns += 1;
-            self.nodes[node].conn = Some(ConnId(self.conns));
-            self.nodes[node].back_after = 100 * MILLI;
-            self.tell_worker(node, WorkerInput::Connected);
+        if !free || !self.nodes[node].alive {
+            return;
         }
+        let held = self.nodes[node]
+            .held_until
+            .max(self.nodes[node].frozen_until);
+        if self.master.is_none() || self.now < held {
+            // Whoever listens there does not answer.
+            self.at(self.now + 500 * MILLI, Happening::Connect(node));
+            return;
+        }
+        self.conns += 1;
+        self.nodes[node].conn = Some(ConnId(self.conns));
+        self.nodes[node].back_after = 100 * MILLI;
+        self.tell_worker(node, WorkerInput::Connected);
     }
 
     fn cut(&mut self, node: usize, seen_by_master: bool) {
@@ -319,9 +487,32 @@ impl World {
         }
     }
 
+    fn kill_master(&mut self, back_after: Option<u64>) {
+        self.master = None;
+        for node in 0..self.nodes.len() {
+            self.cut(node, false);
+        }
+        if let Some(after) = back_after {
+            self.at(self.now + after, Happening::NewMaster);
+        }
+    }
+
+    fn new_master(&mut self) {
+        let (config, past) = (self.config.clone(), self.past.clone());
+        let now = Offset::from_nanos(self.now);
+        self.master = Master::adopt(config.clone(), past, now);
+        if self.master.is_none() {
+            // The journal tells of nothing to go on with: another run begins.
+            let run = self.config.run + 1;
+            self.past = Past::default();
+            self.witness = Witness::new(&config);
+            self.master = Some(Master::new(MasterConfig { run, ..config }, now));
+        }
+    }
+
     /// Carries all outputs of all machines.
     fn carry(&mut self) {
-        while let Some(output) = self.master.poll_output() {
+        while let Some(output) = self.master.as_mut().and_then(Master::poll_output) {
             self.carry_from_master(output);
         }
         for node in 0..self.nodes.len() {
@@ -347,48 +538,52 @@ impl World {
             MasterOutput::Send(conn, message) => {
                 let lane = u8::from(matches!(message, ToWorker::Pulse { .. }));
                 if let Some(node) = self.node_of(conn) {
-                    let at = self.arrival(conn, lane);
+                    let at = self.arrival(Some(node), conn, lane);
                     self.at(at, Happening::AtWorker(node, conn, message));
                 }
             }
             MasterOutput::Close(conn) => {
                 if let Some(node) = self.node_of(conn) {
-                    let at = self.arrival(conn, 0);
+                    let at = self.arrival(Some(node), conn, 0);
                     self.at(at, Happening::WorkerSeesClosed(node, conn));
                 }
             }
             MasterOutput::Event(event) => {
-                if matches!(event, MasterEvent::Merged { .. } | MasterEvent::Lost { .. }) {
-                    self.check_snapshot();
+                if let Some(master) = &self.master {
+                    self.witness
+                        .saw(&event, &master.snapshot(Offset::from_nanos(self.now)));
                 }
                 self.events.push(event);
             }
+            MasterOutput::Persist(frame) if !self.disk_broken => {
+                let number = frame.number;
+                self.past.add(&frame).unwrap();
+                let delay = self.below(self.disk);
+                self.later(delay, Happening::Written(number));
+            }
+            MasterOutput::Persist(_) => {}
             MasterOutput::Finished(result) => {
                 assert!(self.result.is_none(), "a run ends once");
-                assert_conserved(&result.tally, result.in_flight_at_deadline, 0);
+                self.witness.ended(&result);
                 self.result = Some(*result);
             }
         }
-    }
-
-    fn check_snapshot(&self) {
-        let tally = self.master.snapshot(Offset::from_nanos(self.now)).tally;
-        let in_flight = tally.counts.sent - finished(&tally);
-        assert_conserved(&tally, in_flight, waiting(tally.counts));
     }
 
     fn carry_from_worker(&mut self, node: usize, output: WorkerOutput) {
         match output {
             WorkerOutput::Send(message) => self.send_to_master(node, message),
             WorkerOutput::Engine(command) => {
-                let node = &mut self.nodes[node];
-                node.engine
-                    .handle(Offset::from_nanos(self.now + node.skew), command);
+                let of = &mut self.nodes[node];
+                of.engine.handle(of.own(self.now), command);
+                self.look_at(node);
             }
+            WorkerOutput::HangUp => self.cut(node, true),
+            WorkerOutput::Orphaned { intervals, .. } => self.nodes[node].orphaned += intervals,
             WorkerOutput::Done(exit) => {
                 self.nodes[node].exit = Some(exit);
                 if let Some(conn) = self.nodes[node].conn.take() {
-                    let at = self.arrival(conn, 2);
+                    let at = self.arrival(Some(node), conn, 2);
                     self.at(at, Happening::MasterSeesClosed(conn));
                 }
             }
@@ -404,7 +599,7 @@ impl World {
         } else {
             2
         };
-        let at = self.arrival(conn, lane);
+        let at = self.arrival(Some(node), conn, lane);
         if self.repeats && matches!(message, ToMaster::Interval(_)) && self.below(5) == 0 {
             let again = at + self.below(2_000) * MILLI;
             self.at(again, Happening::AtMaster(conn, message.clone()));

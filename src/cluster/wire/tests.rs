@@ -6,9 +6,10 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::domain::{Outcome, TokenSource, Warning};
+use crate::domain::{Outcome, Rate, TokenSource, Warning};
 use crate::metrics::generator_tests::any_generator;
 use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
+use crate::schedule::{Load, Placed, Shard, Share};
 
 fn offset() -> impl Strategy<Value = Offset> {
     any::<u64>().prop_map(Offset::from_nanos)
@@ -132,6 +133,7 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
                 name,
                 incarnation,
                 cores,
+                run: (cores % 2 == 0).then_some(incarnation),
             })
         },
     );
@@ -142,47 +144,135 @@ fn to_master() -> impl Strategy<Value = ToMaster> {
         })
     });
     let beat =
-        (offset(), clock, gauges()).prop_map(|(sent_at, clock, gauges)| ToMaster::Heartbeat {
-            sent_at,
-            clock,
-            gauges,
+        (offset(), clock, gauges(), any::<u32>()).prop_map(|(sent_at, clock, gauges, epoch)| {
+            ToMaster::Heartbeat {
+                sent_at,
+                clock,
+                gauges,
+                epoch,
+            }
         });
     prop_oneof![
         hello,
         beat,
         interval(),
-        any::<u64>().prop_map(|run| ToMaster::Ready { run }),
+        any::<[u64; 2]>().prop_map(|[run, digest]| ToMaster::Ready { run, digest }),
         (any::<u64>(), "[ -~\n]{0,200}").prop_map(|(run, reason)| ToMaster::Unable { run, reason }),
-        any::<[u64; 2]>().prop_map(|[run, last_seq]| ToMaster::Final { run, last_seq }),
+        any::<[u64; 4]>().prop_map(|[run, last_seq, sent, finished]| ToMaster::Final {
+            run,
+            last_seq,
+            totals: Totals {
+                scheduled: sent,
+                sent,
+                finished,
+            },
+        }),
         Just(ToMaster::Leaving),
     ]
 }
 
+fn share() -> impl Strategy<Value = Share> {
+    let placed = vec((any::<u32>(), any::<u32>()), 0..5);
+    let placed = move || {
+        let pairs = placed.clone();
+        pairs.prop_map(|pairs| {
+            let of = |(user, place)| Placed { user, place };
+            pairs.into_iter().map(of).collect::<Vec<_>>()
+        })
+    };
+    let load = (
+        any::<u32>(),
+        1..5_000_u32,
+        option::of(1..5_000_u32),
+        any::<bool>(),
+    );
+    let users = proptest::collection::btree_set(0..500_u32, 0..40);
+    let arrivals = option::of((0..50_u32, 1..50_u32));
+    (
+        any::<u32>(),
+        offset(),
+        load,
+        arrivals,
+        users,
+        placed(),
+        placed(),
+        option::of(any::<u64>()),
+    )
+        .prop_map(
+            |(epoch, from, load, arrivals, users, starts, ends, budget)| {
+                let (count, spawn_rate, rate, paused) = load;
+                Share {
+                    epoch,
+                    from,
+                    load: Load {
+                        users: count,
+                        spawn_rate: Rate::per_second(spawn_rate),
+                        rate: rate.map(Rate::per_second),
+                        paused,
+                    },
+                    arrivals: arrivals.map(|(index, more)| Shard::new(index, index + more)),
+                    users: users.into_iter().collect(),
+                    starts,
+                    ends,
+                    budget,
+                }
+            },
+        )
+}
+
 fn to_worker() -> impl Strategy<Value = ToWorker> {
-    let prepare =
-        (any::<[u64; 2]>(), 0..50_u32, 1..50_u32).prop_map(|([run, epoch], index, more)| {
+    let prepare = (
+        any::<u64>(),
+        any::<u32>(),
+        any::<bool>(),
+        share(),
+        option::of("[a-z]{1,9}"),
+    )
+        .prop_map(|(run, worker, alone, share, key)| {
             ToWorker::Prepare(Box::new(Prepare {
                 run,
-                epoch,
-                index,
-                of: index + more,
+                worker,
+                alone,
+                share,
                 plan: crate::cluster::tests::plan(Some(2.5), Some(3), None),
+                secrets: key.map(|key| SharedSecrets {
+                    api_key: Some(Secret::new(key.clone())),
+                    headers: [("x-key".to_owned(), Secret::new(key))].into(),
+                }),
             }))
         });
-    let pulse =
-        (offset(), offset(), offset()).prop_map(|(echo, received_at, sent_at)| ToWorker::Pulse {
+    let pulse = (offset(), offset(), offset(), any::<u64>(), any::<u32>()).prop_map(
+        |(echo, received_at, sent_at, run, epoch)| ToWorker::Pulse {
             echo,
             received_at,
             sent_at,
-        });
+            run,
+            epoch,
+        },
+    );
+    let change = (any::<u64>(), share()).prop_map(|(run, share)| ToWorker::Share {
+        run,
+        share: Box::new(share),
+    });
+    let welcome = (any::<u32>(), any::<u64>(), 1..9_u64, 1..9_u64).prop_map(
+        |(worker, run, heartbeat, lease)| ToWorker::Welcome {
+            worker,
+            run,
+            terms: Terms {
+                heartbeat: Duration::from_secs(heartbeat),
+                lease: Duration::from_millis(lease),
+            },
+        },
+    );
     prop_oneof![
         prepare,
         pulse,
-        any::<u32>().prop_map(|worker| ToWorker::Welcome { worker }),
+        welcome,
+        change,
         "[ -~]{0,200}".prop_map(|reason| ToWorker::Refused { reason }),
         (any::<u64>(), offset()).prop_map(|(run, at)| ToWorker::Start { run, at }),
         any::<[u64; 2]>().prop_map(|[run, seq]| ToWorker::Ack { run, seq }),
-        any::<u64>().prop_map(|run| ToWorker::Stop { run }),
+        (any::<u64>(), offset()).prop_map(|(run, at)| ToWorker::Stop { run, at }),
         any::<u64>().prop_map(|run| ToWorker::Abort { run }),
         Just(ToWorker::Quit),
     ]
@@ -368,10 +458,11 @@ fn a_plan_that_no_message_can_hold_is_an_error_before_it_is_sent() {
     plan.provider.model = "m".repeat(MAX_MESSAGE_BYTES);
     let prepare = Prepare {
         run: 1,
-        epoch: 0,
-        index: 0,
-        of: 1,
+        worker: 0,
+        alone: true,
+        share: Share::first(&plan.schedule, 0, 1),
         plan,
+        secrets: None,
     };
     let error = encode_to_worker(ToWorker::Prepare(Box::new(prepare))).unwrap_err();
     assert!(matches!(error, WireError::TooLarge(_)), "{error}");
