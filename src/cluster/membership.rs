@@ -37,6 +37,8 @@ pub(super) struct Member {
     pub(super) last_seq: Option<u64>,
     /// It was told to go and did so before the run was over.
     pub(super) left_early: bool,
+    /// It was told until when it is to send.
+    pub(super) sent_off: bool,
 }
 
 impl Member {
@@ -261,6 +263,7 @@ fn newcomer(now: Offset, conn: ConnId, hello: Hello) -> Member {
         ledger: Ledger::default(),
         last_seq: None,
         left_early: false,
+        sent_off: false,
     }
 }
 

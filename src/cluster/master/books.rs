@@ -119,11 +119,16 @@ fn second_of(to: Offset) -> u64 {
 }
 
 impl Master {
-    /// Merges an interval that was not merged before.
-    pub(super) fn enter(&mut self, now: Offset, worker: u32, interval: &Interval) {
+    /// Seconds are told one by one. To be called before a worker's ledger knows of the interval: a frame holds what the
+    /// ledgers in it know of, and nothing less.
+    pub(super) fn cut_before(&mut self, now: Offset, interval: &Interval) {
         if self.books.is_later(interval) {
             self.cut(now);
         }
+    }
+
+    /// Merges an interval that was not merged before.
+    pub(super) fn enter(&mut self, now: Offset, worker: u32, interval: &Interval) {
         self.books.add(now, worker, interval);
     }
 

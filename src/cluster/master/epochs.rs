@@ -129,9 +129,14 @@ impl Master {
         end.is_none_or(|end| from < end).then_some(from)
     }
 
-    /// Makes an epoch of those who are there, and announces it.
+    /// Makes an epoch of those who are there, announces it, and lets go who goes.
     pub(super) fn deal_again(&mut self, now: Offset) {
         self.deal_again_at = None;
+        self.make_epoch(now);
+        self.send_off(now);
+    }
+
+    fn make_epoch(&mut self, now: Offset) {
         let halted = !matches!(self.phase, Phase::Running { halt: None, .. });
         let (Some(from), false) = (self.next_epoch_from(now), halted) else {
             return;

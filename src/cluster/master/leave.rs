@@ -76,10 +76,10 @@ impl Master {
 
     /// A worker was told to go. It sends on until others have its share.
     pub(super) fn leave(&mut self, now: Offset, worker: u32) {
-        let Some(started_at) = self.started_at() else {
+        if self.started_at().is_none() {
             self.forget(worker);
             return;
-        };
+        }
         let Some(member) = self.roster.member_mut(worker) else {
             return;
         };
@@ -89,16 +89,30 @@ impl Master {
             }
             return;
         }
-        let again = std::mem::replace(&mut member.left_early, true);
-        let name = member.hello.name.clone();
-        let (until, handed_over) = self.hand_over(now, worker);
-        let run = self.config.run;
-        self.tell(worker, ToWorker::Stop { run, at: until });
+        member.left_early = true;
+        // On another connection it may not have heard until when.
+        member.sent_off = false;
         self.books.note(worker);
-        if !again {
-            self.last_progress = self
-                .last_progress
-                .max(started_at + until.since(Offset::ZERO));
+        if self.rebalances() {
+            self.deal_again_soon(now);
+        } else {
+            self.send_off(now);
+        }
+    }
+
+    /// Tells those who go until when they are to send.
+    pub(super) fn send_off(&mut self, now: Offset) {
+        for worker in self.at_work() {
+            let Some(member) = self.roster.member_mut(worker) else {
+                continue;
+            };
+            if !member.left_early || std::mem::replace(&mut member.sent_off, true) {
+                continue;
+            }
+            let name = member.hello.name.clone();
+            let (until, handed_over) = self.sends_until(now, worker);
+            let run = self.config.run;
+            self.tell(worker, ToWorker::Stop { run, at: until });
             self.event(MasterEvent::Leaving {
                 worker,
                 name,
@@ -108,8 +122,8 @@ impl Master {
         }
     }
 
-    /// Deals without a worker that goes. Tells until when it is to send, and whether that leaves nothing undone.
-    fn hand_over(&mut self, now: Offset, worker: u32) -> (Offset, bool) {
+    /// Until when a worker that goes is to send, and whether that leaves nothing undone.
+    fn sends_until(&self, now: Offset, worker: u32) -> (Offset, bool) {
         let time = self.run_time(now).unwrap_or_default();
         if let Phase::Running {
             at,
@@ -118,11 +132,7 @@ impl Master {
         {
             return (Offset::from(halt.at.since(at)), true);
         }
-        if !self.rebalances() {
-            return (time, false);
-        }
-        self.deal_again(now);
-        let Some(deal) = &self.deal else {
+        let Some(deal) = self.deal.as_ref().filter(|_| self.rebalances()) else {
             return (time, false);
         };
         let current = deal.current();

@@ -94,6 +94,7 @@ impl Master {
 
     /// Merges an interval unless it was merged before, and says up to where none is missing.
     fn merge(&mut self, now: Offset, conn: ConnId, worker: u32, interval: &Interval) {
+        self.cut_before(now, interval);
         let Some(member) = self.roster.member_mut(worker).filter(|m| m.part.is_some()) else {
             self.close(conn);
             return;

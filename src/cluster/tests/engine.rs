@@ -288,6 +288,9 @@ impl Engine {
 
     /// Begins what is due, while there is a lease.
     fn begin_due(&mut self, now: Offset) {
+        if now < self.own(0) {
+            return;
+        }
         let time = self.time(now);
         while let Some(due) = self.next_begin().filter(|&due| due <= time) {
             self.fenced |= self.lease.is_some_and(|until| now.as_nanos() > until);

@@ -100,11 +100,27 @@ pub(super) struct World {
     repeats: bool,
     disk: u64,
     disk_broken: bool,
+    /// Tells what happens, for who looks for the cause of a failure.
+    pub(super) told: bool,
     pub(super) past: Past,
     pub(super) witness: Witness,
     pub(super) refusals: Vec<Refusal>,
     pub(super) events: Vec<MasterEvent>,
     pub(super) result: Option<RunResult>,
+}
+
+/// What breaks things, not what they say to each other.
+fn tell(now: Offset, what: &Happening) {
+    let spoken = matches!(
+        what,
+        Happening::AtMaster(_, ToMaster::Heartbeat { .. } | ToMaster::Interval(_))
+            | Happening::AtWorker(_, _, ToWorker::Pulse { .. } | ToWorker::Ack { .. })
+            | Happening::Written(_)
+    );
+    if !spoken {
+        let words = format!("{what:?}");
+        eprintln!("{now} {}", words.chars().take(300).collect::<String>());
+    }
 }
 
 impl World {
@@ -126,6 +142,7 @@ impl World {
             repeats: false,
             disk: 0,
             disk_broken: false,
+            told: false,
             past: Past::default(),
             refusals: Vec::new(),
             events: Vec::new(),
@@ -379,6 +396,9 @@ impl World {
 
     fn happen(&mut self, what: Happening) {
         let now = Offset::from_nanos(self.now);
+        if self.told {
+            tell(now, &what);
+        }
         match what {
             Happening::AtMaster(conn, message) if !self.dead.contains(&conn) => {
                 self.tell_master(MasterInput::Message(conn, message));
@@ -505,7 +525,7 @@ impl World {
             // The journal tells of nothing to go on with: another run begins.
             let run = self.config.run + 1;
             self.past = Past::default();
-            self.witness = Witness::new(&config);
+            self.witness = self.witness.of_another_run(&config);
             self.master = Some(Master::new(MasterConfig { run, ..config }, now));
         }
     }
@@ -553,6 +573,9 @@ impl World {
                     self.witness
                         .saw(&event, &master.snapshot(Offset::from_nanos(self.now)));
                 }
+                if self.told && !matches!(event, MasterEvent::Merged { .. }) {
+                    eprintln!("{} master: {event:?}", Offset::from_nanos(self.now));
+                }
                 self.events.push(event);
             }
             MasterOutput::Persist(frame) if !self.disk_broken => {
@@ -563,6 +586,9 @@ impl World {
             }
             MasterOutput::Persist(_) => {}
             MasterOutput::Finished(result) => {
+                if self.told {
+                    eprintln!("{:#?} {:?}", result.workers, result.ended_by);
+                }
                 assert!(self.result.is_none(), "a run ends once");
                 self.witness.ended(&result);
                 self.result = Some(*result);
