@@ -204,23 +204,27 @@ impl Deal {
     }
 
     /// What `worker` owns from epoch `number` on. Of an epoch that is not the last one only the arrivals count any more:
-    /// its users are those of the last one, so that nobody ends who goes on.
+    /// its users are those that go on by the last one, so that nobody ends for a moment, and nobody starts too early.
     pub(super) fn share(&self, worker: u32, number: u32) -> Option<Share> {
         let dealt = self.epochs.get(number as usize)?;
         let seat = dealt.seats.iter().position(|&seat| seat == worker);
         let (index, of) = (seat.map(number_of), number_of(dealt.seats.len()));
         let mut share = Share::nothing(number, dealt.epoch.from, dealt.epoch.load);
         share.arrivals = index.map(|index| Shard::new(index, of));
-        let users = self.lists.get(&worker).into_iter().flatten();
-        share.users = users.copied().collect();
+        let is_last = number == self.last();
+        let moves = self.moves.get(&worker);
+        let starts = moves.map_or(&[][..], |moves| &moves.starts);
+        let starts_here = |user: &u32| starts.binary_search_by_key(user, |of| of.user).is_ok();
+        let users = self.lists.get(&worker).into_iter().flatten().copied();
+        share.users = users
+            .filter(|user| is_last || !starts_here(user))
+            .collect();
         if number == 0
             && let Some(index) = index
         {
             share.budget = Share::first(&self.spec, index, of).budget;
         }
-        if number == self.last()
-            && let Some(moves) = self.moves.get(&worker)
-        {
+        if let Some(moves) = moves.filter(|_| is_last) {
             share.starts.clone_from(&moves.starts);
             share.ends.clone_from(&moves.ends);
         }

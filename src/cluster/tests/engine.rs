@@ -332,7 +332,9 @@ impl Engine {
     }
 
     fn take_turns(&mut self, now: Offset, time: u64) {
-        self.users.retain(|_, user| user.next < user.ends);
+        // A turn that waited for a lease may come too late for its user.
+        self.users
+            .retain(|_, user| user.next < user.ends && time < user.ends);
         let paused = self.share_at(time).load.paused;
         let due: Vec<u32> = self
             .users
