@@ -282,9 +282,6 @@ pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
                 "the run is dealt to {parts} workers; {idle} more stay idle, for there are no users left"
             )
         }
-        MasterEvent::Ready { .. } | MasterEvent::Merged { .. } | MasterEvent::Done { .. } => {
-            return None;
-        }
         MasterEvent::Starting { .. } => "all workers are ready; starting".to_owned(),
         MasterEvent::Lost {
             name, confirmed_to, ..
@@ -294,6 +291,23 @@ pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
             )
         }
         MasterEvent::Returned { name, .. } => format!("worker {name} is back"),
+        MasterEvent::Stopping { abort: false } => {
+            "no new requests; waiting for those in flight".to_owned()
+        }
+        MasterEvent::Stopping { abort: true } => "dropping what is in flight".to_owned(),
+        MasterEvent::Overdue { workers } => {
+            format!("workers that do not finish in time: {}", workers.join(", "))
+        }
+        MasterEvent::Missed { events } => {
+            format!("{events} events were not shown; no figure is lost by that")
+        }
+        other => return of_ownership(other),
+    })
+}
+
+/// What a person is told when shares go from hand to hand.
+fn of_ownership(event: &MasterEvent) -> Option<String> {
+    Some(match event {
         MasterEvent::Leaving {
             name,
             until,
@@ -323,15 +337,6 @@ pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
             "the journal cannot be written any more: should this master die, its figures end here"
                 .to_owned()
         }
-        MasterEvent::Stopping { abort: false } => {
-            "no new requests; waiting for those in flight".to_owned()
-        }
-        MasterEvent::Stopping { abort: true } => "dropping what is in flight".to_owned(),
-        MasterEvent::Overdue { workers } => {
-            format!("workers that do not finish in time: {}", workers.join(", "))
-        }
-        MasterEvent::Missed { events } => {
-            format!("{events} events were not shown; no figure is lost by that")
-        }
+        _ => return None,
     })
 }

@@ -216,9 +216,7 @@ impl Deal {
         let starts = moves.map_or(&[][..], |moves| &moves.starts);
         let starts_here = |user: &u32| starts.binary_search_by_key(user, |of| of.user).is_ok();
         let users = self.lists.get(&worker).into_iter().flatten().copied();
-        share.users = users
-            .filter(|user| is_last || !starts_here(user))
-            .collect();
+        share.users = users.filter(|user| is_last || !starts_here(user)).collect();
         if number == 0
             && let Some(index) = index
         {

@@ -157,6 +157,8 @@ impl Iterator for Arrivals {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::cast_precision_loss, reason = "counts of a test")]
+
     use proptest::prelude::*;
 
     use super::super::AT_ONCE;

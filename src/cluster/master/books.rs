@@ -210,12 +210,10 @@ impl Master {
     /// A frame is on disk: what is in it is acknowledged.
     pub(super) fn persisted(&mut self, number: u64) {
         let mut acks = Vec::new();
-        while let Some((_, of)) = self
-            .books
-            .unwritten
-            .pop_front_if(|(first, _)| *first <= number)
-        {
+        let unwritten = &mut self.books.unwritten;
+        while let Some((_, of)) = unwritten.front().filter(|(first, _)| *first <= number) {
             acks.extend(of);
+            unwritten.pop_front();
         }
         self.acknowledge(acks);
     }

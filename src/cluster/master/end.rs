@@ -19,7 +19,7 @@ impl Master {
         self.close_books();
         if matches!(self.phase, Phase::Running { .. }) && self.is_deserted(now) {
             let ended_by = self.ended_by();
-            self.finish(now, ended_by);
+            self.finish(now, &ended_by);
         }
     }
 
@@ -60,9 +60,9 @@ impl Master {
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
     }
 
-    pub(super) fn finish(&mut self, now: Offset, ended_by: EndedBy) {
-        self.persist_end(now, &ended_by);
-        let result = self.result(now, &ended_by);
+    pub(super) fn finish(&mut self, now: Offset, ended_by: &EndedBy) {
+        self.persist_end(now, ended_by);
+        let result = self.result(now, ended_by);
         self.phase = Phase::Ended;
         for conn in self.roster.conns() {
             self.send(conn, ToWorker::Quit);
@@ -85,7 +85,7 @@ impl Master {
             ended_by: ended_by.clone(),
             window: self.window(sending),
             discrepancies: self.discrepancies(),
-            epochs: self.deal.as_ref().map_or(0, |deal| deal.last()),
+            epochs: self.last_epoch(),
         }
     }
 

@@ -258,7 +258,7 @@ impl Master {
             .map(|(_, member)| member.hello.name.clone())
             .collect();
         let expected = self.config.expect_workers;
-        self.finish(now, EndedBy::TooFewWorkers { present, expected });
+        self.finish(now, &EndedBy::TooFewWorkers { present, expected });
     }
 }
 

@@ -164,7 +164,7 @@ impl Master {
             reason,
         };
         if !running {
-            self.finish(now, ended_by);
+            self.finish(now, &ended_by);
             return;
         }
         member.left_early = true;

@@ -326,6 +326,11 @@ impl Master {
         }
     }
 
+    /// The number of the last epoch that was announced.
+    fn last_epoch(&self) -> u32 {
+        self.deal.as_ref().map_or(0, Deal::last)
+    }
+
     /// The run's time at `now`.
     fn run_time(&self, now: Offset) -> Option<Offset> {
         self.started_at().map(|at| Offset::from(now.since(at)))

@@ -38,7 +38,7 @@ impl Master {
                     received_at: now,
                     sent_at: now,
                     run: ours,
-                    epoch: self.deal.as_ref().map_or(0, |deal| deal.last()),
+                    epoch: self.last_epoch(),
                 };
                 self.send(conn, reply);
             }
@@ -126,7 +126,7 @@ impl Master {
                 } else {
                     EndedBy::Stopped
                 };
-                self.finish(now, ended_by);
+                self.finish(now, &ended_by);
                 return;
             }
             Phase::Running { at, halt } => (at, halt),

@@ -7,9 +7,7 @@ use std::time::Duration;
 use super::assert_conserved;
 use super::world::MILLI;
 use crate::cluster::ledger::{finished, waiting};
-use crate::cluster::{
-    MasterConfig, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary,
-};
+use crate::cluster::{MasterConfig, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
 use crate::domain::Offset;
 use crate::schedule::{Arrivals, Load};
 

@@ -267,9 +267,8 @@ impl World {
             if self.result.is_some() && self.nodes.iter().all(through) {
                 return self.result.clone().unwrap();
             }
-            if !self.advance() {
-                panic!("the run does not end; events: {:?}", self.events);
-            }
+            let goes_on = self.advance();
+            assert!(goes_on, "the run does not end; events: {:?}", self.events);
         }
     }
 

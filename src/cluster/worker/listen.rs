@@ -1,0 +1,262 @@
+//! A worker's master: what it says, the leases that it grants, and another master in its place.
+//! What the engine is told of it is decided here; what the engine says is heard in `work`.
+
+use super::{
+    ENDLESS, Grant, Halt, Job, Link, Output, PROBE_GAP, PROBES, Stage, Worker, WorkerExit,
+};
+use crate::cluster::clock::Clock;
+use crate::cluster::outbox::Outbox;
+use crate::cluster::{EngineCommand, Gauges, Hello, Prepare, Terms, ToMaster, ToWorker, Totals};
+use crate::domain::Offset;
+use crate::schedule::Share;
+
+impl Worker {
+    /// A new connection may lead to another master with another clock: what was known of it counts no more.
+    pub(super) fn connected(&mut self) {
+        self.link = Link::Greeting;
+        self.clock = Clock::default();
+        self.granted = None;
+        let run = self.job.as_ref().map(|job| job.run);
+        let hello = Hello {
+            run,
+            ..self.hello.clone()
+        };
+        self.send(ToMaster::Hello(hello));
+    }
+
+    pub(super) fn listen(&mut self, now: Offset, message: ToWorker) {
+        match message {
+            ToWorker::Welcome { run, terms, .. } => self.welcomed(now, run, terms),
+            ToWorker::Refused { reason } => {
+                self.abandon();
+                self.finish(WorkerExit::Refused { reason });
+            }
+            ToWorker::Prepare(prepare) => self.prepare(prepare),
+            ToWorker::Share { run, share } => self.take_share(run, *share),
+            ToWorker::Start { run, at } => self.note_start(run, at),
+            ToWorker::Ack { run, seq } => {
+                if let Some(job) = self.job_of(run) {
+                    job.outbox.ack(seq);
+                }
+            }
+            ToWorker::Pulse {
+                echo,
+                received_at,
+                sent_at,
+                run,
+                epoch,
+            } => {
+                self.clock.sample(echo, received_at, sent_at, now);
+                self.granted = Some(Grant {
+                    run,
+                    epoch,
+                    until: echo + self.terms.lease,
+                });
+                self.apply_grant();
+                self.steer(now);
+            }
+            ToWorker::Stop { run, at } => {
+                self.stop_told = true;
+                self.halt(run, Halt::Stop, at);
+            }
+            ToWorker::Abort { run } => self.halt(run, Halt::Abort, Offset::ZERO),
+            ToWorker::Quit => {
+                self.abandon();
+                self.finish(WorkerExit::Finished);
+            }
+        }
+    }
+
+    pub(super) fn welcomed(&mut self, now: Offset, run: u64, terms: Terms) {
+        if self.is_elsewhere(now, run) {
+            self.link = Link::Down;
+            self.outputs.push_back(Output::HangUp);
+            return;
+        }
+        self.desert(run);
+        self.link = Link::Up;
+        self.terms = terms;
+        self.beats = 0;
+        self.beat(now);
+        if self.leaving.is_some() {
+            self.send(ToMaster::Leaving);
+        }
+        if let Some(job) = &mut self.job {
+            job.outbox.rewind();
+            job.final_said = false;
+        }
+    }
+
+    /// Whether it works for another run than this master's, by a lease that still holds: then that one's master lives, and
+    /// this is another one by mistake.
+    pub(super) fn is_elsewhere(&self, now: Offset, run: u64) -> bool {
+        let other = |job: &Job| job.run != run && job.is_running() && now < job.lease;
+        self.job.as_ref().is_some_and(other)
+    }
+
+    /// The master of an older run is gone for good: another one answers in its place.
+    pub(super) fn desert(&mut self, run: u64) {
+        let Some(job) = self.job.as_mut().filter(|job| job.run != run) else {
+            return;
+        };
+        let (run, intervals) = (job.run, job.outbox.unacked());
+        job.outbox = Outbox::new(run);
+        job.deserted = true;
+        if intervals > 0 {
+            self.outputs.push_back(Output::Orphaned { run, intervals });
+        }
+        self.halt(run, Halt::Abort, Offset::ZERO);
+    }
+
+    /// The answer to a heartbeat grants a lease to who knows the epoch that the master knows.
+    pub(super) fn apply_grant(&mut self) {
+        let Some(granted) = self.granted else {
+            return;
+        };
+        let Some(job) = self.job_of(granted.run) else {
+            return;
+        };
+        if granted.epoch > job.epoch || granted.until <= job.lease {
+            return;
+        }
+        job.lease = granted.until;
+        if job.is_running() {
+            self.tell_lease();
+        }
+    }
+
+    pub(super) fn tell_lease(&mut self) {
+        if let Some(job) = self.job.as_ref()
+            && self.terms.lease < ENDLESS
+        {
+            let until = job.lease;
+            self.tell_engine(EngineCommand::Lease { until });
+        }
+    }
+
+    /// Keeps the run's time in step with the master's clock.
+    pub(super) fn steer(&mut self, now: Offset) {
+        let Some(clock) = self.clock.best(now) else {
+            return;
+        };
+        let Some(job) = self.job.as_mut().filter(|job| job.is_running()) else {
+            return;
+        };
+        if let Some(steering) = &mut job.steering
+            && steering.toward(now, clock)
+        {
+            let behind_ns = steering.behind_ns();
+            self.tell_engine(EngineCommand::Correct { behind_ns });
+        }
+    }
+
+    /// Shares come in their order; one that is known already is a repetition.
+    pub(super) fn take_share(&mut self, run: u64, share: Share) {
+        let Some(job) = self.job_of(run).filter(|job| share.epoch > job.epoch) else {
+            return;
+        };
+        job.epoch = share.epoch;
+        if job.is_running() {
+            self.tell_engine(EngineCommand::Share(Box::new(share)));
+        } else {
+            job.shares.push(share);
+        }
+        self.apply_grant();
+    }
+
+    pub(super) fn beat(&mut self, now: Offset) {
+        self.beats = self.beats.saturating_add(1);
+        let gap = if self.beats < PROBES {
+            PROBE_GAP
+        } else {
+            self.terms.heartbeat
+        };
+        self.next_beat = now + gap;
+        let clock = self.clock.best(now);
+        let epoch = self.job.as_ref().map_or(0, |job| job.epoch);
+        self.send(ToMaster::Heartbeat {
+            sent_at: now,
+            clock,
+            gauges: self.gauges,
+            epoch,
+        });
+    }
+
+    /// Takes a part on. The same run again is a repetition; another run's waits until the engine is rid of this one.
+    pub(super) fn prepare(&mut self, prepare: Box<Prepare>) {
+        let run = prepare.run;
+        let Some(job) = self.job_of(run) else {
+            self.next = Some(prepare);
+            if let Some(other) = self.job.as_ref().map(|job| job.run) {
+                self.halt_running(other);
+            }
+            return;
+        };
+        if let Stage::Ready { told, .. } = &mut job.stage {
+            *told = false;
+        }
+        if let Some(reason) = job.unable.clone() {
+            self.send(ToMaster::Unable { run, reason });
+        }
+    }
+
+    pub(super) fn halt_running(&mut self, run: u64) {
+        if self.is_running() {
+            self.halt(run, Halt::Abort, Offset::ZERO);
+        }
+    }
+
+    pub(super) fn take_on(&mut self, prepare: Box<Prepare>) {
+        self.gauges = Gauges::default();
+        self.job = Some(Job {
+            run: prepare.run,
+            digest: prepare.plan.digest(),
+            epoch: prepare.share.epoch,
+            shares: Vec::new(),
+            stage: Stage::Preparing,
+            steering: None,
+            lease: Offset::ZERO,
+            outbox: Outbox::new(prepare.run),
+            totals: Totals::default(),
+            deserted: false,
+            final_said: false,
+            unable: None,
+            drained_at: Offset::ZERO,
+        });
+        self.answer_due = true;
+        self.tell_engine(EngineCommand::Prepare(prepare));
+    }
+
+    pub(super) fn note_start(&mut self, run: u64, at: Offset) {
+        let Some(job) = self.job_of(run) else {
+            return;
+        };
+        if let Stage::Ready { start, .. } = &mut job.stage {
+            *start = Some(at);
+        }
+        if let Some(steering) = &mut job.steering {
+            steering.aim(at);
+        }
+    }
+
+    pub(super) fn halt(&mut self, run: u64, wanted: Halt, at: Offset) {
+        let Some(job) = self.job_of(run) else {
+            return;
+        };
+        match &mut job.stage {
+            Stage::Running { halt } if *halt < wanted => {
+                *halt = wanted;
+                let command = match wanted {
+                    Halt::Abort => EngineCommand::Abort,
+                    Halt::Stop | Halt::No => EngineCommand::Stop { at },
+                };
+                self.tell_engine(command);
+            }
+            Stage::Preparing | Stage::Ready { .. } => {
+                job.stage = Stage::Drained;
+                self.tell_engine(EngineCommand::Abort);
+            }
+            Stage::Running { .. } | Stage::Drained => {}
+        }
+    }
+}
