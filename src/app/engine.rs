@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use super::failure::Failure;
 use super::prepare::{Machine, Prepared};
 use super::records::{self, RecordsFile};
-use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare};
+use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare, ProcessClock};
 use crate::domain::Offset;
 use crate::runner::{Engine, Slice, Standby};
 
@@ -38,7 +38,7 @@ impl Aftermath {
 /// Serves a worker until it is gone.
 pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermath {
     let mut aftermath = Aftermath::default();
-    let mut prepared = None;
+    let mut prepared: Option<Ready> = None;
     while let Some(command) = end.commands.recv().await {
         match command {
             EngineCommand::Prepare(part) => {
@@ -65,7 +65,11 @@ pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermat
                 say(&end, last).await;
             }
             EngineCommand::Abort => prepared = None,
-            _ => {}
+            told => {
+                if let Some(ready) = &mut prepared {
+                    ready.hear(end.clock, told);
+                }
+            }
         }
     }
     aftermath
@@ -89,22 +93,53 @@ struct Ready {
     notes: Vec<String>,
 }
 
+impl Ready {
+    /// Takes what a run is told before its start.
+    fn hear(&mut self, clock: ProcessClock, command: EngineCommand) {
+        let standby = &mut self.standby;
+        match command {
+            EngineCommand::Share(share) => standby.share(&share),
+            EngineCommand::Lease { until } => standby.lease(clock.instant(until)),
+            EngineCommand::Correct { behind_ns } => standby.correct(behind_ns),
+            EngineCommand::Stop { at } => standby.stop(at),
+            EngineCommand::Prepare(_) | EngineCommand::Start { .. } | EngineCommand::Abort => {}
+        }
+    }
+}
+
 /// Everything but the start: what is read and computed, then the connections, which an abort calls off.
 async fn get_ready(
     end: &mut EngineEnd,
     machine: &Arc<Machine>,
     part: Prepare,
 ) -> Result<Ready, Failure> {
-    let (prepared, records) = prepare(machine, part).await?;
+    // What is told meanwhile waits, and not in the queue: whoever tells must not wait.
+    let mut told = Vec::new();
+    let mut making = std::pin::pin!(prepare(machine, part));
+    let mut wanted = true;
+    let (prepared, records) = loop {
+        tokio::select! {
+            made = &mut making => break made?,
+            heard = hear_until_abort(&mut end.commands, &mut told), if wanted => wanted = heard,
+        }
+    };
+    let called_off = || Failure::failed(anyhow!("called off"));
+    if !wanted {
+        return Err(called_off());
+    }
     let standby = tokio::select! {
         standby = Engine::prepare(prepared.job) => standby.map_err(Failure::failed)?,
-        () = called_off(&mut end.commands) => return Err(Failure::failed(anyhow!("called off"))),
+        _ = hear_until_abort(&mut end.commands, &mut told) => return Err(called_off()),
     };
-    Ok(Ready {
+    let mut ready = Ready {
         standby,
         records,
         notes: prepared.notes,
-    })
+    };
+    for command in told {
+        ready.hear(end.clock, command);
+    }
+    Ok(ready)
 }
 
 async fn prepare(
@@ -125,13 +160,26 @@ async fn prepare(
         .unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
 }
 
-/// Returns when nobody wants the run any more. No other command means anything before the engine is ready.
-async fn called_off(commands: &mut mpsc::Receiver<EngineCommand>) {
+/// Collects what is told. Returns, with `false`, when nobody wants the run any more. Safe to cancel.
+async fn hear_until_abort(
+    commands: &mut mpsc::Receiver<EngineCommand>,
+    told: &mut Vec<EngineCommand>,
+) -> bool {
     while let Some(command) = commands.recv().await {
-        if command == EngineCommand::Abort {
-            return;
+        match command {
+            EngineCommand::Abort => return false,
+            // The last lease and the last correction hold alone.
+            EngineCommand::Lease { .. } => {
+                told.retain(|old| !matches!(old, EngineCommand::Lease { .. }))
+            }
+            EngineCommand::Correct { .. } => {
+                told.retain(|old| !matches!(old, EngineCommand::Correct { .. }))
+            }
+            _ => {}
         }
+        told.push(command);
     }
+    false
 }
 
 /// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
@@ -174,15 +222,24 @@ async fn carry_out(end: &mut EngineEnd, engine: &mut Engine) {
                 None => return,
             },
             command = end.commands.recv(), if !orphaned => match command {
-                Some(EngineCommand::Stop { .. }) => engine.stop(),
-                Some(EngineCommand::Abort) => engine.abort(),
-                Some(_) => {}
+                Some(command) => obey(engine, end.clock, command),
                 None => {
                     orphaned = true;
                     engine.abort();
                 }
             },
         }
+    }
+}
+
+fn obey(engine: &mut Engine, clock: ProcessClock, command: EngineCommand) {
+    match command {
+        EngineCommand::Share(share) => engine.share(&share),
+        EngineCommand::Lease { until } => engine.lease(clock.instant(until)),
+        EngineCommand::Correct { behind_ns } => engine.correct(behind_ns),
+        EngineCommand::Stop { at } => engine.stop(at),
+        EngineCommand::Abort => engine.abort(),
+        EngineCommand::Prepare(_) | EngineCommand::Start { .. } => {}
     }
 }
 

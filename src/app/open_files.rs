@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use super::failure::Failure;
 use crate::client::MAX_STREAMS;
 use crate::plan::{ConnectionReuse, HttpVersion, Plan};
-use crate::schedule::Shard;
+use crate::schedule::Share;
 
 /// Open files that are no connections: the log, results, the cluster's link, looking names up.
 const RESERVE: u64 = 64;
@@ -25,14 +25,13 @@ pub(super) fn raise_limit() {
 }
 
 /// Refuses a part that needs more open files than there may be. `ends` is 2 when the server is in this process too.
-pub(super) fn check(plan: &Plan, shard: Shard, threads: u32, ends: u64) -> Result<(), Failure> {
+pub(super) fn check(plan: &Plan, share: &Share, threads: u32, ends: u64) -> Result<(), Failure> {
     // `None` is no limit.
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
-    let users = shard.share(u64::from(plan.schedule.users));
-    let cores = u32::try_from(users).map_or(threads, |users| threads.min(users));
-    let connections = connections(plan, shard, cores.max(1));
+    let cores = threads.max(1);
+    let connections = connections(plan, share.users.len(), cores);
     let own = RESERVE + EACH_CORE * u64::from(cores);
     let needed = connections * ends + own;
     if needed <= limit {
@@ -47,16 +46,16 @@ pub(super) fn check(plan: &Plan, shard: Shard, threads: u32, ends: u64) -> Resul
     )))
 }
 
-/// The most connections that a part has open at once.
-fn connections(plan: &Plan, shard: Shard, cores: u32) -> u64 {
-    let users = u64::from(plan.schedule.users);
+/// The most connections that so many users have open at once.
+fn connections(plan: &Plan, users: u32, cores: u32) -> u64 {
     let shares = plan.target.http == HttpVersion::Http2
         && plan.target.connection_reuse != ConnectionReuse::Never;
     if !shares {
-        return shard.share(users);
+        return u64::from(users);
     }
+    // Users are dealt to cores in turn.
     (0..cores)
-        .map(|core| shard.part(core, cores).share(users))
+        .map(|core| u64::from(users.saturating_sub(core).div_ceil(cores)))
         .map(|users| users.div_ceil(MAX_STREAMS as u64))
         .sum()
 }

@@ -14,13 +14,12 @@ use super::failure::Failure;
 use super::open_files;
 use super::surroundings::Process;
 use super::target;
-use crate::cluster::Prepare;
+use crate::cluster::{Prepare, SharedSecrets};
 use crate::config::{self, Secrets};
 use crate::domain::{HttpEngine, Index, Record, Secret, StampSource};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::runner::Job;
-use crate::schedule::Shard;
 use crate::workload::load::HubPaths;
 use crate::workload::{self, Tokenizer, TokenizerRef, Workload};
 
@@ -54,9 +53,8 @@ impl Machine {
     /// Prepares a part of a run. Reads files and computes for seconds: not for an async thread.
     pub(super) fn prepare(&self, part: &Prepare) -> Result<Prepared, Failure> {
         let plan = part.plan.clone();
-        let shard = part.share.arrivals.unwrap_or(Shard::WHOLE);
         let ends = if self.serves_itself { 2 } else { 1 };
-        open_files::check(&plan, shard, self.threads, ends)?;
+        open_files::check(&plan, &part.share, self.threads, ends)?;
         let sources = target::sources(&self.source_ips)?;
         let tokenizer = plan
             .workload
@@ -86,11 +84,13 @@ impl Machine {
         };
         let notes = workload.notes().to_vec();
         let window_start = plan.schedule.window_start();
+        let secrets = self.secrets.completed(part.secrets.as_ref());
         let job = Job {
-            shard,
+            worker: part.worker,
+            share: part.share.clone(),
             workload: Arc::new(workload),
-            secret_headers: secret_headers(&*provider, &self.secrets)?,
-            secrets: self.secrets.values(),
+            secret_headers: secret_headers(&*provider, &secrets)?,
+            secrets: secrets.values(),
             provider,
             connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
             reuse: target::reuse(&plan),
@@ -135,7 +135,7 @@ impl Machine {
             .and_then(|proxy| proxy.credentials))
     }
 
-    /// `results.jsonl`; of the second part in a cluster `results.2.jsonl`. The plan names a file, never a folder.
+    /// `results.jsonl`; of the second worker of a cluster `results.2.jsonl`. The plan names a file, never a folder.
     fn records_path(&self, part: &Prepare) -> Option<PathBuf> {
         let name = Path::new(part.plan.observe.records.as_deref()?).file_name()?;
         let folder = self.records_dir.clone().unwrap_or_default();
@@ -177,7 +177,7 @@ fn try_words(workload: &Workload, provider: &dyn Provider, plan: &Plan) -> Resul
         .map_err(|error| Failure::usage(anyhow!("{error}")))
 }
 
-/// The headers that carry this machine's secrets.
+/// The headers that carry secrets.
 fn secret_headers(
     provider: &dyn Provider,
     secrets: &Secrets,
@@ -206,6 +206,19 @@ fn secret_headers(
 const SHORTEST_SECRET: usize = 7;
 
 impl Secrets {
+    /// With those of a master for what this machine has none of its own for.
+    fn completed(&self, shared: Option<&SharedSecrets>) -> Self {
+        let mut all = self.clone();
+        let Some(shared) = shared else { return all };
+        all.api_key = all.api_key.or_else(|| shared.api_key.clone());
+        for (name, secret) in &shared.headers {
+            all.headers
+                .entry(name.to_ascii_lowercase())
+                .or_insert_with(|| secret.clone());
+        }
+        all
+    }
+
     /// All of them, to be masked wherever a server quotes them: whole, and in the parts that a server may quote alone (the
     /// key without its scheme, a proxy's password without its user, the pair as it is sent).
     pub(super) fn values(&self) -> Vec<Secret> {
@@ -225,5 +238,41 @@ impl Secrets {
             .chain(parts.filter(long_enough))
             .chain(sent)
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masters_secrets_stand_in_for_what_a_machine_has_none_of_and_are_masked_like_its_own() {
+        let own = Secrets {
+            api_key: Some(Secret::new("own-key-1")),
+            headers: [("x-own".to_owned(), Secret::new("own-header"))].into(),
+            proxy_credentials: None,
+        };
+        let shared = SharedSecrets {
+            api_key: Some(Secret::new("shared-key")),
+            headers: [
+                ("X-Own".to_owned(), Secret::new("not-this-one")),
+                ("x-team".to_owned(), Secret::new("shared-header")),
+            ]
+            .into(),
+        };
+        let of = |secrets: &Secrets| {
+            let values = secrets.values();
+            let mut words: Vec<String> = values.iter().map(|it| it.expose().to_owned()).collect();
+            words.sort();
+            words.dedup();
+            words
+        };
+        assert_eq!(
+            of(&own.completed(Some(&shared))),
+            ["own-header", "own-key-1", "shared-header"]
+        );
+        let none = Secrets::default().completed(Some(&shared));
+        assert_eq!(of(&none), ["not-this-one", "shared-header", "shared-key"]);
+        assert_eq!(own.completed(None), own);
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::{HttpEngine, Index, Offset, Rate, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{self, Kind, Provider, Sampling};
 use crate::runner::Job;
-use crate::schedule::{self, AT_ONCE, Law, Pacing, Shard};
+use crate::schedule::{self, AT_ONCE, Law, Pacing, Share};
 use crate::workload::{self, Corpus, LengthLaw, LengthSpec, PromptSource, Row, Workload};
 
 const HOST: &str = "127.0.0.1";
@@ -75,7 +75,8 @@ impl Words {
             timeout: self.plan.limits.connect,
         };
         Ok(Job {
-            shard: Shard::WHOLE,
+            worker: 0,
+            share: Share::first(&self.plan.schedule, 0, 1),
             workload: Arc::new(self.workload),
             provider: self.provider,
             connector,

@@ -46,6 +46,26 @@ pub struct Machine {
     pub mhz: Option<(u32, u32)>,
 }
 
+/// Bits of a core's number that tell it from the other cores of its worker.
+const CORE_BITS: u32 = 12;
+/// Cores of one worker at most.
+pub const MAX_CORES: u32 = 1 << CORE_BITS;
+
+/// The number of a worker's core in the whole cluster. Those of the first worker are the core's own.
+pub const fn core_number(worker: u32, core: u32) -> u32 {
+    (worker << CORE_BITS) | (core & (MAX_CORES - 1))
+}
+
+/// A core's name for people: its number, and which worker's it is unless that is the first one's.
+pub fn core_name(number: u32) -> String {
+    let (worker, core) = (number >> CORE_BITS, number & (MAX_CORES - 1));
+    if worker == 0 {
+        core.to_string()
+    } else {
+        format!("{core} of worker {}", worker + 1)
+    }
+}
+
 impl Generator {
     /// Adds everything of `other`.
     pub fn merge(&mut self, other: &Self) {
@@ -213,6 +233,16 @@ pub(crate) mod tests {
             prop_assert_eq!(merged(&a, &Generator::default()), a.clone());
             prop_assert_eq!(merged(&Generator::default(), &a), a);
         }
+    }
+
+    #[test]
+    fn no_two_cores_of_a_cluster_have_one_number() {
+        let numbers = [(0, 0), (0, MAX_CORES - 1), (1, 0), (7, 3)].map(|(w, c)| core_number(w, c));
+        assert_eq!(numbers, [0, 4_095, 4_096, 28_675]);
+        assert_eq!(
+            numbers.map(core_name),
+            ["0", "4095", "0 of worker 2", "3 of worker 8"]
+        );
     }
 
     #[test]

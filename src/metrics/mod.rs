@@ -12,7 +12,7 @@ mod verdict;
 
 #[cfg(test)]
 pub(crate) use generator::tests as generator_tests;
-pub use generator::{CoreLoad, Generator, Machine};
+pub use generator::{CoreLoad, Generator, MAX_CORES, Machine, core_name, core_number};
 pub use recent::Recent;
 pub use series::{COUNT_SCALE, MAX_V2_BYTES, Series, SeriesError};
 pub use summary::{Imbalance, Observation, Summary, users_needed};

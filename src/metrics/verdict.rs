@@ -20,7 +20,7 @@
 
 use std::fmt;
 
-use super::{CoreLoad, Metric, Series, Summary};
+use super::{CoreLoad, Metric, Series, Summary, core_name};
 
 /// Share of the requests that may be due and never sent: the last few before the end always are in danger.
 const MOST_UNSENT: f64 = 0.01;
@@ -148,7 +148,8 @@ fn saturated(summary: &Summary) -> Option<Reason> {
         level,
         name: "saturated",
         words: format!(
-            "core {core} was busy for {} of {:.1} s: running {}, waiting for a processor {}",
+            "core {} was busy for {} of {:.1} s: running {}, waiting for a processor {}",
+            core_name(core),
             percent(busy),
             exact(load.wall_ns) / 1e9,
             percent(busy - waited),

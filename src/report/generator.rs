@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::metrics::{CoreLoad, Generator, Metric, Series, Summary, Verdict};
+use crate::metrics::{CoreLoad, Generator, Metric, Series, Summary, Verdict, core_name};
 
 /// The section's lines.
 pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
@@ -95,7 +95,8 @@ fn cores(generator: &Generator) -> Option<String> {
     let count = generator.cores.len();
     let (core, load) = generator.busiest(0)?;
     let mut line = format!(
-        "cores: {count}, the busiest of them ({core}) busy for {}",
+        "cores: {count}, the busiest of them ({}) busy for {}",
+        core_name(core),
         percent(load.busy_share()?, 1)
     );
     let waited = load.kept_waiting_share()?;

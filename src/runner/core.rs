@@ -1,41 +1,45 @@
 //! One core of the engine: its share of the users or arrivals, its connections, its tally.
 
 use std::cell::{Cell, RefCell};
-use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval_at};
+use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::carry::Prepared;
+use super::conduct::Known;
 use super::control::{Control, CoreGauges};
 use super::counting::Counter;
+use super::deal::Dealt;
 use super::engine::{INTERVAL, Job};
 use super::lag;
 use super::load::ThreadWatch;
 use super::meter::Meter;
-use super::open::DueCount;
+use super::open::Slots;
 use super::pacer::Pacer;
 use super::reading::{Asked, Finished};
 use super::spares::Spares;
+use super::walk::{DueCount, Walk};
+use super::warm::ToWarm;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
 use crate::domain::{Index, Offset, Warning};
-use crate::metrics::{Tally, Window};
-use crate::schedule::{Pacing, Shard};
+use crate::metrics::{Tally, core_number};
 
 /// What a core's thread is given.
 pub(super) struct CoreSeat {
     pub(super) job: Arc<Job>,
-    pub(super) shard: Shard,
+    /// Which core of the engine.
+    pub(super) index: u32,
     /// How many cores there are.
     pub(super) cores: u32,
+    /// What the engine begins with.
+    pub(super) first: Arc<Dealt>,
     pub(super) clock: Clock,
     pub(super) control: Arc<Control>,
     pub(super) gauges: Arc<CoreGauges>,
@@ -47,7 +51,8 @@ pub(super) struct CoreSeat {
 /// A core at work. Its tasks share it; all run on one thread.
 pub(super) struct Core<T> {
     pub(super) job: Arc<Job>,
-    pub(super) shard: Shard,
+    /// Which core of the engine.
+    pub(super) index: u32,
     /// How many cores there are.
     pub(super) cores: u32,
     pub(super) clock: Clock,
@@ -60,16 +65,24 @@ pub(super) struct Core<T> {
     /// Ends exchanges from outside.
     pub(super) watchdog: Watchdog,
     pub(super) meter: Rc<Meter>,
+    /// What the outside told.
+    pub(super) known: Known,
+    /// The users of an open loop.
+    pub(super) slots: Slots,
+    /// Users that are to start, whose connections are opened ahead.
+    pub(super) to_warm: ToWarm,
     counter: Option<Counter>,
     parts: mpsc::Sender<Tally>,
     spares: Arc<Spares>,
-    tally: RefCell<Tally>,
+    pub(super) tally: RefCell<Tally>,
     load: RefCell<ThreadWatch>,
-    due: RefCell<Option<DueCount>>,
-    budget: Cell<Option<u64>>,
-    /// Cancelled when the budget is spent: users that are still to start need not.
-    pub(super) spent: CancellationToken,
-    sent: Cell<u64>,
+    /// The way through an open loop's arrivals, and the count of those that came due; `None` when sending is over.
+    pub(super) walk: RefCell<Option<Walk>>,
+    pub(super) due: RefCell<Option<DueCount>>,
+    pub(super) sent: Cell<u64>,
+    pub(super) dropped: Cell<u64>,
+    /// Cancelled when the core has or had a user: before, it costs next to nothing and has nothing to tell.
+    awake: CancellationToken,
 }
 
 impl<T: Transport + 'static> Core<T> {
@@ -80,15 +93,13 @@ impl<T: Transport + 'static> Core<T> {
         meter: Rc<Meter>,
     ) -> Rc<Self> {
         let plan = &seat.job.plan;
-        let due = DueCount::new(&plan.schedule, plan.seed, seat.shard);
-        let budget = if plan.schedule.is_open() {
-            None
-        } else {
-            seat.shard.budget(&plan.schedule)
-        };
-        Rc::new(Self {
+        let walk = Walk::new(&plan.schedule, plan.seed);
+        let core = Rc::new(Self {
+            known: Known::new(seat.control.terms()),
+            slots: Slots::default(),
+            to_warm: ToWarm::default(),
             job: seat.job,
-            shard: seat.shard,
+            index: seat.index,
             cores: seat.cores,
             clock: seat.clock,
             control: seat.control,
@@ -101,13 +112,28 @@ impl<T: Transport + 'static> Core<T> {
             counter: seat.counter,
             parts: seat.parts,
             spares: seat.spares,
-            tally: RefCell::new(Tally::roomy()),
+            tally: RefCell::default(),
             load: RefCell::new(ThreadWatch::new(seat.clock.now())),
-            due: RefCell::new(due),
-            budget: Cell::new(budget),
-            spent: CancellationToken::new(),
+            due: RefCell::new(walk.clone().map(DueCount::new)),
+            walk: RefCell::new(walk),
             sent: Cell::new(0),
-        })
+            dropped: Cell::new(0),
+            awake: CancellationToken::new(),
+        });
+        core.catch_up();
+        core
+    }
+
+    /// The core has users, or will have: it gets what it needs to measure them, ahead of the first one.
+    pub(super) fn wake(&self) {
+        if self.awake.is_cancelled() {
+            return;
+        }
+        self.awake.cancel();
+        self.load.replace(ThreadWatch::new(self.clock.now()));
+        let few = self.tally.replace(Tally::roomy());
+        self.tally.borrow_mut().merge(&few);
+        self.spares.give_back(Tally::roomy());
     }
 
     /// Sends this core's share, lets it finish, and hands over the last of its tally.
@@ -118,55 +144,38 @@ impl<T: Transport + 'static> Core<T> {
         let ramp = AbortOnDropHandle::new(spawn_local(Rc::clone(&self).warm_ramp()));
         let mut work = std::pin::pin!(Rc::clone(&self).work());
         let mut watching = std::pin::pin!(self.watchdog.run(self.clock));
-        let mut lagging = std::pin::pin!(lag::watch(&self.meter, self.job.stamps));
+        let mut lagging = std::pin::pin!(self.watch_lag());
+        let mut conducting = std::pin::pin!(Rc::clone(&self).conduct());
         loop {
             tokio::select! {
                 () = &mut work => break,
+                () = &mut conducting => {}
                 _ = reports.tick() => self.report_if_room(),
                 () = &mut watching => {}
                 () = &mut lagging => {}
             }
         }
         drop(ramp);
-        self.settle();
         self.report().await;
     }
 
+    async fn watch_lag(&self) {
+        self.awake.cancelled().await;
+        lag::watch(&self.meter, self.job.stamps).await;
+    }
+
     async fn work(self: Rc<Self>) {
-        match self.job.plan.schedule.pacing {
-            Pacing::Closed => tokio::select! {
-                () = Rc::clone(&self).drive_users() => {}
-                () = self.sending_ends() => {}
-            },
-            // The last arrivals are due before the planned end and may be begun a moment after it.
-            Pacing::Open { .. } => tokio::select! {
-                () = Rc::clone(&self).drive_arrivals() => {}
-                () = self.control.stopped.cancelled() => {}
-            },
+        if self.job.plan.schedule.is_open() {
+            Rc::clone(&self).drive_arrivals().await;
+            self.settle();
+        } else {
+            tokio::select! {
+                () = self.known.over.cancelled() => {}
+                () = self.control.spent.cancelled() => {}
+            }
         }
         self.note_load();
         self.drain().await;
-    }
-
-    /// Returns at the planned end of sending, or when it is stopped before.
-    pub(super) async fn sending_ends(&self) {
-        let planned = async {
-            match self.control.end() {
-                Some(end) => tokio::time::sleep_until(self.clock.instant_of(end)).await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            () = planned => {}
-            () = self.control.stopped.cancelled() => {}
-        }
-    }
-
-    /// Whether no further request may be begun.
-    pub(super) fn is_over(&self) -> bool {
-        self.control
-            .end()
-            .is_some_and(|end| self.clock.now() >= end)
     }
 
     /// Waits for what is in flight, at most for the stop time; then drops it.
@@ -174,37 +183,23 @@ impl<T: Transport + 'static> Core<T> {
     /// A run that ends by count has no end of sending: its requests get all the time they need.
     async fn drain(&self) {
         self.tasks.close();
-        let deadline = async {
-            let since = match self.control.end() {
-                Some(end) => end,
-                None => {
-                    self.control.stopped.cancelled().await;
-                    self.clock.now()
-                }
-            };
-            tokio::time::sleep_until(self.clock.instant_of(since + self.job.plan.limits.stop))
-                .await;
-        };
         tokio::select! {
             () = self.tasks.wait() => {}
-            () = deadline => {}
+            () = self.stop_time_is_over() => {}
             () = self.control.aborted.cancelled() => {}
         }
         self.watchdog.cancel_all();
         self.tasks.wait().await;
     }
 
-    /// A user may send one more of a counted closed-loop run.
-    pub(super) fn take_from_budget(&self) -> bool {
-        match self.budget.get() {
-            None => true,
-            Some(0) => {
-                self.spent.cancel();
-                false
-            }
-            Some(left) => {
-                self.budget.set(Some(left - 1));
-                true
+    async fn stop_time_is_over(&self) {
+        loop {
+            let changed = self.known.changed.notified();
+            let end = self.known.time().local(self.known.end());
+            let last = self.clock.instant_of(end + self.job.plan.limits.stop);
+            tokio::select! {
+                () = sleep_until(last) => return,
+                () = changed => {}
             }
         }
     }
@@ -267,7 +262,7 @@ impl<T: Transport + 'static> Core<T> {
             },
         };
         let record = self.job.without_secrets(finished.record);
-        let window = self.job.window(self.control.end());
+        let window = self.control.window(self.job.window_start);
         self.tally.borrow_mut().record(&record, &window);
         let Some(records) = &self.job.records else {
             return;
@@ -287,11 +282,13 @@ impl<T: Transport + 'static> Core<T> {
     /// Hands over what was measured since the last time, unless the other end is behind: sending must not wait for it,
     /// and the next report holds the more.
     fn report_if_room(&self) {
-        self.count_due(
-            self.clock
-                .now()
-                .min(self.control.end().unwrap_or(Offset::MAX)),
-        );
+        let now = self.clock.now();
+        self.catch_up();
+        self.follow_arrivals(now);
+        self.count_due(now);
+        if !self.awake.is_cancelled() && *self.tally.borrow() == Tally::default() {
+            return;
+        }
         self.note_load();
         if let Ok(room) = self.parts.try_reserve() {
             self.meter.hand_over(&mut self.tally.borrow_mut());
@@ -311,41 +308,15 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Adds what this core's thread did since the last time.
     fn note_load(&self) {
-        let window = self.job.window(self.control.end());
+        if !self.awake.is_cancelled() {
+            return;
+        }
+        let window = self.control.window(self.job.window_start);
         let load = self.load.borrow_mut().look(self.clock.now(), &window);
         if let Some(load) = load {
             let cores = &mut self.tally.borrow_mut().generator.cores;
-            cores.entry(self.shard.index()).or_default().merge(load);
-        }
-    }
-
-    /// Counts the arrivals that came due until `now`, and how many of them still wait.
-    pub(super) fn count_due(&self, now: Offset) {
-        let mut due = self.due.borrow_mut();
-        let Some(due) = due.as_mut() else { return };
-        self.tally.borrow_mut().counts.scheduled += due.advance(now, self.sent.get());
-        let waiting = due.count().saturating_sub(self.sent.get());
-        self.gauges
-            .waiting
-            .store(u32::try_from(waiting).unwrap_or(u32::MAX), Relaxed);
-    }
-
-    /// Sending is over: what came due and was never begun is cancelled.
-    fn settle(&self) {
-        self.count_due(self.control.end().unwrap_or(Offset::MAX));
-        if let Some(due) = &*self.due.borrow() {
-            self.tally.borrow_mut().counts.late_cancelled += due.count() - self.sent.get();
-        }
-        self.gauges.waiting.store(0, Relaxed);
-    }
-}
-
-impl Job {
-    /// The measured window, as far as it is known.
-    pub(super) fn window(&self, end: Option<Offset>) -> Window {
-        Window {
-            start: self.window_start,
-            end,
+            let number = core_number(self.job.worker, self.index);
+            cores.entry(number).or_default().merge(load);
         }
     }
 }

@@ -82,7 +82,7 @@ fn fold_all(
             Ok(mut finished) => {
                 finished.record.tokenizer_tokens = count(tokenizer, &finished);
                 let record = job.without_secrets(finished.record);
-                tally.record(&record, &job.window(control.end()));
+                tally.record(&record, &control.window(job.window_start));
                 if let Some(records) = &job.records {
                     // A closed channel means that the disk failed; whoever reads it says so.
                     let _ = records.blocking_send(record);

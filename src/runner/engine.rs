@@ -21,15 +21,16 @@ use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
 use super::spares::Spares;
+use super::steer::Helm;
 use super::warm;
 use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
 use crate::domain::{Ask, HttpEngine, Offset, Outcome, Record, Secret, StampSource};
-use crate::metrics::Tally;
+use crate::metrics::{MAX_CORES, Tally};
 use crate::plan::Plan;
 use crate::provider::Provider;
-use crate::schedule::Shard;
+use crate::schedule::Share;
 use crate::workload::{Tokenizer, Workload};
 
 /// How often a tally is handed over.
@@ -43,8 +44,10 @@ const _: () = assert!(ASIDE.as_millis() < GRACE.as_millis());
 pub struct Job {
     /// The run.
     pub plan: Plan,
-    /// Which share of it.
-    pub shard: Shard,
+    /// The number of this worker in the cluster, from 0: no other worker of the run has it.
+    pub worker: u32,
+    /// What it begins with.
+    pub share: Share,
     /// What is asked.
     pub workload: Arc<Workload>,
     /// How it is said.
@@ -65,7 +68,7 @@ pub struct Job {
     pub tokenizer: Option<Arc<Tokenizer>>,
     /// Takes each finished request, where somebody wants them.
     pub records: Option<mpsc::Sender<Record>>,
-    /// Cores to send with; never more than there are users.
+    /// Cores to send with. One without users costs next to nothing.
     pub threads: u32,
     /// Where the measured window starts.
     pub window_start: Offset,
@@ -107,8 +110,9 @@ pub enum EngineError {
 
 /// A running engine. Dropping it drops what is in flight.
 pub struct Engine {
-    clock: Clock,
+    pub(super) clock: Clock,
     control: Arc<Control>,
+    pub(super) helm: Helm,
     gauges: Vec<Arc<CoreGauges>>,
     parts: mpsc::Receiver<Tally>,
     spares: Arc<Spares>,
@@ -116,27 +120,29 @@ pub struct Engine {
     counting: Option<JoinHandle<()>>,
     machine: Option<MachineWatch>,
     pending: Tally,
-    slices: u32,
+    /// Whole seconds that are handed over, or were past at the start.
+    pub(super) slices: u32,
     over: bool,
     error: Option<EngineError>,
 }
 
 /// An engine whose cores are ready, their connections open. Dropping it ends them.
 pub struct Standby {
-    engine: Engine,
+    pub(super) engine: Engine,
     window_start: Offset,
     starts: Vec<oneshot::Sender<Clock>>,
 }
 
 impl Standby {
-    /// Sending begins at `origin`.
+    /// Sending begins at `origin`. Where that is past by a second or more, the run is under way: nothing from before now is
+    /// reported, sent, or counted as due.
     pub fn start(self, origin: Instant) -> Result<Engine, EngineError> {
         let Self {
             mut engine,
             window_start,
             starts,
         } = self;
-        engine.clock = Clock::starting_at(origin);
+        engine.start_at(Clock::starting_at(origin));
         let control = Arc::clone(&engine.control);
         let machine = MachineWatch::start(engine.clock, window_start, control)
             .map_err(EngineError::Thread)?;
@@ -171,15 +177,11 @@ impl Engine {
 
     fn start_cores(job: Job, ready: &mpsc::Sender<()>) -> Result<Standby, EngineError> {
         let control = Arc::new(Control::new(job.plan.schedule.end_of_sending()));
-        let users =
-            u32::try_from(job.shard.share(u64::from(job.plan.schedule.users))).unwrap_or(u32::MAX);
-        let cores = job.threads.min(users).max(1);
+        let cores = job.threads.clamp(1, MAX_CORES);
+        let (helm, first) = Helm::new(&job, cores, Arc::clone(&control));
         let job = Arc::new(job);
         let (sender, parts) = mpsc::channel(4 * cores as usize);
         let spares = Arc::new(Spares::new(cores as usize));
-        for _ in 0..cores {
-            spares.give_back(Tally::roomy());
-        }
         let counting =
             counting::start(&job, &control, sender.clone()).map_err(EngineError::Thread)?;
         let (counter, counting) = counting.unzip();
@@ -188,6 +190,7 @@ impl Engine {
         let mut engine = Self {
             clock,
             control: Arc::clone(&control),
+            helm,
             gauges: Vec::new(),
             parts,
             spares: Arc::clone(&spares),
@@ -202,8 +205,9 @@ impl Engine {
         let mut starts = Vec::new();
         for index in 0..cores {
             let seat = CoreSeat {
-                shard: job.shard.part(index, cores),
+                index,
                 cores,
+                first: Arc::clone(&first),
                 job: Arc::clone(&job),
                 clock,
                 control: Arc::clone(&control),
@@ -228,19 +232,9 @@ impl Engine {
         })
     }
 
-    /// Begins no further request; those in flight get the stop time.
-    pub fn stop(&self) {
-        self.control.stop(self.clock.now());
-    }
-
     /// Drops what is in flight; it is counted as cancelled.
     pub fn abort(&self) {
         self.control.abort(self.clock.now());
-    }
-
-    /// When sending ended or will end, if anybody knows.
-    pub fn end_of_sending(&self) -> Option<Offset> {
-        self.control.end()
     }
 
     /// What was measured in the next second; `None` when everything is handed over. Safe to cancel.

@@ -69,10 +69,7 @@ impl MachineWatch {
                 let (mut from, mut before) = (clock.now(), system::ticks());
                 while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                     let (now, after) = (clock.now(), system::ticks());
-                    let window = Window {
-                        start: window_start,
-                        end: control.end(),
-                    };
+                    let window = control.window(window_start);
                     if is_mostly_inside(from, now, &window) {
                         let told = Machine {
                             mhz: system::mhz(),

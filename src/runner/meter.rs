@@ -13,7 +13,7 @@ use crate::metrics::{Generator, Metric, Series, Tally};
 /// One core's meter. The transport tells it of reads, the requests tell it of events.
 pub(super) struct Meter {
     clock: Cell<Clock>,
-    window_start: Offset,
+    window_start: Cell<Offset>,
     seen: RefCell<Seen>,
     /// Whether there was a read since somebody asked, and one that the kernel stamped.
     stamps: Cell<(bool, bool)>,
@@ -30,7 +30,7 @@ impl Meter {
     pub(super) fn new(clock: Clock, window_start: Offset) -> Self {
         Self {
             clock: Cell::new(clock),
-            window_start,
+            window_start: Cell::new(window_start),
             seen: RefCell::default(),
             stamps: Cell::default(),
         }
@@ -43,9 +43,14 @@ impl Meter {
         self.stamps.take();
     }
 
+    /// Where the measured window starts, by the clock: corrections move it.
+    pub(super) fn set_window_start(&self, at: Offset) {
+        self.window_start.set(at);
+    }
+
     /// A stream had `events` content events, of which `shared` bear the stamp of a later one; the last came at `at`.
     pub(super) fn count_events(&self, at: Offset, events: u64, shared: u64) {
-        if at >= self.window_start {
+        if at >= self.window_start.get() {
             let generator = &mut self.seen.borrow_mut().generator;
             generator.events += events;
             generator.shared += shared;
@@ -65,7 +70,7 @@ impl Meter {
 
     fn note_lag(&self, at: Offset, lag: Duration) {
         let seen = &mut *self.seen.borrow_mut();
-        let series = if at < self.window_start {
+        let series = if at < self.window_start.get() {
             &mut seen.before
         } else {
             &mut seen.inside
@@ -98,7 +103,7 @@ impl ReadProbe for Meter {
         self.stamps
             .set((true, self.stamps.get().1 || lag.is_some()));
         let at = self.clock.get().offset_of(at);
-        if at >= self.window_start {
+        if at >= self.window_start.get() {
             let generator = &mut self.seen.borrow_mut().generator;
             generator.reads += 1;
             generator.kernel_stamped += u64::from(lag.is_some());

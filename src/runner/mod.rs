@@ -4,9 +4,12 @@
 
 mod carry;
 mod closed;
+mod conduct;
 mod control;
 mod core;
 mod counting;
+mod crew;
+mod deal;
 mod engine;
 mod lag;
 mod load;
@@ -15,6 +18,8 @@ mod open;
 mod pacer;
 mod reading;
 mod spares;
+mod steer;
+mod walk;
 mod warm;
 mod watchdog;
 

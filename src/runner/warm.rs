@@ -1,17 +1,20 @@
 //! Connections ahead of the first requests: before the run's start, and in a ramp a second before each user's.
 //! A failure here fails nothing: whoever lacks a connection opens one with the request, and reports what it meets.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::core::{Core, CoreSeat};
+use super::crew::Life;
 use super::engine::Job;
 use crate::client::{Failure, Reuse, Transport};
 use crate::domain::Offset;
-use crate::schedule::Shard;
 
 /// Handshakes under way at once on one core.
 const AT_ONCE: usize = 16;
@@ -29,7 +32,7 @@ pub(super) async fn before_start<T>(transport: &Rc<T>, seat: &CoreSeat) -> Vec<D
 where
     T: Transport + 'static,
 {
-    let (first, _) = seat.job.users_to_warm(seat.shard);
+    let first = seat.users_to_warm();
     let gap = gap(seat.cores);
     let staggered = gap * u32::try_from(first.len()).unwrap_or(u32::MAX);
     let bound = staggered + seat.job.plan.limits.connect.unwrap_or(PATIENCE);
@@ -45,41 +48,78 @@ fn gap(cores: u32) -> Duration {
     Duration::from_secs(1) * cores / PER_SECOND
 }
 
+/// Users that are to start, by when: connections are opened ahead for them.
+#[derive(Default)]
+pub(super) struct ToWarm {
+    users: RefCell<BTreeMap<(Offset, u32), Rc<Life>>>,
+    more: Notify,
+}
+
+impl ToWarm {
+    /// The next one's start.
+    fn next(&self) -> Option<Offset> {
+        let users = self.users.borrow();
+        users.first_key_value().map(|((start, _), _)| *start)
+    }
+}
+
 impl<T: Transport + 'static> Core<T> {
+    /// Users come that were not there at the start; connections are opened for those that are to have one.
+    pub(super) fn warm_later(&self, coming: Vec<(Rc<Life>, bool)>) {
+        if !self.job.opens_ahead() {
+            return;
+        }
+        let now = self.clock.now();
+        let mut users = self.to_warm.users.borrow_mut();
+        let time = self.known.time();
+        for (life, _) in coming.into_iter().filter(|(_, warm)| *warm) {
+            let start = life.start.get();
+            // Before the run's start they were opened already.
+            if time.local(start) > now && start > Offset::from(LEAD) {
+                users.insert((start, life.user), life);
+            }
+        }
+        self.to_warm.more.notify_one();
+    }
+
     /// Opens the connections of the users that start later.
     pub(super) async fn warm_ramp(self: Rc<Self>) {
         tokio::select! {
             () = self.open_ahead() => {}
-            () = self.sending_ends() => {}
-            () = self.spent.cancelled() => {}
+            () = self.known.over.cancelled() => {}
+            () = self.control.spent.cancelled() => {}
         }
     }
 
     async fn open_ahead(&self) {
-        let (_, later) = self.job.users_to_warm(self.shard);
         let mut opening = Opening::new(Rc::clone(&self.transport));
-        let mut next = self.clock.instant_of(Offset::ZERO);
-        for user in later {
-            let start = self.clock.instant_of(self.job.plan.schedule.spawn_at(user));
-            next = next.max(start - LEAD);
-            while !opening.has_room() || (!opening.under_way.is_empty() && Instant::now() < next) {
-                tokio::select! {
-                    took = opening.end_one() => self.note_warm(took.flatten()),
-                    () = sleep_until(next), if opening.has_room() => {}
+        let mut earliest = Instant::now();
+        loop {
+            if std::mem::take(&mut opening.failed) {
+                // The others would fare the same.
+                self.to_warm.users.borrow_mut().clear();
+            }
+            let next = self.to_warm.next();
+            let start = next.map(|start| self.clock.instant_of(self.known.time().local(start)));
+            let begin = start.and_then(|start| start.checked_sub(LEAD));
+            let begin = begin.map_or(earliest, |begin| begin.max(earliest));
+            tokio::select! {
+                took = opening.end_one(), if !opening.under_way.is_empty() => {
+                    self.note_warm(took.flatten());
+                }
+                () = self.to_warm.more.notified() => {}
+                () = sleep_until(begin), if start.is_some() && opening.under_way.len() < AT_ONCE => {
+                    earliest = Instant::now().max(earliest) + gap(self.cores);
+                    let first = self.to_warm.users.borrow_mut().pop_first();
+                    // Whoever has started before its turn came has a connection by now, and whoever was moved is not first.
+                    if let Some(((at, user), life)) = first
+                        && life.start.get() == at
+                        && start.is_some_and(|start| Instant::now() < start)
+                    {
+                        opening.begin(user);
+                    }
                 }
             }
-            sleep_until(next).await;
-            next += gap(self.cores);
-            if opening.failed {
-                break;
-            }
-            // Whoever has started before its turn came has a connection by now.
-            if Instant::now() < start {
-                opening.begin(user);
-            }
-        }
-        while let Some(took) = opening.end_one().await {
-            self.note_warm(took);
         }
     }
 
@@ -153,26 +193,40 @@ impl<T: Transport + 'static> Opening<T> {
     }
 }
 
+impl CoreSeat {
+    /// The core's users whose connections are opened before the start.
+    fn users_to_warm(&self) -> Vec<u32> {
+        let part = &self.first.cores[self.index as usize];
+        let first = part
+            .users
+            .iter()
+            .filter(|place| place.warm && place.start <= Offset::from(LEAD));
+        first.map(|place| place.user).collect()
+    }
+}
+
 impl Job {
-    /// The users of a part whose connections are opened ahead: before the start, and later in the ramp.
-    fn users_to_warm(&self, shard: Shard) -> (Vec<u32>, Vec<u32>) {
-        let spec = &self.plan.schedule;
-        if !self.plan.target.warm_connections || self.reuse == Reuse::Never {
-            return (Vec::new(), Vec::new());
+    fn opens_ahead(&self) -> bool {
+        self.plan.target.warm_connections && self.reuse != Reuse::Never
+    }
+
+    /// How many of the first share's users have a connection opened ahead.
+    pub(super) fn most_to_warm(&self) -> usize {
+        if !self.opens_ahead() {
+            return 0;
         }
+        let spec = &self.plan.schedule;
         // Who will send nothing needs no connection. Which users an open loop takes for few requests nobody knows.
         let requests = match (spec.is_open(), self.reuse) {
-            (false, _) => shard.budget(spec),
+            (false, _) => self.share.budget,
             (true, Reuse::PerUser) => None,
-            (true, _) => spec.max_requests.map(|max| shard.share(max)),
+            (true, _) => spec
+                .max_requests
+                .map(|max| self.share.arrivals.map_or(0, |part| part.share(max))),
         };
-        let most = requests.map_or(usize::MAX, |most| {
+        requests.map_or(usize::MAX, |most| {
             usize::try_from(most).unwrap_or(usize::MAX)
-        });
-        shard
-            .users(spec)
-            .take(most)
-            .partition(|&user| spec.spawn_at(user) <= Offset::from(LEAD))
+        })
     }
 }
 
