@@ -18,6 +18,7 @@ mod command;
 mod connections;
 mod counts;
 mod disk;
+mod epochs;
 mod errors;
 mod faults;
 mod files;

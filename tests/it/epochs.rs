@@ -1,0 +1,724 @@
+//! An engine that is told to own something else while it runs: shares, leases, corrections, stops. Held to the schedule,
+//! request by request.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use llmload::client::{Connector, Reuse, Sources, Target as Address, TlsSettings};
+use llmload::domain::{HttpEngine, Index, Offset, Rate, Record, Seed, StampSource};
+use llmload::metrics::Tally;
+use llmload::mock::MockHandle;
+use llmload::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
+use llmload::provider::{self, Kind, Sampling};
+use llmload::runner::{Engine, Job, Slice, Standby};
+use llmload::schedule::{
+    AT_ONCE, Arrivals, Law, Load, Pacing, Placed, Shard, Share, Spec, UserSet,
+};
+use llmload::workload::{self, Corpus, LengthLaw, LengthSpec, PromptSource, Workload};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::process::{alone, mock, quick_mock};
+
+const SEED: Seed = Seed(7);
+/// No machine is so slow that a request goes out so late, and no burst is so short.
+const LATE: Duration = Duration::from_millis(200);
+
+fn ms(at: u64) -> Offset {
+    Offset::from_nanos(at * 1_000_000)
+}
+
+fn span(at: u64) -> Duration {
+    Duration::from_millis(at)
+}
+
+fn rate(per_second: u32) -> Rate {
+    Rate::per_second(per_second)
+}
+
+fn open(users: u32, per_second: u32, law: Law, run_ms: u64) -> Spec {
+    Spec {
+        users,
+        spawn_rate: AT_ONCE,
+        pacing: Pacing::Open {
+            rate: rate(per_second),
+            law,
+        },
+        run_time: Some(span(run_ms)),
+        warmup: Duration::ZERO,
+        measure_ramp: true,
+        max_requests: None,
+    }
+}
+
+fn closed(users: u32, run_ms: u64) -> Spec {
+    Spec {
+        pacing: Pacing::Closed,
+        ..open(users, 1, Law::Constant, run_ms)
+    }
+}
+
+fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
+    Plan {
+        seed: SEED,
+        target: Target {
+            base_url: format!("http://{}", mock.addr()),
+            http: HttpVersion::Http1,
+            insecure_skip_verify: false,
+            ca_pem: None,
+            connection_reuse: ConnectionReuse::Pooled,
+            warm_connections: true,
+            proxy: None,
+        },
+        provider: provider::Spec {
+            kind: Kind::Vllm,
+            model: "mock".to_owned(),
+            chat: true,
+            stream: true,
+            sampling: Sampling::default(),
+            headers: indexmap::IndexMap::new(),
+        },
+        workload: workload::Spec {
+            prompts: PromptSource::Generated {
+                corpus: Corpus::Limericks,
+                tokens: 200,
+                shared_prefix_tokens: 0,
+                instruction: None,
+            },
+            output: LengthSpec {
+                mean: 2,
+                law: LengthLaw::Constant,
+                range: 0.0,
+                cap: None,
+                jitter: 0,
+            },
+            tokenizer: None,
+        },
+        schedule,
+        limits: Limits {
+            total: None,
+            first_token: None,
+            idle: None,
+            connect: Some(span(30_000)),
+            stop: span(5_000),
+        },
+        observe: Observe::default(),
+    }
+}
+
+/// A worker of two cores, prepared.
+struct Worker {
+    standby: Standby,
+    records: mpsc::Receiver<Record>,
+}
+
+impl Worker {
+    async fn new(mock: &MockHandle, spec: &Spec, share: Share) -> Self {
+        let plan = plan(mock, spec.clone());
+        let (sender, records) = mpsc::channel(100_000);
+        let workload = Workload::new(&plan.workload, true, SEED, None, spec.users);
+        let job = Job {
+            worker: 0,
+            share,
+            workload: Arc::new(workload.unwrap()),
+            provider: provider::build(&plan.provider).unwrap(),
+            connector: Connector {
+                target: Address {
+                    host: mock.addr().ip().to_string(),
+                    port: mock.addr().port(),
+                    tls: false,
+                    base_path: String::new(),
+                },
+                tls: TlsSettings::default().config().unwrap(),
+                proxy: None,
+                sources: Sources::default(),
+                http2: false,
+                timeout: plan.limits.connect,
+            },
+            reuse: Reuse::Pooled,
+            http_engine: HttpEngine::Lean,
+            stamps: StampSource::Clock,
+            secret_headers: Vec::new(),
+            secrets: Vec::new(),
+            tokenizer: None,
+            records: Some(sender),
+            threads: 2,
+            window_start: Offset::ZERO,
+            plan,
+        };
+        let standby = Engine::prepare(job).await.unwrap();
+        Self { standby, records }
+    }
+
+    /// Runs to its end; each of `told` is said when the clock that counts from `origin` shows its time.
+    async fn run(self, origin: Instant, told: Vec<Told>) -> Ran {
+        let mut engine = self.standby.start(origin).unwrap();
+        let mut told = told.into_iter().peekable();
+        let (mut slices, mut tally) = (Vec::new(), Tally::default());
+        loop {
+            let next = told.peek().map(|(at, _)| origin + *at);
+            tokio::select! {
+                slice = engine.next() => match slice {
+                    Some(slice) => {
+                        tally.merge(&slice.tally);
+                        slices.push(slice);
+                    }
+                    None => break,
+                },
+                () = sleep_until(next.unwrap_or(origin)), if next.is_some() => {
+                    let (_, say) = told.next().unwrap();
+                    say(&mut engine);
+                }
+            }
+        }
+        engine.finish().unwrap();
+        let (mut receiver, mut records) = (self.records, Vec::new());
+        while let Ok(record) = receiver.try_recv() {
+            records.push(record);
+        }
+        records.sort_unstable_by_key(|record| record.index);
+        let ran = Ran {
+            slices,
+            tally,
+            records,
+        };
+        ran.assert_conserved();
+        ran
+    }
+}
+
+type Told = (Duration, Box<dyn FnOnce(&mut Engine)>);
+
+fn at(at_ms: u64, say: impl FnOnce(&mut Engine) + 'static) -> Told {
+    (span(at_ms), Box::new(say))
+}
+
+fn share_at(at_ms: u64, share: Share) -> Told {
+    at(at_ms, move |engine| engine.share(&share))
+}
+
+/// What a worker left behind.
+struct Ran {
+    slices: Vec<Slice>,
+    tally: Tally,
+    /// By index.
+    records: Vec<Record>,
+}
+
+impl Ran {
+    #[track_caller]
+    fn assert_conserved(&self) {
+        let counts = self.tally.counts;
+        assert_eq!(
+            counts.scheduled,
+            counts.sent + counts.dropped + counts.late_cancelled,
+            "{counts:?}"
+        );
+        assert_eq!(counts.sent, self.records.len() as u64);
+        let indices: BTreeSet<_> = self.records.iter().map(|record| record.index).collect();
+        assert_eq!(indices.len(), self.records.len(), "nothing is sent twice");
+    }
+
+    #[track_caller]
+    fn assert_no_burst(&self) {
+        for record in &self.records {
+            let sent = record.sent.unwrap();
+            assert!(sent.since(record.due) < LATE, "{:?}", record.index);
+        }
+    }
+
+    fn arrivals(&self) -> Vec<(u64, Offset)> {
+        let arrival = |record: &Record| match record.index {
+            Index::Arrival(index) => (index, record.due),
+            Index::Turn { .. } => panic!("a closed loop"),
+        };
+        self.records.iter().map(arrival).collect()
+    }
+
+    /// (when, turn) of each request of a user.
+    fn turns(&self, of: u32) -> Vec<(Offset, u32)> {
+        let turn = |record: &Record| match record.index {
+            Index::Turn { user, turn } if user == of => Some((record.begun.unwrap(), turn)),
+            _ => None,
+        };
+        self.records.iter().filter_map(turn).collect()
+    }
+
+    fn begun_between(&self, from: Offset, to: Offset) -> usize {
+        let begun = self.records.iter().filter_map(|record| record.begun);
+        begun.filter(|&at| at >= from && at < to).count()
+    }
+}
+
+fn run<R>(work: impl Future<Output = R>) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(work)
+}
+
+/// The origin of a run that starts soon.
+fn soon() -> Instant {
+    Instant::now() + span(50)
+}
+
+fn load(spec: &Spec) -> Load {
+    Load::of(spec)
+}
+
+/// All of a cluster, from `from` on.
+fn whole(epoch: u32, from: u64, load: Load) -> Share {
+    let mut share = Share::nothing(epoch, ms(from), load);
+    share.arrivals = Some(Shard::WHOLE);
+    share.users = UserSet::strided(0, 1, load.users);
+    share
+}
+
+fn expected(spec: &Spec, changes: &[(u64, Option<Rate>)]) -> Vec<(u64, Offset)> {
+    let mut arrivals = Arrivals::new(spec, SEED).unwrap();
+    for &(from, rate) in changes {
+        arrivals.change(ms(from), rate);
+    }
+    arrivals.collect()
+}
+
+#[test]
+fn a_rate_that_changes_is_kept_to_the_request() {
+    let _alone = alone();
+    for law in [Law::Constant, Law::Exponential] {
+        let mock = quick_mock();
+        let spec = open(20, 40, law, 2_500);
+        let of = |per_second| Load {
+            rate: Some(rate(per_second)),
+            ..load(&spec)
+        };
+        let told = vec![
+            share_at(400, whole(1, 1_000, of(200))),
+            share_at(1_100, whole(2, 1_700, of(2))),
+            share_at(1_200, whole(3, 2_000, of(70))),
+        ];
+        let ran = run(async {
+            let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+            worker.run(soon(), told).await
+        });
+        let changes = [
+            (1_000, Some(rate(200))),
+            (1_700, Some(rate(2))),
+            (2_000, Some(rate(70))),
+        ];
+        assert_eq!(ran.arrivals(), expected(&spec, &changes), "{law:?}");
+        ran.assert_no_burst();
+    }
+}
+
+#[test]
+fn workers_that_exchange_what_they_own_send_each_arrival_once() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(8, 150, Law::Exponential, 2_500);
+    let owners = [
+        [Some((0, 2)), Some((1, 2))],
+        [Some((1, 2)), Some((0, 2))],
+        [None, Some((0, 1))],
+    ];
+    let share = |epoch: u32, worker: u32| {
+        let from = [0, 1_000, 1_800][epoch as usize];
+        let mut share = Share::first(&spec, worker, 2);
+        (share.epoch, share.from) = (epoch, ms(from));
+        let owned = owners[epoch as usize][worker as usize];
+        share.arrivals = owned.map(|(index, of)| Shard::new(index, of));
+        share
+    };
+    let told = |worker| {
+        vec![
+            share_at(500, share(1, worker)),
+            share_at(600, share(2, worker)),
+        ]
+    };
+    let (one, other) = run(async {
+        let one = Worker::new(&mock, &spec, share(0, 0)).await;
+        let other = Worker::new(&mock, &spec, share(0, 1)).await;
+        let origin = soon();
+        tokio::join!(one.run(origin, told(0)), other.run(origin, told(1)))
+    });
+    let mut all = [one.arrivals(), other.arrivals()].concat();
+    all.sort_unstable();
+    assert_eq!(all, expected(&spec, &[]));
+    let of_one = |&(index, due): &(u64, Offset)| match due {
+        due if due < ms(1_000) => index % 2 == 0,
+        due if due < ms(1_800) => index % 2 == 1,
+        _ => false,
+    };
+    assert!(one.arrivals().iter().all(of_one) && !other.arrivals().iter().any(of_one));
+    one.assert_no_burst();
+    other.assert_no_burst();
+}
+
+#[test]
+fn users_come_and_go_at_their_paces() {
+    let _alone = alone();
+    let mock = mock("20ms", "1ms");
+    let spec = closed(3, 3_000);
+    let paced = |users| Load {
+        users,
+        spawn_rate: rate(10),
+        ..load(&spec)
+    };
+    let mut more = whole(1, 800, paced(6));
+    more.starts = (0..3)
+        .map(|k| Placed {
+            user: 3 + k,
+            place: k,
+        })
+        .collect();
+    let mut fewer = whole(2, 1_800, paced(2));
+    fewer.ends = (0..3)
+        .map(|k| Placed {
+            user: 2 + k,
+            place: 2 * k,
+        })
+        .collect();
+    let told = vec![share_at(300, more), share_at(900, fewer)];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(soon(), told).await
+    });
+    // Of each user: when it begins, when it ends, and its first turn.
+    let lives = [
+        (0, 3_000, 0),
+        (0, 3_000, 0),
+        (0, 1_800, 0),
+        (800, 2_000, 1 << 24),
+        (900, 2_200, 1 << 24),
+        (1_000, 1_800, 1 << 24),
+    ];
+    for (user, (start, end, first)) in (0..).zip(lives) {
+        let turns = ran.turns(user);
+        let (begun, turn) = turns[0];
+        assert!(
+            begun >= ms(start) && begun < ms(start) + LATE,
+            "user {user}: {begun}"
+        );
+        assert_eq!(turn, first);
+        assert!(turns.iter().zip(first..).all(|(&(_, turn), k)| turn == k));
+        let (last, _) = turns[turns.len() - 1];
+        // An answer takes some 22 ms: a request that is under way at the end is the last one.
+        assert!(
+            last < ms(end) && last + LATE > ms(end),
+            "user {user}: {last}"
+        );
+    }
+    let users: Vec<u32> = ran.slices.iter().map(|slice| slice.users).collect();
+    assert_eq!(&users[..2], [6, 3], "at 1 s and 2 s: {users:?}");
+}
+
+#[test]
+fn a_pause_holds_everybody_and_ends() {
+    let _alone = alone();
+    let mock = quick_mock();
+    for spec in [closed(4, 2_500), open(4, 100, Law::Constant, 2_500)] {
+        let paused = Load {
+            paused: true,
+            ..load(&spec)
+        };
+        let told = vec![
+            share_at(200, whole(1, 700, paused)),
+            share_at(300, whole(2, 1_500, load(&spec))),
+        ];
+        let ran = run(async {
+            let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+            worker.run(soon(), told).await
+        });
+        // A request of a closed loop is begun a moment after its user had leave.
+        assert_eq!(ran.begun_between(ms(705), ms(1_500)), 0);
+        assert!(ran.begun_between(ms(0), ms(700)) > 50);
+        assert!(ran.begun_between(ms(1_500), ms(2_500)) > 80);
+        ran.assert_no_burst();
+        if spec.is_open() {
+            let rate = Some(rate(100));
+            assert_eq!(
+                ran.arrivals(),
+                expected(&spec, &[(700, None), (1_500, rate)])
+            );
+        }
+    }
+}
+
+#[test]
+fn without_a_lease_nothing_is_begun_and_what_came_due_is_never_caught_up() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(20, 100, Law::Exponential, 2_500);
+    let origin = soon();
+    let until = move |at_ms| move |engine: &mut Engine| engine.lease(origin + span(at_ms));
+    let told = vec![
+        at(100, until(700)),
+        // It was over when it came.
+        at(900, until(800)),
+        at(1_300, until(60_000)),
+    ];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(origin, told).await
+    });
+    let all = expected(&spec, &[]);
+    assert_eq!(ran.tally.counts.scheduled, all.len() as u64);
+    assert_eq!(ran.begun_between(ms(700), ms(1_300)), 0);
+    ran.assert_no_burst();
+    let sent: BTreeSet<_> = ran.arrivals().into_iter().collect();
+    let dropped: Vec<_> = all.into_iter().filter(|it| !sent.contains(it)).collect();
+    assert_eq!(ran.tally.counts.dropped, dropped.len() as u64);
+    let fenced = |&&(_, due): &&(u64, Offset)| due >= ms(698) && due < ms(1_320);
+    assert_eq!(
+        dropped.iter().filter(fenced).count(),
+        dropped.len(),
+        "{dropped:?}"
+    );
+    assert!(dropped.len() > 30);
+}
+
+#[test]
+fn what_waited_for_a_user_when_the_lease_ran_out_is_dropped_too() {
+    let _alone = alone();
+    let mock = mock("300ms", "1ms");
+    let spec = open(1, 50, Law::Constant, 2_000);
+    let origin = soon();
+    let told = vec![
+        at(50, move |engine: &mut Engine| {
+            engine.lease(origin + span(500))
+        }),
+        at(1_000, move |engine: &mut Engine| {
+            engine.lease(origin + span(60_000))
+        }),
+    ];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(origin, told).await
+    });
+    let begun: Vec<u64> = ran.arrivals().iter().map(|&(index, _)| index).collect();
+    // One each 300 ms: at 0 and 300 ms, and from 1 s on; the second one was the second in the queue.
+    assert_eq!(&begun[..2], [0, 1]);
+    assert!(begun[2] >= 50, "{begun:?}");
+    let counts = ran.tally.counts;
+    assert_eq!(counts.scheduled, 100);
+    assert_eq!(counts.dropped, begun[2] - 2, "{counts:?}");
+}
+
+#[test]
+fn a_lease_that_is_never_renewed_leaves_uncounted_what_came_due_after_it() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(20, 100, Law::Constant, 1_500);
+    let origin = soon();
+    let told = vec![at(100, move |engine: &mut Engine| {
+        engine.lease(origin + span(600))
+    })];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(origin, told).await
+    });
+    let counts = ran.tally.counts;
+    assert_eq!((counts.scheduled, counts.sent, counts.dropped), (60, 60, 0));
+    let closed = closed(3, 2_000);
+    let origin = soon();
+    let told = vec![
+        at(100, move |engine: &mut Engine| {
+            engine.lease(origin + span(600))
+        }),
+        at(1_200, move |engine: &mut Engine| {
+            engine.lease(origin + span(60_000))
+        }),
+    ];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &closed, Share::first(&closed, 0, 1)).await;
+        worker.run(origin, told).await
+    });
+    assert_eq!(ran.begun_between(ms(605), ms(1_200)), 0);
+    assert!(ran.begun_between(ms(1_200), ms(2_000)) > 100);
+    ran.assert_no_burst();
+}
+
+#[test]
+fn who_joins_a_run_under_way_owns_what_its_shares_say_and_nothing_of_the_past() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(6, 50, Law::Exponential, 3_602_500);
+    let slow = Load {
+        rate: Some(rate(20)),
+        ..load(&spec)
+    };
+    // It begins an hour after the start, and hears of everything that was when it has started.
+    let (began, origin) = (Instant::now(), Instant::now() - span(3_600_000));
+    let first = Share::nothing(0, Offset::ZERO, load(&spec));
+    let mut second = Share::nothing(1, ms(1_000_000), slow);
+    second.arrivals = None;
+    let third = whole(2, 3_601_000, slow);
+    let told = vec![
+        at(3_600_050, move |engine: &mut Engine| engine.share(&second)),
+        at(3_600_060, move |engine: &mut Engine| engine.share(&third)),
+    ];
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, first).await;
+        worker.run(origin, told).await
+    });
+    assert!(began.elapsed() < span(20_000));
+    assert_eq!(ran.slices[0].from, ms(3_600_000));
+    assert!(ran.slices.len() <= 5, "{}", ran.slices.len());
+    let mut all = expected(&spec, &[(1_000_000, Some(rate(20)))]);
+    all.retain(|&(_, due)| due >= ms(3_601_000));
+    assert_eq!(ran.arrivals(), all);
+    ran.assert_no_burst();
+}
+
+#[test]
+fn a_start_in_the_past_sends_nothing_of_the_past() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(6, 100, Law::Constant, 31_500);
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(Instant::now() - span(30_000), Vec::new()).await
+    });
+    assert_eq!(ran.slices[0].from, ms(30_000));
+    let arrivals = ran.arrivals();
+    assert!(arrivals[0].1 >= ms(30_000) && arrivals[0].1 < ms(30_200));
+    assert_eq!(arrivals.last(), expected(&spec, &[]).last());
+    assert_eq!(ran.tally.counts.scheduled, ran.tally.counts.sent);
+    ran.assert_no_burst();
+}
+
+#[test]
+fn sending_stops_at_an_instant_that_was_said_before() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let mut spec = open(10, 100, Law::Exponential, 60_000);
+    for run_time in [Some(span(60_000)), None] {
+        spec.run_time = run_time;
+        let ran = run(async {
+            let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+            let told = vec![
+                at(300, |engine: &mut Engine| engine.stop(ms(1_200))),
+                at(400, |engine: &mut Engine| engine.stop(ms(1_400))),
+            ];
+            worker.run(soon(), told).await
+        });
+        let mut all = expected(&open(10, 100, Law::Exponential, 2_000), &[]);
+        all.retain(|&(_, due)| due < ms(1_200));
+        assert_eq!(ran.arrivals(), all);
+    }
+}
+
+#[test]
+fn corrections_move_what_is_due_and_the_end_but_not_the_schedule() {
+    let _alone = alone();
+    let mock = quick_mock();
+    for behind in [40_000_000_i64, -40_000_000] {
+        let spec = open(10, 100, Law::Constant, 1_500);
+        let ran = run(async {
+            let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+            let told = vec![at(505, move |engine: &mut Engine| engine.correct(behind))];
+            worker.run(soon(), told).await
+        });
+        let all = expected(&spec, &[]);
+        assert_eq!(ran.tally.counts.scheduled, all.len() as u64);
+        assert_eq!(ran.records.len(), all.len());
+        for ((index, due), (_, run)) in ran.arrivals().into_iter().zip(all) {
+            let moved = Offset::from_nanos(run.as_nanos().saturating_add_signed(behind));
+            match run {
+                run if run < ms(450) => assert_eq!(due, run, "{index}"),
+                run if run > ms(600) => assert_eq!(due, moved, "{index}"),
+                _ => assert!(due == run || due == moved, "{index}"),
+            }
+        }
+        ran.assert_no_burst();
+        for record in ran.records.iter().filter(|record| record.due > ms(650)) {
+            assert!(record.begun.unwrap() >= record.due);
+        }
+    }
+}
+
+#[test]
+fn a_budget_is_one_for_all_cores_and_may_be_raised_while_there_is_some_left() {
+    let _alone = alone();
+    let mock = mock("100ms", "1ms");
+    let mut spec = closed(5, 0);
+    (spec.run_time, spec.max_requests) = (None, Some(23));
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker.run(soon(), Vec::new()).await
+    });
+    assert_eq!(ran.tally.counts.sent, 23);
+    let mut more = whole(1, 300, load(&spec));
+    more.budget = Some(31);
+    // One that says nothing of it leaves it as it is.
+    let same = whole(2, 350, load(&spec));
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        let told = vec![share_at(50, more), share_at(100, same)];
+        worker.run(soon(), told).await
+    });
+    assert_eq!(ran.tally.counts.sent, 31);
+}
+
+#[test]
+fn a_budget_that_is_to_be_raised_later_is_waited_for() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let mut spec = closed(2, 0);
+    (spec.run_time, spec.max_requests) = (None, Some(40));
+    let mut first = Share::first(&spec, 0, 1);
+    first.budget = Some(10);
+    let mut more = whole(1, 900, load(&spec));
+    more.budget = Some(40);
+    let ran = run(async {
+        let mut worker = Worker::new(&mock, &spec, first).await;
+        // Known before the start: ten requests take no longer than a few ms.
+        worker.standby.share(&more);
+        worker.run(soon(), Vec::new()).await
+    });
+    assert_eq!(ran.tally.counts.sent, 40);
+    assert_eq!(ran.begun_between(ms(0), ms(900)), 10);
+    ran.assert_no_burst();
+}
+
+#[test]
+fn who_has_no_users_waits_for_some_and_shows_no_core_that_had_none() {
+    let _alone = alone();
+    let mock = quick_mock();
+    let spec = open(4, 100, Law::Constant, 2_200);
+    let one = |epoch, from| {
+        let mut share = whole(epoch, from, load(&spec));
+        share.users = UserSet::strided(0, 1, 1);
+        share
+    };
+    let nobody = Share::nothing(0, Offset::ZERO, load(&spec));
+    let told = vec![
+        share_at(200, one(1, 1_000)),
+        share_at(1_100, whole(2, 1_600, load(&spec))),
+    ];
+    let (ran, alone) = run(async {
+        let idle = Worker::new(&mock, &spec, nobody).await;
+        let alone = Worker::new(&mock, &spec, one(0, 0)).await;
+        let origin = soon();
+        tokio::join!(idle.run(origin, told), alone.run(origin, Vec::new()))
+    });
+    let mut all = expected(&spec, &[]);
+    all.retain(|&(_, due)| due >= ms(1_000));
+    assert_eq!(ran.arrivals(), all);
+    ran.assert_no_burst();
+    assert_eq!(ran.tally.generator.cores.len(), 2);
+    assert_eq!(alone.tally.generator.cores.len(), 1);
+    let mut counted = spec;
+    (counted.run_time, counted.max_requests) = (None, Some(30));
+    let ran = run(async {
+        let nobody = Share::nothing(0, Offset::ZERO, load(&counted));
+        let worker = Worker::new(&mock, &counted, nobody).await;
+        worker.run(soon(), Vec::new()).await
+    });
+    assert_eq!(
+        ran.tally.counts.scheduled, 0,
+        "it ends when all arrivals were due"
+    );
+}
