@@ -83,6 +83,11 @@ impl Crew {
         self.agenda.insert((at, self.appointments), Rc::clone(life));
     }
 
+    /// Whether nobody lives here, or will.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lives.is_empty()
+    }
+
     /// When somebody starts or ends next.
     pub(super) fn next(&self) -> Option<Offset> {
         self.agenda.first_key_value().map(|((at, _), _)| *at)
@@ -200,7 +205,7 @@ mod tests {
             &share(6, &[(1, None), (3, None), (4, Some(9))], &[(2, 8)]),
         );
         assert_eq!(calls(&mut crew, 5), ["+2"]);
-        assert_eq!(calls(&mut crew, 6), ["-0", "+3"]);
+        assert_eq!(calls(&mut crew, 6), ["+3", "-0"]);
         assert_eq!(calls(&mut crew, 8), ["-2"]);
         assert_eq!(calls(&mut crew, 20), ["+4"]);
         assert_eq!(crew.next(), None);

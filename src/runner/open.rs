@@ -115,11 +115,13 @@ impl<T: Transport + 'static> Core<T> {
                     self.warn(Warning::UsersTooFew);
                 }
                 this.waited = true;
+                let deserted = self.known.crew.borrow().is_empty();
                 tokio::select! {
                     () = changed => {}
                     () = self.slots.freed.notified() => {}
                     // What still waits when sending ends is cancelled.
                     () = self.known.over.cancelled() => return,
+                    () = self.control.exhausted.cancelled(), if deserted => return,
                 }
                 continue;
             };
@@ -244,8 +246,9 @@ impl<T: Transport + 'static> Core<T> {
         if !walk.owns_at(until) {
             walk.follow(until);
             due.walk.follow(until);
-            if walk.end().is_some() {
-                self.known.changed.notify_waiters();
+            // Told to who waits, be it for its next arrival or for a user that will not come.
+            if due.walk.end().is_some_and(|end| end < until) {
+                self.control.exhausted.cancel();
             }
         }
     }

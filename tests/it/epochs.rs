@@ -722,3 +722,26 @@ fn who_has_no_users_waits_for_some_and_shows_no_core_that_had_none() {
         "it ends when all arrivals were due"
     );
 }
+
+#[test]
+fn what_waits_where_no_user_is_left_is_cancelled_and_holds_nobody_up() {
+    let _alone = alone();
+    let mock = mock("700ms", "1ms");
+    let mut spec = open(2, 20, Law::Constant, 0);
+    (spec.run_time, spec.max_requests) = (None, Some(40));
+    // Two users, a core each, are busy; then one is left, and then none.
+    let one = Share {
+        users: UserSet::strided(0, 1, 1),
+        ..whole(1, 500, load(&spec))
+    };
+    let none = Share::nothing(2, ms(1_000), load(&spec));
+    let ran = run(async {
+        let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
+        worker
+            .run(soon(), vec![share_at(100, one), share_at(200, none)])
+            .await
+    });
+    let counts = ran.tally.counts;
+    assert_eq!(counts.scheduled, 20, "until 1 s: {counts:?}");
+    assert_eq!((counts.sent, counts.late_cancelled), (3, 17));
+}
