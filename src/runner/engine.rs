@@ -388,9 +388,10 @@ where
     seat.clock = clock;
     transport.begin(clock);
     meter.begin(clock);
-    tokio::time::sleep_until(clock.instant_of(Offset::ZERO)).await;
+    // It gets its memory before the start.
     let core = Core::new(seat, transport, Pacer::best(), meter);
     core.note_opened_ahead(&opened);
+    tokio::time::sleep_until(clock.instant_of(Offset::ZERO)).await;
     core.run().await;
 }
 
