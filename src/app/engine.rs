@@ -170,10 +170,10 @@ async fn hear_until_abort(
             EngineCommand::Abort => return false,
             // The last lease and the last correction hold alone.
             EngineCommand::Lease { .. } => {
-                told.retain(|old| !matches!(old, EngineCommand::Lease { .. }))
+                told.retain(|old| !matches!(old, EngineCommand::Lease { .. }));
             }
             EngineCommand::Correct { .. } => {
-                told.retain(|old| !matches!(old, EngineCommand::Correct { .. }))
+                told.retain(|old| !matches!(old, EngineCommand::Correct { .. }));
             }
             _ => {}
         }

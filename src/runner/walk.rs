@@ -24,7 +24,14 @@ pub(super) struct Walk {
     /// Which part is its own, from when on. In order.
     parts: VecDeque<(Offset, Option<Shard>)>,
     limit: u64,
-    next: Option<Option<(u64, Offset)>>,
+    /// What `ahead` is at, once it was moved there.
+    next: Next,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    Unknown,
+    Known(Option<(u64, Offset)>),
 }
 
 #[derive(Clone, Debug)]
@@ -65,7 +72,7 @@ impl Walk {
             ahead: cursor,
             parts: VecDeque::new(),
             limit: spec.max_requests.unwrap_or(u64::MAX),
-            next: None,
+            next: Next::Unknown,
         })
     }
 
@@ -88,12 +95,12 @@ impl Walk {
 
     fn look_again(&mut self) {
         self.ahead = self.here.clone();
-        self.next = None;
+        self.next = Next::Unknown;
     }
 
     /// Its next arrival, as things stand.
     pub(super) fn peek(&mut self) -> Option<(u64, Offset)> {
-        if let Some(next) = self.next {
+        if let Next::Known(next) = self.next {
             return next;
         }
         if !self.reached {
@@ -115,7 +122,7 @@ impl Walk {
             }
             self.ahead.pass();
         };
-        self.next = Some(next);
+        self.next = Next::Known(next);
         next
     }
 
@@ -124,7 +131,7 @@ impl Walk {
         let Some((_, due)) = self.peek() else { return };
         self.ahead.pass();
         self.here = self.ahead.clone();
-        self.next = None;
+        self.next = Next::Unknown;
         self.forget_parts(due);
     }
 

@@ -487,10 +487,10 @@ fn what_waited_for_a_user_when_the_lease_ran_out_is_dropped_too() {
     let origin = soon();
     let told = vec![
         at(50, move |engine: &mut Engine| {
-            engine.lease(origin + span(500))
+            engine.lease(origin + span(500));
         }),
         at(1_000, move |engine: &mut Engine| {
-            engine.lease(origin + span(60_000))
+            engine.lease(origin + span(60_000));
         }),
     ];
     let ran = run(async {
@@ -513,7 +513,7 @@ fn a_lease_that_is_never_renewed_leaves_uncounted_what_came_due_after_it() {
     let spec = open(20, 100, Law::Constant, 1_500);
     let origin = soon();
     let told = vec![at(100, move |engine: &mut Engine| {
-        engine.lease(origin + span(600))
+        engine.lease(origin + span(600));
     })];
     let ran = run(async {
         let worker = Worker::new(&mock, &spec, Share::first(&spec, 0, 1)).await;
@@ -525,10 +525,10 @@ fn a_lease_that_is_never_renewed_leaves_uncounted_what_came_due_after_it() {
     let origin = soon();
     let told = vec![
         at(100, move |engine: &mut Engine| {
-            engine.lease(origin + span(600))
+            engine.lease(origin + span(600));
         }),
         at(1_200, move |engine: &mut Engine| {
-            engine.lease(origin + span(60_000))
+            engine.lease(origin + span(60_000));
         }),
     ];
     let ran = run(async {
