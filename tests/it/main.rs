@@ -28,6 +28,7 @@ mod peers;
 mod ports;
 mod process;
 mod rates;
+mod rig;
 mod schedule;
 mod secrets;
 mod server;
