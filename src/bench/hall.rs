@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -138,7 +138,7 @@ impl Lab {
 
 /// Where the master listens, which its log tells.
 fn address(log: &Path, master: &mut Process) -> Result<SocketAddr, BenchError> {
-    let begun = Instant::now();
+    let late = meter::monotonic() + nanos(PATIENCE);
     loop {
         let text = fs::read_to_string(log).map_err(BenchError::system("read the master's log"))?;
         let rest = text.split_once("listening on ").map(|(_, rest)| rest);
@@ -150,7 +150,7 @@ fn address(log: &Path, master: &mut Process) -> Result<SocketAddr, BenchError> {
             .child
             .try_wait()
             .map_err(BenchError::system("watch the master"))?;
-        if ended.is_some() || begun.elapsed() > PATIENCE {
+        if ended.is_some() || meter::monotonic() > late {
             return Err(failed(format!("does not listen: {}", text.trim())));
         }
         thread::sleep(Duration::from_millis(20));
@@ -158,7 +158,7 @@ fn address(log: &Path, master: &mut Process) -> Result<SocketAddr, BenchError> {
 }
 
 fn end(master: &mut Process) -> Result<(), BenchError> {
-    let begun = Instant::now();
+    let late = meter::monotonic() + nanos(PATIENCE);
     loop {
         let ended = master
             .child
@@ -167,7 +167,7 @@ fn end(master: &mut Process) -> Result<(), BenchError> {
         match ended {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(failed(format!("ended with {status}"))),
-            None if begun.elapsed() > PATIENCE => return Err(failed("does not end".to_owned())),
+            None if meter::monotonic() > late => return Err(failed("does not end".to_owned())),
             None => thread::sleep(Duration::from_millis(20)),
         }
     }

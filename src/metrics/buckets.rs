@@ -13,7 +13,6 @@ const DIGITS: u8 = 3;
 const UNIT_BITS: u32 = 9;
 const SUB_BUCKET_BITS: u32 = 11;
 const HALF_BITS: u32 = SUB_BUCKET_BITS - 1;
-const HALF: u64 = 1 << HALF_BITS;
 
 /// The buckets of `LOWEST` and of `HIGHEST`: others stay empty.
 const FIRST: u64 = bucket_of(LOWEST);
