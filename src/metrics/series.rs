@@ -77,6 +77,14 @@ impl Series {
         };
     }
 
+    /// Gives up its histogram for the bytes that `to_v2` shows: what only waits takes a few of them instead of its memory.
+    pub fn pack(&mut self) {
+        if self.dense.is_some() {
+            self.packed = self.to_v2();
+            self.dense = None;
+        }
+    }
+
     /// How many values.
     pub const fn count(&self) -> u64 {
         self.count

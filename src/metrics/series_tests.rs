@@ -192,7 +192,10 @@ proptest! {
         let parts = parts.map(|values| series(&values));
         for dense in &parts {
             let packed = round_trip(dense).unwrap();
-            prop_assert!(packed.dense.is_none());
+            let mut given_up = dense.clone();
+            given_up.pack();
+            prop_assert!(packed.dense.is_none() && given_up.dense.is_none());
+            prop_assert_eq!(&given_up.packed, &packed.packed);
             prop_assert_eq!(dense, &packed);
             prop_assert_eq!(shown(dense, q), shown(&packed, q));
             prop_assert_eq!(dense.to_v2(), packed.into_v2());
