@@ -47,6 +47,8 @@ pub(super) struct Held {
     pub(super) metrics: usize,
     /// Of the master, during the steady part of the run.
     pub(super) cpu_ns: u64,
+    /// Of the process of all workers: where it has no time to spare, what takes long took long there.
+    pub(super) crowd_cpu_ns: u64,
     pub(super) wall_ns: u64,
     /// The most resident memory of the master up to then.
     pub(super) peak_kib: u64,
@@ -72,6 +74,7 @@ impl Lab {
         };
         let (voice, heard) = sync_channel(4);
         let crowd = self.start(CROWD, &Child::Crowd(crowd), &[], &voice)?;
+        let pids = [master.child.id(), crowd.child.id()];
         let room = Room {
             heard,
             children: vec![crowd],
@@ -84,9 +87,12 @@ impl Lab {
         let over = begun_ns + u64::from(size.seconds) * 1_000_000_000 - nanos(AFTER);
         let [before, after] = [steady, over].map(|at| {
             thread::sleep(Duration::from_nanos(at.saturating_sub(meter::monotonic())));
-            Usage::of(master.child.id()).map_err(BenchError::system("see what the master uses"))
+            let usages = pids.map(Usage::of);
+            let [master, crowd] =
+                usages.map(|of| of.map_err(BenchError::system("see what it uses")));
+            Ok::<_, BenchError>((master?, crowd?))
         });
-        let (before, after) = (before?, after?);
+        let ((before, crowd_before), (after, crowd_after)) = (before?, after?);
         let done = room.expect("crowd", |said| match said {
             Said::Crowd(done) => Some(done),
             _ => None,
@@ -98,6 +104,7 @@ impl Lab {
             values: size.values,
             metrics: METRICS.len(),
             cpu_ns: after.cpu_ns - before.cpu_ns,
+            crowd_cpu_ns: crowd_after.cpu_ns - crowd_before.cpu_ns,
             wall_ns: after.at_ns - before.at_ns,
             peak_kib: after.rss_kib,
             intervals: done.intervals,

@@ -51,7 +51,9 @@ fn round_trip(series: &Series) -> Result<Series, SeriesError> {
 
 fn merged(parts: [&Series; 3]) -> Series {
     let mut all = Series::default();
-    parts.into_iter().for_each(|part| all.merge(part));
+    for part in parts {
+        all.merge(part);
+    }
     all
 }
 

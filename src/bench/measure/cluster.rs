@@ -49,8 +49,17 @@ impl Bench<'_> {
 
     fn figures(&self, held: &Held) -> Vec<Figure> {
         let large = |target| (held.workers == JUDGED).then_some(target);
-        let rows: [Row; 9] = [
-            ("CPU, % of a core", share, large(self.targets.master_cpu)),
+        let rows: [Row; 10] = [
+            (
+                "CPU, % of a core",
+                |held| share(held.cpu_ns, held),
+                large(self.targets.master_cpu),
+            ),
+            (
+                "CPU of the process of all workers, %",
+                |held| share(held.crowd_cpu_ns, held),
+                None,
+            ),
             (
                 "resident memory at its peak, MiB",
                 |held| held.peak_kib as f64 / 1024.0,
@@ -106,8 +115,9 @@ fn figure(held: &Held, quantity: &'static str, value: f64) -> Figure {
     }
 }
 
-fn share(held: &Held) -> f64 {
-    held.cpu_ns as f64 * 100.0 / held.wall_ns as f64
+/// Percent of a core.
+fn share(cpu_ns: u64, held: &Held) -> f64 {
+    cpu_ns as f64 * 100.0 / held.wall_ns as f64
 }
 
 /// Microseconds.
