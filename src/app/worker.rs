@@ -39,6 +39,7 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
             incarnation: draw().map_err(Failure::failed)?,
             cores: threads,
         },
+        heard: None,
     };
     let (commands, told) = mpsc::channel(4);
     let mut signals = signals::listen(&tasks);

@@ -43,6 +43,8 @@ pub enum Measurement {
     Accuracy,
     /// Lateness of an open loop against a bare timer's
     Lateness,
+    /// A master's CPU and memory with 100 to 2,000 workers
+    Cluster,
 }
 
 /// Options of the measurements.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::args::Engine;
 use super::error::BenchError;
+use super::hall::Held;
 use super::message::{
     Child, ClientSpec, Done, Gates, Pace, Role, Said, Served, ServerSpec, Spread, Traffic,
 };
@@ -33,6 +34,8 @@ pub(super) struct Lab {
     pub(super) runs: RefCell<Vec<Counted>>,
     /// Runs in which the server may have been too slow for its own pace.
     pub(super) breathless: RefCell<u32>,
+    /// What was seen of every master so far.
+    pub(super) held: RefCell<Vec<Held>>,
 }
 
 /// What both sides counted in a run, for the report.
@@ -159,12 +162,12 @@ impl Lab {
         Ok(run)
     }
 
-    fn server_cores(&self) -> Vec<usize> {
+    pub(super) fn server_cores(&self) -> Vec<usize> {
         self.cores.first().copied().into_iter().collect()
     }
 
     /// Cores of their own as far as there are any; the server's is the last to be shared.
-    fn client_cores(&self, threads: u32) -> Vec<usize> {
+    pub(super) fn client_cores(&self, threads: u32) -> Vec<usize> {
         let mut cores = self.cores.clone();
         let turn = 1.min(cores.len());
         cores.rotate_left(turn);
@@ -172,7 +175,7 @@ impl Lab {
         cores
     }
 
-    fn start(
+    pub(super) fn start(
         &self,
         who: &'static str,
         child: &Child,
@@ -216,6 +219,7 @@ impl Lab {
 
 const SERVER: &str = "server process";
 const CLIENT: &str = "client process";
+pub(super) const CROWD: &str = "process of workers";
 
 impl Counted {
     /// Whether the server had hardly a moment without work: then its lateness is in the figures.
@@ -259,10 +263,10 @@ fn check(run: &Run, requests: u64) -> Result<(), BenchError> {
 }
 
 /// A child process. It is killed when this is dropped before its end.
-struct Process {
-    child: std::process::Child,
-    stdin: Option<ChildStdin>,
-    who: &'static str,
+pub(super) struct Process {
+    pub(super) child: std::process::Child,
+    pub(super) stdin: Option<ChildStdin>,
+    pub(super) who: &'static str,
 }
 
 impl Process {
@@ -286,9 +290,9 @@ impl Drop for Process {
 }
 
 /// The processes of a run, and what they say.
-struct Room {
-    heard: Receiver<(&'static str, Option<Said>)>,
-    children: Vec<Process>,
+pub(super) struct Room {
+    pub(super) heard: Receiver<(&'static str, Option<Said>)>,
+    pub(super) children: Vec<Process>,
 }
 
 impl Room {
@@ -340,7 +344,11 @@ impl Room {
     }
 
     /// The next thing that is said, which must be what `wanted` takes. A client that has said everything may end.
-    fn expect<T>(&self, what: &str, wanted: impl Fn(Said) -> Option<T>) -> Result<T, BenchError> {
+    pub(super) fn expect<T>(
+        &self,
+        what: &str,
+        wanted: impl Fn(Said) -> Option<T>,
+    ) -> Result<T, BenchError> {
         loop {
             let (who, said) = match self.heard.recv_timeout(PATIENCE) {
                 Ok((CLIENT, None)) if what == "served" => continue,
@@ -367,11 +375,11 @@ impl Room {
 /// From the last write before a gate until everything has been read.
 const SETTLING: Duration = Duration::from_millis(50);
 
-/// A folder for the stamps of a run, which goes away with this.
-struct Scratch(PathBuf);
+/// A folder for the files of a run, which goes away with this.
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self, BenchError> {
+    pub(super) fn new() -> Result<Self, BenchError> {
         let name = format!("llmload-bench-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&path).map_err(BenchError::system("make a folder for stamps"))?;

@@ -16,6 +16,7 @@ use super::meter::Usage;
 pub(super) enum Child {
     Server(ServerSpec),
     Client(ClientSpec),
+    Crowd(CrowdSpec),
 }
 
 /// How the server answers.
@@ -67,6 +68,17 @@ pub(super) struct ClientSpec {
     pub(super) log: Option<PathBuf>,
 }
 
+/// What a crowd of workers does.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CrowdSpec {
+    pub(super) cores: Vec<usize>,
+    /// `host:port`.
+    pub(super) master: String,
+    pub(super) workers: u32,
+    /// Values of each histogram that a worker reports each second, and requests.
+    pub(super) values: u32,
+}
+
 /// Who the client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -110,6 +122,10 @@ pub(super) enum Said {
     Mark(Usage),
     /// The client's last word.
     Done(Done),
+    /// The run of a crowd begins when `CLOCK_MONOTONIC` shows this, in nanoseconds.
+    Begun(u64),
+    /// The crowd's last word.
+    Crowd(CrowdDone),
     /// Why it cannot go on.
     Unable(String),
 }
@@ -141,6 +157,19 @@ pub(super) struct Done {
     pub(super) lateness: Option<Spread>,
     /// Why requests failed, the first few.
     pub(super) failures: Vec<String>,
+}
+
+/// What a crowd did and saw.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct CrowdDone {
+    /// Intervals that were handed over.
+    pub(super) intervals: u64,
+    /// From a heartbeat to its answer.
+    pub(super) round_trip: Spread,
+    /// From an interval's being handed over to its acknowledgement.
+    pub(super) delay: Spread,
+    /// Leases that ended before the next one came.
+    pub(super) lapses: u64,
 }
 
 /// A distribution in a few numbers, in microseconds.

@@ -32,6 +32,38 @@ impl Usage {
     }
 }
 
+impl Usage {
+    /// Of the process `pid`; its memory is the most that it had so far.
+    pub(super) fn of(pid: u32) -> io::Result<Self> {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let at_ns = monotonic();
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let unclear = || io::Error::other(format!("/proc/{pid} is not understood"));
+        Ok(Self {
+            rss_kib: kib(&status, "VmHWM:").ok_or_else(unclear)?,
+            at_ns,
+            cpu_ns: ticks(&stat).ok_or_else(unclear)? * TICK_NS,
+        })
+    }
+}
+
+/// What the kernel counts CPU time of other processes in, on every architecture that this program runs on: 1/100 s.
+const TICK_NS: u64 = 10_000_000;
+
+/// User and system time out of `/proc/PID/stat`. The program's name, which may hold anything, ends with the last bracket.
+fn ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+/// The number of a line that begins with `field`.
+fn kib(text: &str, field: &str) -> Option<u64> {
+    let mut lines = text.lines();
+    let rest = lines.find_map(|line| line.strip_prefix(field))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
 /// `CLOCK_MONOTONIC` in nanoseconds: comparable between the processes of a machine.
 pub(super) fn monotonic() -> u64 {
     nanos(clock_gettime(ClockId::Monotonic))
@@ -77,12 +109,7 @@ fn resident_kib() -> io::Result<u64> {
         ("/proc/self/status", "VmRSS:")
     };
     let text = fs::read_to_string(path)?;
-    text.lines()
-        .find_map(|line| {
-            let rest = line.strip_prefix(field)?;
-            rest.split_whitespace().next()?.parse().ok()
-        })
-        .ok_or_else(|| io::Error::other(format!("{path} does not tell `{field}`")))
+    kib(&text, field).ok_or_else(|| io::Error::other(format!("{path} does not tell `{field}`")))
 }
 
 /// The cores that this process may use.
@@ -116,6 +143,17 @@ mod tests {
         let after = Usage::now().unwrap();
         assert!(after.cpu_ns > before.cpu_ns && after.rss_kib > 100);
         assert!(!held.is_empty());
+    }
+
+    #[test]
+    fn a_process_is_seen_from_outside_as_it_sees_itself() {
+        let own = Usage::now().unwrap();
+        let seen = Usage::of(std::process::id()).unwrap();
+        assert!(seen.cpu_ns.abs_diff(own.cpu_ns) < 3_000_000_000 && seen.at_ns >= own.at_ns);
+        assert!(seen.rss_kib > 100);
+        let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14";
+        assert_eq!(ticks(stat), Some(42));
+        assert_eq!(ticks("7 (a"), None);
     }
 
     #[test]

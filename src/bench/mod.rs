@@ -1,6 +1,6 @@
 //! The program measures itself: its worker beside a bare receive loop, against a server that costs nearly nothing, each a
 //! process on a core of its own, in turns. What counts is the ratio of the two, for the machine is in both.
-//! It measures no real server, and knows no master and no report.
+//! And a master, beside a crowd of synthetic workers. It measures no real server, and knows no report.
 
 mod args;
 mod error;
@@ -12,7 +12,11 @@ mod bare;
 #[cfg(target_os = "linux")]
 mod control;
 #[cfg(target_os = "linux")]
+mod crowd;
+#[cfg(target_os = "linux")]
 mod figure;
+#[cfg(target_os = "linux")]
+mod hall;
 #[cfg(target_os = "linux")]
 mod job;
 #[cfg(target_os = "linux")]

@@ -15,7 +15,7 @@ use super::measure::{Bench, Scale};
 use super::message::{Child, ClientSpec, Role, Said};
 use super::meter;
 use super::targets::Targets;
-use super::{Report, bare, server, worker};
+use super::{Report, bare, crowd, server, worker};
 
 /// Pairs of a `--quick` run.
 const QUICK_PAIRS: u32 = 2;
@@ -41,6 +41,7 @@ pub fn run(args: &BenchArgs, progress: &mut dyn FnMut(&str)) -> Result<Option<Re
         pairs: if args.quick { QUICK_PAIRS } else { args.pairs },
         runs: RefCell::default(),
         breathless: RefCell::default(),
+        held: RefCell::default(),
     };
     let figures = measure(&lab, args, progress)?;
     let judged = figures.iter().filter_map(|figure| figure.judged.as_ref());
@@ -123,6 +124,7 @@ fn as_json(lab: &Lab, args: &BenchArgs, figures: &[Figure]) -> Result<String, Be
         "server_at_its_limit": *lab.breathless.borrow(),
         "figures": all,
         "runs": *lab.runs.borrow(),
+        "clusters": *lab.held.borrow(),
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
@@ -132,6 +134,7 @@ fn be(child: &Child) -> Result<(), BenchError> {
     let ended = prepare().and_then(|()| match child {
         Child::Server(spec) => server::serve(spec),
         Child::Client(spec) => client(spec),
+        Child::Crowd(spec) => crowd::run(spec),
     });
     match ended {
         Ok(()) => Ok(()),

@@ -23,6 +23,14 @@ pub(super) struct Targets {
     pub(super) error_p99: Target,
     /// 99th percentile of the lateness against a bare timer's.
     pub(super) lateness: Target,
+    /// Percent of a core that a master uses for 1,000 workers.
+    pub(super) master_cpu: Target,
+    /// MiB that it has resident for them.
+    pub(super) master_memory: Target,
+    /// CPU per worker with the most of them against that with the fewest.
+    pub(super) flat: Target,
+    /// Leases that ended before they were renewed, and workers that were missed.
+    pub(super) missed: Target,
 }
 
 impl Targets {
@@ -41,6 +49,10 @@ impl Targets {
             error_p50: Target::AtMost(10.0),
             error_p99: Target::AtMost(50.0),
             lateness: Target::AtMost(1.5),
+            master_cpu: Target::AtMost(25.0),
+            master_memory: Target::AtMost(512.0),
+            flat: Target::AtMost(1.2),
+            missed: Target::AtMost(0.0),
         }
     }
 }

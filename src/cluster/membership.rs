@@ -95,6 +95,8 @@ pub(super) struct Roster {
     members: BTreeMap<u32, Member>,
     by_conn: BTreeMap<ConnId, u32>,
     next: u32,
+    /// Nobody who is watched was last heard of before this; `None` when nobody was watched at the last look.
+    heard_since: Option<Offset>,
 }
 
 /// What a hello turned out to be.
@@ -111,6 +113,7 @@ impl Roster {
     ///
     /// A worker is known again by its incarnation, 64 random bits that only it and its master know.
     pub(super) fn arrive(&mut self, now: Offset, conn: ConnId, hello: Hello) -> Arrival {
+        self.watch_from(now);
         let known = self
             .members
             .iter()
@@ -132,6 +135,18 @@ impl Roster {
         self.members
             .values()
             .any(|member| member.hello.incarnation == hello.incarnation)
+    }
+
+    /// Notes that a worker was heard of.
+    pub(super) fn heard(&mut self, now: Offset, worker: u32) {
+        if let Some(member) = self.members.get_mut(&worker) {
+            member.last_heard = now;
+            self.watch_from(now);
+        }
+    }
+
+    fn watch_from(&mut self, at: Offset) {
+        self.heard_since = Some(self.heard_since.map_or(at, |since| since.min(at)));
     }
 
     fn reconnect(&mut self, now: Offset, worker: u32, conn: ConnId) -> Option<ConnId> {
@@ -169,6 +184,7 @@ impl Roster {
     /// Puts a worker in that another master knew, without a connection.
     pub(super) fn restore(&mut self, worker: u32, member: Member) {
         self.next = self.next.max(worker + 1);
+        self.watch_from(member.last_heard);
         self.members.insert(worker, member);
     }
 
@@ -222,11 +238,15 @@ impl Roster {
             .collect()
     }
 
-    /// When the next worker will have been silent for `span`.
+    /// No worker will have been silent for `span` before this. It is asked with every message, so it does not look at all
+    /// workers: `look_again` does, when the time has come.
     pub(super) fn next_silence(&self, span: Duration) -> Option<Offset> {
-        self.watched()
-            .map(|(_, member)| member.last_heard + span)
-            .min()
+        self.heard_since.map(|since| since + span)
+    }
+
+    /// Finds out who was not heard of for the longest time.
+    pub(super) fn look_again(&mut self) {
+        self.heard_since = self.watched().map(|(_, member)| member.last_heard).min();
     }
 
     fn watched(&self) -> impl Iterator<Item = (u32, &Member)> {

@@ -79,13 +79,16 @@ impl Outbox {
 
     fn number(&mut self, fresh: Fresh) {
         self.last_seq += 1;
+        let mut tally = *fresh.tally;
+        // It is copied for each sending and kept until acknowledged.
+        tally.pack();
         self.numbered.push_back(Interval {
             run: self.run,
             seq: self.last_seq,
             from: fresh.from,
             to: fresh.to,
             gauges: fresh.gauges,
-            tally: *fresh.tally,
+            tally,
         });
     }
 

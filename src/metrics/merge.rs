@@ -58,6 +58,12 @@ impl Tally {
         };
     }
 
+    /// Makes it small, for one that is only kept, copied, sent or merged from here on.
+    pub fn pack(&mut self) {
+        self.warmup.pack();
+        self.measured.pack();
+    }
+
     /// Counts a kind of failure, and keeps the number of kinds bounded.
     pub(super) fn note_error(&mut self, key: ErrorKey, seen: ErrorCount) {
         add_error(&mut self.errors, key, seen);
@@ -100,6 +106,12 @@ impl Phase {
         self.output_tokens += other.output_tokens;
         self.prompt_tokens += other.prompt_tokens;
         add_counts(&mut self.token_sources, &other.token_sources);
+    }
+
+    /// As `Tally::pack`.
+    pub(super) fn pack(&mut self) {
+        self.series.retain(|_, series| !series.is_empty());
+        self.series.values_mut().for_each(Series::pack);
     }
 
     /// The distribution of `metric`, if anything was recorded.

@@ -1,6 +1,8 @@
 //! HOW IT WENT: tallies, histograms, windows, merging, and every formula that turns records into figures.
 //! Pure arithmetic on values: no clock, no thread, no file, and no idea of how a figure is shown.
 
+mod buckets;
+mod dense;
 mod fold;
 mod generator;
 mod merge;
@@ -10,11 +12,12 @@ mod summary;
 mod tally;
 mod verdict;
 
+pub use buckets::{MAX_V2_BYTES, SeriesError};
 #[cfg(test)]
 pub(crate) use generator::tests as generator_tests;
 pub use generator::{CoreLoad, Generator, MAX_CORES, Machine, core_name, core_number};
 pub use recent::Recent;
-pub use series::{COUNT_SCALE, MAX_V2_BYTES, Series, SeriesError};
+pub use series::{COUNT_SCALE, Series};
 pub use summary::{Imbalance, Observation, Summary, users_needed};
 pub use tally::{
     Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Tally, Window,

@@ -35,6 +35,7 @@ impl Recent {
     pub fn push(&mut self, to: Offset, tally: &Tally) {
         let mut phase = tally.warmup.clone();
         phase.merge(&tally.measured);
+        phase.pack();
         self.intervals.push_back(Closed { to, phase });
         let newest = self.intervals.iter().map(|closed| closed.to).max();
         if let Some(newest) = newest {

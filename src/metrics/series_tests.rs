@@ -1,9 +1,13 @@
 //! Tests of `Series`: percentiles, merging, and bytes from strangers.
 
-use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2Serializer};
 use proptest::prelude::*;
 
+use super::super::{MAX_V2_BYTES, SeriesError};
 use super::*;
+
+const HOURS_24: u64 = 86_400_000_000_000;
 
 fn series(values: &[u64]) -> Series {
     let mut series = Series::default();
@@ -11,6 +15,23 @@ fn series(values: &[u64]) -> Series {
         series.record(value);
     }
     series
+}
+
+/// The crate's histogram of the same values.
+fn theirs(values: &[u64]) -> Histogram<u64> {
+    let mut histogram = Histogram::new_with_bounds(1_000, HOURS_24, 3).unwrap();
+    for &value in values {
+        histogram.record(value.clamp(1_000, HOURS_24)).unwrap();
+    }
+    histogram
+}
+
+/// How many values the buckets of a series hold.
+fn held(series: &Series) -> u64 {
+    let bytes = series.to_v2();
+    let mut bytes = bytes.as_slice();
+    let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut bytes).unwrap();
+    histogram.len()
 }
 
 fn values() -> impl Strategy<Value = Vec<u64>> {
@@ -26,6 +47,43 @@ fn round_trip(series: &Series) -> Result<Series, SeriesError> {
         series.min().unwrap_or(0),
         series.max().unwrap_or(0),
     )
+}
+
+fn merged(parts: [&Series; 3]) -> Series {
+    let mut all = Series::default();
+    for part in parts {
+        all.merge(part);
+    }
+    all
+}
+
+/// Everything that a series shows.
+fn shown(series: &Series, q: f64) -> impl PartialEq + std::fmt::Debug + use<> {
+    let percentiles = [0.0, q, 0.5, 0.999, 1.0].map(|q| series.percentile(q));
+    let exact = (series.count(), series.sum(), series.min(), series.max());
+    (
+        series.to_v2(),
+        percentiles,
+        exact,
+        series.mean(),
+        series.is_empty(),
+        series.supports(q),
+    )
+}
+
+#[test]
+fn the_same_buckets_written_otherwise_are_the_same_values() {
+    let want = series(&[5_000, 5_000, 9_000]);
+    let usual = want.to_v2();
+    // A run of empty buckets may be as many zeros, and a number may be longer than it needs to be.
+    let zeros = |n: usize| vec![0_u8; n];
+    let payload = [zeros(9), vec![4], zeros(7), vec![0x82, 0]].concat();
+    let header = buckets::header(u32::try_from(payload.len()).unwrap());
+    let other = [&header[..], &payload].concat();
+    let read = |v2: &[u8]| Series::from_parts(v2, 3, 19_000, 5_000, 9_000).unwrap();
+    assert_ne!(usual, other);
+    assert_eq!(read(&usual), read(&other));
+    assert_eq!(read(&other), want);
 }
 
 #[test]
@@ -59,24 +117,6 @@ fn a_percentile_needs_samples() {
 }
 
 #[test]
-fn the_layout_constants_agree_with_the_crate() {
-    let histogram = Histogram::<u64>::new_with_bounds(LOWEST, HIGHEST, DIGITS).unwrap();
-    assert_eq!(histogram.distinct_values() * 9 + V2_HEADER, MAX_V2_BYTES);
-    for value in [1_000, 1_048_575, 1_048_576, 999_999_999, HIGHEST] {
-        assert_eq!(bucket_floor(value), histogram.lowest_equivalent(value));
-    }
-    let floors: Vec<_> = (0..29 * 1_024).filter_map(bucket_value).collect();
-    assert!(
-        floors
-            .iter()
-            .all(|&floor| histogram.lowest_equivalent(floor) == floor)
-    );
-    assert!(floors.windows(2).all(|pair| pair[0] < pair[1]));
-    assert_eq!(bucket_value(0), None);
-    assert_eq!(bucket_value(u64::MAX), None);
-}
-
-#[test]
 fn contradicting_parts_are_refused() {
     let honest = series(&[5_000_000, 7_000_000]);
     let v2 = honest.to_v2();
@@ -106,7 +146,7 @@ fn contradicting_parts_are_refused() {
 
 #[test]
 fn other_layouts_and_sizes_are_refused_before_anything_is_allocated() {
-    let mut other = Histogram::<u64>::new_with_bounds(1, HIGHEST, DIGITS).unwrap();
+    let mut other = Histogram::<u64>::new_with_bounds(1, HOURS_24, 3).unwrap();
     other.record(5_000_000).unwrap();
     let mut bytes = Vec::new();
     V2Serializer::new().serialize(&other, &mut bytes).unwrap();
@@ -117,9 +157,9 @@ fn other_layouts_and_sizes_are_refused_before_anything_is_allocated() {
         Err(SeriesError::Size(MAX_V2_BYTES + 1))
     );
     // The smallest zig-zag number: negating it overflows.
-    let mut run = v2_header(9).to_vec();
+    let mut run = buckets::header(9).to_vec();
     run.extend([0xff; 9]);
-    assert_eq!(read(&run), Err(SeriesError::Buckets(0)));
+    assert_eq!(read(&run), Err(SeriesError::Buckets(9)));
 }
 
 proptest! {
@@ -130,25 +170,65 @@ proptest! {
     }
 
     #[test]
-    fn the_crate_reads_the_same_buckets(values in values()) {
-        let series = series(&values);
-        if let Some(ours) = &series.histogram {
-            let theirs: Histogram<u64> =
-                Deserializer::new().deserialize(&mut series.to_v2().as_slice()).unwrap();
-            prop_assert_eq!(ours, &theirs);
+    fn buckets_percentiles_and_bytes_are_those_of_the_crate(values in values(), n in 1_u64..5_000_000_000, q in 0.0_f64..1.0) {
+        let mut ours = series(&values);
+        let mut crates = theirs(&values);
+        if let Some(&value) = values.last() {
+            ours.record_n(value, n);
+            crates.record_n(value.clamp(1_000, HOURS_24), n).unwrap();
+            let mut bytes = Vec::new();
+            V2Serializer::new().serialize(&crates, &mut bytes).unwrap();
+            prop_assert_eq!(&ours.to_v2(), &bytes);
+            for series in [&ours, &round_trip(&ours).unwrap()] {
+                let (min, max) = (ours.min().unwrap(), ours.max().unwrap());
+                prop_assert_eq!(series.percentile(0.0), Some(min));
+                for q in [q, 0.5, 0.999].into_iter().filter(|&q| q > 0.0) {
+                    prop_assert_eq!(series.percentile(q), Some(crates.value_at_quantile(q).clamp(min, max)));
+                }
+            }
         }
     }
 
     #[test]
-    fn adding_bytes_is_merging(first in values(), second in values()) {
-        let (mut added, other) = (series(&first), series(&second));
-        let mut merged = added.clone();
-        merged.merge(&other);
-        added.add_v2(
-            &other.to_v2(), other.count(), other.sum(),
-            other.min().unwrap_or(0), other.max().unwrap_or(0),
-        ).unwrap();
-        prop_assert_eq!(added, merged);
+    fn packed_and_dense_are_not_told_apart(parts in [values(), values(), values()], packed: [bool; 3], q in 0.0_f64..=1.0) {
+        let parts = parts.map(|values| series(&values));
+        for dense in &parts {
+            let packed = round_trip(dense).unwrap();
+            let mut given_up = dense.clone();
+            given_up.pack();
+            prop_assert!(packed.dense.is_none() && given_up.dense.is_none());
+            prop_assert_eq!(&given_up.packed, &packed.packed);
+            prop_assert_eq!(dense, &packed);
+            prop_assert_eq!(shown(dense, q), shown(&packed, q));
+            prop_assert_eq!(dense.to_v2(), packed.into_v2());
+        }
+        let want = merged([&parts[0], &parts[1], &parts[2]]);
+        let form = |place: usize| {
+            let part = &parts[place];
+            if packed[place] { round_trip(part).unwrap() } else { part.clone() }
+        };
+        let mut all = merged([&form(2), &form(0), &form(1)]);
+        prop_assert_eq!(&all, &want);
+        prop_assert_eq!(shown(&all, q), shown(&want, q));
+        // Recording goes on in either form.
+        let mut more = want.clone();
+        all.record_n(77_000_000, 3);
+        more.record_n(77_000_000, 3);
+        prop_assert_eq!(shown(&all, q), shown(&more, q));
+        all.clear();
+        prop_assert_eq!(&all, &Series::default());
+        prop_assert_eq!(shown(&all, q), shown(&Series::default(), q));
+    }
+
+    #[test]
+    fn series_of_other_values_differ_in_any_form(first in values(), second in values()) {
+        let (one, two) = (series(&first), series(&second));
+        let exact = |of: &Series| (of.sum(), of.min(), of.max());
+        let same = one.to_v2() == two.to_v2() && exact(&one) == exact(&two);
+        let (packed_one, packed_two) = (round_trip(&one).unwrap(), round_trip(&two).unwrap());
+        prop_assert_eq!(one == two, same);
+        prop_assert_eq!(packed_one == two, same);
+        prop_assert_eq!(packed_one == packed_two, same);
     }
 
     #[test]
@@ -184,13 +264,14 @@ proptest! {
         max: u64,
     ) {
         if valid_header {
-            let header = v2_header(u32::try_from(bytes.len()).unwrap());
+            let header = buckets::header(u32::try_from(bytes.len()).unwrap());
             bytes = [&header[..], &bytes].concat();
         }
-        let mut target = series(&[5_000]);
-        let before = target.clone();
-        if target.add_v2(&bytes, count, u128::from(min), min, max).is_err() {
-            prop_assert_eq!(target, before);
+        if let Ok(read) = Series::from_parts(&bytes, count, u128::from(min), min, max) {
+            let mut all = series(&[5_000]);
+            all.merge(&read);
+            prop_assert_eq!(all.count(), count + 1);
+            prop_assert_eq!(held(&all), count + 1);
         }
     }
 
@@ -202,7 +283,7 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
             if let Ok(read) = Series::from_parts(&bytes, honest.count(), honest.sum(), honest.min, honest.max) {
-                prop_assert_eq!(read.histogram.map(|histogram| histogram.len()), Some(honest.count()));
+                prop_assert_eq!(held(&read), honest.count());
             }
         }
     }

@@ -56,6 +56,25 @@ fn assert_counts(report: &Value) {
     }
 }
 
+/// That every interval is merged once the measurement itself makes sure of.
+fn assert_clusters(report: &Value) {
+    let runs = report["clusters"].as_array().unwrap();
+    let workers = |run: &Value| number(run, "workers");
+    assert_eq!(runs.iter().map(workers).collect::<Vec<_>>(), [50, 200]);
+    for run in runs {
+        // Six seconds, and the rest of the last one.
+        let intervals = number(run, "intervals");
+        assert!((6..=7).contains(&(intervals / workers(run))), "{run}");
+        assert_eq!(number(run, "missed"), 0, "{run}");
+        let usage = ["cpu_ns", "wall_ns", "peak_kib"].map(|name| number(run, name));
+        assert!(usage.iter().all(|&used| used > 0), "{run}");
+        for spread in [&run["round_trip"], &run["delay"]] {
+            let [p50, p99, max] = ["p50", "p99", "max"].map(|name| spread[name].as_f64().unwrap());
+            assert!(0.0 < p50 && p50 <= p99 && p99 <= max, "{run}");
+        }
+    }
+}
+
 #[test]
 fn every_measurement_is_made_and_both_clients_count_what_the_server_sent() {
     let _shared = shared();
@@ -64,6 +83,8 @@ fn every_measurement_is_made_and_both_clients_count_what_the_server_sent() {
     ran.expect(0);
     let report = place.json("bench.json");
     assert_counts(&report);
+    assert_clusters(&report);
+    assert!(ran.stdout.contains("200 workers"), "{}", ran.stdout);
     for name in [
         "paced",
         "saturated",

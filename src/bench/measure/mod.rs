@@ -1,5 +1,6 @@
 //! What is measured, and how figures follow from runs. One function a measurement.
 
+mod cluster;
 mod cost;
 mod size;
 mod timing;
@@ -41,6 +42,7 @@ impl Bench<'_> {
             Measurement::Cores => self.cores(),
             Measurement::Accuracy => self.accuracy(),
             Measurement::Lateness => self.lateness(),
+            Measurement::Cluster => self.cluster(),
         }
     }
 

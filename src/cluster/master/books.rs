@@ -26,6 +26,8 @@ pub(super) struct Books {
     second: u64,
     /// Intervals of that second that came.
     came: usize,
+    /// Workers that were at work when the first of them came.
+    expected: usize,
     /// When the first interval of the delta came.
     since: Option<Offset>,
     /// Workers of which something is not written down.
@@ -45,6 +47,7 @@ impl Books {
             to: Offset::ZERO,
             second: 0,
             came: 0,
+            expected: 0,
             since: None,
             changed: BTreeSet::new(),
             epochs_written: 0,
@@ -129,12 +132,20 @@ impl Master {
 
     /// Merges an interval that was not merged before.
     pub(super) fn enter(&mut self, now: Offset, worker: u32, interval: &Interval) {
+        if self.books.since.is_none() {
+            self.books.expected = self.at_work().len();
+        }
         self.books.add(now, worker, interval);
     }
 
     /// Tells a second once all workers have told theirs.
     pub(super) fn cut_if_complete(&mut self, now: Offset) {
-        if self.books.since.is_some() && self.books.came >= self.at_work().len() {
+        let books = &self.books;
+        // Workers that went away meanwhile are waited for no longer than `SECOND_BY`.
+        if books.since.is_some()
+            && books.came >= books.expected
+            && books.came >= self.at_work().len()
+        {
             self.cut(now);
         }
     }

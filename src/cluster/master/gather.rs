@@ -1,6 +1,7 @@
 //! A master before the start: who may come in, who gets which part, and when all are prepared.
 //! Nothing here happens twice in a run but for workers that come back.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{EndedBy, Master, MasterEvent, Output, Phase};
@@ -125,12 +126,14 @@ impl Master {
     }
 
     fn vacant(&self) -> Vec<u32> {
-        let taken = |part| {
-            self.roster
-                .iter()
-                .any(|(_, member)| member.part == Some(part))
-        };
-        (0..self.parts).filter(|&part| !taken(part)).collect()
+        let taken: BTreeSet<u32> = self
+            .roster
+            .iter()
+            .filter_map(|(_, member)| member.part)
+            .collect();
+        (0..self.parts)
+            .filter(|part| !taken.contains(part))
+            .collect()
     }
 
     pub(super) fn assign(&mut self, worker: u32, index: u32) {
@@ -204,10 +207,13 @@ impl Master {
 
     /// Starts once all parts are prepared and their workers connected, far enough ahead for everybody to hear of it.
     pub(super) fn start(&mut self, now: Offset) {
+        if !matches!(self.phase, Phase::Preparing { .. }) {
+            return;
+        }
         let is_set = |member: &Member| member.state == WorkerState::Ready && member.conn.is_some();
         let set = self.roster.iter().filter(|(_, member)| is_set(member));
         let all = u32::try_from(set.count()).is_ok_and(|set| set >= self.parts);
-        if !all || !matches!(self.phase, Phase::Preparing { .. }) {
+        if !all {
             return;
         }
         let bounds = self.roster.iter().filter_map(|(_, member)| member.clock);
@@ -235,10 +241,13 @@ impl Master {
 
     /// Notes since when a part is without a worker.
     pub(super) fn watch_vacancies(&mut self, now: Offset) {
+        let Phase::Preparing { vacant_since } = self.phase else {
+            return;
+        };
         let vacant = !self.vacant().is_empty();
-        if let Phase::Preparing { vacant_since } = &mut self.phase {
-            *vacant_since = vacant.then(|| vacant_since.unwrap_or(now));
-        }
+        self.phase = Phase::Preparing {
+            vacant_since: vacant.then(|| vacant_since.unwrap_or(now)),
+        };
     }
 
     pub(super) fn gathering_until(&self) -> Option<Offset> {

@@ -15,9 +15,7 @@ impl Master {
             }
             return;
         };
-        if let Some(member) = self.roster.member_mut(worker) {
-            member.last_heard = now;
-        }
+        self.roster.heard(now, worker);
         self.revive(now, worker);
         self.hear(now, conn, worker, message);
     }

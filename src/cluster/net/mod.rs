@@ -7,7 +7,7 @@ mod session;
 mod worker;
 
 pub use master::serve_master;
-pub use worker::{WorkerOptions, run_worker};
+pub use worker::{Heard, WorkerOptions, run_worker};
 
 use std::time::Duration;
 

@@ -10,7 +10,8 @@ use super::session::{self, SessionEvent};
 use crate::cluster::shell::{self, ClusterError, WorkerCommand};
 use crate::cluster::wire::{self, FromWorker, pb};
 use crate::cluster::worker::{Input, Output, Worker, WorkerConfig, WorkerExit};
-use crate::cluster::{EngineCommand, EnginePort, ToMaster};
+use crate::cluster::{EngineCommand, EnginePort, ToMaster, ToWorker};
+use crate::domain::Offset;
 
 /// Events of the connection that may wait for the machine.
 const EVENTS: usize = 128;
@@ -25,6 +26,39 @@ pub struct WorkerOptions {
     pub master: String,
     /// Who the worker is.
     pub config: WorkerConfig,
+    /// Where to say what shows how near the master is. Nothing waits for who listens there.
+    pub heard: Option<mpsc::Sender<Heard>>,
+}
+
+/// What a worker heard of its master, for measurements. Times are of the process's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Intervals up to a number are merged.
+    Ack {
+        /// When it was heard.
+        at: Offset,
+        /// The highest sequence number up to which none is missing.
+        seq: u64,
+    },
+    /// A heartbeat was answered.
+    Pulse {
+        /// When it was heard.
+        at: Offset,
+        /// When the heartbeat was sent.
+        echo: Offset,
+    },
+}
+
+impl Heard {
+    fn of(event: &SessionEvent, at: Offset) -> Option<Self> {
+        match event {
+            SessionEvent::Message(ToWorker::Ack { seq, .. }) => Some(Self::Ack { at, seq: *seq }),
+            SessionEvent::Message(ToWorker::Pulse { echo, .. }) => {
+                Some(Self::Pulse { at, echo: *echo })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Works for the master until a run is over, or until told to go.
@@ -51,6 +85,7 @@ pub async fn run_worker(
         engine: engine.commands.clone(),
         link: None,
         exit: None,
+        heard: options.heard,
     };
     host.run(engine, events, commands).await
 }
@@ -67,6 +102,7 @@ struct Host {
     engine: mpsc::Sender<EngineCommand>,
     link: Option<Link>,
     exit: Option<WorkerExit>,
+    heard: Option<mpsc::Sender<Heard>>,
 }
 
 impl Host {
@@ -97,14 +133,24 @@ impl Host {
                 }
                 () = shell::sleep_until(clock, timeout) => self.worker.handle_timeout(clock.now()),
                 Some(event) = session.recv() => {
+                    let now = clock.now();
+                    self.tell(&event, now);
                     let input = self.linked(event);
-                    self.worker.handle(clock.now(), input);
+                    self.worker.handle(now, input);
                 }
                 event = port.events.recv() => {
                     let event = event.ok_or(ClusterError::EngineGone)?;
                     self.worker.handle(clock.now(), Input::Engine(event));
                 }
             }
+        }
+    }
+
+    fn tell(&self, event: &SessionEvent, now: Offset) {
+        if let Some(listener) = &self.heard
+            && let Some(heard) = Heard::of(event, now)
+        {
+            let _late = listener.try_send(heard);
         }
     }
 

@@ -81,6 +81,7 @@ async fn work(n: u64, address: String, commands: mpsc::Receiver<WorkerCommand>) 
     let options = WorkerOptions {
         master: address,
         config: identity(n),
+        heard: None,
     };
     let exit = run_worker(options, port, commands).await;
     (exit, engine.join_next().await.unwrap().unwrap().truth)

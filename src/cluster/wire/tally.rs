@@ -288,7 +288,7 @@ fn phase_out(phase: Phase) -> pb::Phase {
                 count,
             })
             .collect(),
-        series: phase.series.iter().map(series_out).collect(),
+        series: phase.series.into_iter().map(series_out).collect(),
         body_bytes: phase.body_bytes,
         output_tokens: phase.output_tokens,
         prompt_tokens: phase.prompt_tokens,
@@ -309,7 +309,7 @@ fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
             "outcomes",
             outcomes.map(|of| Ok((outcome_in(of.outcome)?, of.count))),
         )?,
-        series: unique("series", phase.series.iter().map(series_in))?,
+        series: unique("series", phase.series.into_iter().map(series_in))?,
         body_bytes: phase.body_bytes,
         output_tokens: phase.output_tokens,
         prompt_tokens: phase.prompt_tokens,
@@ -324,7 +324,7 @@ fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
     clippy::cast_possible_truncation,
     reason = "the sum is taken apart into its halves"
 )]
-fn series_out((&metric, series): (&Metric, &Series)) -> pb::Series {
+fn series_out((metric, series): (Metric, Series)) -> pb::Series {
     let sum = series.sum();
     pb::Series {
         metric: metric_out(metric),
@@ -333,23 +333,16 @@ fn series_out((&metric, series): (&Metric, &Series)) -> pb::Series {
         sum_low: sum as u64,
         min: series.min().unwrap_or(0),
         max: series.max().unwrap_or(0),
-        histogram_v2: series.to_v2(),
+        histogram_v2: series.into_v2(),
     }
 }
 
-fn series_in(series: &pb::Series) -> Result<(Metric, Series), WireError> {
+fn series_in(series: pb::Series) -> Result<(Metric, Series), WireError> {
+    let metric = metric_in(series.metric)?;
     let sum = u128::from(series.sum_high) << 64 | u128::from(series.sum_low);
-    let decoded = Series::from_parts(
-        &series.histogram_v2,
-        series.count,
-        sum,
-        series.min,
-        series.max,
-    );
-    Ok((
-        metric_in(series.metric)?,
-        decoded.map_err(WireError::Series)?,
-    ))
+    let (count, min, max) = (series.count, series.min, series.max);
+    let decoded = Series::from_v2(series.histogram_v2, count, sum, min, max);
+    Ok((metric, decoded.map_err(WireError::Series)?))
 }
 
 fn error_out((key, seen): (ErrorKey, ErrorCount)) -> pb::ErrorKind {
