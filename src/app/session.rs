@@ -16,6 +16,7 @@ use super::files::try_writing;
 use super::finish::{Ending, finish};
 use super::live::{Live, in_words};
 use super::prepare::{Machine, speak};
+use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
@@ -84,6 +85,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
+    let door = security::of_master(&options)?;
     let settings = options.settings;
     if settings.secrets.api_key.is_some() || !settings.secrets.headers.is_empty() {
         tracing::warn!(
@@ -127,6 +129,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         .play(|control, events| {
             serve_master(
                 listener,
+                door,
                 clock,
                 Master::new(config, clock.now()),
                 control,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Frame;
 use super::master::{Change, Input, Master, Refusal};
-use super::{MasterEvent, ProcessClock, RunResult, Snapshot, WireError};
+use super::{MasterEvent, ProcessClock, Rejection, RunResult, Snapshot, WireError};
 use crate::domain::Offset;
 
 /// From the user to a running master.
@@ -47,6 +47,9 @@ pub enum ClusterError {
     /// The server failed.
     #[error("cannot serve workers")]
     Serve(#[source] tonic::transport::Error),
+    /// The master will not have this worker, or this worker that master.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
     /// A message cannot be put into protobuf.
     #[error("cannot say something to a worker or master")]
     Wire(#[from] WireError),

@@ -13,6 +13,7 @@ use crate::schedule::Law;
 use crate::workload::{Corpus, LengthLaw};
 
 use super::LogLevel;
+use super::cluster::OnWorkerLoss;
 
 pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("openai", Kind::OpenAi),
@@ -55,6 +56,12 @@ pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
 
 pub(super) const CORPORA: &[(&str, Corpus)] =
     &[("limericks", Corpus::Limericks), ("code", Corpus::Code)];
+
+pub(super) const WORKER_LOSSES: &[(&str, OnWorkerLoss)] = &[
+    ("rebalance", OnWorkerLoss::Rebalance),
+    ("fail", OnWorkerLoss::Fail),
+    ("ignore", OnWorkerLoss::Ignore),
+];
 
 pub(super) const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("off", LogLevel::Off),

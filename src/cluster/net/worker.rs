@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::session::{self, SessionEvent};
+use super::security::ClientSecurity;
+use super::session::{self, Route, SessionEvent};
+use super::socket::Dialer;
 use crate::cluster::shell::{self, ClusterError, WorkerCommand};
 use crate::cluster::wire::{self, FromWorker, pb};
 use crate::cluster::worker::{Input, Output, Worker, WorkerConfig, WorkerExit};
@@ -25,27 +27,33 @@ pub struct WorkerOptions {
     pub master: String,
     /// Who the worker is.
     pub config: WorkerConfig,
+    /// What it tells the master, and what it believes.
+    pub security: ClientSecurity,
+    /// How it gets there: TCP by default.
+    pub dialer: Dialer,
 }
 
 /// Works for the master until a run is over, or until told to go.
 ///
 /// # Errors
 ///
-/// When the address is none, the engine is gone, or something cannot be put into a message.
+/// When the address is none, the master will not have this worker, the engine is gone, or something cannot be put into
+/// a message.
 pub async fn run_worker(
     options: WorkerOptions,
     engine: EnginePort,
     commands: mpsc::Receiver<WorkerCommand>,
 ) -> Result<WorkerExit, ClusterError> {
     let master = options.master;
-    let endpoint = session::endpoint(&master).map_err(|source| ClusterError::Address {
-        address: master.clone(),
+    let route = Route::new(master.clone(), options.dialer, options.security);
+    let route = route.map_err(|source| ClusterError::Address {
+        address: master,
         source,
     })?;
     let (sender, events) = mpsc::channel(EVENTS);
     // Dropping the set ends the task.
     let mut tasks = JoinSet::new();
-    tasks.spawn(session::keep(endpoint, master, sender));
+    tasks.spawn(session::keep(route, sender));
     let host = Host {
         worker: Worker::new(options.config),
         engine: engine.commands.clone(),
@@ -97,7 +105,7 @@ impl Host {
                 }
                 () = shell::sleep_until(clock, timeout) => self.worker.handle_timeout(clock.now()),
                 Some(event) = session.recv() => {
-                    let input = self.linked(event);
+                    let input = self.linked(event)?;
                     self.worker.handle(clock.now(), input);
                 }
                 event = port.events.recv() => {
@@ -108,8 +116,8 @@ impl Host {
         }
     }
 
-    fn linked(&mut self, event: SessionEvent) -> Input {
-        match event {
+    fn linked(&mut self, event: SessionEvent) -> Result<Input, ClusterError> {
+        Ok(match event {
             SessionEvent::Up { control, pulse } => {
                 self.link = Some(Link { control, pulse });
                 Input::Connected
@@ -120,7 +128,8 @@ impl Host {
                 self.link = None;
                 Input::Disconnected
             }
-        }
+            SessionEvent::Rejected(rejection) => return Err(rejection.into()),
+        })
     }
 
     /// Carries all outputs away.
@@ -167,7 +176,7 @@ impl Host {
 /// Waits for the connection to be gone.
 async fn hung_up(session: &mut mpsc::Receiver<SessionEvent>) {
     while let Some(event) = session.recv().await {
-        if matches!(event, SessionEvent::Down { .. }) {
+        if !matches!(event, SessionEvent::Message(_)) {
             return;
         }
     }

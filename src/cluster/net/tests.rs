@@ -1,0 +1,1 @@
+//! Strangers at the door of a real master on loopback.
