@@ -106,7 +106,10 @@ fn make(names: &[String], now: OffsetDateTime, days: u32) -> anyhow::Result<[Fil
         params.distinguished_name.push(DnType::CommonName, name);
         params
     };
-    let mut authority = valid(CertificateParams::default(), "llmload cluster authority");
+    // Authorities of one name would be mistaken for each other.
+    let number = getrandom::u32().map_err(|error| anyhow!("no randomness: {error}"))?;
+    let name = format!("llmload cluster authority {number:08x}");
+    let mut authority = valid(CertificateParams::default(), &name);
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let authority_key = KeyPair::generate()?;

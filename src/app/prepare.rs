@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::open_files;
 use super::surroundings::Process;
 use super::target;
-use crate::cluster::Prepare;
+use crate::cluster::{Prepare, SharedSecrets};
 use crate::config::{self, Secrets};
 use crate::domain::{HttpEngine, Index, Record, Secret, StampSource};
 use crate::plan::Plan;
@@ -86,11 +86,12 @@ impl Machine {
         };
         let notes = workload.notes().to_vec();
         let window_start = plan.schedule.window_start();
+        let secrets = self.secrets.beside(part.secrets.as_ref());
         let job = Job {
             shard,
             workload: Arc::new(workload),
-            secret_headers: secret_headers(&*provider, &self.secrets)?,
-            secrets: self.secrets.values(),
+            secret_headers: secret_headers(&*provider, &secrets)?,
+            secrets: secrets.values(),
             provider,
             connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
             reuse: target::reuse(&plan),
@@ -206,6 +207,20 @@ fn secret_headers(
 const SHORTEST_SECRET: usize = 7;
 
 impl Secrets {
+    /// These, and what the master shares where this machine has nothing of its own.
+    pub(super) fn beside(&self, shared: Option<&SharedSecrets>) -> Self {
+        let mut all = self.clone();
+        let Some(shared) = shared else {
+            return all;
+        };
+        all.api_key = all.api_key.or_else(|| shared.api_key.clone());
+        for (name, value) in &shared.headers {
+            let own = all.headers.entry(name.clone());
+            let _own_or_shared = own.or_insert_with(|| value.clone());
+        }
+        all
+    }
+
     /// All of them, to be masked wherever a server quotes them: whole, and in the parts that a server may quote alone (the
     /// key without its scheme, a proxy's password without its user, the pair as it is sent).
     pub(super) fn values(&self) -> Vec<Secret> {

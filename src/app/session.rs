@@ -23,9 +23,9 @@ use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
     ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
-    START_LEAD, WorkerConfig, engine_port, run_local, serve_master,
+    START_LEAD, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, RunOptions, Settings};
+use crate::config::{MasterOptions, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 
@@ -87,7 +87,8 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let door = security::of_master(&options)?;
     let settings = options.settings;
-    if settings.secrets.api_key.is_some() || !settings.secrets.headers.is_empty() {
+    let secrets = shared(&settings.secrets);
+    if secrets.is_some() && !options.security.share_secrets {
         tracing::warn!(
             "keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)"
         );
@@ -108,6 +109,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         options.expect_workers,
     );
     config.max_wait = options.expect_workers_max_wait;
+    config.secrets = secrets.filter(|_| options.security.share_secrets);
     // The port that was asked for may have been 0: any free one.
     let address = listener
         .local_addr()
@@ -138,6 +140,18 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             )
         })
         .await
+}
+
+/// What a master has to give to its workers, if it has anything.
+fn shared(secrets: &Secrets) -> Option<SharedSecrets> {
+    let headers = secrets.headers.iter();
+    let shared = SharedSecrets {
+        api_key: secrets.api_key.clone(),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    };
+    (shared != SharedSecrets::default()).then_some(shared)
 }
 
 fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {

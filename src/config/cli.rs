@@ -226,7 +226,7 @@ pub(super) struct TargetArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct SecretArgs {
-    /// API key; never shown, and never sent to another machine of the cluster
+    /// API key; never shown, and kept from the workers of a master but for --share-secrets
     #[arg(short = 'k', long, value_name = "KEY")]
     pub api_key: Option<String>,
     /// Header to add to every request; repeatable. One that carries a secret is kept as one

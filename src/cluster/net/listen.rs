@@ -46,8 +46,6 @@ struct Control {
     conn: ConnId,
     ticket: String,
     gate: Arc<Gate>,
-    /// What it is told; the machine's, and gone when that closes it.
-    answers: mpsc::WeakSender<Result<pb::MasterMessage, Status>>,
 }
 
 impl Listener {
@@ -72,7 +70,7 @@ impl Listener {
 
     /// Reads a control stream to its end and says that it ended.
     async fn read_control(self, control: Control, mut stream: Streaming<pb::WorkerMessage>) {
-        if let Some(hello) = self.hello(&control, &mut stream).await {
+        if let Some(hello) = Self::hello(&control, &mut stream).await {
             control.gate.admit();
             let mut next = Some(hello);
             while let Some(message) = next {
@@ -88,24 +86,18 @@ impl Listener {
         let _through = self.inbound.send(Inbound::Closed(control.conn)).await;
     }
 
-    /// The first message, which must come in time, be a hello, and be of no worker too many.
+    /// The first message, which must come in time and be a hello.
     async fn hello(
-        &self,
         control: &Control,
         stream: &mut Streaming<pb::WorkerMessage>,
     ) -> Option<ToMaster> {
         let first = tokio::time::timeout(HELLO_WITHIN, spoken(control, stream)).await;
         let message = first.ok().flatten()?;
-        let conn = control.conn.0;
-        let ToMaster::Hello(hello) = &message else {
-            tracing::warn!(conn, "cut off: its first message is no hello");
-            return None;
-        };
-        if !self.tickets.name(&control.ticket, hello.incarnation) {
-            tracing::warn!(conn, worker = %hello.name, "turned away: --max-workers are there");
-            let answers = control.answers.upgrade()?;
-            // A stream that takes nothing is closed without a word.
-            let _full = answers.try_send(Err(full()));
+        if !matches!(message, ToMaster::Hello(_)) {
+            tracing::warn!(
+                conn = control.conn.0,
+                "cut off: its first message is no hello"
+            );
             return None;
         }
         Some(message)
@@ -139,7 +131,7 @@ async fn spoken(control: &Control, stream: &mut Streaming<pb::WorkerMessage>) ->
 }
 
 fn full() -> Status {
-    Status::resource_exhausted("the master has as many workers as --max-workers lets it have")
+    Status::resource_exhausted("the master has as many connections as --max-workers lets it have")
 }
 
 /// The gate of the connection that a call came on.
@@ -177,12 +169,7 @@ impl pb::cluster_server::Cluster for Listener {
         let value = MetadataValue::try_from(ticket.as_str());
         let value = value.map_err(|_| Status::internal("a ticket is no metadata"))?;
         let (sender, answers) = mpsc::channel(OUTBOUND);
-        let control = Control {
-            conn,
-            ticket,
-            gate,
-            answers: sender.downgrade(),
-        };
+        let control = Control { conn, ticket, gate };
         let opened = self.inbound.send(Inbound::Opened(conn, sender)).await;
         opened.map_err(|_| Status::unavailable("the run is over"))?;
         let reader = self.clone().read_control(control, request.into_inner());
