@@ -48,5 +48,5 @@ pub use worker::{
 /// Most bytes of one message: forty histograms at their largest, and errors, fit in.
 pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;

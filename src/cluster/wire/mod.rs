@@ -409,5 +409,5 @@ fn check_size(message: &impl prost::Message) -> Result<(), WireError> {
     Ok(())
 }
 
-#[cfg(any())]
+#[cfg(test)]
 mod tests;
