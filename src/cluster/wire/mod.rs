@@ -1,6 +1,7 @@
 //! Messages as protobuf and back. Nothing that arrives is trusted: sizes, numbers and words are checked here once,
 //! so that the machines behind see only values that make sense. It opens no connection.
 
+mod bounds;
 mod plan;
 mod secrets;
 mod share;
@@ -327,13 +328,15 @@ fn interval_in(interval: pb::Interval) -> Result<Interval, WireError> {
     if interval.seq == 0 {
         return Err(WireError::Impossible("seq"));
     }
+    let tally = tally::decode(interval.tally.ok_or(WireError::Missing("tally"))?)?;
+    bounds::check(&tally)?;
     Ok(Interval {
         run: interval.run,
         seq: interval.seq,
         from: Offset::from_nanos(interval.from_offset),
         to: Offset::from_nanos(interval.to_offset),
         gauges: gauges_in(interval.gauges)?,
-        tally: tally::decode(interval.tally.ok_or(WireError::Missing("tally"))?)?,
+        tally,
     })
 }
 
@@ -409,5 +412,7 @@ fn check_size(message: &impl prost::Message) -> Result<(), WireError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;
