@@ -198,8 +198,8 @@ fn the_short_help_of_run_reads_like_this() {
           --ca-cert <FILE>          Trust the certificate authorities of this PEM file too
           --insecure-skip-verify    Do not verify the server's certificate
           --no-proxy                Ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
-      -k, --api-key <KEY>           API key; never shown, and never sent to another machine of the
-                                    cluster [env: API_KEY]
+      -k, --api-key <KEY>           API key; never shown, and kept from the workers of a master but for
+                                    --share-secrets [env: API_KEY]
           --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
                                     secret is kept as one
           --http-engine <ENGINE>    Who speaks HTTP/1.1: the lean engine, or hyper as the reference
@@ -393,8 +393,8 @@ fn the_short_help_of_worker_reads_like_this() {
           --stamps <SOURCE>       What stamps received bytes: the kernel where it can, or a clock read
                                   after each read [default: kernel] [possible values: kernel, clock]
           --source-ip <IP>        Local addresses to connect from in turn, with commas or repeated
-      -k, --api-key <KEY>         API key; never shown, and never sent to another machine of the cluster
-                                  [env: API_KEY]
+      -k, --api-key <KEY>         API key; never shown, and kept from the workers of a master but for
+                                  --share-secrets [env: API_KEY]
           --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
                                   is kept as one
 
