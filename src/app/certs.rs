@@ -143,8 +143,9 @@ fn make(names: &[String], now: OffsetDateTime, days: u32) -> anyhow::Result<[Fil
 fn token() -> anyhow::Result<String> {
     let mut bytes = [0_u8; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness: {error}"))?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(digits + "\n")
+    let (high, low) = bytes.split_at(TOKEN_BYTES / 2);
+    let half = |bytes: &[u8]| bytes.try_into().map(u128::from_be_bytes);
+    Ok(format!("{:032x}{:032x}\n", half(high)?, half(low)?))
 }
 
 fn refuse_existing(dir: &Path, files: &[File]) -> Result<(), Failure> {

@@ -133,11 +133,10 @@ fn others_may_read(_: &Path) -> bool {
 /// Which file it is that an error is about.
 fn unusable(error: SecurityError, cert: &Path, key: &Path, ca: &Path) -> Failure {
     let path = match &error {
-        SecurityError::Certificate => cert,
+        SecurityError::Certificate | SecurityError::Refused(_) => cert,
         SecurityError::Key => key,
         SecurityError::Authority => ca,
         SecurityError::ServerName(_) | SecurityError::Token => return Failure::usage(error),
-        SecurityError::Refused(_) => cert,
     };
     let place = path.display().to_string();
     Failure::usage(anyhow::Error::new(error).context(format!("cannot use `{place}`")))

@@ -22,10 +22,10 @@ use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
-    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
-    START_LEAD, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss, ProcessClock,
+    RunResult, START_LEAD, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, RunOptions, Secrets, Settings};
+use crate::config::{MasterOptions, OnWorkerLoss, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 
@@ -103,12 +103,13 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         })?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
-    let mut config = MasterConfig::new(
-        draw().map_err(Failure::failed)?,
-        plan.clone(),
-        options.expect_workers,
-    );
+    let run = draw().map_err(Failure::failed)?;
+    let mut config = MasterConfig::new(run, plan.clone(), options.expect_workers)
+        .missing_after(options.heartbeats.missing_after);
     config.max_wait = options.expect_workers_max_wait;
+    config.max_workers = options.max_workers;
+    config.heartbeat = options.heartbeats.interval;
+    config.on_loss = on_loss(options.on_worker_loss);
     config.secrets = secrets.filter(|_| options.security.share_secrets);
     // The port that was asked for may have been 0: any free one.
     let address = listener
@@ -140,6 +141,14 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             )
         })
         .await
+}
+
+const fn on_loss(wanted: OnWorkerLoss) -> OnLoss {
+    match wanted {
+        OnWorkerLoss::Rebalance => OnLoss::Rebalance,
+        OnWorkerLoss::Fail => OnLoss::Fail,
+        OnWorkerLoss::Ignore => OnLoss::Ignore,
+    }
 }
 
 /// What a master has to give to its workers, if it has anything.

@@ -136,6 +136,18 @@ pub(super) fn positive_span(text: &str) -> Result<Duration, String> {
     Ok(span)
 }
 
+/// The span between two heartbeats: not so short that they are a load themselves, nor so long that they mean nothing.
+pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let span = positive_span(text)?;
+    if (SHORTEST..=LONGEST).contains(&span) {
+        Ok(span)
+    } else {
+        Err("must be from 50ms to 60s".to_owned())
+    }
+}
+
 /// How long to wait; `None` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience(pub Option<Duration>);

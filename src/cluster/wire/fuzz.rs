@@ -37,6 +37,10 @@ const LIFE: u64 = 100;
 /// Outputs of a machine for one input; more is a loop without end.
 const MOST_OUTPUTS: usize = 10_000;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test may be asked for more from outside"
+)]
 fn number(variable: &str, usual: u64) -> u64 {
     let given = std::env::var(variable).ok();
     given.map_or(usual, |text| text.parse().unwrap())

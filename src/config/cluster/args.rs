@@ -23,7 +23,7 @@ pub(in crate::config) struct BindArgs {
     #[arg(long, value_name = "N", default_value = "10000", value_parser = value::count)]
     pub max_workers: u32,
     /// How often a worker says that it is there
-    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = value::positive_span)]
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = value::heartbeat)]
     pub heartbeat_interval: Duration,
     /// A worker that was not heard of for so long is missing
     #[arg(long, value_name = "SPAN", default_value = "3s", value_parser = value::positive_span)]

@@ -23,12 +23,12 @@ fn worker(line: &str, around: &Around) -> Connection {
     }
 }
 
-fn file(name: &str) -> Option<TokenSource> {
-    Some(TokenSource::File(PathBuf::from(name)))
+fn file(name: &str) -> TokenSource {
+    TokenSource::File(PathBuf::from(name))
 }
 
-fn given() -> Option<TokenSource> {
-    Some(TokenSource::Given(Secret::new(TOKEN)))
+fn given() -> TokenSource {
+    TokenSource::Given(Secret::new(TOKEN))
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn the_files_of_a_master_arrive_as_they_were_given() {
     assert_eq!(
         options.security,
         MasterSecurity {
-            token: file("t"),
+            token: Some(file("t")),
             tls: Some(files),
             share_secrets: true
         }
@@ -109,13 +109,13 @@ fn the_files_of_a_master_arrive_as_they_were_given() {
 #[test]
 fn the_stronger_of_token_file_and_variable_counts() {
     let env = |more: &[(&str, &str)]| Around::with(&[&[("LLMLOAD_TOKEN", TOKEN)], more].concat());
-    assert_eq!(worker("", &env(&[])).token, given());
-    assert_eq!(worker("--token-file t", &env(&[])).token, file("t"));
+    assert_eq!(worker("", &env(&[])).token, Some(given()));
+    assert_eq!(worker("--token-file t", &env(&[])).token, Some(file("t")));
     let conf = env(&[]).and_file("locust.conf", "token-file = t");
-    assert_eq!(worker("", &conf).token, given());
-    assert_eq!(master("", &conf).security.token, given());
+    assert_eq!(worker("", &conf).token, Some(given()));
+    assert_eq!(master("", &conf).security.token, Some(given()));
     let named = Around::with(&[("LLMLOAD_TOKEN_FILE", "t"), ("LLMLOAD_TOKEN", "")]);
-    assert_eq!(worker("", &named).token, file("t"));
+    assert_eq!(worker("", &named).token, Some(file("t")));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_token_travels_to_another_machine_in_plain_text_only_when_told_so() {
         "--master https://h",
         "--master 127.0.0.1:7",
     ] {
-        assert_eq!(worker(line, &around).token, given(), "{line}");
+        assert_eq!(worker(line, &around).token, Some(given()), "{line}");
     }
 }
 

@@ -54,6 +54,7 @@ fn errors_say_where_what_and_what_to_do() {
         ("worker --master h:x", none()),
         ("master --expect-workers 3 --max-workers 2", none()),
         ("master --heartbeat-interval 2s", none()),
+        ("master --heartbeat-interval 1ms", none()),
         ("master --missing-after 1500ms", none()),
         ("master --journal a --no-journal", none()),
         ("master --enable-rebalancing --on-worker-loss fail", none()),
@@ -207,11 +208,14 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ master --heartbeat-interval 2s
     error: a worker that says each 2s that it is there cannot be missing after 3s
-    hint: --missing-after is at least twice --heartbeat-interval
+    hint: --missing-after is at least twice --heartbeat-interval, and half a second more than it
+
+    $ master --heartbeat-interval 1ms
+    error: invalid value '1ms' for '--heartbeat-interval <SPAN>': must be from 50ms to 60s
 
     $ master --missing-after 1500ms
     error: a worker that says each 1s that it is there cannot be missing after 1s500ms
-    hint: --missing-after is at least twice --heartbeat-interval
+    hint: --missing-after is at least twice --heartbeat-interval, and half a second more than it
 
     $ master --journal a --no-journal
     error: --no-journal and --journal exclude each other
