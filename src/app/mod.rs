@@ -1,6 +1,7 @@
 //! The only room that knows all others: wiring, signals, files, exit statuses. It computes no figure and words no table.
 
 mod bench;
+mod certs;
 mod console;
 mod discover;
 mod engine;
@@ -12,6 +13,7 @@ mod logging;
 mod open_files;
 mod prepare;
 mod records;
+mod security;
 mod session;
 mod settle;
 mod signals;
@@ -28,6 +30,7 @@ use crate::bench::BenchArgs;
 use crate::client::install_crypto;
 use crate::config::{self, Command, ConfigError};
 use crate::mock::MockArgs;
+use certs::CertsArgs;
 use console::{Console, complain};
 use failure::{Failure, status};
 use surroundings::Process;
@@ -35,6 +38,7 @@ use surroundings::Process;
 /// Names of the subcommands that other rooms' options make.
 const MOCK_SERVER: &str = "mock-server";
 const BENCH_SELF: &str = "bench-self";
+const CERTS: &str = "certs";
 
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -42,7 +46,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     open_files::raise_limit();
     let cli = config::command()
         .subcommand(mock_command())
-        .subcommand(bench_command());
+        .subcommand(bench_command())
+        .subcommand(certs_command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -62,6 +67,11 @@ fn mock_command() -> clap::Command {
 fn bench_command() -> clap::Command {
     let about = "Measure this program itself against a bare loop on this machine";
     BenchArgs::augment_args(clap::Command::new(BENCH_SELF).about(about)).about(about)
+}
+
+fn certs_command() -> clap::Command {
+    let about = "Make an authority, certificates and a token for a cluster";
+    CertsArgs::augment_args(clap::Command::new(CERTS).about(about)).about(about)
 }
 
 fn refuse(error: &ConfigError) -> u8 {
@@ -90,6 +100,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Other { name, matches } if name == BENCH_SELF => {
             let args = BenchArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             bench::bench_self(&args)
+        }
+        Command::Other { name, matches } if name == CERTS => {
+            let args = CertsArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            certs::certs(&args)
         }
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

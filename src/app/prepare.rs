@@ -84,7 +84,7 @@ impl Machine {
         };
         let notes = workload.notes().to_vec();
         let window_start = plan.schedule.window_start();
-        let secrets = self.secrets.completed(part.secrets.as_ref());
+        let secrets = self.secrets.beside(part.secrets.as_ref());
         let job = Job {
             worker: part.worker,
             share: part.share.clone(),
@@ -206,15 +206,16 @@ fn secret_headers(
 const SHORTEST_SECRET: usize = 7;
 
 impl Secrets {
-    /// With those of a master for what this machine has none of its own for.
-    fn completed(&self, shared: Option<&SharedSecrets>) -> Self {
+    /// These, and what the master shares where this machine has nothing of its own.
+    pub(super) fn beside(&self, shared: Option<&SharedSecrets>) -> Self {
         let mut all = self.clone();
-        let Some(shared) = shared else { return all };
+        let Some(shared) = shared else {
+            return all;
+        };
         all.api_key = all.api_key.or_else(|| shared.api_key.clone());
-        for (name, secret) in &shared.headers {
-            all.headers
-                .entry(name.to_ascii_lowercase())
-                .or_insert_with(|| secret.clone());
+        for (name, value) in &shared.headers {
+            let own = all.headers.entry(name.clone());
+            let _own_or_shared = own.or_insert_with(|| value.clone());
         }
         all
     }
@@ -268,11 +269,11 @@ mod tests {
             words
         };
         assert_eq!(
-            of(&own.completed(Some(&shared))),
+            of(&own.beside(Some(&shared))),
             ["own-header", "own-key-1", "shared-header"]
         );
-        let none = Secrets::default().completed(Some(&shared));
+        let none = Secrets::default().beside(Some(&shared));
         assert_eq!(of(&none), ["not-this-one", "shared-header", "shared-key"]);
-        assert_eq!(own.completed(None), own);
+        assert_eq!(own.beside(None), own);
     }
 }

@@ -16,15 +16,16 @@ use super::files::try_writing;
 use super::finish::{Ending, finish};
 use super::live::{Live, in_words};
 use super::prepare::{Machine, speak};
+use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
-    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, ProcessClock, RunResult,
-    START_LEAD, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss, ProcessClock,
+    RunResult, START_LEAD, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, RunOptions, Settings};
+use crate::config::{MasterOptions, OnWorkerLoss, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 
@@ -84,8 +85,10 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
+    let door = security::of_master(&options)?;
     let settings = options.settings;
-    if settings.secrets.api_key.is_some() || !settings.secrets.headers.is_empty() {
+    let secrets = shared(&settings.secrets);
+    if secrets.is_some() && !options.security.share_secrets {
         tracing::warn!(
             "keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)"
         );
@@ -100,12 +103,14 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         })?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
-    let mut config = MasterConfig::new(
-        draw().map_err(Failure::failed)?,
-        plan.clone(),
-        options.expect_workers,
-    );
+    let run = draw().map_err(Failure::failed)?;
+    let mut config = MasterConfig::new(run, plan.clone(), options.expect_workers)
+        .missing_after(options.heartbeats.missing_after);
     config.max_wait = options.expect_workers_max_wait;
+    config.max_workers = options.max_workers;
+    config.heartbeat = options.heartbeats.interval;
+    config.on_loss = on_loss(options.on_worker_loss);
+    config.secrets = secrets.filter(|_| options.security.share_secrets);
     // The port that was asked for may have been 0: any free one.
     let address = listener
         .local_addr()
@@ -127,6 +132,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         .play(|control, events| {
             serve_master(
                 listener,
+                door,
                 clock,
                 Master::new(config, clock.now()),
                 control,
@@ -135,6 +141,26 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             )
         })
         .await
+}
+
+const fn on_loss(wanted: OnWorkerLoss) -> OnLoss {
+    match wanted {
+        OnWorkerLoss::Rebalance => OnLoss::Rebalance,
+        OnWorkerLoss::Fail => OnLoss::Fail,
+        OnWorkerLoss::Ignore => OnLoss::Ignore,
+    }
+}
+
+/// What a master has to give to its workers, if it has anything.
+fn shared(secrets: &Secrets) -> Option<SharedSecrets> {
+    let headers = secrets.headers.iter();
+    let shared = SharedSecrets {
+        api_key: secrets.api_key.clone(),
+        headers: headers
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    };
+    (shared != SharedSecrets::default()).then_some(shared)
 }
 
 fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {

@@ -56,6 +56,13 @@ pub(super) fn worker_name() -> String {
     )
 }
 
+/// This machine's own name, if it has one.
+pub(super) fn host_name() -> Option<String> {
+    let host = rustix::system::uname();
+    let name = host.nodename().to_str().ok()?.to_owned();
+    (!name.is_empty()).then_some(name)
+}
+
 /// What a calendar and a clock on the wall show.
 #[expect(
     clippy::disallowed_methods,

@@ -10,14 +10,18 @@ use super::console::Console;
 use super::engine;
 use super::failure::{Failure, status};
 use super::prepare::Machine;
+use super::security;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
-use crate::cluster::{self, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port};
+use crate::cluster::{
+    self, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port,
+};
 use crate::config;
 use crate::mock::{self, MockArgs};
 
 /// `llmload worker`: carries out one run of its master.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
+    let security = security::of_connection(&options.connection)?;
     let threads = options.sending.threads.map_or_else(cores, u32::from);
     let machine = Machine {
         threads,
@@ -33,19 +37,21 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let cluster_options = cluster::WorkerOptions {
-        master: options.master.to_string(),
+        master: options.connection.master.to_string(),
         config: WorkerConfig {
             name: worker_name(),
             incarnation: draw().map_err(Failure::failed)?,
             cores: threads,
         },
         heard: None,
+        security,
+        dialer: Dialer::default(),
     };
     let (commands, told) = mpsc::channel(4);
     let mut signals = signals::listen(&tasks);
     let working = cluster::run_worker(cluster_options, port, told);
     let exit = tokio::select! {
-        exit = working => exit.map_err(Failure::failed)?,
+        exit = working => exit.map_err(security::broke_off)?,
         status = pass_signals(&mut signals, commands) => return Ok(status),
     };
     let aftermath = serving

@@ -14,8 +14,8 @@ use super::error::BenchError;
 use super::message::{CrowdDone, CrowdSpec, Said, Spread};
 use super::meter;
 use crate::cluster::{
-    EngineCommand, EngineEnd, EngineEvent, Gauges, Heard, ProcessClock, WorkerConfig, WorkerExit,
-    WorkerOptions, engine_port, run_worker,
+    ClientSecurity, Dialer, EngineCommand, EngineEnd, EngineEvent, Gauges, Heard, ProcessClock,
+    WorkerConfig, WorkerExit, WorkerOptions, engine_port, run_worker,
 };
 use crate::domain::{Offset, Outcome};
 use crate::metrics::{Metric, Series, Tally};
@@ -191,6 +191,8 @@ impl Synthetic {
             cores: 1,
         };
         let options = WorkerOptions {
+            security: ClientSecurity::default(),
+            dialer: Dialer::default(),
             master,
             config,
             heard: Some(heard),

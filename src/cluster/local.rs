@@ -92,8 +92,7 @@ impl Pair {
                 self.master.handle(clock.now(), input);
             }
             worker::Output::Engine(command) => {
-                let told = self.commands.try_send(command);
-                told.map_err(|_| ClusterError::EngineGone)?;
+                shell::tell_engine(&self.commands, command)?;
             }
             // There is one master in this process, and it lives as long as the worker does.
             worker::Output::HangUp | worker::Output::Orphaned { .. } => {}

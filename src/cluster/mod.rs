@@ -32,7 +32,11 @@ pub use master::{
 };
 pub use membership::ConnId;
 pub use message::*;
-pub use net::{Heard, WorkerOptions, run_worker, serve_master};
+pub use net::{
+    Accepted, BoxedIo, ClientSecurity, ClientTlsParts, Dialer, Dialing, Heard, Incoming, Io,
+    Limits, Rejection, SecurityError, ServeOptions, ServerSecurity, WorkerOptions, run_worker,
+    serve_master,
+};
 pub use port::{EngineEnd, EnginePort, ProcessClock, engine_port};
 pub use result::{EndedBy, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
 pub use shell::{ClusterError, JournalPort, MasterCommand, WorkerCommand};

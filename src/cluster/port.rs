@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::{EngineCommand, EngineEvent};
 use crate::domain::Offset;
 
-/// Commands that may wait: more than a run ever has.
-const COMMANDS: usize = 16;
+/// Commands that may wait for an engine that is busy: shares, beside leases and corrections, which need not all be heard.
+const COMMANDS: usize = 1_024;
 
 /// Events that may wait before the engine has to.
 const EVENTS: usize = 64;

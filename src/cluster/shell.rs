@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Frame;
 use super::master::{Change, Input, Master, Refusal};
-use super::{MasterEvent, ProcessClock, RunResult, Snapshot, WireError};
+use super::{EngineCommand, MasterEvent, ProcessClock, Rejection, RunResult, Snapshot, WireError};
 use crate::domain::Offset;
 
 /// From the user to a running master.
@@ -47,6 +47,9 @@ pub enum ClusterError {
     /// The server failed.
     #[error("cannot serve workers")]
     Serve(#[source] tonic::transport::Error),
+    /// The master will not have this worker, or this worker that master.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
     /// A message cannot be put into protobuf.
     #[error("cannot say something to a worker or master")]
     Wire(#[from] WireError),
@@ -178,6 +181,18 @@ pub(super) fn command(master: &mut Master, now: Offset, command: MasterCommand) 
         MasterCommand::Change(change, answer) => {
             let _gone = answer.send(master.change(now, change));
         }
+    }
+}
+
+/// Tells an engine without waiting for it. One that is behind hears of the next lease and the next correction.
+pub(super) fn tell_engine(
+    engine: &mpsc::Sender<EngineCommand>,
+    command: EngineCommand,
+) -> Result<(), ClusterError> {
+    use mpsc::error::TrySendError::Full;
+    match engine.try_send(command) {
+        Ok(()) | Err(Full(EngineCommand::Lease { .. } | EngineCommand::Correct { .. })) => Ok(()),
+        Err(_) => Err(ClusterError::EngineGone),
     }
 }
 

@@ -13,9 +13,10 @@ use crate::schedule::{self, AT_ONCE, Pacing};
 use crate::workload::{LengthLaw, LengthSpec, PromptSource};
 
 use super::cli::{
-    BindArgs, ConnectArgs, LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs,
-    RunArgs, SamplingArgs, SecretArgs, SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
+    LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs, RunArgs, SamplingArgs,
+    SecretArgs, SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
 };
+use super::cluster::journal;
 use super::error::{ConfigError, Fault};
 use super::layers::Merged;
 use super::proxy::{ProxyTarget, proxy_for};
@@ -26,7 +27,7 @@ use super::{
     Surroundings, TargetOptions, WorkerOptions,
 };
 
-type Result<T> = std::result::Result<T, ConfigError>;
+pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
 pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptions> {
     let args: RunArgs = typed(&merged.matches)?;
@@ -57,12 +58,20 @@ pub(super) fn master(merged: &Merged, around: &dyn Surroundings) -> Result<Maste
         }
         settings.observe.records = name;
     }
-    let wait = args.cluster.expect_workers_max_wait;
+    let cluster = args.cluster;
+    let wait = cluster.expect_workers_max_wait;
+    let bind = builder.bind(&cluster)?;
     Ok(MasterOptions {
         settings,
-        bind: builder.bind(&args.cluster)?,
-        expect_workers: args.cluster.expect_workers,
+        security: builder.security(&cluster, &bind)?,
+        bind,
+        expect_workers: builder.expected(&cluster)?,
         expect_workers_max_wait: (!wait.is_zero()).then_some(wait),
+        max_workers: cluster.max_workers,
+        heartbeats: builder.heartbeats(&cluster)?,
+        // Locust's flag says the default, and took the other's place where it is the stronger one.
+        on_worker_loss: cluster.on_worker_loss,
+        journal: journal(&cluster),
     })
 }
 
@@ -76,14 +85,14 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         .collect();
     all.extend(headers.secret);
     Ok(WorkerOptions {
-        master: builder.master(&args.cluster)?,
+        connection: builder.connection(&args.cluster)?,
         sending: sending(args.sending),
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
             proxy_credentials: None,
         },
-        records_dir: args.cluster.records_dir,
+        records_dir: args.records_dir,
         logging: logging(args.log),
     })
 }
@@ -102,9 +111,9 @@ fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {
 }
 
 /// Knows where values came from, for errors.
-struct Builder<'a> {
-    merged: &'a Merged,
-    around: &'a dyn Surroundings,
+pub(super) struct Builder<'a> {
+    pub(super) merged: &'a Merged,
+    pub(super) around: &'a dyn Surroundings,
 }
 
 impl Builder<'_> {
@@ -240,41 +249,13 @@ impl Builder<'_> {
         Ok((folder.map(Path::to_owned), name))
     }
 
-    fn bind(&self, args: &BindArgs) -> Result<Endpoint> {
-        let host = if args.master_bind_host == "*" {
-            "0.0.0.0"
-        } else {
-            &args.master_bind_host
-        };
-        let bind = self.check("master_bind_host", host_alone(host, args.master_bind_port))?;
-        if args.insecure || target::is_loopback(&bind.host) {
-            return Ok(bind);
-        }
-        let fault = Fault::new(format!(
-            "other machines may reach `{}`, in plain text and without a password",
-            bind.host
-        ));
-        let fault = fault.hint("give --insecure if everybody on that network may direct this test, or listen on 127.0.0.1");
-        self.check("master_bind_host", Err(fault))
-    }
-
-    fn master(&self, args: &ConnectArgs) -> Result<Endpoint> {
-        match &args.master {
-            Some(both) => self.check("master", target::endpoint(both, args.master_port)),
-            None => self.check(
-                "master_host",
-                host_alone(&args.master_host, args.master_port),
-            ),
-        }
-    }
-
-    fn check<T>(&self, id: &str, value: std::result::Result<T, Fault>) -> Result<T> {
+    pub(super) fn check<T>(&self, id: &str, value: std::result::Result<T, Fault>) -> Result<T> {
         value.map_err(|fault| fault.at(self.merged.source(id)))
     }
 }
 
 /// A host that has no port of its own.
-fn host_alone(host: &str, port: u16) -> std::result::Result<Endpoint, Fault> {
+pub(super) fn host_alone(host: &str, port: u16) -> std::result::Result<Endpoint, Fault> {
     const NO_PORT: u16 = 0;
     let found = target::endpoint(host, NO_PORT)?;
     if found.port != NO_PORT {

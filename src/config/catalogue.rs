@@ -26,6 +26,7 @@ const LOCUST: &[&str] = &[
     "config",
     "expect_workers",
     "expect_workers_max_wait",
+    "enable_rebalancing",
     "master_bind_host",
     "master_bind_port",
 ];
@@ -47,6 +48,9 @@ const PLAIN: &[&str] = &[
     "top_k",
 ];
 
+/// Flags that begin with `no_` and take back no other flag.
+const ALONE: &[&str] = &["no_proxy", "no_journal"];
+
 /// The environment variables of option `id`, the stronger first.
 pub(super) fn variables_of(id: &str) -> Vec<String> {
     let upper = id.to_ascii_uppercase();
@@ -63,7 +67,7 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
 }
 
 fn is_negative(id: &str) -> bool {
-    id.starts_with("no_") && id != "no_proxy"
+    id.starts_with("no_") && !ALONE.contains(&id)
 }
 
 /// What a setting takes.
@@ -128,12 +132,13 @@ pub(super) fn settings(command: &clap::Command) -> Vec<Setting> {
     let named = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id);
     let is_twin = |arg: &Arg| {
         let positive = arg.get_id().as_str().strip_prefix("no_");
-        positive.and_then(named).is_some()
+        is_negative(arg.get_id().as_str()) && positive.and_then(named).is_some()
     };
+    let twin_of = |arg: &Arg| named(&format!("no_{}", arg.get_id())).filter(|twin| is_twin(twin));
     command
         .get_arguments()
         .filter(|arg| !is_twin(arg))
-        .filter_map(|arg| setting(arg, named(&format!("no_{}", arg.get_id()))))
+        .filter_map(|arg| setting(arg, twin_of(arg)))
         .collect()
 }
 

@@ -15,6 +15,7 @@ use crate::workload::{Corpus, LengthLaw};
 
 use super::LogLevel;
 use super::catalogue::{ALWAYS_ON, variables_of};
+use super::cluster::{BindArgs, ConnectArgs};
 use super::value::{self, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
@@ -132,6 +133,9 @@ pub(super) struct MasterArgs {
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub cluster: ConnectArgs,
+    /// Folder for the records file that the master names
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub records_dir: Option<PathBuf>,
     #[command(flatten)]
     pub sending: SendingArgs,
     #[command(flatten)]
@@ -222,7 +226,7 @@ pub(super) struct TargetArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Target")]
 pub(super) struct SecretArgs {
-    /// API key; never shown, and never sent to another machine of the cluster
+    /// API key; never shown, and kept from the workers of a master but for --share-secrets
     #[arg(short = 'k', long, value_name = "KEY")]
     pub api_key: Option<String>,
     /// Header to add to every request; repeatable. One that carries a secret is kept as one
@@ -404,43 +408,6 @@ pub(super) struct LogArgs {
     /// Log to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     pub logfile: Option<PathBuf>,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Cluster")]
-pub(super) struct BindArgs {
-    /// Workers to wait for
-    #[arg(long, value_name = "N", default_value = "1", value_parser = value::count)]
-    pub expect_workers: u32,
-    /// How long to wait for them; 0: for ever
-    #[arg(long, value_name = "SPAN", default_value = "0", value_parser = value::span)]
-    pub expect_workers_max_wait: Duration,
-    /// Address to listen on for workers
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
-    pub master_bind_host: String,
-    /// Port to listen on for workers
-    #[arg(long, value_name = "PORT", default_value = "5557")]
-    pub master_bind_port: u16,
-    /// Listen on an address that other machines reach, in plain text and for anybody
-    #[arg(long)]
-    pub insecure: bool,
-}
-
-#[derive(Args)]
-#[command(next_help_heading = "Cluster")]
-pub(super) struct ConnectArgs {
-    /// Where the master listens, in one word
-    #[arg(long, value_name = "HOST:PORT")]
-    pub master: Option<String>,
-    /// Host of the master
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
-    pub master_host: String,
-    /// Port of the master
-    #[arg(long, value_name = "PORT", default_value = "5557")]
-    pub master_port: u16,
-    /// Folder for the records file that the master names
-    #[arg(long, value_name = "DIR", help_heading = "Output")]
-    pub records_dir: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -29,7 +29,12 @@ const EXCLUSIVE: &[(&str, &str)] = &[
     ("mock", "host"),
     ("master", "master_host"),
     ("master", "master_port"),
+    ("no_journal", "journal"),
+    ("enable_rebalancing", "on_worker_loss"),
 ];
+
+/// Flags among them: one that a layer switches off excludes nothing.
+const EXCLUSIVE_FLAGS: &[&str] = &["mock", "no_journal", "enable_rebalancing"];
 
 /// Options that mean nothing without another. In a file they may stand ready for it.
 const NEEDS: &[(&str, &str)] = &[("qps_distribution", "qps"), ("csv_full_history", "csv")];
@@ -288,9 +293,8 @@ fn exclude(
     sources: &mut BTreeMap<String, Source>,
     assigned: &mut Assignments,
 ) -> Result<(), ConfigError> {
-    // A flag that a layer switches off excludes nothing.
     let off = |id: &str, assigned: &Assignments| {
-        id == "mock"
+        EXCLUSIVE_FLAGS.contains(&id)
             && assigned
                 .get(id)
                 .is_some_and(|assignment| assignment.values == ["false"])

@@ -16,6 +16,7 @@ mod argv;
 mod build;
 mod catalogue;
 mod cli;
+mod cluster;
 mod conf;
 mod error;
 mod layers;
@@ -33,6 +34,10 @@ use std::io;
 use std::path::Path;
 
 pub use cli::command;
+pub use cluster::{
+    ClientTlsFiles, Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss, SHORTEST_TOKEN,
+    ServerTlsFiles, TokenError, TokenSource, token,
+};
 pub use error::ConfigError;
 pub use options::{
     Command, Endpoint, Found, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,

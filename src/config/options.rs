@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Kind, Sampling};
@@ -82,13 +83,23 @@ pub struct MasterOptions {
     pub expect_workers: u32,
     /// How long to wait for them; `None` for ever.
     pub expect_workers_max_wait: Option<Duration>,
+    /// Most workers at a time; at least `expect_workers`.
+    pub max_workers: u32,
+    /// What a silence of a worker means.
+    pub heartbeats: Heartbeats,
+    /// What becomes of a missing worker's share.
+    pub on_worker_loss: OnWorkerLoss,
+    /// Where it is written down what was merged.
+    pub journal: Journal,
+    /// Who may be a worker.
+    pub security: MasterSecurity,
 }
 
 /// The settings of `worker`.
 #[derive(Clone, Debug)]
 pub struct WorkerOptions {
-    /// Where the master listens.
-    pub master: Endpoint,
+    /// Where the master is, and how to convince it.
+    pub connection: Connection,
     /// How this machine sends.
     pub sending: Sending,
     /// This machine's own secrets; every header given to a worker counts as one.

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::build;
+use super::build::{self, Builder};
 use super::catalogue::{Setting, Shape};
 use super::error::ConfigError;
 use super::layers::Merged;
@@ -59,7 +59,10 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
         "master" => build::master(merged, around)?.settings,
         _ => {
             build::worker(merged, around)?;
-            return Ok(Derived::default());
+            return Ok(Derived {
+                notes: token_note(merged, around),
+                ..Derived::default()
+            });
         }
     };
     let proxy = super::proxy_for(&settings.target.base_url, around)?;
@@ -70,10 +73,22 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
             Source::Environment(proxy.variable),
         )
     });
+    let token = if name == "master" {
+        token_note(merged, around)
+    } else {
+        Vec::new()
+    };
     Ok(Derived {
         spawn_rate: Some(settings.schedule.spawn_rate.to_string()),
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(token).collect(),
     })
+}
+
+/// That there is a token in the environment, and nothing of it.
+fn token_note(merged: &Merged, around: &dyn Surroundings) -> Vec<(String, Source)> {
+    let variable = Builder { merged, around }.token_variable();
+    let note = variable.map(|(_, place)| (format!("# the cluster's token is {MASK}"), place));
+    note.into_iter().collect()
 }
 
 fn lines(setting: &Setting, merged: &Merged, derived: &Derived) -> Vec<String> {

@@ -13,6 +13,7 @@ use crate::schedule::Law;
 use crate::workload::{Corpus, LengthLaw};
 
 use super::LogLevel;
+use super::cluster::OnWorkerLoss;
 
 pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("openai", Kind::OpenAi),
@@ -55,6 +56,12 @@ pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
 
 pub(super) const CORPORA: &[(&str, Corpus)] =
     &[("limericks", Corpus::Limericks), ("code", Corpus::Code)];
+
+pub(super) const WORKER_LOSSES: &[(&str, OnWorkerLoss)] = &[
+    ("rebalance", OnWorkerLoss::Rebalance),
+    ("fail", OnWorkerLoss::Fail),
+    ("ignore", OnWorkerLoss::Ignore),
+];
 
 pub(super) const LOG_LEVELS: &[(&str, LogLevel)] = &[
     ("off", LogLevel::Off),
@@ -127,6 +134,18 @@ pub(super) fn positive_span(text: &str) -> Result<Duration, String> {
         return Err("must be longer than zero".to_owned());
     }
     Ok(span)
+}
+
+/// The span between two heartbeats: not so short that they are a load themselves, nor so long that they mean nothing.
+pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(50);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let span = positive_span(text)?;
+    if (SHORTEST..=LONGEST).contains(&span) {
+        Ok(span)
+    } else {
+        Err("must be from 50ms to 60s".to_owned())
+    }
 }
 
 /// How long to wait; `None` is for ever.

@@ -33,6 +33,7 @@ mod schedule;
 mod secrets;
 mod server;
 mod signals;
+mod strangers;
 mod timeouts;
 mod unreachable;
 mod verdict;

@@ -1,10 +1,8 @@
 //! The gRPC service of a master: accepts streams, checks what comes, and queues it for the machine.
 //! It answers nothing by itself.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -13,15 +11,12 @@ use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::door::turned_away;
+use super::gate::{Gate, HELLO_WITHIN};
+use super::tickets::{NoTicket, Tickets};
 use super::{OUTBOUND, PULSES, TICKET};
 use crate::cluster::wire::{self, pb};
 use crate::cluster::{ConnId, ToMaster, WireError};
-
-/// Connections at a time; each costs a task and two small queues.
-const MOST_CONNECTIONS: usize = 10_000;
-
-/// How long a connection may be open before it says hello.
-const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
 /// The sending half of a control stream.
 pub(super) type ControlSender = mpsc::Sender<Result<pb::MasterMessage, Status>>;
@@ -42,14 +37,15 @@ pub(super) enum Inbound {
 pub(super) struct Listener {
     inbound: mpsc::Sender<Inbound>,
     pulses: mpsc::Sender<Inbound>,
-    tickets: Arc<Mutex<Tickets>>,
+    tickets: Arc<Tickets>,
     tasks: TaskTracker,
 }
 
-#[derive(Debug, Default)]
-struct Tickets {
-    conns: BTreeMap<String, ConnId>,
-    next: u64,
+/// A control stream that is being read.
+struct Control {
+    conn: ConnId,
+    ticket: String,
+    gate: Arc<Gate>,
 }
 
 impl Listener {
@@ -57,67 +53,62 @@ impl Listener {
         inbound: mpsc::Sender<Inbound>,
         pulses: mpsc::Sender<Inbound>,
         tasks: TaskTracker,
+        most_workers: u32,
     ) -> Self {
         Self {
             inbound,
             pulses,
-            tickets: Arc::default(),
+            tickets: Arc::new(Tickets::new(most_workers)),
             tasks,
         }
     }
 
-    /// Numbers a connection and draws its ticket.
-    fn admit(&self) -> Result<(ConnId, String), Status> {
-        let mut bytes = [0_u8; 16];
-        getrandom::fill(&mut bytes).map_err(|_| Status::internal("no randomness for a ticket"))?;
-        let ticket = format!("{:032x}", u128::from_le_bytes(bytes));
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        if tickets.conns.len() >= MOST_CONNECTIONS {
-            return Err(Status::resource_exhausted("too many workers are connected"));
-        }
-        let conn = ConnId(tickets.next);
-        tickets.next += 1;
-        tickets.conns.insert(ticket.clone(), conn);
-        Ok((conn, ticket))
-    }
-
     fn conn_of<T>(&self, request: &Request<T>) -> Option<ConnId> {
         let ticket = request.metadata().get(TICKET)?.to_str().ok()?;
-        let tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.conns.get(ticket).copied()
-    }
-
-    fn forget(&self, ticket: &str) {
-        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.conns.remove(ticket);
+        self.tickets.conn_of(ticket)
     }
 
     /// Reads a control stream to its end and says that it ended.
-    async fn read_control(
-        self,
-        conn: ConnId,
-        ticket: String,
-        mut stream: Streaming<pb::WorkerMessage>,
-    ) {
-        let first = tokio::time::timeout(HELLO_WITHIN, stream.message()).await;
-        let mut next = first.unwrap_or(Ok(None));
-        while let Ok(Some(message)) = next {
-            let Some(message) = understood(conn, wire::decode_to_master(message)) else {
-                break;
-            };
-            let queued = self.inbound.send(Inbound::Message(conn, message));
-            if queued.await.is_err() {
-                return;
+    async fn read_control(self, control: Control, mut stream: Streaming<pb::WorkerMessage>) {
+        if let Some(hello) = Self::hello(&control, &mut stream).await {
+            control.gate.admit();
+            let mut next = Some(hello);
+            while let Some(message) = next {
+                let queued = self.inbound.send(Inbound::Message(control.conn, message));
+                if queued.await.is_err() {
+                    return;
+                }
+                next = spoken(&control, &mut stream).await;
             }
-            next = stream.message().await;
         }
-        self.forget(&ticket);
+        self.tickets.forget(&control.ticket);
         // Nobody listens any more once the master is through.
-        let _through = self.inbound.send(Inbound::Closed(conn)).await;
+        let _through = self.inbound.send(Inbound::Closed(control.conn)).await;
     }
 
-    async fn read_pulse(self, conn: ConnId, mut stream: Streaming<pb::Heartbeat>) {
+    /// The first message, which must come in time and be a hello.
+    async fn hello(
+        control: &Control,
+        stream: &mut Streaming<pb::WorkerMessage>,
+    ) -> Option<ToMaster> {
+        let first = tokio::time::timeout(HELLO_WITHIN, spoken(control, stream)).await;
+        let message = first.ok().flatten()?;
+        if !matches!(message, ToMaster::Hello(_)) {
+            tracing::warn!(
+                conn = control.conn.0,
+                "cut off: its first message is no hello"
+            );
+            return None;
+        }
+        Some(message)
+    }
+
+    async fn read_pulse(self, conn: ConnId, gate: Arc<Gate>, mut stream: Streaming<pb::Heartbeat>) {
         while let Ok(Some(beat)) = stream.message().await {
+            if !gate.may_beat() {
+                tracing::warn!(conn = conn.0, "cut off: a flood of heartbeats");
+                return;
+            }
             let Some(message) = understood(conn, wire::decode_heartbeat(beat)) else {
                 return;
             };
@@ -127,6 +118,27 @@ impl Listener {
             }
         }
     }
+}
+
+/// The next message of a control stream; none at its end, and when it is not understood or one too many.
+async fn spoken(control: &Control, stream: &mut Streaming<pb::WorkerMessage>) -> Option<ToMaster> {
+    let message = stream.message().await.ok().flatten()?;
+    if !control.gate.may_say() {
+        tracing::warn!(conn = control.conn.0, "cut off: a flood of messages");
+        return None;
+    }
+    understood(control.conn, wire::decode_to_master(message))
+}
+
+fn full() -> Status {
+    Status::resource_exhausted("the master has as many connections as --max-workers lets it have")
+}
+
+/// The gate of the connection that a call came on.
+fn gate_of<T>(request: &Request<T>) -> Result<Arc<Gate>, Status> {
+    let gate = request.extensions().get::<Arc<Gate>>();
+    gate.cloned()
+        .ok_or_else(|| Status::internal("a call without a connection"))
 }
 
 /// A message, or a word in the log about why its connection is cut off.
@@ -149,15 +161,18 @@ impl pb::cluster_server::Cluster for Listener {
         &self,
         request: Request<Streaming<pb::WorkerMessage>>,
     ) -> Result<Response<Self::ControlStream>, Status> {
-        let (conn, ticket) = self.admit()?;
-        let (sender, answers) = mpsc::channel(OUTBOUND);
-        let opened = self.inbound.send(Inbound::Opened(conn, sender)).await;
-        opened.map_err(|_| Status::unavailable("the run is over"))?;
+        let gate = gate_of(&request)?;
+        let (conn, ticket) = self.tickets.issue().map_err(|none| match none {
+            NoTicket::Full => full(),
+            NoTicket::NoRandomness => Status::internal("no randomness for a ticket"),
+        })?;
         let value = MetadataValue::try_from(ticket.as_str());
         let value = value.map_err(|_| Status::internal("a ticket is no metadata"))?;
-        let reader = self
-            .clone()
-            .read_control(conn, ticket, request.into_inner());
+        let (sender, answers) = mpsc::channel(OUTBOUND);
+        let control = Control { conn, ticket, gate };
+        let opened = self.inbound.send(Inbound::Opened(conn, sender)).await;
+        opened.map_err(|_| Status::unavailable("the run is over"))?;
+        let reader = self.clone().read_control(control, request.into_inner());
         drop(self.tasks.spawn(reader));
         let stream: Self::ControlStream = Box::pin(ReceiverStream::new(answers));
         let mut response = Response::new(stream);
@@ -169,12 +184,13 @@ impl pb::cluster_server::Cluster for Listener {
         &self,
         request: Request<Streaming<pb::Heartbeat>>,
     ) -> Result<Response<Self::PulseStream>, Status> {
-        let conn = self.conn_of(&request);
-        let conn = conn.ok_or_else(|| Status::unauthenticated("no such ticket"))?;
+        let gate = gate_of(&request)?;
+        let conn = self.conn_of(&request).ok_or_else(turned_away)?;
+        gate.admit();
         let (sender, answers) = mpsc::channel(PULSES);
         let opened = self.pulses.send(Inbound::PulseOpened(conn, sender)).await;
         opened.map_err(|_| Status::unavailable("the run is over"))?;
-        let reader = self.clone().read_pulse(conn, request.into_inner());
+        let reader = self.clone().read_pulse(conn, gate, request.into_inner());
         drop(self.tasks.spawn(reader));
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }

@@ -2,17 +2,22 @@
 //! When a run is over and what merging means is the machine's business.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 
+use super::door::{Complaints, Doorkeeper, Porter};
+use super::gate::Gated;
 use super::listen::{ControlSender, Inbound, Listener, PulseSender};
-use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT};
+use super::socket::Incoming;
+use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT, MAX_HEADER_BYTES, ServerSecurity};
 use crate::cluster::master::{Input, Master, Output};
 use crate::cluster::shell::{
     self, ClusterError, EventSink, JournalPort, JournalSink, MasterCommand,
@@ -25,15 +30,50 @@ use crate::cluster::{
 /// Messages that may wait for the machine before connections have to.
 const INBOUND: usize = 256;
 
+/// Streams of a connection at a time; a worker has one on each of its two.
+const MOST_STREAMS: u32 = 8;
+
+/// Streams that a peer opened and gave up before anybody looked at them; more is an attack.
+const MOST_RESETS: usize = 20;
+
 /// How long workers have to take their leave after the run.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Runs `master` for the workers that connect to `listener`, until the run is over.
+/// Who may come, and how many.
+#[derive(Clone, Debug, Default)]
+pub struct ServeOptions {
+    /// What is asked of whoever connects.
+    pub security: ServerSecurity,
+    /// How much of it there may be.
+    pub limits: Limits,
+}
+
+/// How much a master takes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Workers at a time; connections are limited to a little more than two each.
+    pub max_workers: u32,
+    /// How often each says that it is there; who says it more than four times as often for long is cut off.
+    pub heartbeat: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_workers: 10_000,
+            heartbeat: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Runs `master` for the workers that come by `incoming` (a listener, or anything else that yields connections), until
+/// the run is over.
 ///
 /// `clock` is the one that `master` was made with. Events are never waited for: a reader that is behind is told
 /// how many it missed.
 pub async fn serve_master(
-    listener: TcpListener,
+    incoming: impl Into<Incoming>,
+    options: ServeOptions,
     clock: ProcessClock,
     master: Master,
     control: mpsc::Receiver<MasterCommand>,
@@ -44,11 +84,16 @@ pub async fn serve_master(
     let (pulses, beats) = mpsc::channel(INBOUND);
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
-    let service = Listener::new(inbound, pulses, tasks.clone());
-    let server = tasks.spawn(serve(listener, service, stop.clone()));
+    let complaints = Arc::new(Complaints::default());
+    let (porter, connections) = Porter::new(&options, Arc::clone(&complaints));
+    drop(tasks.spawn(porter.work(incoming.into(), tasks.clone(), stop.clone())));
+    let doorkeeper = Doorkeeper::new(options.security.clone(), complaints);
+    let service = Listener::new(inbound, pulses, tasks.clone(), options.limits.max_workers);
+    let server = tasks.spawn(serve(connections, doorkeeper, service, stop.clone()));
     let host = Host {
         clock,
         master,
+        encrypted: options.security.is_encrypted(),
         links: BTreeMap::new(),
         events: EventSink::new(events),
         journal: JournalSink::new(journal),
@@ -70,19 +115,23 @@ pub async fn serve_master(
 }
 
 async fn serve(
-    listener: TcpListener,
+    connections: mpsc::Receiver<io::Result<Gated>>,
+    doorkeeper: Doorkeeper,
     service: Listener,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let service = pb::cluster_server::ClusterServer::new(service)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_MESSAGE_BYTES);
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE_EVERY))
         .http2_keepalive_timeout(Some(KEEPALIVE_WAIT))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .http2_max_pending_accept_reset_streams(Some(MOST_RESETS))
+        .max_concurrent_streams(MOST_STREAMS)
+        .layer(InterceptorLayer::new(doorkeeper))
         .add_service(service)
-        .serve_with_incoming_shutdown(incoming, stop.cancelled_owned())
+        .serve_with_incoming_shutdown(ReceiverStream::new(connections), stop.cancelled_owned())
         .await
 }
 
@@ -97,6 +146,8 @@ struct Link {
 struct Host {
     clock: ProcessClock,
     master: Master,
+    /// Nobody on the way reads what workers are told.
+    encrypted: bool,
     links: BTreeMap<ConnId, Link>,
     events: EventSink,
     journal: JournalSink,
@@ -174,7 +225,11 @@ impl Host {
     }
 
     /// Queues a message. A worker that does not read what it is told is cut off, a late pulse is dropped.
-    fn send(&mut self, conn: ConnId, message: ToWorker) {
+    fn send(&mut self, conn: ConnId, mut message: ToWorker) {
+        if let ToWorker::Prepare(prepare) = &mut message {
+            // The settings do not allow the other case; keys would be lost if they did.
+            prepare.secrets.take_if(|_| !self.encrypted);
+        }
         let Some(link) = self.links.get(&conn) else {
             return;
         };

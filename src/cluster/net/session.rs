@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
-use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT, OUTBOUND, PULSES, TICKET};
+use super::connect::{Connector, Verdict};
+use super::security::{ClientSecurity, Rejection};
+use super::socket::Dialer;
+use super::{KEEPALIVE_EVERY, KEEPALIVE_WAIT, MAX_HEADER_BYTES, OUTBOUND, PULSES, TICKET};
 use crate::cluster::wire::{self, pb};
 use crate::cluster::{MAX_MESSAGE_BYTES, ToWorker};
 
@@ -37,24 +39,98 @@ pub(super) enum SessionEvent {
         /// Why, for the log.
         reason: String,
     },
+    /// There will never be one.
+    Rejected(Rejection),
 }
 
-/// Where a worker's master is.
-pub(super) fn endpoint(master: &str) -> Result<Endpoint, tonic::transport::Error> {
-    Ok(Endpoint::from_shared(format!("http://{master}"))?
-        .connect_timeout(CONNECT_WITHIN)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT)
-        .keep_alive_while_idle(true))
+/// The way to a master.
+pub(super) struct Route {
+    endpoint: Endpoint,
+    /// For the log.
+    master: String,
+    dialer: Dialer,
+    security: ClientSecurity,
+}
+
+/// Why there is no session.
+enum Failed {
+    /// There may be one later.
+    ForNow(Status),
+    /// And there will be none.
+    ForGood(Rejection),
+}
+
+impl From<Status> for Failed {
+    fn from(status: Status) -> Self {
+        Self::ForNow(status)
+    }
+}
+
+impl Route {
+    /// To `master`, a `host:port`.
+    pub(super) fn new(
+        master: String,
+        dialer: Dialer,
+        security: ClientSecurity,
+    ) -> Result<Self, tonic::transport::Error> {
+        // TLS is the connector's: to tonic every connection is plain.
+        let endpoint = Endpoint::from_shared(format!("http://{master}"))?
+            .connect_timeout(CONNECT_WITHIN)
+            .http2_keep_alive_interval(KEEPALIVE_EVERY)
+            .keep_alive_timeout(KEEPALIVE_WAIT)
+            .keep_alive_while_idle(true)
+            .http2_max_header_list_size(MAX_HEADER_BYTES);
+        Ok(Self {
+            endpoint,
+            master,
+            dialer,
+            security,
+        })
+    }
+
+    async fn client(
+        &self,
+        verdict: &Verdict,
+    ) -> Result<pb::cluster_client::ClusterClient<Channel>, Status> {
+        let connector = Connector {
+            dialer: self.dialer.clone(),
+            tls: self.security.tls.clone(),
+            verdict: verdict.clone(),
+        };
+        let channel = self.endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|error| Status::unavailable(chain(&error)))?;
+        Ok(pb::cluster_client::ClusterClient::new(channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    fn signed<T>(&self, stream: T) -> Request<T> {
+        let mut request = Request::new(stream);
+        self.security.sign(request.metadata_mut());
+        request
+    }
+
+    /// Opens a session, or says that whoever listens there does not answer.
+    async fn open_in_time(&self) -> Result<Session, Failed> {
+        let verdict = Verdict::default();
+        let opened = tokio::time::timeout(OPEN_WITHIN, Session::open(self, &verdict)).await;
+        let opened = opened
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer from the master").into()));
+        opened.map_err(|failed| verdict.take().map_or(failed, Failed::ForGood))
+    }
 }
 
 /// Keeps a connection for as long as somebody listens to `events`.
-pub(super) async fn keep(endpoint: Endpoint, master: String, events: mpsc::Sender<SessionEvent>) {
+///
+/// A worker that is turned away at first has something that is not right, and ends. One that was let in before waits for
+/// a master that knows it: it holds figures that nobody else has.
+pub(super) async fn keep(route: Route, events: mpsc::Sender<SessionEvent>) {
+    let master = &route.master;
     let mut pause = FIRST_PAUSE;
     let mut complained = false;
+    let mut let_in = false;
     loop {
-        match open_in_time(&endpoint).await {
+        match route.open_in_time().await {
             Ok(session) => {
                 tracing::info!(%master, "connected to the master");
                 let since = tokio::time::Instant::now();
@@ -65,13 +141,16 @@ pub(super) async fn keep(endpoint: Endpoint, master: String, events: mpsc::Sende
                     pause = FIRST_PAUSE;
                 }
                 complained = false;
+                let_in = true;
             }
-            Err(status) if complained => {
-                tracing::debug!(%master, reason = %describe(&status), "still no master");
+            Err(Failed::ForGood(rejection)) if !let_in => {
+                // Nobody who listens any more needs to know.
+                let _gone = events.send(SessionEvent::Rejected(rejection)).await;
+                return;
             }
-            Err(status) => {
+            Err(failed) => {
+                complain(master, &failed, complained);
                 complained = true;
-                tracing::info!(%master, reason = %describe(&status), "no master yet, trying on");
             }
         }
         tokio::select! {
@@ -82,10 +161,17 @@ pub(super) async fn keep(endpoint: Endpoint, master: String, events: mpsc::Sende
     }
 }
 
-/// Opens a session, or says that whoever listens there does not answer.
-async fn open_in_time(endpoint: &Endpoint) -> Result<Session, Status> {
-    let opened = tokio::time::timeout(OPEN_WITHIN, Session::open(endpoint)).await;
-    opened.unwrap_or_else(|_| Err(Status::deadline_exceeded("no answer from the master")))
+/// Says that there is no master: the first time so that it is seen.
+fn complain(master: &str, failed: &Failed, again: bool) {
+    let reason = match failed {
+        Failed::ForNow(status) => describe(status),
+        Failed::ForGood(rejection) => rejection.to_string(),
+    };
+    if again {
+        tracing::debug!(%master, %reason, "still no master");
+    } else {
+        tracing::info!(%master, %reason, "no master yet, trying on");
+    }
 }
 
 /// Both streams to a master. Pulses have a TCP connection of their own: bytes of statistics never stand before them.
@@ -96,17 +182,20 @@ struct Session {
 }
 
 impl Session {
-    async fn open(endpoint: &Endpoint) -> Result<Self, Status> {
+    async fn open(route: &Route, verdict: &Verdict) -> Result<Self, Failed> {
         let (control, sent) = mpsc::channel(OUTBOUND);
-        let answer = client(endpoint)
-            .await?
-            .control(ReceiverStream::new(sent))
-            .await?;
+        let mut client = route.client(verdict).await?;
+        let answer = client
+            .control(route.signed(ReceiverStream::new(sent)))
+            .await
+            .map_err(|status| unwanted(status, route))?;
         let ticket = answer.metadata().get(TICKET).cloned();
-        let ticket = ticket.ok_or_else(|| Status::unauthenticated("the master gave no ticket"))?;
+        let ticket =
+            ticket.ok_or_else(|| Status::failed_precondition("no ticket from the master"))?;
         let (pulse, beats) = mpsc::channel(PULSES);
-        let request = ticketed(ReceiverStream::new(beats), ticket);
-        let pulses = client(endpoint).await?.pulse(request).await?;
+        let mut request = route.signed(ReceiverStream::new(beats));
+        request.metadata_mut().insert(TICKET, ticket);
+        let pulses = route.client(verdict).await?.pulse(request).await?;
         Ok(Self {
             control: answer.into_inner(),
             pulse: pulses.into_inner(),
@@ -146,18 +235,15 @@ impl Session {
     }
 }
 
-async fn client(endpoint: &Endpoint) -> Result<pb::cluster_client::ClusterClient<Channel>, Status> {
-    let channel = endpoint.connect().await;
-    let channel = channel.map_err(|error| Status::unavailable(chain(&error)))?;
-    Ok(pb::cluster_client::ClusterClient::new(channel)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
-        .max_encoding_message_size(MAX_MESSAGE_BYTES))
-}
-
-fn ticketed<T>(stream: T, ticket: MetadataValue<Ascii>) -> Request<T> {
-    let mut request = Request::new(stream);
-    request.metadata_mut().insert(TICKET, ticket);
-    request
+/// What the answer to a control stream that was not opened means.
+fn unwanted(status: Status, route: &Route) -> Failed {
+    match status.code() {
+        Code::Unauthenticated if route.security.has_token() => {
+            Failed::ForGood(Rejection::WrongToken)
+        }
+        Code::Unauthenticated => Failed::ForGood(Rejection::NoToken),
+        _ => Failed::ForNow(status),
+    }
 }
 
 fn describe(status: &Status) -> String {

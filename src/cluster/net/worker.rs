@@ -6,7 +6,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::session::{self, SessionEvent};
+use super::security::ClientSecurity;
+use super::session::{self, Route, SessionEvent};
+use super::socket::Dialer;
 use crate::cluster::shell::{self, ClusterError, WorkerCommand};
 use crate::cluster::wire::{self, FromWorker, pb};
 use crate::cluster::worker::{Input, Output, Worker, WorkerConfig, WorkerExit};
@@ -28,6 +30,10 @@ pub struct WorkerOptions {
     pub config: WorkerConfig,
     /// Where to say what shows how near the master is. Nothing waits for who listens there.
     pub heard: Option<mpsc::Sender<Heard>>,
+    /// What it tells the master, and what it believes.
+    pub security: ClientSecurity,
+    /// How it gets there: TCP by default.
+    pub dialer: Dialer,
 }
 
 /// What a worker heard of its master, for measurements. Times are of the process's own clock.
@@ -65,21 +71,23 @@ impl Heard {
 ///
 /// # Errors
 ///
-/// When the address is none, the engine is gone, or something cannot be put into a message.
+/// When the address is none, the master will not have this worker, the engine is gone, or something cannot be put into
+/// a message.
 pub async fn run_worker(
     options: WorkerOptions,
     engine: EnginePort,
     commands: mpsc::Receiver<WorkerCommand>,
 ) -> Result<WorkerExit, ClusterError> {
     let master = options.master;
-    let endpoint = session::endpoint(&master).map_err(|source| ClusterError::Address {
-        address: master.clone(),
+    let route = Route::new(master.clone(), options.dialer, options.security);
+    let route = route.map_err(|source| ClusterError::Address {
+        address: master,
         source,
     })?;
     let (sender, events) = mpsc::channel(EVENTS);
     // Dropping the set ends the task.
     let mut tasks = JoinSet::new();
-    tasks.spawn(session::keep(endpoint, master, sender));
+    tasks.spawn(session::keep(route, sender));
     let host = Host {
         worker: Worker::new(options.config),
         engine: engine.commands.clone(),
@@ -135,7 +143,7 @@ impl Host {
                 Some(event) = session.recv() => {
                     let now = clock.now();
                     self.tell(&event, now);
-                    let input = self.linked(event);
+                    let input = self.linked(event)?;
                     self.worker.handle(now, input);
                 }
                 event = port.events.recv() => {
@@ -154,8 +162,8 @@ impl Host {
         }
     }
 
-    fn linked(&mut self, event: SessionEvent) -> Input {
-        match event {
+    fn linked(&mut self, event: SessionEvent) -> Result<Input, ClusterError> {
+        Ok(match event {
             SessionEvent::Up { control, pulse } => {
                 self.link = Some(Link { control, pulse });
                 Input::Connected
@@ -166,7 +174,8 @@ impl Host {
                 self.link = None;
                 Input::Disconnected
             }
-        }
+            SessionEvent::Rejected(rejection) => return Err(rejection.into()),
+        })
     }
 
     /// Carries all outputs away.
@@ -175,8 +184,7 @@ impl Host {
             match output {
                 Output::Send(message) => self.send(message)?,
                 Output::Engine(command) => {
-                    let told = self.engine.try_send(command);
-                    told.map_err(|_| ClusterError::EngineGone)?;
+                    shell::tell_engine(&self.engine, command)?;
                 }
                 Output::HangUp => {
                     tracing::warn!("this master conducts another run; looking for one's own");
@@ -213,7 +221,7 @@ impl Host {
 /// Waits for the connection to be gone.
 async fn hung_up(session: &mut mpsc::Receiver<SessionEvent>) {
     while let Some(event) = session.recv().await {
-        if matches!(event, SessionEvent::Down { .. }) {
+        if !matches!(event, SessionEvent::Message(_)) {
             return;
         }
     }

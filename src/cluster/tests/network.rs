@@ -11,9 +11,10 @@ use super::engine::{Engine, drive};
 use super::{assert_conserved, plan};
 use crate::cluster::wire::pb;
 use crate::cluster::{
-    ClusterError, EndedBy, Master, MasterCommand, MasterConfig, MasterEvent, PROTOCOL_VERSION,
-    ProcessClock, RunResult, WorkerCommand, WorkerConfig, WorkerExit, WorkerOptions, WorkerState,
-    engine_port, run_local, run_worker, serve_master,
+    ClientSecurity, ClusterError, Dialer, EndedBy, Master, MasterCommand, MasterConfig,
+    MasterEvent, PROTOCOL_VERSION, ProcessClock, RunResult, ServeOptions, WorkerCommand,
+    WorkerConfig, WorkerExit, WorkerOptions, WorkerState, engine_port, run_local, run_worker,
+    serve_master,
 };
 use crate::domain::Offset;
 use crate::metrics::Tally;
@@ -53,7 +54,13 @@ fn serve(config: MasterConfig, listener: TcpListener, address: String) -> Runnin
     let master = Master::new(config, clock.now());
     let mut result = JoinSet::new();
     result.spawn(serve_master(
-        listener, clock, master, commands, sender, None,
+        listener,
+        ServeOptions::default(),
+        clock,
+        master,
+        commands,
+        sender,
+        None,
     ));
     Running {
         address,
@@ -82,6 +89,8 @@ async fn work(n: u64, address: String, commands: mpsc::Receiver<WorkerCommand>) 
         master: address,
         config: identity(n),
         heard: None,
+        security: ClientSecurity::default(),
+        dialer: Dialer::default(),
     };
     let exit = run_worker(options, port, commands).await;
     (exit, engine.join_next().await.unwrap().unwrap().truth)

@@ -1,17 +1,19 @@
 //! Messages as protobuf and back. Nothing that arrives is trusted: sizes, numbers and words are checked here once,
 //! so that the machines behind see only values that make sense. It opens no connection.
 
+mod bounds;
 mod plan;
+mod secrets;
 mod share;
 mod tally;
 
 use std::time::Duration;
 
 use super::{
-    ClockEstimate, Gauges, Hello, Interval, MAX_MESSAGE_BYTES, Prepare, SharedSecrets, Terms,
-    ToMaster, ToWorker, Totals,
+    ClockEstimate, Gauges, Hello, Interval, MAX_MESSAGE_BYTES, Prepare, Terms, ToMaster, ToWorker,
+    Totals,
 };
-use crate::domain::{Offset, Secret};
+use crate::domain::Offset;
 
 #[expect(
     unnameable_types,
@@ -326,13 +328,15 @@ fn interval_in(interval: pb::Interval) -> Result<Interval, WireError> {
     if interval.seq == 0 {
         return Err(WireError::Impossible("seq"));
     }
+    let tally = tally::decode(interval.tally.ok_or(WireError::Missing("tally"))?)?;
+    bounds::check(&tally)?;
     Ok(Interval {
         run: interval.run,
         seq: interval.seq,
         from: Offset::from_nanos(interval.from_offset),
         to: Offset::from_nanos(interval.to_offset),
         gauges: gauges_in(interval.gauges)?,
-        tally: tally::decode(interval.tally.ok_or(WireError::Missing("tally"))?)?,
+        tally,
     })
 }
 
@@ -344,7 +348,7 @@ fn prepare_out(prepare: &Prepare) -> Result<pb::Prepare, WireError> {
         worker: prepare.worker,
         alone: prepare.alone,
         share: Some(share::encode(&prepare.share)),
-        secrets: prepare.secrets.as_ref().map(secrets_out),
+        secrets: prepare.secrets.as_ref().map(secrets::encode),
     })
 }
 
@@ -355,31 +359,8 @@ fn prepare_in(prepare: pb::Prepare) -> Result<Prepare, WireError> {
         alone: prepare.alone,
         plan: plan::decode(prepare.plan_version, &prepare.plan_json)?,
         share: share::decode(prepare.share.ok_or(WireError::Missing("share"))?)?,
-        secrets: prepare.secrets.map(secrets_in),
+        secrets: prepare.secrets.map(secrets::decode).transpose()?,
     })
-}
-
-fn secrets_out(secrets: &SharedSecrets) -> pb::SharedSecrets {
-    let headers = secrets.headers.iter();
-    pb::SharedSecrets {
-        api_key: secrets.api_key.as_ref().map(|key| key.expose().to_owned()),
-        headers: headers
-            .map(|(name, value)| pb::SecretHeader {
-                name: name.clone(),
-                value: value.expose().to_owned(),
-            })
-            .collect(),
-    }
-}
-
-fn secrets_in(secrets: pb::SharedSecrets) -> SharedSecrets {
-    let headers = secrets.headers.into_iter();
-    SharedSecrets {
-        api_key: secrets.api_key.map(Secret::new),
-        headers: headers
-            .map(|header| (header.name, Secret::new(header.value)))
-            .collect(),
-    }
 }
 
 fn gauges_out(gauges: Gauges) -> pb::Gauges {
@@ -431,5 +412,7 @@ fn check_size(message: &impl prost::Message) -> Result<(), WireError> {
     Ok(())
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

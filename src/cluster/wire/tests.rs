@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::domain::{Outcome, Rate, TokenSource, Warning};
+use crate::cluster::SharedSecrets;
+use crate::domain::{Outcome, Rate, Secret, TokenSource, Warning};
 use crate::metrics::generator_tests::any_generator;
 use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
 use crate::schedule::{Load, Placed, Shard, Share};
@@ -35,18 +36,22 @@ const SOURCES: [TokenSource; 3] = [
     TokenSource::Tokenizer,
 ];
 
+fn count() -> impl Strategy<Value = u64> {
+    0..=bounds::MAX_COUNT
+}
+
 fn phase() -> impl Strategy<Value = Phase> {
-    let outcomes = btree_map(any_of(&Outcome::ALL), any::<u64>(), 0..17);
+    let outcomes = btree_map(any_of(&Outcome::ALL), count(), 0..17);
     let series = btree_map(any_of(&Metric::ALL), series(), 0..4);
-    let sources = btree_map(any_of(&SOURCES), any::<u64>(), 0..3);
-    let numbers = any::<[u64; 3]>();
+    let sources = btree_map(any_of(&SOURCES), count(), 0..3);
+    let numbers = (0..=bounds::MAX_BYTES, count(), count());
     (outcomes, series, sources, numbers).prop_map(|(outcomes, series, token_sources, numbers)| {
         Phase {
             outcomes,
             series,
-            body_bytes: numbers[0],
-            output_tokens: numbers[1],
-            prompt_tokens: numbers[2],
+            body_bytes: numbers.0,
+            output_tokens: numbers.1,
+            prompt_tokens: numbers.2,
             token_sources,
         }
     })
@@ -54,7 +59,7 @@ fn phase() -> impl Strategy<Value = Phase> {
 
 fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
     let key = (any_of(&Outcome::ALL), "[a-zéß ]{0,256}");
-    (key, any::<u64>(), offset(), offset()).prop_map(|((outcome, text), count, a, b)| {
+    (key, count(), offset(), offset()).prop_map(|((outcome, text), count, a, b)| {
         let seen = ErrorCount {
             count,
             first_seen: a.min(b),
@@ -65,7 +70,7 @@ fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
 }
 
 fn tallies() -> impl Strategy<Value = Tally> {
-    let numbers = (any::<[u64; 8]>(), 0.0..1e12_f64);
+    let numbers = (proptest::array::uniform8(count()), 0.0..1e12_f64);
     let times = (
         option::of(offset()),
         option::of(offset()),
@@ -73,7 +78,7 @@ fn tallies() -> impl Strategy<Value = Tally> {
     );
     let maps = (
         vec(errors(), 0..5),
-        btree_map(any_of(&Warning::ALL), any::<u64>(), 0..8),
+        btree_map(any_of(&Warning::ALL), count(), 0..8),
     );
     (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
         |(warmup, measured, (errors, warnings), (n, window_tokens), times, generator)| Tally {
@@ -124,7 +129,7 @@ fn interval() -> impl Strategy<Value = ToMaster> {
     )
 }
 
-fn to_master() -> impl Strategy<Value = ToMaster> {
+pub(super) fn to_master() -> impl Strategy<Value = ToMaster> {
     let hello = (any::<u32>(), "[ -~é]{0,60}", any::<u64>(), any::<u32>()).prop_map(
         |(protocol, name, incarnation, cores)| {
             ToMaster::Hello(Hello {
@@ -220,7 +225,7 @@ fn share() -> impl Strategy<Value = Share> {
         )
 }
 
-fn to_worker() -> impl Strategy<Value = ToWorker> {
+pub(super) fn to_worker() -> impl Strategy<Value = ToWorker> {
     let prepare = (
         any::<u64>(),
         any::<u32>(),
@@ -278,7 +283,7 @@ fn to_worker() -> impl Strategy<Value = ToWorker> {
     ]
 }
 
-fn bytes_of(message: ToMaster) -> Vec<u8> {
+pub(super) fn bytes_of(message: ToMaster) -> Vec<u8> {
     match encode_to_master(message).unwrap() {
         FromWorker::Control(message) => message.encode_to_vec(),
         FromWorker::Pulse(beat) => beat.encode_to_vec(),
@@ -372,6 +377,19 @@ fn values_that_cannot_be_are_refused_by_name() {
     assert_eq!(
         in_tally(|tally| tally.counts = None),
         "a message lacks its `counts`"
+    );
+    let more = bounds::MAX_COUNT + 1;
+    let too_many = |outcome| pb::OutcomeCount {
+        outcome,
+        count: more,
+    };
+    assert_eq!(
+        in_phase(vec![too_many(1)]),
+        "a message's `outcomes` is impossible"
+    );
+    assert_eq!(
+        in_tally(|tally| tally.counts.as_mut().unwrap().sent = more),
+        "a message's `counts` is impossible"
     );
     assert_eq!(
         refused(|interval| interval.seq = 0),

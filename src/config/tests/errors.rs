@@ -52,6 +52,40 @@ fn errors_say_where_what_and_what_to_do() {
         ("master --master-bind-host 0.0.0.0", none()),
         ("master --master-bind-host h:1", none()),
         ("worker --master h:x", none()),
+        ("master --expect-workers 3 --max-workers 2", none()),
+        ("master --heartbeat-interval 2s", none()),
+        ("master --heartbeat-interval 1ms", none()),
+        ("master --missing-after 1500ms", none()),
+        ("master --journal a --no-journal", none()),
+        ("master --enable-rebalancing --on-worker-loss fail", none()),
+        ("master --tls-cert c", none()),
+        ("master --tls-key k", none()),
+        ("master --tls-ca a", none()),
+        ("master --share-secrets", none()),
+        ("master --share-secrets --tls-cert c --tls-key k", none()),
+        (
+            "master --master-bind-host 0.0.0.0 --tls-cert c --tls-key k",
+            none(),
+        ),
+        ("master --master-bind-host 0.0.0.0 --token-file t", none()),
+        ("master", env("LLMLOAD_TOKEN", "hunter2")),
+        ("master", env("LLMLOAD_TOKEN", " ")),
+        ("worker", env("LLMLOAD_TOKEN", "hunter2 hunter2 hunter2")),
+        (
+            "worker",
+            Around::with(&[
+                ("LLMLOAD_TOKEN", "hunter2hunter2hunter2"),
+                ("LLMLOAD_TOKEN_FILE", "t"),
+            ]),
+        ),
+        (
+            "worker --master h",
+            env("LLMLOAD_TOKEN", "hunter2hunter2hunter2"),
+        ),
+        ("worker --tls-cert c --tls-key k", none()),
+        ("worker --tls-server-name n", none()),
+        ("worker --master http://h --tls-ca a", none()),
+        ("worker --master https://h/x", none()),
         ("worker --users 3", none()),
         ("run", env("LOCUST_USERS", "many")),
         ("run", env("API_KEY", " ")),
@@ -158,7 +192,7 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ master --master-bind-host 0.0.0.0
     error: other machines may reach `0.0.0.0`, in plain text and without a password
-    hint: give --insecure if everybody on that network may direct this test, or listen on 127.0.0.1
+    hint: `llmload certs` makes what --tls-cert, --tls-key and --token-file take; or give --insecure if everybody on that network may direct this test, or listen on 127.0.0.1
 
     $ master --master-bind-host h:1
     error: `h:1` has a port where a host is wanted
@@ -166,6 +200,93 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ worker --master h:x
     error: `h:x` is not a host and a port
+    hint: write one like master.example:5557 or [::1]:5557
+
+    $ master --expect-workers 3 --max-workers 2
+    error: 3 workers are waited for, and 2 are let in
+    hint: --max-workers is at least --expect-workers
+
+    $ master --heartbeat-interval 2s
+    error: a worker that says each 2s that it is there cannot be missing after 3s
+    hint: --missing-after is at least twice --heartbeat-interval, and half a second more than it
+
+    $ master --heartbeat-interval 1ms
+    error: invalid value '1ms' for '--heartbeat-interval <SPAN>': must be from 50ms to 60s
+
+    $ master --missing-after 1500ms
+    error: a worker that says each 1s that it is there cannot be missing after 1s500ms
+    hint: --missing-after is at least twice --heartbeat-interval, and half a second more than it
+
+    $ master --journal a --no-journal
+    error: --no-journal and --journal exclude each other
+    hint: leave one of them out
+
+    $ master --enable-rebalancing --on-worker-loss fail
+    error: --enable-rebalancing and --on-worker-loss exclude each other
+    hint: leave one of them out
+
+    $ master --tls-cert c
+    error: --tls-cert means nothing without --tls-key
+    hint: give --tls-key, or leave --tls-cert out; `llmload certs` makes both files
+
+    $ master --tls-key k
+    error: --tls-key means nothing without --tls-cert
+    hint: give --tls-cert, or leave --tls-key out; `llmload certs` makes both files
+
+    $ master --tls-ca a
+    error: --tls-ca asks workers for certificates, and TLS is off
+    hint: give the master's own --tls-cert and --tls-key too
+
+    $ master --share-secrets
+    error: --share-secrets would send the keys in plain text
+    hint: give --tls-cert and --tls-key, or let each worker have its own key in API_KEY
+
+    $ master --share-secrets --tls-cert c --tls-key k
+    error: --share-secrets would give the keys to anybody who connects
+    hint: give --token-file or --tls-ca, or let each worker have its own key in API_KEY
+
+    $ master --master-bind-host 0.0.0.0 --tls-cert c --tls-key k
+    error: other machines may reach `0.0.0.0`, and nothing tells a worker from a stranger
+    hint: --token-file asks workers for a token, --tls-ca for a certificate; --insecure lets anybody in
+
+    $ master --master-bind-host 0.0.0.0 --token-file t
+    error: workers would send their token to `0.0.0.0` in plain text
+    hint: give --tls-cert and --tls-key (`llmload certs` makes them), or --insecure if nobody listens on that network
+
+    $ master
+    error: environment LLMLOAD_TOKEN: a token of 7 bytes is too short: 16 are the least
+    hint: `llmload certs` makes a good one, and so does `openssl rand -hex 32`
+
+    $ master
+    error: environment LLMLOAD_TOKEN: the token is empty
+    hint: is the file or the variable that it comes from filled?
+
+    $ worker
+    error: environment LLMLOAD_TOKEN: the token has characters other than printable ASCII without blanks
+    hint: `llmload certs` makes a good one, and so does `openssl rand -hex 32`
+
+    $ worker
+    error: environment LLMLOAD_TOKEN_FILE and environment LLMLOAD_TOKEN exclude each other
+    hint: leave one of them out
+
+    $ worker --master h
+    error: the token would travel to `h` in plain text
+    hint: give --tls-ca, write --master https://…, or --insecure if nobody listens on the way
+
+    $ worker --tls-cert c --tls-key k
+    error: --tls-cert means nothing without TLS
+    hint: give --tls-ca, or write --master https://… where the system trusts the master's certificate
+
+    $ worker --tls-server-name n
+    error: --tls-server-name means nothing without TLS
+    hint: give --tls-ca, or write --master https://… where the system trusts the master's certificate
+
+    $ worker --master http://h --tls-ca a
+    error: --tls-ca switches TLS on, and http:// is without
+    hint: write --master https://…
+
+    $ worker --master https://h/x
+    error: `h/x` is not a host and a port
     hint: write one like master.example:5557 or [::1]:5557
 
     $ worker --users 3

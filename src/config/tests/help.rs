@@ -130,7 +130,11 @@ fn the_example_has_every_key_and_no_other() {
 fn every_line_of_the_example_can_be_switched_on() {
     let lines = example_lines();
     assert!(lines.len() > 60, "{}", lines.len());
-    for line in lines {
+    // The files of TLS mean nothing one by one.
+    let of_tls = |line: &&String| line.starts_with("tls-");
+    let together: Vec<_> = lines.iter().filter(of_tls).cloned().collect();
+    let alone = lines.iter().filter(|line| !of_tls(line)).cloned();
+    for line in alone.chain([together.join("\n")]) {
         for name in SHARING {
             let outcome = resolved(name, &Around::conf(&line));
             assert!(outcome.is_ok(), "{name} {line}: {outcome:?}");
@@ -194,8 +198,8 @@ fn the_short_help_of_run_reads_like_this() {
           --ca-cert <FILE>          Trust the certificate authorities of this PEM file too
           --insecure-skip-verify    Do not verify the server's certificate
           --no-proxy                Ignore HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
-      -k, --api-key <KEY>           API key; never shown, and never sent to another machine of the
-                                    cluster [env: API_KEY]
+      -k, --api-key <KEY>           API key; never shown, and kept from the workers of a master but for
+                                    --share-secrets [env: API_KEY]
           --header <NAME:VALUE>     Header to add to every request; repeatable. One that carries a
                                     secret is kept as one
           --http-engine <ENGINE>    Who speaks HTTP/1.1: the lean engine, or hyper as the reference
@@ -322,12 +326,32 @@ fn the_short_help_of_master_adds_its_own_group() {
                                             1]
           --expect-workers-max-wait <SPAN>  How long to wait for them; 0: for ever [env:
                                             LOCUST_EXPECT_WORKERS_MAX_WAIT] [default: 0]
+          --max-workers <N>                 Most workers at a time [default: 10000]
+          --heartbeat-interval <SPAN>       How often a worker says that it is there [default: 1s]
+          --missing-after <SPAN>            A worker that was not heard of for so long is missing
+                                            [default: 3s]
+          --on-worker-loss <WHAT>           What becomes of a missing worker's share: the others take
+                                            it, the run fails, or nobody sends it [default: rebalance]
+                                            [possible values: rebalance, fail, ignore]
+          --enable-rebalancing              Locust's word for --on-worker-loss rebalance (the default)
+                                            [env: LOCUST_ENABLE_REBALANCING]
+          --journal <FILE>                  Write down what is merged here, as it comes; absent: in a
+                                            file named after the run
+          --no-journal                      Write no journal
           --master-bind-host <HOST>         Address to listen on for workers [env:
                                             LOCUST_MASTER_BIND_HOST] [default: 127.0.0.1]
           --master-bind-port <PORT>         Port to listen on for workers [env: LOCUST_MASTER_BIND_PORT]
                                             [default: 5557]
-          --insecure                        Listen on an address that other machines reach, in plain
-                                            text and for anybody
+    Cluster security:
+          --token-file <FILE>  File with the token that workers must know; or the token itself in
+                               LLMLOAD_TOKEN
+          --tls-cert <FILE>    Certificate to show to workers (PEM): switches TLS on
+          --tls-key <FILE>     The certificate's key (PEM)
+          --tls-ca <FILE>      Let only workers in that have a certificate of this authority (PEM)
+          --share-secrets      Give the workers the API key and secret headers of this machine; only
+                               with TLS
+          --insecure           Listen on an address that other machines reach, in plain text or for
+                               anybody
     "#);
 }
 
@@ -342,9 +366,19 @@ fn the_short_help_of_worker_reads_like_this() {
       -h, --help  Print help (see more with '--help')
 
     Cluster:
-          --master <HOST:PORT>  Where the master listens, in one word
+          --master <HOST:PORT>  Where the master listens, in one word; https:// before it switches TLS
+                                on
           --master-host <HOST>  Host of the master [env: LOCUST_MASTER_NODE_HOST] [default: 127.0.0.1]
           --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
+
+    Cluster security:
+          --token-file <FILE>       File with the token that the master asks for; or the token itself in
+                                    LLMLOAD_TOKEN
+          --tls-ca <FILE>           Authority that the master's certificate is of (PEM): switches TLS on
+          --tls-cert <FILE>         Certificate to show to a master that asks for one (PEM)
+          --tls-key <FILE>          The certificate's key (PEM)
+          --tls-server-name <NAME>  Name in the master's certificate; absent: the host connected to
+          --insecure                Tell the token to a master on another machine in plain text
 
     Output:
           --records-dir <DIR>  Folder for the records file that the master names
@@ -359,8 +393,8 @@ fn the_short_help_of_worker_reads_like_this() {
           --stamps <SOURCE>       What stamps received bytes: the kernel where it can, or a clock read
                                   after each read [default: kernel] [possible values: kernel, clock]
           --source-ip <IP>        Local addresses to connect from in turn, with commas or repeated
-      -k, --api-key <KEY>         API key; never shown, and never sent to another machine of the cluster
-                                  [env: API_KEY]
+      -k, --api-key <KEY>         API key; never shown, and kept from the workers of a master but for
+                                  --share-secrets [env: API_KEY]
           --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
                                   is kept as one
 

@@ -499,11 +499,24 @@ fn a_master_listens_on_loopback_unless_plain_text_is_allowed() {
 #[test]
 fn a_worker_finds_its_master_by_one_word_or_two() {
     let none = Around::default();
-    assert_eq!(worker_in("", &none).master.to_string(), "127.0.0.1:5557");
-    assert_eq!(worker_in("--master m:7", &none).master.to_string(), "m:7");
-    assert_eq!(worker_in("--master m", &none).master.to_string(), "m:5557");
+    assert_eq!(
+        worker_in("", &none).connection.master.to_string(),
+        "127.0.0.1:5557"
+    );
+    assert_eq!(
+        worker_in("--master m:7", &none)
+            .connection
+            .master
+            .to_string(),
+        "m:7"
+    );
+    assert_eq!(
+        worker_in("--master m", &none).connection.master.to_string(),
+        "m:5557"
+    );
     assert_eq!(
         worker_in("--master-host ::1 --master-port 8", &none)
+            .connection
             .master
             .to_string(),
         "[::1]:8"
@@ -512,8 +525,14 @@ fn a_worker_finds_its_master_by_one_word_or_two() {
         ("LOCUST_MASTER_NODE_HOST", "m"),
         ("LOCUST_MASTER_NODE_PORT", "9"),
     ]);
-    assert_eq!(worker_in("", &env).master.to_string(), "m:9");
-    assert_eq!(worker_in("--master n:1", &env).master.to_string(), "n:1");
+    assert_eq!(worker_in("", &env).connection.master.to_string(), "m:9");
+    assert_eq!(
+        worker_in("--master n:1", &env)
+            .connection
+            .master
+            .to_string(),
+        "n:1"
+    );
 }
 
 #[test]
@@ -535,7 +554,7 @@ fn keys_of_other_subcommands_are_skipped() {
     let around = Around::conf(
         "users = 3\nexpect-workers = 2\nmaster-host = m\nmock = true\nrecords-dir = d\nthreads = 2",
     );
-    assert_eq!(worker_in("", &around).master.host, "m");
+    assert_eq!(worker_in("", &around).connection.master.host, "m");
     assert!(run_in("", &around).mock);
 }
 
