@@ -137,7 +137,7 @@ fn worker(summary: &WorkerSummary) -> report::Worker {
         name: summary.name.clone(),
         requests: summary.counts.sent,
         clock: summary.clock.map(|clock| (clock.offset_ns, clock.bound_ns)),
-        lost: summary.state == WorkerState::Lost || summary.left_early,
+        lost: summary.state == WorkerState::Lost || summary.left_early && !summary.handed_over,
     }
 }
 
@@ -228,6 +228,10 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
             format!("the figures do not add up: {imbalance}"),
         );
     }
+    if let Some(discrepancy) = ending.result.discrepancies.first() {
+        let text = format!("the figures do not add up: {discrepancy}");
+        return failure(status::NOT_DELIVERED, text);
+    }
     if summary.fail_ratio() > settings.max_fail_ratio {
         let (failed, requests) = (summary.failures(), summary.requests());
         let text = format!(
@@ -264,7 +268,8 @@ fn absent<'a>(ending: &'a Ending<'_>) -> Vec<&'a str> {
         _ => return Vec::new(),
     };
     let gone = |worker: &&WorkerSummary| {
-        (worker.left_early || worker.state == WorkerState::Lost) && worker.confirmed_to < end
+        let left = worker.left_early && !worker.handed_over;
+        (left || worker.state == WorkerState::Lost) && worker.confirmed_to < end
     };
     let workers = ending.result.workers.iter();
     workers

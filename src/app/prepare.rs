@@ -214,7 +214,7 @@ impl Secrets {
         };
         all.api_key = all.api_key.or_else(|| shared.api_key.clone());
         for (name, value) in &shared.headers {
-            let own = all.headers.entry(name.clone());
+            let own = all.headers.entry(name.to_ascii_lowercase());
             let _own_or_shared = own.or_insert_with(|| value.clone());
         }
         all

@@ -39,6 +39,8 @@ pub(super) struct Member {
     pub(super) left_early: bool,
     /// It was told until when it is to send.
     pub(super) sent_off: bool,
+    /// Others have its share from then on.
+    pub(super) handed_over: bool,
 }
 
 impl Member {
@@ -284,6 +286,7 @@ fn newcomer(now: Offset, conn: ConnId, hello: Hello) -> Member {
         last_seq: None,
         left_early: false,
         sent_off: false,
+        handed_over: false,
     }
 }
 

@@ -90,6 +90,8 @@ pub struct WorkerSummary {
     pub state: WorkerState,
     /// Whether it was told to go before the run was over.
     pub left_early: bool,
+    /// It went, and others had its share from then on.
+    pub handed_over: bool,
     /// Its counts, its losses included.
     pub counts: Counts,
     /// Requests that ended, however they did.

@@ -11,7 +11,7 @@ pub struct Mark {
     pub tokens: u32,
 }
 
-/// One request, complete. Times are offsets from the start of the run, in nanoseconds.
+/// One request, complete. Times are offsets from the start of the run, in nanoseconds, on the clock of who sent it.
 ///
 /// due ≤ ready ≤ begun ≤ sent ≤ headers ≤ first content ≤ last content ≤ end, where each is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub struct Record {
     pub index: Index,
     /// When the schedule wanted it sent.
     pub due: Offset,
+    /// By how much the run's time was behind that clock when it was due: `due` less this is a function of (seed, index).
+    pub behind_ns: i64,
     /// From when it could have been sent: it was due and a user was free. In a closed loop, when its user's last answer ended.
     /// Of a request that went out once more: when it had to.
     pub ready: Offset,

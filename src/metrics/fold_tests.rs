@@ -24,6 +24,7 @@ fn record() -> Record {
     Record {
         index: Index::Arrival(0),
         due: ms(0),
+        behind_ns: 0,
         ready: ms(0),
         begun: Some(ms(1)),
         sent: Some(ms(1)),

@@ -20,7 +20,7 @@ pub fn write(record: &Record, line: &mut Vec<u8>) -> Result<(), serde_json::Erro
     Ok(())
 }
 
-/// The fields of a line. Times are nanoseconds since the run's start; what is unknown is `null`.
+/// The fields of a line. Times are nanoseconds of the run's time, the same for all workers; what is unknown is `null`.
 #[derive(Serialize)]
 struct Line<'a> {
     index: Index,
@@ -60,12 +60,18 @@ struct UsageFields {
     reasoning_tokens: Option<u32>,
 }
 
-struct Times<'a>(&'a [Mark]);
+/// Times of marks, and by how much the run's time is behind them.
+struct Times<'a>(&'a [Mark], i64);
 
 impl Serialize for Times<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(|mark| mark.at.as_nanos()))
+        serializer.collect_seq(self.0.iter().map(|mark| run_time(mark.at, self.1)))
     }
+}
+
+const fn run_time(at: Offset, behind_ns: i64) -> u64 {
+    at.as_nanos()
+        .saturating_add_signed(behind_ns.saturating_neg())
 }
 
 struct Tokens<'a>(&'a [Mark]);
@@ -79,16 +85,18 @@ impl Serialize for Tokens<'_> {
 impl<'a> Line<'a> {
     fn of(record: &'a Record) -> Self {
         let usage = record.usage;
+        let behind_ns = record.behind_ns;
+        let time = |at: Offset| run_time(at, behind_ns);
         Self {
             index: record.index,
             outcome: record.outcome,
-            due_ns: record.due.as_nanos(),
-            sent_ns: record.sent.map(Offset::as_nanos),
-            headers_ns: record.headers.map(Offset::as_nanos),
-            content_ns: Times(&record.marks),
+            due_ns: time(record.due),
+            sent_ns: record.sent.map(time),
+            headers_ns: record.headers.map(time),
+            content_ns: Times(&record.marks, behind_ns),
             tokens: Tokens(&record.marks),
-            first_visible_ns: record.first_visible.map(Offset::as_nanos),
-            end_ns: record.end.as_nanos(),
+            first_visible_ns: record.first_visible.map(time),
+            end_ns: time(record.end),
             streamed: record.streamed,
             status: record.status,
             error: &record.error,

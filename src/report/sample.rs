@@ -56,6 +56,7 @@ pub(crate) fn record(due_ms: u64) -> Record {
     Record {
         index: Index::Arrival(due_ms),
         due: at(0),
+        behind_ns: 0,
         ready: at(0),
         begun: Some(at(1)),
         sent: Some(at(1)),

@@ -22,12 +22,13 @@ pub(super) struct Prepared {
 }
 
 impl<T: Transport + 'static> Core<T> {
-    /// Sends one request and sees it to its end, which is returned. `user` carries it.
+    /// Sends one request and sees it to its end, which is returned. `user` carries it. With the time at which it is due
+    /// comes by how much the run's time is behind the clock.
     pub(super) async fn carry(
         &self,
         user: u32,
         prepared: Prepared,
-        due: Offset,
+        (due, behind_ns): (Offset, i64),
         ready: Offset,
     ) -> Offset {
         let Prepared {
@@ -55,7 +56,12 @@ impl<T: Transport + 'static> Core<T> {
                 Err(Called::TimedOut(which)) => Ended::TimedOut(which),
             }
         };
-        let slot = Slot { index, due, ready };
+        let slot = Slot {
+            index,
+            due,
+            behind_ns,
+            ready,
+        };
         let finished = reading.close(ended, slot, asked, self.job.plan.provider.stream);
         let end = finished.record.end;
         if let Some(last) = finished.record.marks.last() {

@@ -34,7 +34,8 @@ impl<T: Transport + 'static> Core<T> {
             let prepared = self.prepare(Index::Turn { user, turn });
             self.count_sent();
             let _in_flight = Counted::new(&self.gauges.in_flight);
-            free_since = self.carry(user, prepared, free_since, free_since).await;
+            let due = (free_since, self.known.time().behind_ns());
+            free_since = self.carry(user, prepared, due, free_since).await;
         }
     }
 }

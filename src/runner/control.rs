@@ -25,6 +25,11 @@ impl RunTime {
         Self { behind_ns }
     }
 
+    /// By how many nanoseconds the run's time is behind the clock.
+    pub(super) const fn behind_ns(self) -> i64 {
+        self.behind_ns
+    }
+
     /// What the clock shows at `run`. Never stays never.
     pub(super) const fn local(self, run: Offset) -> Offset {
         let run = run.as_nanos();

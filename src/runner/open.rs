@@ -177,10 +177,13 @@ impl<T: Transport + 'static> Core<T> {
         self.count_sent();
         self.count_due(self.clock.now());
         let core = Rc::clone(self);
+        let behind_ns = self.known.time().behind_ns();
         self.tasks.spawn_local(async move {
             let in_flight = Counted::new(&core.gauges.in_flight);
             let ready = due.max(free_since);
-            let end = core.carry(life.user, prepared, due, ready).await;
+            let end = core
+                .carry(life.user, prepared, (due, behind_ns), ready)
+                .await;
             drop(in_flight);
             if !core.slots.release(life, end, core.known.time()) {
                 core.gauges.users.fetch_sub(1, Relaxed);

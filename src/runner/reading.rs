@@ -46,6 +46,8 @@ pub(super) struct Reading {
 pub(super) struct Slot {
     pub(super) index: Index,
     pub(super) due: Offset,
+    /// By how much the run's time is behind the clock.
+    pub(super) behind_ns: i64,
     /// From when a user was free for it.
     pub(super) ready: Offset,
 }
@@ -360,6 +362,7 @@ impl Reading {
         let record = Record {
             index: slot.index,
             due: slot.due,
+            behind_ns: slot.behind_ns,
             // What a connection that was just being closed cost is the server's affair.
             ready: stamps.ready_again.unwrap_or(slot.ready),
             // A request that got no answer was written when its connection was there, within microseconds.

@@ -51,6 +51,7 @@ fn ms(at: u64) -> Offset {
 
 fn record(reading: Reading, ended: Ended) -> Record {
     let slot = Slot {
+        behind_ns: 0,
         index: Index::Arrival(0),
         due: ms(1),
         ready: ms(2),

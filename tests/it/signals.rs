@@ -121,10 +121,42 @@ fn lost(master: &Ended) -> Vec<String> {
 }
 
 #[test]
-fn a_terminated_worker_drains_and_the_rest_of_its_share_is_lost() {
+fn a_terminated_worker_hands_its_share_over_and_nothing_is_lost() {
     let _shared = shared();
     let mock = quick_mock();
-    let line = towards(&mock, "-u 30 -r 30000 --qps 30 -t 4s");
+    let line = towards(&mock, "-u 30 -r 30000 --qps 30 -t 8s");
+    let mut cluster = Cluster::start(&line, 3);
+    wait_for_requests(&mock, 30);
+    let leaving = cluster.workers.remove(1);
+    leaving.signal(Signal::TERM);
+    leaving.wait().expect(0);
+    let (master, workers) = cluster.wait();
+    for worker in workers {
+        worker.expect(0);
+    }
+    let master = master.expect(0);
+    let (report, seen) = (master.result(), settled(&mock));
+    assert_conserved(&report);
+    assert_eq!(lost(&master), Vec::<String>::new());
+    // One each 33.3 ms from 0 s to 8 s, whoever sends it.
+    assert_eq!(report.total("scheduled"), 241);
+    assert_eq!((report.total("sent"), report.total("lost")), (241, 0));
+    assert_eq!(seen.requests.numbered, 241);
+    assert!(
+        master.stderr.contains("then the others have its share"),
+        "{}",
+        master.stderr
+    );
+}
+
+#[test]
+fn a_terminated_worker_that_nobody_replaces_drains_and_the_rest_of_its_share_is_lost() {
+    let _shared = shared();
+    let mock = quick_mock();
+    let line = towards(
+        &mock,
+        "-u 30 -r 30000 --qps 30 -t 4s --on-worker-loss ignore",
+    );
     let mut cluster = Cluster::start(&line, 3);
     wait_for_requests(&mock, 30);
     let leaving = cluster.workers.remove(1);
@@ -159,7 +191,10 @@ fn a_terminated_worker_drains_and_the_rest_of_its_share_is_lost() {
 fn a_closed_loop_that_a_worker_left_has_not_delivered_its_load() {
     let _shared = shared();
     let mock = quick_mock();
-    let mut cluster = Cluster::start(&towards(&mock, "-u 9 -r 1000 -t 3s"), 3);
+    let mut cluster = Cluster::start(
+        &towards(&mock, "-u 9 -r 1000 -t 3s --on-worker-loss ignore"),
+        3,
+    );
     wait_for_requests(&mock, 90);
     let leaving = cluster.workers.remove(2);
     leaving.signal(Signal::TERM);

@@ -163,6 +163,7 @@ impl Master {
             part: member.part,
             state: member.state,
             left_early: member.left_early,
+            handed_over: member.handed_over,
             counts: Self::counts(member, of(owed, worker)),
             finished: member.ledger.finished(),
             confirmed_to: member.ledger.confirmed_to(),

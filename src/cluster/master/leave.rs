@@ -112,6 +112,9 @@ impl Master {
             let name = member.hello.name.clone();
             let (until, handed_over) = self.sends_until(now, worker);
             let run = self.config.run;
+            if let Some(member) = self.roster.member_mut(worker) {
+                member.handed_over = handed_over;
+            }
             self.tell(worker, ToWorker::Stop { run, at: until });
             self.event(MasterEvent::Leaving {
                 worker,

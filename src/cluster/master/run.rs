@@ -71,8 +71,9 @@ impl Master {
         gauges: Gauges,
         epoch: u32,
     ) {
+        let known = self.last_epoch();
         if let Some(member) = self.roster.member_mut(worker) {
-            member.epoch = member.epoch.max(epoch);
+            member.epoch = member.epoch.max(epoch.min(known));
             member.clock = clock.or(member.clock);
             member.gauges = gauges;
         }

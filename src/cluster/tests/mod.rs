@@ -7,6 +7,7 @@
     reason = "invented numbers are small"
 )]
 
+mod carry;
 mod engine;
 mod epochs;
 mod invariants;

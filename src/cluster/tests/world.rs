@@ -10,9 +10,8 @@ use rand::Rng;
 use super::engine::Engine;
 use super::invariants::Witness;
 use crate::cluster::{
-    Change, ConnId, Gauges, Master, MasterConfig, MasterEvent, MasterInput, MasterOutput, Past,
-    Refusal, RunResult, ToMaster, ToWorker, Worker, WorkerConfig, WorkerExit, WorkerInput,
-    WorkerOutput,
+    Change, ConnId, Gauges, Master, MasterConfig, MasterEvent, MasterInput, Past, Refusal,
+    RunResult, ToMaster, ToWorker, Worker, WorkerConfig, WorkerExit, WorkerInput,
 };
 use crate::domain::{Offset, Seed};
 use crate::metrics::Tally;
@@ -23,7 +22,7 @@ pub(super) const MILLI: u64 = 1_000_000;
 const HORIZON: u64 = 200_000 * MILLI;
 
 #[derive(Debug)]
-enum Happening {
+pub(super) enum Happening {
     AtMaster(ConnId, ToMaster),
     MasterSeesClosed(ConnId),
     AtWorker(usize, ConnId, ToWorker),
@@ -51,18 +50,18 @@ enum Happening {
 }
 
 pub(super) struct Node {
-    worker: Worker,
+    pub(super) worker: Worker,
     pub(super) engine: Engine,
     /// Its clock minus the world's at the beginning, and how fast it runs away.
     skew: u64,
     ppm: i64,
-    conn: Option<ConnId>,
+    pub(super) conn: Option<ConnId>,
     pub(super) alive: bool,
     frozen_until: u64,
     held_until: u64,
     pub(super) exit: Option<WorkerExit>,
     back_after: u64,
-    orphaned: usize,
+    pub(super) orphaned: usize,
 }
 
 impl Node {
@@ -87,19 +86,19 @@ impl Node {
 
 pub(super) struct World {
     pub(super) now: u64,
-    draws: Box<dyn FnMut() -> u64>,
-    config: MasterConfig,
-    master: Option<Master>,
+    pub(super) draws: Box<dyn FnMut() -> u64>,
+    pub(super) config: MasterConfig,
+    pub(super) master: Option<Master>,
     pub(super) nodes: Vec<Node>,
-    queue: BTreeMap<(u64, u64), Happening>,
-    sequence: u64,
-    lanes: BTreeMap<(ConnId, u8), u64>,
-    dead: BTreeSet<ConnId>,
-    conns: u64,
-    latency: u64,
-    repeats: bool,
-    disk: u64,
-    disk_broken: bool,
+    pub(super) queue: BTreeMap<(u64, u64), Happening>,
+    pub(super) sequence: u64,
+    pub(super) lanes: BTreeMap<(ConnId, u8), u64>,
+    pub(super) dead: BTreeSet<ConnId>,
+    pub(super) conns: u64,
+    pub(super) latency: u64,
+    pub(super) repeats: bool,
+    pub(super) disk: u64,
+    pub(super) disk_broken: bool,
     /// Tells what happens, for who looks for the cause of a failure.
     pub(super) told: bool,
     pub(super) past: Past,
@@ -315,17 +314,17 @@ impl World {
         self.nodes.iter().map(|node| node.orphaned).sum()
     }
 
-    fn later(&mut self, millis: u64, what: Happening) {
+    pub(super) fn later(&mut self, millis: u64, what: Happening) {
         self.at(self.now + millis * MILLI, what);
     }
 
-    fn at(&mut self, time: u64, what: Happening) {
+    pub(super) fn at(&mut self, time: u64, what: Happening) {
         self.sequence += 1;
         self.queue.insert((time, self.sequence), what);
     }
 
     /// A delivery time on a lane of a connection, never before an earlier one, nor before the network lets things through.
-    fn arrival(&mut self, node: Option<usize>, conn: ConnId, lane: u8) -> u64 {
+    pub(super) fn arrival(&mut self, node: Option<usize>, conn: ConnId, lane: u8) -> u64 {
         let delay = 50_000 + self.below(self.latency * MILLI);
         let held = node.map_or(0, |node| self.nodes[node].held_until);
         let time = self.now.max(held) + delay;
@@ -384,7 +383,7 @@ impl World {
     }
 
     /// Notes what an engine began, and holds it against everything that must hold.
-    fn look_at(&mut self, at: usize) {
+    pub(super) fn look_at(&mut self, at: usize) {
         let node = &mut self.nodes[at];
         let begun = std::mem::take(&mut node.engine.begun);
         for begun in begun {
@@ -467,7 +466,7 @@ impl World {
         }
     }
 
-    fn tell_worker(&mut self, at: usize, input: WorkerInput) {
+    pub(super) fn tell_worker(&mut self, at: usize, input: WorkerInput) {
         let node = &mut self.nodes[at];
         if node.alive {
             node.worker.handle(node.own(self.now), input);
@@ -493,7 +492,7 @@ impl World {
         self.tell_worker(node, WorkerInput::Connected);
     }
 
-    fn cut(&mut self, node: usize, seen_by_master: bool) {
+    pub(super) fn cut(&mut self, node: usize, seen_by_master: bool) {
         let Some(conn) = self.nodes[node].conn else {
             return;
         };
@@ -527,112 +526,5 @@ impl World {
             self.witness = self.witness.of_another_run(&config);
             self.master = Some(Master::new(MasterConfig { run, ..config }, now));
         }
-    }
-
-    /// Carries all outputs of all machines.
-    fn carry(&mut self) {
-        while let Some(output) = self.master.as_mut().and_then(Master::poll_output) {
-            self.carry_from_master(output);
-        }
-        for node in 0..self.nodes.len() {
-            while let Some(event) = self.nodes[node].engine.poll() {
-                self.tell_worker(node, WorkerInput::Engine(event));
-            }
-            while let Some(output) = self.nodes[node].worker.poll_output() {
-                self.carry_from_worker(node, output);
-            }
-        }
-        // An engine may have answered a command at once.
-        if self
-            .nodes
-            .iter()
-            .any(|node| node.alive && node.engine.has_words())
-        {
-            self.carry();
-        }
-    }
-
-    fn carry_from_master(&mut self, output: MasterOutput) {
-        match output {
-            MasterOutput::Send(conn, message) => {
-                let lane = u8::from(matches!(message, ToWorker::Pulse { .. }));
-                if let Some(node) = self.node_of(conn) {
-                    let at = self.arrival(Some(node), conn, lane);
-                    self.at(at, Happening::AtWorker(node, conn, message));
-                }
-            }
-            MasterOutput::Close(conn) => {
-                if let Some(node) = self.node_of(conn) {
-                    let at = self.arrival(Some(node), conn, 0);
-                    self.at(at, Happening::WorkerSeesClosed(node, conn));
-                }
-            }
-            MasterOutput::Event(event) => {
-                if let Some(master) = &self.master {
-                    self.witness
-                        .saw(&event, &master.snapshot(Offset::from_nanos(self.now)));
-                }
-                if self.told && !matches!(event, MasterEvent::Merged { .. }) {
-                    eprintln!("{} master: {event:?}", Offset::from_nanos(self.now));
-                }
-                self.events.push(event);
-            }
-            MasterOutput::Persist(frame) if !self.disk_broken => {
-                let number = frame.number;
-                self.past.add(&frame).unwrap();
-                let delay = self.below(self.disk);
-                self.later(delay, Happening::Written(number));
-            }
-            MasterOutput::Persist(_) => {}
-            MasterOutput::Finished(result) => {
-                if self.told {
-                    eprintln!("{:#?} {:?}", result.workers, result.ended_by);
-                }
-                assert!(self.result.is_none(), "a run ends once");
-                self.witness.ended(&result);
-                self.result = Some(*result);
-            }
-        }
-    }
-
-    fn carry_from_worker(&mut self, node: usize, output: WorkerOutput) {
-        match output {
-            WorkerOutput::Send(message) => self.send_to_master(node, message),
-            WorkerOutput::Engine(command) => {
-                let of = &mut self.nodes[node];
-                of.engine.handle(of.own(self.now), command);
-                self.look_at(node);
-            }
-            WorkerOutput::HangUp => self.cut(node, true),
-            WorkerOutput::Orphaned { intervals, .. } => self.nodes[node].orphaned += intervals,
-            WorkerOutput::Done(exit) => {
-                self.nodes[node].exit = Some(exit);
-                if let Some(conn) = self.nodes[node].conn.take() {
-                    let at = self.arrival(Some(node), conn, 2);
-                    self.at(at, Happening::MasterSeesClosed(conn));
-                }
-            }
-        }
-    }
-
-    fn send_to_master(&mut self, node: usize, message: ToMaster) {
-        let Some(conn) = self.nodes[node].conn else {
-            return;
-        };
-        let lane = if matches!(message, ToMaster::Heartbeat { .. }) {
-            3
-        } else {
-            2
-        };
-        let at = self.arrival(Some(node), conn, lane);
-        if self.repeats && matches!(message, ToMaster::Interval(_)) && self.below(5) == 0 {
-            let again = at + self.below(2_000) * MILLI;
-            self.at(again, Happening::AtMaster(conn, message.clone()));
-        }
-        self.at(at, Happening::AtMaster(conn, message));
-    }
-
-    fn node_of(&self, conn: ConnId) -> Option<usize> {
-        self.nodes.iter().position(|node| node.conn == Some(conn))
     }
 }
