@@ -141,7 +141,7 @@ def worker_sigstop(cluster, judge):
 
 
 def came_back(cluster, judge):
-    """The end of a run whose workers were missing for a while: what they did not send is told, as one thing or the other."""
+    """The end of a run whose workers were missing for a while: what they did not send is told, dropped or lost."""
     cluster.finish()
     cluster.settle()
     judge.take(cluster)
@@ -180,6 +180,22 @@ def master_restart(cluster, judge):
     cluster.start_master()
     conclude(cluster, judge, 0)
     judge.whole()
+    judge.full_at_the_end()
+
+
+@case(run_s=18)
+def master_restart_late(cluster, judge):
+    """The master dies and is started again when its workers have long been silent."""
+    cluster.start(["--journal", "run.journal"])
+    cluster.at(4.5)
+    cluster.master.end()
+    killed = time.monotonic()
+    cluster.at(10.5)
+    cluster.start_master()
+    restarted = time.monotonic()
+    conclude(cluster, judge, 0)
+    judge.whole()
+    judge.silent_after(killed, until=restarted)
     judge.full_at_the_end()
 
 

@@ -122,7 +122,7 @@ class Judge:
         before = [at for at in self.server.arrivals() if at < killed]
         known = [at for at in before if at < killed - INTERVAL_S - DELIVERY_S - REQUEST_S]
         sent = self.totals()["sent"]
-        words = f"{sent} are sent by the journal: the server had {len(before)}, and {len(known)} of them long enough before its end"
+        words = f"{sent} are sent by the journal: the server had {len(before)}, {len(known)} of them long enough before"
         self.check(len(known) <= sent <= len(before), words)
 
     def exact(self, apart_from=()):
@@ -140,10 +140,8 @@ class Judge:
         totals, streams = self.totals(), self.server.streams
         self.equal("the server's broken answers", (streams["broken"], self.server.counts["refused"]), (0, 0))
         crossed = streams["completed"] - totals["completed"]
-        self.check(
-            0 <= crossed <= totals["cancelled"],
-            f"{totals['completed']} completed, {totals['cancelled']} cancelled: the server completed {streams['completed']}",
-        )
+        told = f"completed {totals['completed']}, cancelled {totals['cancelled']}"
+        self.check(0 <= crossed <= totals["cancelled"], f"{told}, but {streams['completed']} at the server")
 
     def died(self, worker, unheard_s=INTERVAL_S):
         """What a worker sent and could not tell any more is an interval's worth at most, and is called lost.
@@ -209,7 +207,7 @@ class Judge:
         """No request (of a worker, or at all) came later than the promised span after an instant."""
         late = [at for at in self.server.arrivals(worker) if instant + SILENT_WITHIN_S < at < until]
         whose = worker or "anybody"
-        words = f"{len(late)} requests of {whose} came later than {SILENT_WITHIN_S:g} s after the master was out of reach"
+        words = f"{len(late)} requests of {whose} came {SILENT_WITHIN_S:g} s or more after the master was out of reach"
         self.check(not late, words)
 
     def ended_with(self, status):
