@@ -319,7 +319,6 @@ def slow_net(cluster, judge):
     cluster.start(delay_s=0.2)
     conclude(cluster, judge, 0)
     judge.whole()
-    judge.full_at_the_end()
 
 
 @case(run_s=18, closed=True)

@@ -17,7 +17,8 @@ import net
 
 QPS, SLOTS, USERS = 30, 90, 30
 # A request takes 200 ms to the first token and 20 ms for each of the nine others.
-SCRIPT = ["--ttft", "200ms", "--inter-token", "20ms", "--keep-requests", "100000"]
+SCRIPT = ["--ttft", "200ms", "--inter-token", "20ms"]
+AT_ONCE = ["--ttft", "0ms", "--inter-token", "0ms"]
 REQUEST_S = 0.38
 SHAPE = ["-p", "64", "-o", "10", "--seed", "1"]
 # The machine is shared by many cases: counts are held here, and no latency.
@@ -94,12 +95,13 @@ class Server:
 class Cluster:
     """A case's processes, from start to end of a `with`."""
 
-    def __init__(self, binary, folder, place, case, ending):
-        self.binary, self.folder, self.place, self.case, self.ending = binary, folder, place, case, ending
+    def __init__(self, binary, folder, place, ending, case=None):
+        self.binary, self.folder, self.place, self.ending, self.case = binary, folder, place, ending, case
         self.processes, self.workers, self.disks, self.master, self.begun = [], [], [], None, None
 
     def __enter__(self):
-        self.mock = self.process("mock", net.MOCK, ["mock-server", *self.place.listen(), *SCRIPT])
+        script = [*(SCRIPT if self.case else AT_ONCE), "--keep-requests", "100000"]
+        self.process("mock", net.MOCK, ["mock-server", *self.place.listen(), *script])
         self.until("the mock server listens", self.stats)
         return self
 
@@ -207,6 +209,7 @@ class Cluster:
     def server(self):
         """What the server says once nothing is open there any more."""
         counted = self.until("the server is idle", self.idle)
+        (self.folder / "server.json").write_text(json.dumps(counted))
         requests = sorted(counted.pop("last_requests"), key=lambda note: note["received_ns"])
         return Server(counted["requests"], counted["streams"], requests)
 
@@ -217,3 +220,16 @@ class Cluster:
     def pause(self, seconds):
         if self.ending.wait(seconds):
             raise Interrupted
+
+
+def numbered(binary, folder, ending, count):
+    """The numbers of an open loop's first so many requests, by their bodies: each is sent when the one before is over."""
+    with Cluster(binary, folder, net.Loopback(), ending) as cluster:
+        one_by_one = ["-u", "1", "--qps", "1000", "--max-requests", str(count)]
+        command = ["run", "-H", cluster.place.server(), *one_by_one, *SHAPE, *OUTPUTS]
+        run = cluster.process("run", net.MASTER, command)
+        cluster.until("the numbers are known", lambda: run.status is not None)
+        numbers = {note["body_sha256"]: number for number, note in enumerate(cluster.server().requests)}
+    if len(numbers) != count:
+        raise Stuck(f"{len(numbers)} different requests, not {count}: {run.words()}")
+    return numbers

@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True
 
 import net
 from cases import CASES
-from cluster import MORTAL, Cluster
+from cluster import MORTAL, QPS, Cluster, numbered
 from judge import Judge
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,10 +98,19 @@ class Bench:
         self.inside = INSIDE in os.environ
         self.lacking = net.lacking() if self.inside else dict.fromkeys(net.NEEDS, "namespaces are not permitted here")
         self.ending = threading.Event()
+        self.numbers = {}
+
+    def prepare(self, cases):
+        """Learns the bodies of the requests that the cases will send in open loops."""
+        folder = self.folder / "numbers"
+        folder.mkdir()
+        count = QPS * max(case.run_s for case in cases)
+        self.numbers = numbered(self.options.binary, folder, self.ending, count)
+        shutil.rmtree(folder)
 
     def play(self, number, case):
         """Plays a case. Returns its judge."""
-        judge = Judge(case)
+        judge = Judge(case, self.numbers)
         missing = [self.lacking[need] for need in case.needs if need in self.lacking]
         if missing:
             judge.skipped = missing[0]
@@ -114,7 +123,7 @@ class Bench:
         begun = time.monotonic()
         try:
             place = net.Namespaces(number) if self.inside else net.Loopback()
-            with Cluster(self.options.binary, folder, place, case, self.ending) as cluster:
+            with Cluster(self.options.binary, folder, place, self.ending, case) as cluster:
                 case.play(cluster, judge)
         except Exception as error:
             judge.broken(f"{type(error).__name__}: {error}", traceback.format_exc())
@@ -190,6 +199,7 @@ def main():
     bench = Bench(options, Path(os.environ.get(INSIDE) or tempfile.mkdtemp(prefix="llmload-faults-")))
     judges = []
     try:
+        bench.prepare(cases)
         judges = play_all(bench, cases)
         return tell(judges, bench)
     except KeyboardInterrupt:
