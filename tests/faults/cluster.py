@@ -223,7 +223,7 @@ class Cluster:
 
 
 def numbered(binary, folder, ending, count):
-    """The numbers of an open loop's first so many requests, by their bodies: each is sent when the one before is over."""
+    """The numbers of an open loop's first so many requests, by their bodies: each is sent after the one before."""
     with Cluster(binary, folder, net.Loopback(), ending) as cluster:
         one_by_one = ["-u", "1", "--qps", "1000", "--max-requests", str(count)]
         command = ["run", "-H", cluster.place.server(), *one_by_one, *SHAPE, *OUTPUTS]

@@ -205,7 +205,7 @@ class Judge:
     def full_at_the_end(self):
         """The load that was asked for is there in the last seconds."""
         if self.case.is_open:
-            missing = QPS * LAST_S - sum(due >= self.case.run_s - LAST_S for due in self.dues())
+            missing = round(QPS * LAST_S) - sum(due >= self.case.run_s - LAST_S for due in self.dues())
             self.equal(f"requests of the last {LAST_S:g} s that never came", missing, 0)
             return
         end = self.server.arrivals()[-1]
