@@ -202,6 +202,13 @@ class Judge:
         """When each request is due by the schedule, in seconds of the run."""
         return [self.numbers[note["body_sha256"]] / QPS for note in self.server.requests]
 
+    def never_caught_up(self):
+        """What was not sent when it was due is not sent later."""
+        if self.case.is_open:
+            late = [at - self.begun - due for at, due in zip(self.server.arrivals(), self.dues())]
+            caught_up = sum(span > LATE_S for span in late)
+            self.check(not caught_up, f"{caught_up} requests came long after they were due, up to {max(late):.2f} s")
+
     def full_at_the_end(self):
         """The load that was asked for is there in the last seconds."""
         if self.case.is_open:
@@ -233,6 +240,7 @@ class Judge:
         """What holds of every run that has a result."""
         self.books()
         self.once()
+        self.never_caught_up()
         self.no_overshoot()
         self.rows()
 
