@@ -9,6 +9,11 @@ pub(super) struct Console {
 }
 
 impl Console {
+    /// Whether somebody reads what is printed, as far as anybody knows.
+    pub(super) const fn is_open(&self) -> bool {
+        !self.closed
+    }
+
     /// Prints `text` as it is.
     pub(super) fn print(&mut self, text: &str) {
         if self.closed {

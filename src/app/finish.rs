@@ -7,34 +7,75 @@ use super::engine::Aftermath;
 use super::failure::{Failure, status};
 use super::files::{append_row, replace};
 use super::live::Live;
-use super::signals::Signal;
 use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
-use crate::config::Settings;
+use crate::config::{Outputs, Settings};
 use crate::domain::Outcome;
 use crate::metrics::{Level, Observation, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
 
+/// What a run must be like to have succeeded.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Share of failed requests above which it has failed.
+    pub(super) max_fail_ratio: f64,
+    /// Its exit status then.
+    pub(super) exit_code_on_error: u8,
+    /// Figures that cannot be trusted are taken as they are.
+    pub(super) allow_invalid: bool,
+}
+
+impl From<&Settings> for Rules {
+    fn from(settings: &Settings) -> Self {
+        Self {
+            max_fail_ratio: settings.max_fail_ratio,
+            exit_code_on_error: settings.exit_code_on_error,
+            allow_invalid: settings.allow_invalid,
+        }
+    }
+}
+
+/// Why a run has no figures that was told to end.
+pub(super) const INTERRUPTED: &str = "interrupted before anything was measured";
+
 /// A run that is over.
 pub(super) struct Ending<'a> {
-    pub(super) settings: &'a Settings,
+    pub(super) outputs: &'a Outputs,
+    pub(super) rules: Rules,
     pub(super) plan: &'a Plan,
     pub(super) endpoint: &'a Endpoint,
     pub(super) result: RunResult,
     pub(super) aftermath: Aftermath,
-    pub(super) signal: Option<Signal>,
+    /// Why the journal is not whole.
+    pub(super) journal_error: Option<Failure>,
+    /// It was told to end, and the exit status if nothing was measured by then.
+    pub(super) interrupted: Option<u8>,
+    /// What is missing of a run whose master is gone.
+    pub(super) missing: Option<String>,
     pub(super) cluster: bool,
 }
 
-/// Prints and writes everything, and returns the exit status.
-pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u8 {
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finished {
+    /// The exit status.
+    pub(super) status: u8,
+    /// Everything was printed and written.
+    pub(super) is_whole: bool,
+}
+
+/// Prints and writes everything.
+pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> Finished {
     if ending.result.tally.counts.sent == 0
         && let Some(failure) = never_ran(&ending.result.ended_by, ending.cluster)
     {
         complain(&failure);
-        return failure.status;
+        return Finished {
+            status: failure.status,
+            is_whole: true,
+        };
     }
     let seen = Observation {
         window: ending.result.window,
@@ -76,24 +117,27 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         verdict: verdict.as_ref(),
         failure: words.as_deref(),
     };
-    print(&ctx, ending.settings, console);
-    let mut unwritten: Vec<Failure> = write_files(&ctx, ending.settings);
+    print(&ctx, ending.outputs, console);
+    let mut unwritten: Vec<Failure> = write_files(&ctx, ending.outputs);
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
+    unwritten.extend(ending.journal_error);
     let distrust = verdict
         .as_ref()
-        .filter(|_| !ending.settings.allow_invalid)
+        .filter(|_| !ending.rules.allow_invalid)
         .and_then(distrust);
     let gravest = failure.or(distrust);
     for failure in unwritten.iter().chain(&gravest) {
         complain(failure);
     }
+    let is_whole = unwritten.is_empty() && console.is_open();
     let unwritten = unwritten.iter().map(|failure| failure.status).max();
-    gravest.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status)
+    let status = gravest.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status);
+    Finished { status, is_whole }
 }
 
 /// Why a run without a single request came to nothing.
-fn never_ran(ended_by: &EndedBy, cluster: bool) -> Option<Failure> {
+pub(super) fn never_ran(ended_by: &EndedBy, cluster: bool) -> Option<Failure> {
     let (error, hint) = match ended_by {
         EndedBy::TooFewWorkers { present, expected } => {
             let who = if present.is_empty() {
@@ -141,8 +185,8 @@ fn worker(summary: &WorkerSummary) -> report::Worker {
     }
 }
 
-fn print(ctx: &Context<'_>, settings: &Settings, console: &mut Console) {
-    if settings.outputs.json {
+fn print(ctx: &Context<'_>, outputs: &Outputs, console: &mut Console) {
+    if outputs.json {
         match json::result(ctx) {
             Ok(text) => console.print(&text),
             Err(error) => complain(&Failure::failed(error)),
@@ -154,13 +198,13 @@ fn print(ctx: &Context<'_>, settings: &Settings, console: &mut Console) {
     console.print(&summary_block::render(&summary_block::entries(ctx)));
 }
 
-fn write_files(ctx: &Context<'_>, settings: &Settings) -> Vec<Failure> {
+fn write_files(ctx: &Context<'_>, outputs: &Outputs) -> Vec<Failure> {
     let mut failures = Vec::new();
-    if let Some(path) = &settings.outputs.summary_file {
+    if let Some(path) = &outputs.summary_file {
         let now = OffsetDateTime::from(wall_clock());
         failures.extend(append_row(path, &summary_file::row(ctx), now).err());
     }
-    if let Some(path) = &settings.outputs.json_file {
+    if let Some(path) = &outputs.json_file {
         let written = json::result(ctx)
             .map_err(std::io::Error::other)
             .and_then(|text| replace(path, &text));
@@ -193,7 +237,7 @@ fn distrust(verdict: &Verdict) -> Option<Failure> {
 
 /// Whether the run did what was asked; if not, why, the gravest first.
 fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
-    let settings = ending.settings;
+    let rules = ending.rules;
     let failure = |status, text: String| {
         Some(Failure {
             error: anyhow::anyhow!(text),
@@ -201,26 +245,14 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
             status,
         })
     };
-    if let EndedBy::Unable { worker, reason } = &ending.result.ended_by {
-        return failure(
-            status::NOT_DELIVERED,
-            format!("worker {worker} could not go on: {reason}; the figures end there"),
-        );
-    }
-    if ending.result.ended_by == EndedBy::WorkersLost {
-        return failure(
-            status::WORKERS,
-            "no worker is left; the figures end where they went away".to_owned(),
-        );
+    if let Some((status, text)) = broken_off(ending) {
+        return failure(status, text);
     }
     // Cancelled requests are counted, but nothing is measured by them.
-    if let Some(signal) = ending.signal
+    if let Some(status) = ending.interrupted
         && summary.whole_run(|outcome| outcome != Outcome::Cancelled) == 0
     {
-        return failure(
-            signal.exit_status(),
-            "interrupted before anything was measured".to_owned(),
-        );
+        return failure(status, INTERRUPTED.to_owned());
     }
     if let Err(imbalance) = &summary.balance {
         return failure(
@@ -232,13 +264,13 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         let text = format!("the figures do not add up: {discrepancy}");
         return failure(status::NOT_DELIVERED, text);
     }
-    if summary.fail_ratio() > settings.max_fail_ratio {
+    if summary.fail_ratio() > rules.max_fail_ratio {
         let (failed, requests) = (summary.failures(), summary.requests());
         let text = format!(
             "{failed} of {requests} requests failed: more than --max-fail-ratio {}",
-            settings.max_fail_ratio
+            rules.max_fail_ratio
         );
-        return failure(settings.exit_code_on_error, text);
+        return failure(rules.exit_code_on_error, text);
     }
     if summary.counts.lost > 0 {
         let text = format!(
@@ -258,6 +290,30 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         );
     }
     None
+}
+
+/// Why a run ended before its time, other than by its user's wish.
+fn broken_off(ending: &Ending<'_>) -> Option<(u8, String)> {
+    Some(match &ending.result.ended_by {
+        EndedBy::Unable { worker, reason } => (
+            status::NOT_DELIVERED,
+            format!("worker {worker} could not go on: {reason}; the figures end there"),
+        ),
+        EndedBy::WorkersLost => (
+            status::WORKERS,
+            "no worker is left; the figures end where they went away".to_owned(),
+        ),
+        EndedBy::WorkerLost { worker } => (
+            status::WORKERS,
+            format!("worker {worker} is lost, and that ends the run (--on-worker-loss fail)"),
+        ),
+        EndedBy::MasterGone => {
+            let missing = ending.missing.clone();
+            let unknown = || "the master ended without a word; the figures end there".to_owned();
+            (status::NOT_DELIVERED, missing.unwrap_or_else(unknown))
+        }
+        _ => return None,
+    })
 }
 
 /// Workers whose users of a closed loop ended before the sending did. Nobody can say how many requests that cost;

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::console::{Console, columns};
 use super::failure::Failure;
 use super::files::{replace, try_writing};
+use super::journal::on_the_wall;
 use crate::cluster::{Gauges, MasterEvent};
 use crate::config::Outputs;
 use crate::domain::Offset;
@@ -68,9 +69,27 @@ impl Live {
         self.started_at
     }
 
-    /// The run begins in `lead`.
-    pub(super) fn starting(&mut self, now: OffsetDateTime, lead: Duration) {
-        self.started_at = now + lead;
+    /// The run's offset zero is at this time of the wall clock.
+    pub(super) fn starting(&mut self, at: OffsetDateTime) {
+        self.started_at = at;
+    }
+
+    /// Takes in a second that was shown before, by another process: of all that is written a line a second.
+    pub(super) fn replay(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
+        self.take_in(delta, to, gauges);
+        self.printed = self.now;
+        if let Some(mut csv) = self.csv.take() {
+            let summary = Summary::new(self.tally.clone(), self.observation());
+            self.write_history(&mut csv, &self.context(&summary));
+            self.csv = Some(csv);
+        }
+    }
+
+    fn take_in(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
+        self.tally.merge(delta);
+        self.recent.push(to, delta);
+        self.gauges = gauges;
+        self.now = self.now.max(to);
     }
 
     /// Takes in what all workers measured in a second, and shows what is due to be shown.
@@ -81,10 +100,7 @@ impl Live {
         gauges: Gauges,
         console: &mut Console,
     ) {
-        self.tally.merge(delta);
-        self.recent.push(to, delta);
-        self.gauges = gauges;
-        self.now = self.now.max(to);
+        self.take_in(delta, to, gauges);
         self.unshown = true;
         self.show(console);
     }
@@ -143,7 +159,8 @@ impl Live {
     fn write_history(&self, csv: &mut CsvFiles, ctx: &Context<'_>) {
         let recent = self.recent.phase(self.now);
         let point = stats_csv::Point {
-            timestamp_s: OffsetDateTime::from(super::surroundings::wall_clock()).unix_timestamp(),
+            // Of the figures, whenever they came.
+            timestamp_s: on_the_wall(self.started_at, self.now).unix_timestamp(),
             users: self.gauges.users,
             recent: &recent,
             recent_s: self.recent.span_s(self.now),

@@ -8,11 +8,13 @@ mod engine;
 mod failure;
 mod files;
 mod finish;
+mod journal;
 mod live;
 mod logging;
 mod open_files;
 mod prepare;
 mod records;
+mod report;
 mod security;
 mod session;
 mod settle;
@@ -33,12 +35,14 @@ use crate::mock::MockArgs;
 use certs::CertsArgs;
 use console::{Console, complain};
 use failure::{Failure, status};
+use report::ReportArgs;
 use surroundings::Process;
 
 /// Names of the subcommands that other rooms' options make.
 const MOCK_SERVER: &str = "mock-server";
 const BENCH_SELF: &str = "bench-self";
 const CERTS: &str = "certs";
+const REPORT: &str = "report";
 
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -47,7 +51,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = config::command()
         .subcommand(mock_command())
         .subcommand(bench_command())
-        .subcommand(certs_command());
+        .subcommand(certs_command())
+        .subcommand(report_command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -72,6 +77,11 @@ fn bench_command() -> clap::Command {
 fn certs_command() -> clap::Command {
     let about = "Make an authority, certificates and a token for a cluster";
     CertsArgs::augment_args(clap::Command::new(CERTS).about(about)).about(about)
+}
+
+fn report_command() -> clap::Command {
+    let about = "Tell from a journal how a run went, also one whose master was killed";
+    ReportArgs::augment_args(clap::Command::new(REPORT).about(about)).about(about)
 }
 
 fn refuse(error: &ConfigError) -> u8 {
@@ -104,6 +114,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Other { name, matches } if name == CERTS => {
             let args = CertsArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             certs::certs(&args)
+        }
+        Command::Other { name, matches } if name == REPORT => {
+            let args = ReportArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            report::report(&args)
         }
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

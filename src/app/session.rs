@@ -13,19 +13,20 @@ use super::console::Console;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
-use super::finish::{Ending, finish};
+use super::finish::{Ending, Rules, finish};
+use super::journal::{self, Writing, on_the_wall};
 use super::live::{Live, in_words};
 use super::prepare::{Machine, speak};
 use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
-use super::surroundings::{cores, draw, hub_paths, wall_clock, worker_name};
+use super::surroundings::{cores, draw, hub_paths, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
-    ClusterError, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss, ProcessClock,
-    RunResult, START_LEAD, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss, RunResult,
+    SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, OnWorkerLoss, RunOptions, Secrets, Settings};
+use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 
@@ -37,11 +38,19 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     // It serves as long as it is held.
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
-    check_outputs(&settings)?;
+    check_outputs(&settings.outputs)?;
     let source_ips = &options.sending.source_ips;
     sources(source_ips)?;
     let plan = settle(&settings, source_ips.first().copied()).await?;
     refuse_contradictions(&plan)?;
+    let ready = journal::open(journal::Wish {
+        journal: &options.journal,
+        plan,
+        seeded: settings.seed.is_some(),
+        rules: Rules::from(&settings),
+        lease: None,
+    })?;
+    let (journal, writing) = writing(ready.journal)?;
     let machine = Machine {
         threads: options.sending.threads.map_or_else(cores, u32::from),
         http_engine: options.sending.http_engine,
@@ -52,7 +61,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         records_dir: settings.outputs.records_dir.clone(),
         hub: hub_paths(),
     };
-    let clock = ProcessClock::start();
+    let clock = ready.clock;
     let (port, end) = engine_port(clock);
     let worker = WorkerConfig {
         name: worker_name(),
@@ -61,13 +70,17 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
     };
     let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
-    let config = MasterConfig::new(draw().map_err(Failure::failed)?, plan.clone(), 1).local();
+    let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
+    config.journal = journal.is_some();
     let stage = Stage {
         settings,
-        plan,
+        plan: ready.plan,
         cluster: false,
         serving: Some(serving),
         signals: signals::listen(&tasks),
+        clock_zero: ready.clock_zero,
+        writing,
+        goes_on: false,
     };
     stage
         .play(|control, events| {
@@ -77,7 +90,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
                 port,
                 control,
                 events,
-                None,
+                journal,
             )
         })
         .await
@@ -86,14 +99,14 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let door = security::of_master(&options)?;
-    let settings = options.settings;
+    let settings = options.settings.clone();
     let secrets = shared(&settings.secrets);
     if secrets.is_some() && !options.security.share_secrets {
         tracing::warn!(
             "keys and secret headers stay on the master: each worker takes its own (--api-key, --header, API_KEY)"
         );
     }
-    check_outputs(&settings)?;
+    check_outputs(&settings.outputs)?;
     let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
         .await
         .with_context(|| format!("cannot listen on {}", options.bind))
@@ -103,42 +116,50 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         })?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
-    let run = draw().map_err(Failure::failed)?;
-    let mut config = MasterConfig::new(run, plan.clone(), options.expect_workers)
-        .missing_after(options.heartbeats.missing_after);
-    config.max_wait = options.expect_workers_max_wait;
-    config.max_workers = options.max_workers;
-    config.heartbeat = options.heartbeats.interval;
-    config.on_loss = on_loss(options.on_worker_loss);
+    let ready = journal::open(journal::Wish {
+        journal: &options.journal,
+        plan,
+        seeded: settings.seed.is_some(),
+        rules: Rules::from(&settings),
+        lease: Some(options.heartbeats.missing_after),
+    })?;
+    let (journal, writing) = writing(ready.journal)?;
+    let expected = options.expect_workers;
+    let mut config = config(&options, ready.run, ready.plan.clone());
+    config.journal = journal.is_some();
     config.secrets = secrets.filter(|_| options.security.share_secrets);
     // The port that was asked for may have been 0: any free one.
     let address = listener
         .local_addr()
         .context("cannot tell where the master listens")
         .map_err(Failure::failed)?;
-    let clock = ProcessClock::start();
     let stage = Stage {
         settings,
-        plan,
+        plan: ready.plan,
         cluster: true,
         serving: None,
         signals: signals::listen(&TaskTracker::new()),
+        clock_zero: ready.clock_zero,
+        writing,
+        goes_on: ready.past.is_some(),
     };
-    tracing::info!(
-        "listening on {address}; waiting for {} workers",
-        options.expect_workers
-    );
+    if stage.goes_on {
+        tracing::info!("listening on {address}; a run goes on");
+    } else {
+        tracing::info!("listening on {address}; waiting for {expected} workers");
+    }
+    let clock = ready.clock;
     stage
         .play(|control, events| {
-            serve_master(
-                listener,
-                door,
-                clock,
-                Master::new(config, clock.now()),
-                control,
-                events,
-                None,
-            )
+            Box::pin(async move {
+                // Only now: from here on the workers of a run that goes on are waited for.
+                let master = match ready.past {
+                    None => Some(Master::new(config, clock.now())),
+                    Some(past) => Master::adopt(config, past, clock.now()),
+                };
+                let master = master.ok_or(ClusterError::NoResult)?;
+                serve_master(listener, door, clock, master, control, events, journal).await
+            })
         })
         .await
 }
@@ -161,6 +182,25 @@ fn shared(secrets: &Secrets) -> Option<SharedSecrets> {
             .collect(),
     };
     (shared != SharedSecrets::default()).then_some(shared)
+}
+
+/// What the options say of a cluster.
+fn config(options: &MasterOptions, run: u64, plan: Plan) -> MasterConfig {
+    let mut config = MasterConfig::new(run, plan, options.expect_workers)
+        .missing_after(options.heartbeats.missing_after);
+    config.heartbeat = options.heartbeats.interval;
+    config.on_loss = on_loss(options.on_worker_loss);
+    config.max_workers = options.max_workers;
+    config.max_wait = options.expect_workers_max_wait;
+    config
+}
+
+/// Begins to write a journal, if there is one.
+fn writing(
+    journal: Option<journal::JournalFile>,
+) -> Result<(Option<JournalPort>, Option<Writing>), Failure> {
+    let started = journal.map(journal::start).transpose();
+    Ok(started.map_err(Failure::failed)?.unzip())
 }
 
 fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
@@ -188,8 +228,7 @@ fn demo_script() -> mock::Script {
 }
 
 /// What cannot be written is found before the run.
-fn check_outputs(settings: &Settings) -> Result<(), Failure> {
-    let outputs = &settings.outputs;
+pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
     for (path, option) in [
         (&outputs.summary_file, "--summary-file"),
         (&outputs.json_file, "--json-file"),
@@ -208,6 +247,11 @@ struct Stage {
     cluster: bool,
     serving: Option<JoinHandle<Aftermath>>,
     signals: mpsc::Receiver<Signal>,
+    /// The wall clock when the master's showed zero.
+    clock_zero: OffsetDateTime,
+    writing: Option<Writing>,
+    /// Another master began it, and the journal tells what it showed.
+    goes_on: bool,
 }
 
 impl Stage {
@@ -219,7 +263,14 @@ impl Stage {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let endpoint = speak(&self.plan)?.endpoint().clone();
-        let mut live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs)?;
+        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
+        let mut live = live
+            .and_then(|live| self.with_past(live))
+            .inspect_err(|_| {
+                if let Some(writing) = self.writing.take() {
+                    writing.remove();
+                }
+            })?;
         let mut console = Console::default();
         tracing::info!(
             "seed {}: --seed {} sends the same requests again",
@@ -246,34 +297,71 @@ impl Stage {
         while let Ok(event) = happening.try_recv() {
             self.show(&event, &mut live, &mut console);
         }
-        let aftermath = match self.serving {
-            Some(serving) => tokio::select! {
-                served = serving => served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
-                // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
-                Some(signal) = self.signals.recv() => {
-                    heard.push(signal);
-                    Aftermath::unfinished()
-                }
-            },
-            None => Aftermath::default(),
-        };
+        let aftermath = self.aftermath(&mut heard).await?;
+        let journal_error = self.close_journal(&aftermath, &mut heard).await;
         let ending = Ending {
-            settings: &self.settings,
+            outputs: &self.settings.outputs,
+            rules: Rules::from(&self.settings),
             plan: &self.plan,
             endpoint: &endpoint,
             result,
             aftermath,
-            signal: heard.last().copied(),
+            journal_error,
+            interrupted: heard.last().copied().map(Signal::exit_status),
+            missing: None,
             cluster: self.cluster,
         };
-        Ok(finish(ending, live, &mut console))
+        let finished = finish(ending, live, &mut console);
+        if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
+            writing.remove();
+        }
+        Ok(finished.status)
+    }
+
+    /// What the engine of a local run leaves behind.
+    async fn aftermath(&mut self, heard: &mut Vec<Signal>) -> Result<Aftermath, Failure> {
+        let Some(serving) = self.serving.take() else {
+            return Ok(Aftermath::default());
+        };
+        tokio::select! {
+            served = serving => {
+                served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))
+            }
+            // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
+            Some(signal) = self.signals.recv() => {
+                heard.push(signal);
+                Ok(Aftermath::unfinished())
+            }
+        }
+    }
+
+    /// Has the journal's last words written. Tells why it is not whole.
+    async fn close_journal(
+        &mut self,
+        aftermath: &Aftermath,
+        heard: &mut Vec<Signal>,
+    ) -> Option<Failure> {
+        let writing = self.writing.as_mut()?;
+        tokio::select! {
+            failure = writing.close(&aftermath.notes) => failure,
+            Some(signal) = self.signals.recv() => {
+                heard.push(signal);
+                writing.given_up()
+            }
+        }
+    }
+
+    /// What another master showed of the run is in this one's tables and files, too.
+    fn with_past(&self, live: Live) -> Result<Live, Failure> {
+        match &self.writing {
+            Some(writing) if self.goes_on => journal::replay(writing.path(), live),
+            _ => Ok(live),
+        }
     }
 
     fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
         match event {
-            MasterEvent::Starting { .. } => {
-                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
-            }
+            MasterEvent::Starting { at } => live.starting(on_the_wall(self.clock_zero, *at)),
             MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
             _ => {}
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::deal::Epoch;
-use super::{ClockEstimate, EndedBy, Hello, Totals, WorkerState};
+use super::{ClockEstimate, EndedBy, Gauges, Hello, Totals, WorkerState};
 use crate::cluster::master::Halt;
 use crate::domain::Offset;
 use crate::metrics::{Counts, Tally};
@@ -30,6 +30,8 @@ pub struct Frame {
     pub delta: Tally,
     /// Until when, since the run's start.
     pub to: Offset,
+    /// Of all workers at work, added up, when anything was merged.
+    pub gauges: Option<Gauges>,
     /// How the run ended: this is the last frame.
     pub ended: Option<EndedBy>,
 }

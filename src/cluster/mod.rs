@@ -40,7 +40,10 @@ pub use net::{
 pub use port::{EngineEnd, EnginePort, ProcessClock, engine_port};
 pub use result::{EndedBy, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
 pub use shell::{ClusterError, JournalPort, MasterCommand, WorkerCommand};
-pub use wire::WireError;
+pub use wire::{
+    JournalError, JournalHeader, JournalReader, Tear, Torn, WireError, journal_frame, journal_head,
+    journal_notes,
+};
 pub use worker::{
     HEARTBEAT, Input as WorkerInput, Output as WorkerOutput, Worker, WorkerConfig, WorkerExit,
 };

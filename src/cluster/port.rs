@@ -17,23 +17,37 @@ const EVENTS: usize = 64;
 
 /// The one monotonic clock of a process, as offsets from the moment it was made.
 #[derive(Clone, Copy, Debug)]
-pub struct ProcessClock(Instant);
+pub struct ProcessClock {
+    made: Instant,
+    /// What it showed then.
+    shown: Offset,
+}
 
 impl ProcessClock {
     /// A clock that shows zero now.
     pub fn start() -> Self {
-        Self(Instant::now())
+        Self::continuing(Offset::ZERO)
+    }
+
+    /// A clock that shows `at` now: it goes on where another process's clock is by now.
+    pub fn continuing(at: Offset) -> Self {
+        Self {
+            made: Instant::now(),
+            shown: at,
+        }
     }
 
     /// What it shows.
     pub fn now(self) -> Offset {
-        Offset::from(self.0.elapsed())
+        self.shown + self.made.elapsed()
     }
 
-    /// The instant at which it shows `at`.
+    /// The instant at which it shows `at`; the moment it was made for all that is before.
     pub fn instant(self, at: Offset) -> Instant {
-        let span = Duration::from_nanos(at.as_nanos());
-        self.0.checked_add(span).unwrap_or_else(|| self.0 + FAR)
+        let span = at.since(self.shown);
+        self.made
+            .checked_add(span)
+            .unwrap_or_else(|| self.made + FAR)
     }
 }
 

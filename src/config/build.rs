@@ -23,8 +23,8 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Sending, Settings,
-    Surroundings, TargetOptions, WorkerOptions,
+    Endpoint, Journal, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Sending,
+    Settings, Surroundings, TargetOptions, WorkerOptions,
 };
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
@@ -41,6 +41,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
         settings,
         sending: sending(args.sending),
         mock: args.mock,
+        journal: args.journal.map_or(Journal::Off, Journal::Named),
     })
 }
 

@@ -113,6 +113,9 @@ pub(super) struct RunArgs {
     /// Start the built-in mock server and test it
     #[arg(long, help_heading = "Target")]
     pub mock: bool,
+    /// Write down what is measured here, as it comes: `llmload report` reads it, whatever became of the run
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub journal: Option<PathBuf>,
     #[command(flatten)]
     pub settings: SettingArgs,
 }

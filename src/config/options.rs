@@ -57,6 +57,8 @@ pub struct RunOptions {
     pub sending: Sending,
     /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
     pub mock: bool,
+    /// Where it is written down what was measured.
+    pub journal: Journal,
 }
 
 /// How one machine sends, whatever is sent.

@@ -13,7 +13,7 @@ pub mod summary_file;
 pub mod table;
 
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

@@ -23,6 +23,7 @@ mod errors;
 mod faults;
 mod files;
 mod http2;
+mod journal;
 mod kept;
 mod peers;
 mod ports;

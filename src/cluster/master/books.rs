@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Master, MasterEvent, Output, Phase};
 use crate::cluster::journal::Frame;
-use crate::cluster::{EndedBy, Interval, ToWorker};
+use crate::cluster::{EndedBy, Gauges, Interval, ToWorker};
 use crate::domain::Offset;
 use crate::metrics::Tally;
 
@@ -161,19 +161,29 @@ impl Master {
                 to,
                 gauges,
             });
-            self.persist(now, &delta, None);
+            self.persist(now, &delta, Some(gauges), None);
         } else {
-            self.persist(now, &Tally::default(), None);
+            self.persist(now, &Tally::default(), None, None);
         }
     }
 
     /// Writes the end down.
     pub(super) fn persist_end(&mut self, now: Offset, ended_by: &EndedBy) {
         self.cut(now);
-        self.persist(now, &Tally::default(), Some(ended_by.clone()));
+        // Also those who only waited, and what heartbeats alone brought.
+        for worker in self.roster.iter().map(|(worker, _)| worker) {
+            self.books.note(worker);
+        }
+        self.persist(now, &Tally::default(), None, Some(ended_by.clone()));
     }
 
-    fn persist(&mut self, now: Offset, delta: &Tally, ended: Option<EndedBy>) {
+    fn persist(
+        &mut self,
+        now: Offset,
+        delta: &Tally,
+        gauges: Option<Gauges>,
+        ended: Option<EndedBy>,
+    ) {
         let is_new = self.deal.as_ref().map_or(0, |deal| deal.epochs(0).count());
         let nothing = self.books.changed.is_empty() && is_new == self.books.epochs_written;
         if !self.books.journal || (nothing && ended.is_none()) {
@@ -211,6 +221,7 @@ impl Master {
                 .collect(),
             delta: delta.clone(),
             to: self.books.to,
+            gauges,
             ended,
         };
         self.books.epochs_written = is_new;

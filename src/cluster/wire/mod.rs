@@ -2,6 +2,8 @@
 //! so that the machines behind see only values that make sense. It opens no connection.
 
 mod bounds;
+mod frame;
+mod journal;
 mod plan;
 mod secrets;
 mod share;
@@ -15,6 +17,11 @@ use super::{
 };
 use crate::domain::Offset;
 
+pub use journal::{
+    JournalError, JournalHeader, JournalReader, Tear, Torn, journal_frame, journal_head,
+    journal_notes,
+};
+
 #[expect(
     unnameable_types,
     unreachable_pub,
@@ -23,7 +30,7 @@ use crate::domain::Offset;
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::large_enum_variant,
-    reason = "generated from proto/llmload/v1/cluster.proto, where the documentation is"
+    reason = "generated from proto/llmload/v1/*.proto, where the documentation is"
 )]
 pub(in crate::cluster) mod pb {
     tonic::include_proto!("llmload.v1");
@@ -67,6 +74,9 @@ pub enum WireError {
     /// More than a message may have.
     #[error("a message of `{0}` bytes is larger than the limit of {MAX_MESSAGE_BYTES}")]
     TooLarge(usize),
+    /// More than a record of a journal may have.
+    #[error("a record of `{0}` bytes is larger than a journal's may be")]
+    RecordTooLarge(usize),
 }
 
 /// What a worker sends: on the control stream, or beside it.

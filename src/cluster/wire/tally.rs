@@ -185,7 +185,7 @@ fn unique<K: Ord, V>(
     Ok(map)
 }
 
-fn counts_out(counts: Counts) -> pb::Counts {
+pub(super) fn counts_out(counts: Counts) -> pb::Counts {
     pb::Counts {
         scheduled: counts.scheduled,
         sent: counts.sent,
@@ -195,7 +195,7 @@ fn counts_out(counts: Counts) -> pb::Counts {
     }
 }
 
-fn counts_in(counts: pb::Counts) -> Counts {
+pub(super) fn counts_in(counts: pb::Counts) -> Counts {
     Counts {
         scheduled: counts.scheduled,
         sent: counts.sent,

@@ -69,7 +69,7 @@ fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
     })
 }
 
-fn tallies() -> impl Strategy<Value = Tally> {
+pub(super) fn tallies() -> impl Strategy<Value = Tally> {
     let numbers = (proptest::array::uniform8(count()), 0.0..1e12_f64);
     let times = (
         option::of(offset()),

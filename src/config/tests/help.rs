@@ -292,6 +292,8 @@ fn the_short_help_of_run_reads_like_this() {
           --only-summary         No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
           --headless             Run without a web page; always so in this version [env:
                                  LOCUST_HEADLESS]
+          --journal <FILE>       Write down what is measured here, as it comes: `llmload report` reads
+                                 it, whatever became of the run
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

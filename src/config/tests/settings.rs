@@ -69,8 +69,10 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
         settings,
         sending,
         mock,
+        journal,
     } = run("");
     assert_eq!((sending.threads, mock), (None, false));
+    assert_eq!(journal, Journal::Off);
     assert_eq!(
         (sending.http_engine, sending.stamps),
         (HttpEngine::Lean, StampSource::Kernel)

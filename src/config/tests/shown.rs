@@ -100,6 +100,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # json-file is not set                       # default
     # records is not set                         # default
     headless = true                              # default
+    # journal is not set                         # default
     csv-full-history = false                     # default
     json = false                                 # default
     show-request = false                         # default

@@ -1,0 +1,265 @@
+//! `llmload report`: what a journal knows of a run, as tables and files like the run's own, and what it cannot know.
+//! It adds nothing up itself: frames are replayed, and the cluster's machine says what became of the run.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args;
+
+use super::console::{Console, complain};
+use super::engine::Aftermath;
+use super::failure::{Failure, status};
+use super::finish::{Ending, INTERRUPTED, Rules, finish, never_ran};
+use super::journal::{self, Reader, clock_zero, on_the_wall};
+use super::live::Live;
+use super::prepare::speak;
+use super::session::check_outputs;
+use crate::cluster::{
+    EndedBy, JournalHeader, Master, MasterConfig, Past, Standing, Tear, Torn, WorkerState,
+};
+use crate::config::Outputs;
+
+/// A master writes down what it merged about once a second, and waits up to a second for the last worker.
+const UNWRITTEN: Duration = Duration::from_secs(2);
+
+/// Options of `report`.
+#[derive(Clone, Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
+pub(super) struct ReportArgs {
+    /// The journal
+    #[arg(value_name = "JOURNAL")]
+    journal: PathBuf,
+    /// Append a row with the result to this CSV file
+    #[arg(long, value_name = "FILE")]
+    summary_file: Option<PathBuf>,
+    /// Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv, PREFIX_failures.csv ...
+    #[arg(long, value_name = "PREFIX")]
+    csv: Option<String>,
+    /// Every row in PREFIX_stats_history.csv, not the aggregate alone
+    #[arg(long, requires = "csv")]
+    csv_full_history: bool,
+    /// Print the result as JSON on standard output
+    #[arg(long)]
+    json: bool,
+    /// Write the result as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    json_file: Option<PathBuf>,
+    /// Share of failed requests above which the run has failed; absent: the run's own
+    #[arg(long, value_name = "F")]
+    max_fail_ratio: Option<f64>,
+    /// Exit status of a run that has failed; absent: the run's own
+    #[arg(long, value_name = "N")]
+    exit_code_on_error: Option<u8>,
+    /// Let a run whose verdict is INVALID end with status 0
+    #[arg(long)]
+    allow_invalid: bool,
+}
+
+impl ReportArgs {
+    fn outputs(&self) -> Outputs {
+        Outputs {
+            summary_file: self.summary_file.clone(),
+            csv: self.csv.clone(),
+            csv_full_history: self.csv_full_history,
+            json: self.json,
+            json_file: self.json_file.clone(),
+            records_dir: None,
+            only_summary: true,
+        }
+    }
+
+    fn rules(&self, header: &JournalHeader) -> Rules {
+        Rules {
+            max_fail_ratio: self.max_fail_ratio.unwrap_or(header.max_fail_ratio),
+            exit_code_on_error: self.exit_code_on_error.unwrap_or(header.exit_code_on_error),
+            allow_invalid: self.allow_invalid || header.allow_invalid,
+        }
+    }
+}
+
+/// `llmload report`.
+pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    let outputs = args.outputs();
+    check_outputs(&outputs)?;
+    let unreadable = |error: anyhow::Error| {
+        let path = args.journal.display();
+        let failure = Failure::usage(error.context(format!("cannot read the journal `{path}`")));
+        failure.hint(
+            "a master says at its start where its journal is, and so does `run --journal FILE`",
+        )
+    };
+    let mut reader = journal::read(&args.journal).map_err(|error| unreadable(error.into()))?;
+    let plan = reader.header().plan.clone();
+    let endpoint = speak(&plan)?.endpoint().clone();
+    let mut live = Live::new(plan.clone(), endpoint.clone(), &outputs)?;
+    while journal::replay_frame(&mut reader, &mut live).map_err(|error| unreadable(error.into()))? {
+    }
+    let is_written = journal::is_being_written(reader.input().get_ref());
+    let known = Known::of(&reader, is_written);
+    complain(&known.statement(&args.journal.display().to_string(), &endpoint.path));
+    let rules = args.rules(reader.header());
+    let notes = reader.notes().to_vec();
+    let missing = known.missing();
+    let (header, past) = reader.into_parts();
+    let cluster = header.lease.is_some();
+    let told_to_end = matches!(past.ended, Some(EndedBy::Stopped | EndedBy::Aborted));
+    let nothing = nothing_measured(&past, cluster);
+    let config = MasterConfig::new(header.run, plan.clone(), 1);
+    let result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let ending = Ending {
+        outputs: &outputs,
+        rules,
+        plan: &plan,
+        endpoint: &endpoint,
+        result,
+        aftermath: Aftermath {
+            notes,
+            records_error: None,
+        },
+        journal_error: None,
+        interrupted: told_to_end.then_some(status::NOT_DELIVERED),
+        missing: Some(missing),
+        cluster,
+    };
+    Ok(finish(ending, live, &mut Console::default()).status)
+}
+
+/// Why there is no result of a run that never began.
+fn nothing_measured(past: &Past, cluster: bool) -> Failure {
+    let failure = |words: &str| Failure {
+        error: anyhow!("{words}"),
+        hint: None,
+        status: status::NOT_DELIVERED,
+    };
+    match &past.ended {
+        None => failure("the master ended before the run began: nothing was measured"),
+        Some(ended) => never_ran(ended, cluster).unwrap_or_else(|| failure(INTERRUPTED)),
+    }
+}
+
+/// What a journal can tell of its run, and what not.
+struct Known<'a> {
+    header: &'a JournalHeader,
+    past: &'a Past,
+    torn: Option<&'a Torn>,
+    is_written: bool,
+}
+
+impl<'a> Known<'a> {
+    fn of(reader: &'a Reader, is_written: bool) -> Self {
+        Self {
+            header: reader.header(),
+            past: reader.past(),
+            torn: reader.torn(),
+            is_written,
+        }
+    }
+
+    /// Whose run this is, until when it is known and what is missing: lines for a person.
+    fn statement(&self, journal: &str, path: &str) -> String {
+        let (header, past) = (self.header, self.past);
+        let began = past.started_at.map_or_else(
+            || "never begun".to_owned(),
+            |at| format!("begun at {}", rfc3339(on_the_wall(clock_zero(header), at))),
+        );
+        let mut text = format!(
+            "journal `{journal}`\n  run {:016x} of llmload {}, {began}: {} {} on {}, model {}, seed {}\n",
+            header.run,
+            header.version,
+            header.plan.provider.kind.name(),
+            path,
+            header.plan.target.base_url,
+            header.plan.provider.model,
+            header.plan.seed.0,
+        );
+        let _ = writeln!(text, "  {} frames, to {} of the run", past.frames, past.to);
+        if let Some(torn) = self.torn {
+            let _ = writeln!(
+                text,
+                "  the last {} bytes of the file are left out: {}",
+                torn.bytes, torn.reason
+            );
+        }
+        let end = match &past.ended {
+            Some(ended) => format!("the run is over: {}", ended_in_words(ended)),
+            None => self.missing(),
+        };
+        let _ = writeln!(text, "  {end}");
+        for standing in past.members.values() {
+            let _ = writeln!(text, "  {}", worker(standing));
+        }
+        text
+    }
+
+    /// What the figures of a run that broke off lack.
+    fn missing(&self) -> String {
+        let to = self.past.to;
+        if self.is_written {
+            return format!(
+                "its master is still writing: the figures are those to {to} of the run"
+            );
+        }
+        if let Some(Torn { bytes, reason }) = self.torn
+            && !matches!(reason, Tear::Short)
+        {
+            return format!(
+                "the journal is damaged behind {to} of the run ({reason}): \
+                 nothing of the {bytes} bytes from there on is in these figures"
+            );
+        }
+        match self.header.lease {
+            Some(lease) => format!(
+                "the master ended without a word after {to} of the run; its workers may have sent for up to {:.0} s more: \
+                 nothing of that is in these figures",
+                (lease + UNWRITTEN).as_secs_f64().ceil()
+            ),
+            None => format!(
+                "the run ended without a word after {to}; it may have sent for up to {} s more: \
+                 nothing of that is in these figures",
+                UNWRITTEN.as_secs()
+            ),
+        }
+    }
+}
+
+fn worker(standing: &Standing) -> String {
+    let state = match standing.state {
+        WorkerState::Idle => "without a part",
+        WorkerState::Preparing => "getting ready",
+        WorkerState::Ready => "ready",
+        WorkerState::Running => "at work",
+        WorkerState::Done => "had finished",
+        WorkerState::Lost => "lost",
+    };
+    format!(
+        "worker {}: {state}, known to {} of the run",
+        standing.hello.name, standing.confirmed_to
+    )
+}
+
+fn ended_in_words(ended: &EndedBy) -> String {
+    match ended {
+        EndedBy::Time => "its time was over".to_owned(),
+        EndedBy::MaxRequests => "all of its requests were sent".to_owned(),
+        EndedBy::Stopped => "it was told to stop".to_owned(),
+        EndedBy::Aborted => "it was told to drop what was in flight".to_owned(),
+        EndedBy::WorkersLost => "no worker was left".to_owned(),
+        EndedBy::WorkerLost { worker } => format!("worker {worker} was lost"),
+        EndedBy::MasterGone => "its master was gone".to_owned(),
+        EndedBy::TooFewWorkers { .. } => "too few workers came".to_owned(),
+        EndedBy::Unable { worker, .. } => format!("worker {worker} could not go on"),
+    }
+}
+
+fn rfc3339(at: time::OffsetDateTime) -> String {
+    let whole = at.replace_millisecond(at.millisecond()).unwrap_or(at);
+    let format = &time::format_description::well_known::Rfc3339;
+    // A year beyond 9999 is the only thing that the format cannot hold.
+    whole.format(format).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;
