@@ -5,7 +5,10 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["llmload/v1/cluster.proto"], ["proto"])?;
+    let descriptors = protox::compile(
+        ["llmload/v1/cluster.proto", "llmload/v1/control.proto"],
+        ["proto"],
+    )?;
     tonic_prost_build::configure()
         // What could show a key is written by hand, beside the wire.
         .skip_debug(["llmload.v1.SharedSecrets", "llmload.v1.SecretHeader"])

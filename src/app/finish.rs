@@ -24,6 +24,8 @@ pub(super) struct Ending<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) result: RunResult,
     pub(super) aftermath: Aftermath,
+    /// What was changed while the run went on.
+    pub(super) changes: Vec<report::LoadChange>,
     pub(super) signal: Option<Signal>,
     pub(super) cluster: bool,
 }
@@ -71,6 +73,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> u
         summary: &summary,
         workers: &workers,
         started_at: live.started_at(),
+        changes: &ending.changes,
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
         verdict: verdict.as_ref(),
@@ -220,6 +223,13 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         return failure(
             signal.exit_status(),
             "interrupted before anything was measured".to_owned(),
+        );
+    }
+    let ordered = matches!(ending.result.ended_by, EndedBy::Stopped | EndedBy::Aborted);
+    if ordered && summary.whole_run(|outcome| outcome != Outcome::Cancelled) == 0 {
+        return failure(
+            status::NOT_DELIVERED,
+            "stopped before anything was measured".to_owned(),
         );
     }
     if let Err(imbalance) = &summary.balance {

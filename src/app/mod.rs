@@ -2,12 +2,16 @@
 
 mod bench;
 mod certs;
+mod changes;
+mod conduct;
 mod console;
+mod ctl;
 mod discover;
 mod engine;
 mod failure;
 mod files;
 mod finish;
+mod keys;
 mod live;
 mod logging;
 mod open_files;
@@ -111,6 +115,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
         Command::Master(options) => runtime()?.block_on(session::master(*options)),
+        Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::changes::Changes;
+use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
@@ -28,6 +30,7 @@ use crate::cluster::{
 use crate::config::{MasterOptions, OnWorkerLoss, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
+use crate::schedule::Load;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
@@ -212,7 +215,7 @@ struct Stage {
 
 impl Stage {
     async fn play<F>(
-        mut self,
+        self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
     ) -> Result<u8, Failure>
     where
@@ -226,34 +229,35 @@ impl Stage {
             self.plan.seed.0,
             self.plan.seed.0
         );
-        let (control, told) = mpsc::channel(8);
+        let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut heard: Vec<Signal> = Vec::new();
+        let first = Load::of(&self.plan.schedule);
+        let mut conductor = Conductor::new(control, self.signals, first);
+        let mut changes = Changes::new(first);
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
             tokio::select! {
                 biased;
-                Some(event) = happening.recv() => self.show(&event, &mut live, &mut console),
-                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                Some(signal) = self.signals.recv() => {
-                    heard.push(signal);
-                    if let Some(status) = answer(&heard, &control).await {
-                        return Ok(status);
-                    }
+                Some(event) = happening.recv() => {
+                    conductor.note(&event);
+                    show(self.cluster, &event, &mut live, &mut changes, &mut console);
                 }
+                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
+                said = conductor.next() => match said {
+                    Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
+                    Said::Leave(status) => return Ok(status),
+                },
             }
         };
+        conductor.hush();
         while let Ok(event) = happening.try_recv() {
-            self.show(&event, &mut live, &mut console);
+            show(self.cluster, &event, &mut live, &mut changes, &mut console);
         }
         let aftermath = match self.serving {
             Some(serving) => tokio::select! {
                 served = serving => served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
                 // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
-                Some(signal) = self.signals.recv() => {
-                    heard.push(signal);
-                    Aftermath::unfinished()
-                }
+                Some(_) = conductor.signal() => Aftermath::unfinished(),
             },
             None => Aftermath::default(),
         };
@@ -263,38 +267,37 @@ impl Stage {
             endpoint: &endpoint,
             result,
             aftermath,
-            signal: heard.last().copied(),
+            changes: changes.into_all(),
+            signal: conductor.last_signal(),
             cluster: self.cluster,
         };
         Ok(finish(ending, live, &mut console))
     }
-
-    fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
-        match event {
-            MasterEvent::Starting { .. } => {
-                live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
-            }
-            MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
-            _ => {}
-        }
-        // One worker in the same process is no news.
-        if let Some(words) = in_words(event)
-            .filter(|_| self.cluster || matches!(event, MasterEvent::Stopping { .. }))
-        {
-            tracing::info!("{words}");
-        }
-    }
 }
 
-/// The first signal drains, the second drops what is in flight, the third ends the program at once with this status.
-async fn answer(heard: &[Signal], control: &mpsc::Sender<MasterCommand>) -> Option<u8> {
-    let command = match heard {
-        [_] => MasterCommand::Stop,
-        [_, _] => MasterCommand::Abort,
-        [.., last] => return Some(last.exit_status()),
-        [] => return None,
-    };
-    // A closed channel means that the run is over: its result is on the way.
-    let _ = control.send(command).await;
-    None
+/// Shows what happens: in tables, in files, in the log.
+fn show(
+    cluster: bool,
+    event: &MasterEvent,
+    live: &mut Live,
+    changes: &mut Changes,
+    console: &mut Console,
+) {
+    match event {
+        MasterEvent::Starting { .. } => {
+            live.starting(OffsetDateTime::from(wall_clock()), START_LEAD);
+        }
+        MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
+        _ => {}
+    }
+    if let Some(change) = changes.note(event) {
+        tracing::info!("{change}");
+        return;
+    }
+    // One worker in the same process is no news.
+    if let Some(words) =
+        in_words(event).filter(|_| cluster || matches!(event, MasterEvent::Stopping { .. }))
+    {
+        tracing::info!("{words}");
+    }
 }

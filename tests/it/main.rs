@@ -16,6 +16,7 @@ mod accuracy;
 mod bench;
 mod command;
 mod connections;
+mod control;
 mod counts;
 mod disk;
 mod epochs;
@@ -24,6 +25,8 @@ mod faults;
 mod files;
 mod http2;
 mod kept;
+#[cfg(target_os = "linux")]
+mod keys;
 mod peers;
 mod ports;
 mod process;

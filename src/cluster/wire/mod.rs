@@ -2,6 +2,7 @@
 //! so that the machines behind see only values that make sense. It opens no connection.
 
 mod bounds;
+pub(super) mod control;
 mod plan;
 mod secrets;
 mod share;
@@ -23,7 +24,7 @@ use crate::domain::Offset;
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::large_enum_variant,
-    reason = "generated from proto/llmload/v1/cluster.proto, where the documentation is"
+    reason = "generated from proto/llmload/v1, where the documentation is"
 )]
 pub(in crate::cluster) mod pb {
     tonic::include_proto!("llmload.v1");

@@ -54,7 +54,7 @@ fn shard_in(of: pb::Arrivals) -> Result<Shard, WireError> {
     }
 }
 
-fn load_out(load: Load) -> pb::Load {
+pub(super) fn load_out(load: Load) -> pb::Load {
     pb::Load {
         users: load.users,
         spawn_rate: load.spawn_rate.as_f64(),
@@ -63,7 +63,7 @@ fn load_out(load: Load) -> pb::Load {
     }
 }
 
-fn load_in(load: pb::Load) -> Result<Load, WireError> {
+pub(super) fn load_in(load: pb::Load) -> Result<Load, WireError> {
     let rate = |rate: f64| Rate::try_from(rate).map_err(|_| WireError::Impossible("rate"));
     Ok(Load {
         users: load.users,
