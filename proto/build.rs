@@ -6,7 +6,11 @@ use std::error::Error;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(
-        ["llmload/v1/cluster.proto", "llmload/v1/journal.proto"],
+        [
+            "llmload/v1/cluster.proto",
+            "llmload/v1/control.proto",
+            "llmload/v1/journal.proto",
+        ],
         ["proto"],
     )?;
     tonic_prost_build::configure()

@@ -50,6 +50,8 @@ pub(super) struct Ending<'a> {
     pub(super) aftermath: Aftermath,
     /// Why the journal is not whole.
     pub(super) journal_error: Option<Failure>,
+    /// What was changed while the run went on.
+    pub(super) changes: Vec<report::LoadChange>,
     /// It was told to end, and the exit status if nothing was measured by then.
     pub(super) interrupted: Option<u8>,
     /// What is missing of a run whose master is gone.
@@ -112,6 +114,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         summary: &summary,
         workers: &workers,
         started_at: live.started_at(),
+        changes: &ending.changes,
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
         verdict: verdict.as_ref(),
@@ -253,6 +256,13 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         && summary.whole_run(|outcome| outcome != Outcome::Cancelled) == 0
     {
         return failure(status, INTERRUPTED.to_owned());
+    }
+    let ordered = matches!(ending.result.ended_by, EndedBy::Stopped | EndedBy::Aborted);
+    if ordered && summary.whole_run(|outcome| outcome != Outcome::Cancelled) == 0 {
+        return failure(
+            status::NOT_DELIVERED,
+            "stopped before anything was measured".to_owned(),
+        );
     }
     if let Err(imbalance) = &summary.balance {
         return failure(

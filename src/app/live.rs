@@ -18,7 +18,6 @@ use crate::metrics::{Observation, Recent, Summary, Tally, Window};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{self, Context, stats_csv, table};
-use crate::schedule::Load;
 
 /// Locust's tables show the rates of this span.
 const RECENT: Duration = Duration::from_secs(10);
@@ -178,6 +177,7 @@ impl Live {
             summary,
             workers: &[],
             started_at: self.started_at,
+            changes: &[],
             notes: &[],
             version: env!("CARGO_PKG_VERSION"),
             verdict: None,
@@ -264,15 +264,6 @@ fn unwritable(path: &Path, error: std::io::Error) -> Failure {
         .hint("the figures printed are whole; is the disk full?")
 }
 
-/// What a cluster is to do.
-pub(super) fn load_in_words(load: Load) -> String {
-    let pause = if load.paused { ", paused" } else { "" };
-    match load.rate {
-        Some(rate) => format!("{rate} requests/s, at most {} in flight{pause}", load.users),
-        None => format!("{} users{pause}", load.users),
-    }
-}
-
 /// What a person is told of a master's event; `None` for what only tables show.
 pub(super) fn in_words(event: &MasterEvent) -> Option<String> {
     Some(match event {
@@ -336,15 +327,6 @@ fn of_ownership(event: &MasterEvent) -> Option<String> {
         MasterEvent::Leaving { name, .. } => {
             format!("worker {name} was told to go; the rest of its share counts as lost")
         }
-        MasterEvent::Changed {
-            from,
-            load,
-            members,
-            ..
-        } => format!(
-            "from {from} on: {}, on {members} workers",
-            load_in_words(*load)
-        ),
         MasterEvent::Adopted { workers, .. } => {
             format!(
                 "going on with the run that the journal tells of; waiting for its {workers} workers"
@@ -354,6 +336,7 @@ fn of_ownership(event: &MasterEvent) -> Option<String> {
             "the journal cannot be written any more: should this master die, its figures end here"
                 .to_owned()
         }
+        // What changes is told against what was before: see `changes`.
         _ => return None,
     })
 }

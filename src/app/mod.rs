@@ -2,13 +2,17 @@
 
 mod bench;
 mod certs;
+mod changes;
+mod conduct;
 mod console;
+mod ctl;
 mod discover;
 mod engine;
 mod failure;
 mod files;
 mod finish;
 mod journal;
+mod keys;
 mod live;
 mod logging;
 mod open_files;
@@ -125,6 +129,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
         Command::Master(options) => runtime()?.block_on(session::master(*options)),
+        Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
 }

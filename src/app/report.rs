@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use clap::Args;
 
+use super::changes::Changes;
 use super::console::{Console, complain};
 use super::engine::Aftermath;
 use super::failure::{Failure, status};
@@ -20,6 +21,7 @@ use crate::cluster::{
     EndedBy, JournalHeader, Master, MasterConfig, Past, Standing, Tear, Torn, WorkerState,
 };
 use crate::config::Outputs;
+use crate::schedule::Load;
 
 /// A master writes down what it merged about once a second, and waits up to a second for the last worker.
 const UNWRITTEN: Duration = Duration::from_secs(2);
@@ -107,6 +109,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let told_to_end = matches!(past.ended, Some(EndedBy::Stopped | EndedBy::Aborted));
     let nothing = nothing_measured(&past, cluster);
     let config = MasterConfig::new(header.run, plan.clone(), 1);
+    let changes = Changes::resumed(Load::of(&plan.schedule), &past.epochs);
     let result = Master::post_mortem(config, past).ok_or(nothing)?;
     let ending = Ending {
         outputs: &outputs,
@@ -119,6 +122,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
             records_error: None,
         },
         journal_error: None,
+        changes: changes.into_all(),
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),
         missing: Some(missing),
         cluster,

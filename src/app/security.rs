@@ -77,16 +77,21 @@ pub(super) fn broke_off(error: ClusterError) -> Failure {
     let ClusterError::Rejected(rejection) = error else {
         return Failure::failed(error);
     };
-    let hint = match &rejection {
+    let hint = way_in(&rejection);
+    Failure::usage(rejection).hint(hint)
+}
+
+/// What to do where the master and whoever connects do not believe each other.
+pub(super) const fn way_in(rejection: &Rejection) -> &'static str {
+    match rejection {
         Rejection::NoToken => "--token-file FILE or LLMLOAD_TOKEN: the token that the master has",
         Rejection::WrongToken => {
-            "give this worker the master's --token-file, or look whether it is the right master"
+            "give the master's --token-file, or look whether it is the right master"
         }
         Rejection::Tls(_) => {
             "--tls-ca is the authority of the master's certificate, --tls-server-name a name in it; a master with --tls-ca wants --tls-cert and --tls-key"
         }
-    };
-    Failure::usage(rejection).hint(hint)
+    }
 }
 
 fn token(source: &TokenSource) -> Result<Secret, Failure> {

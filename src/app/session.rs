@@ -9,6 +9,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::changes::Changes;
+use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
@@ -23,12 +25,13 @@ use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
-    ClusterError, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss, RunResult,
-    SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss,
+    RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
+use crate::schedule::Load;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
@@ -81,6 +84,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         clock_zero: ready.clock_zero,
         writing,
         goes_on: false,
+        epochs: Vec::new(),
     };
     stage
         .play(|control, events| {
@@ -142,6 +146,10 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         clock_zero: ready.clock_zero,
         writing,
         goes_on: ready.past.is_some(),
+        epochs: ready
+            .past
+            .as_ref()
+            .map_or_else(Vec::new, |past| past.epochs.clone()),
     };
     if stage.goes_on {
         tracing::info!("listening on {address}; a run goes on");
@@ -252,6 +260,8 @@ struct Stage {
     writing: Option<Writing>,
     /// Another master began it, and the journal tells what it showed.
     goes_on: bool,
+    /// The epochs that it made.
+    epochs: Vec<Epoch>,
 }
 
 impl Stage {
@@ -277,28 +287,36 @@ impl Stage {
             self.plan.seed.0,
             self.plan.seed.0
         );
-        let (control, told) = mpsc::channel(8);
+        let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut heard: Vec<Signal> = Vec::new();
+        let first = Load::of(&self.plan.schedule);
+        let mut conductor = Conductor::new(control, self.signals, first);
+        let mut changes = Changes::resumed(first, &self.epochs);
+        let shown = Shown {
+            cluster: self.cluster,
+            clock_zero: self.clock_zero,
+        };
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
             tokio::select! {
                 biased;
-                Some(event) = happening.recv() => self.show(&event, &mut live, &mut console),
-                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                Some(signal) = self.signals.recv() => {
-                    heard.push(signal);
-                    if let Some(status) = answer(&heard, &control).await {
-                        return Ok(status);
-                    }
+                Some(event) = happening.recv() => {
+                    conductor.note(&event);
+                    show(shown, &event, &mut live, &mut changes, &mut console);
                 }
+                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
+                said = conductor.next() => match said {
+                    Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
+                    Said::Leave(status) => return Ok(status),
+                },
             }
         };
+        conductor.hush();
         while let Ok(event) = happening.try_recv() {
-            self.show(&event, &mut live, &mut console);
+            show(shown, &event, &mut live, &mut changes, &mut console);
         }
-        let aftermath = self.aftermath(&mut heard).await?;
-        let journal_error = self.close_journal(&aftermath, &mut heard).await;
+        let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
+        let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -307,7 +325,8 @@ impl Stage {
             result,
             aftermath,
             journal_error,
-            interrupted: heard.last().copied().map(Signal::exit_status),
+            changes: changes.into_all(),
+            interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
         };
@@ -318,39 +337,6 @@ impl Stage {
         Ok(finished.status)
     }
 
-    /// What the engine of a local run leaves behind.
-    async fn aftermath(&mut self, heard: &mut Vec<Signal>) -> Result<Aftermath, Failure> {
-        let Some(serving) = self.serving.take() else {
-            return Ok(Aftermath::default());
-        };
-        tokio::select! {
-            served = serving => {
-                served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))
-            }
-            // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
-            Some(signal) = self.signals.recv() => {
-                heard.push(signal);
-                Ok(Aftermath::unfinished())
-            }
-        }
-    }
-
-    /// Has the journal's last words written. Tells why it is not whole.
-    async fn close_journal(
-        &mut self,
-        aftermath: &Aftermath,
-        heard: &mut Vec<Signal>,
-    ) -> Option<Failure> {
-        let writing = self.writing.as_mut()?;
-        tokio::select! {
-            failure = writing.close(&aftermath.notes) => failure,
-            Some(signal) = self.signals.recv() => {
-                heard.push(signal);
-                writing.given_up()
-            }
-        }
-    }
-
     /// What another master showed of the run is in this one's tables and files, too.
     fn with_past(&self, live: Live) -> Result<Live, Failure> {
         match &self.writing {
@@ -358,31 +344,67 @@ impl Stage {
             _ => Ok(live),
         }
     }
+}
 
-    fn show(&self, event: &MasterEvent, live: &mut Live, console: &mut Console) {
-        match event {
-            MasterEvent::Starting { at } => live.starting(on_the_wall(self.clock_zero, *at)),
-            MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
-            _ => {}
+/// What the engine of a local run leaves behind.
+async fn aftermath(
+    serving: Option<JoinHandle<Aftermath>>,
+    conductor: &mut Conductor,
+) -> Result<Aftermath, Failure> {
+    let Some(serving) = serving else {
+        return Ok(Aftermath::default());
+    };
+    tokio::select! {
+        served = serving => {
+            served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))
         }
-        // One worker in the same process is no news.
-        if let Some(words) = in_words(event)
-            .filter(|_| self.cluster || matches!(event, MasterEvent::Stopping { .. }))
-        {
-            tracing::info!("{words}");
-        }
+        // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
+        Some(_) = conductor.signal() => Ok(Aftermath::unfinished()),
     }
 }
 
-/// The first signal drains, the second drops what is in flight, the third ends the program at once with this status.
-async fn answer(heard: &[Signal], control: &mpsc::Sender<MasterCommand>) -> Option<u8> {
-    let command = match heard {
-        [_] => MasterCommand::Stop,
-        [_, _] => MasterCommand::Abort,
-        [.., last] => return Some(last.exit_status()),
-        [] => return None,
-    };
-    // A closed channel means that the run is over: its result is on the way.
-    let _ = control.send(command).await;
-    None
+/// Has the journal's last words written. Tells why it is not whole.
+async fn close_journal(
+    writing: &mut Option<Writing>,
+    aftermath: &Aftermath,
+    conductor: &mut Conductor,
+) -> Option<Failure> {
+    let writing = writing.as_mut()?;
+    tokio::select! {
+        failure = writing.close(&aftermath.notes) => failure,
+        Some(_) = conductor.signal() => writing.given_up(),
+    }
+}
+
+/// What of a run decides how its events are shown.
+#[derive(Clone, Copy)]
+struct Shown {
+    /// One worker in the same process is no news.
+    cluster: bool,
+    /// The wall clock when the master's showed zero.
+    clock_zero: OffsetDateTime,
+}
+
+/// Shows what happens: in tables, in files, in the log.
+fn show(
+    shown: Shown,
+    event: &MasterEvent,
+    live: &mut Live,
+    changes: &mut Changes,
+    console: &mut Console,
+) {
+    match event {
+        MasterEvent::Starting { at } => live.starting(on_the_wall(shown.clock_zero, *at)),
+        MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
+        _ => {}
+    }
+    if let Some(change) = changes.note(event) {
+        tracing::info!("{change}");
+        return;
+    }
+    if let Some(words) =
+        in_words(event).filter(|_| shown.cluster || matches!(event, MasterEvent::Stopping { .. }))
+    {
+        tracing::info!("{words}");
+    }
 }

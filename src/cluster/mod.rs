@@ -18,6 +18,7 @@ mod outbox;
 mod port;
 mod result;
 mod shell;
+mod status;
 mod wire;
 mod worker;
 
@@ -33,13 +34,14 @@ pub use master::{
 pub use membership::ConnId;
 pub use message::*;
 pub use net::{
-    Accepted, BoxedIo, ClientSecurity, ClientTlsParts, Dialer, Dialing, Heard, Incoming, Io,
-    Limits, Rejection, SecurityError, ServeOptions, ServerSecurity, WorkerOptions, run_worker,
-    serve_master,
+    Accepted, BoxedIo, ClientSecurity, ClientTlsParts, ControlError, Controller, Dialer, Dialing,
+    Heard, Incoming, Io, Limits, Rejection, SecurityError, ServeOptions, ServerSecurity,
+    WorkerOptions, run_worker, serve_master,
 };
 pub use port::{EngineEnd, EnginePort, ProcessClock, engine_port};
 pub use result::{EndedBy, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
 pub use shell::{ClusterError, JournalPort, MasterCommand, WorkerCommand};
+pub use status::{Coming, Quantiles, RecentRate, RunPhase, RunStatus, WorkerStatus};
 pub use wire::{
     JournalError, JournalHeader, JournalReader, Tear, Torn, WireError, journal_frame, journal_head,
     journal_notes,

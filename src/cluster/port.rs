@@ -15,7 +15,8 @@ const COMMANDS: usize = 1_024;
 /// Events that may wait before the engine has to.
 const EVENTS: usize = 64;
 
-/// The one monotonic clock of a process, as offsets from the moment it was made.
+/// The one monotonic clock of a process. It shows a time long after zero when it is made: a worker may join a run that began
+/// long before its process did, and its clock has a time for that beginning, too.
 #[derive(Clone, Copy, Debug)]
 pub struct ProcessClock {
     made: Instant,
@@ -24,9 +25,9 @@ pub struct ProcessClock {
 }
 
 impl ProcessClock {
-    /// A clock that shows zero now.
+    /// A new clock.
     pub fn start() -> Self {
-        Self::continuing(Offset::ZERO)
+        Self::continuing(Offset::from(LONG_AGO))
     }
 
     /// A clock that shows `at` now: it goes on where another process's clock is by now.
@@ -42,14 +43,20 @@ impl ProcessClock {
         self.shown + self.made.elapsed()
     }
 
-    /// The instant at which it shows `at`; the moment it was made for all that is before.
+    /// The instant at which it shows `at`, or showed it.
     pub fn instant(self, at: Offset) -> Instant {
-        let span = at.since(self.shown);
+        if at < self.shown {
+            let instant = self.made.checked_sub(self.shown.since(at));
+            return instant.unwrap_or(self.made);
+        }
         self.made
-            .checked_add(span)
+            .checked_add(at.since(self.shown))
             .unwrap_or_else(|| self.made + FAR)
     }
 }
+
+/// What a new clock shows: more than any run takes.
+const LONG_AGO: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// Further away than any run, and near enough for every platform's clock: thirty years.
 const FAR: Duration = Duration::from_secs(30 * 365 * 86_400);
@@ -91,4 +98,21 @@ pub fn engine_port(clock: ProcessClock) -> (EnginePort, EngineEnd) {
         clock,
     };
     (port, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_has_instants_from_before_it_was_made() {
+        let clock = ProcessClock::start();
+        let now = clock.now();
+        for span in [Duration::from_secs(3_600), Duration::from_millis(1)] {
+            assert_eq!(clock.instant(now - span), Instant::now() - span);
+            assert_eq!(clock.instant(now + span), Instant::now() + span);
+        }
+        tokio::time::advance(Duration::from_secs(5)).await;
+        assert_eq!(clock.now(), now + Duration::from_secs(5));
+    }
 }

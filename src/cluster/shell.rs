@@ -7,7 +7,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::journal::Frame;
 use super::master::{Change, Input, Master, Refusal};
-use super::{EngineCommand, MasterEvent, ProcessClock, Rejection, RunResult, Snapshot, WireError};
+use super::{
+    Coming, EngineCommand, MasterEvent, ProcessClock, Rejection, RunResult, RunStatus, Snapshot,
+    WireError, WorkerStatus,
+};
 use crate::domain::Offset;
 
 /// From the user to a running master.
@@ -17,9 +20,13 @@ pub enum MasterCommand {
     Stop,
     /// Drop those in flight; the second signal.
     Abort,
-    /// Another load; answered by the moment of the run's time from which it is so.
-    Change(Change, oneshot::Sender<Result<Offset, Refusal>>),
-    /// Say how the run stands.
+    /// Another load; answered by what it will be, and from when.
+    Change(Change, oneshot::Sender<Result<Coming, Refusal>>),
+    /// Say how the run stands, in a few figures.
+    Status(oneshot::Sender<Box<RunStatus>>),
+    /// Say how each worker stands.
+    Workers(oneshot::Sender<Vec<WorkerStatus>>),
+    /// Say everything that was measured so far.
     Snapshot(oneshot::Sender<Box<Snapshot>>),
 }
 
@@ -179,7 +186,15 @@ pub(super) fn command(master: &mut Master, now: Offset, command: MasterCommand) 
             let _gone = answer.send(Box::new(master.snapshot(now)));
         }
         MasterCommand::Change(change, answer) => {
-            let _gone = answer.send(master.change(now, change));
+            let from = master.change(now, change);
+            let load = master.load_to_come();
+            let _gone = answer.send(from.map(|from| Coming { from, load }));
+        }
+        MasterCommand::Status(answer) => {
+            let _gone = answer.send(Box::new(master.status(now)));
+        }
+        MasterCommand::Workers(answer) => {
+            let _gone = answer.send(master.worker_status(now));
         }
     }
 }

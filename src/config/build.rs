@@ -107,7 +107,7 @@ fn sending(args: SendingArgs) -> Sending {
     }
 }
 
-fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {
+pub(super) fn typed<T: FromArgMatches>(matches: &ArgMatches) -> Result<T> {
     Ok(T::from_arg_matches(matches)?)
 }
 
@@ -374,7 +374,7 @@ fn outputs(args: OutputArgs) -> Outputs {
     }
 }
 
-fn logging(args: LogArgs) -> Logging {
+pub(super) fn logging(args: LogArgs) -> Logging {
     Logging {
         level: args.loglevel,
         file: args.logfile,

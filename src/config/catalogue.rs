@@ -50,12 +50,20 @@ const PLAIN: &[&str] = &[
 
 /// Flags that begin with `no_` and take back no other flag.
 const ALONE: &[&str] = &["no_proxy", "no_journal"];
+/// What `ctl` is told once and no file or variable repeats.
+const ORDERS: &[&str] = &["order", "value", "ctl_spawn_rate", "ctl_json", "abort"];
+
+/// Whether an option is part of an order and no setting.
+pub(super) fn is_order(id: &str) -> bool {
+    ORDERS.contains(&id)
+}
 
 /// The environment variables of option `id`, the stronger first.
 pub(super) fn variables_of(id: &str) -> Vec<String> {
     let upper = id.to_ascii_uppercase();
     match id {
         "help" | "version" | "show_config" => Vec::new(),
+        _ if is_order(id) => Vec::new(),
         "threads" => vec!["LLMLOAD_THREADS".to_owned(), "LOCUST_PROCESSES".to_owned()],
         "master_host" => vec!["LOCUST_MASTER_NODE_HOST".to_owned()],
         "master_port" => vec!["LOCUST_MASTER_NODE_PORT".to_owned()],
@@ -114,7 +122,7 @@ impl Setting {
 
     /// Whether a file may set it.
     pub(super) fn in_files(&self) -> bool {
-        !matches!(self.id.as_str(), "config" | "show_config")
+        !matches!(self.id.as_str(), "config" | "show_config") && !is_order(&self.id)
     }
 
     /// What a file's `key` means for this setting: `Some(true)` for the setting itself, `Some(false)` for its opposite.

@@ -14,8 +14,9 @@ use crate::schedule::Law;
 use crate::workload::{Corpus, LengthLaw};
 
 use super::LogLevel;
-use super::catalogue::{ALWAYS_ON, variables_of};
+use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
+use super::ctl::CtlArgs;
 use super::value::{self, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
@@ -44,6 +45,10 @@ pub fn command() -> clap::Command {
             "worker",
             "Send requests for a master; the test's settings come from there",
         ))
+        .subcommand(subcommand::<CtlArgs>(
+            "ctl",
+            "Look at a running master, change its load, stop it",
+        ))
 }
 
 fn subcommand<T: Args>(name: &'static str, about: &'static str) -> clap::Command {
@@ -57,7 +62,9 @@ fn subcommand<T: Args>(name: &'static str, about: &'static str) -> clap::Command
 
 /// Gives every flag a hidden `--no-` twin, so that the command line can take back what a file says.
 fn with_negatives(command: clap::Command) -> clap::Command {
-    let takes_back = |id: &str| !id.starts_with("no_") && id != "show_config" && id != ALWAYS_ON;
+    let takes_back = |id: &str| {
+        !id.starts_with("no_") && id != "show_config" && id != ALWAYS_ON && !is_order(id)
+    };
     let ids: Vec<String> = command
         .get_arguments()
         .map(|arg| arg.get_id().to_string())

@@ -15,7 +15,7 @@ use super::source::{Layer, Source};
 use super::{Surroundings, conf, value};
 
 /// The subcommands that share one settings file.
-pub(super) const SHARING: [&str; 3] = ["run", "master", "worker"];
+pub(super) const SHARING: [&str; 4] = ["run", "master", "worker", "ctl"];
 
 /// Below this Jaro-Winkler similarity another key is no help.
 const ALIKE: f64 = 0.75;
@@ -261,12 +261,12 @@ fn known_elsewhere(
         .filter_map(|name| cli.find_subcommand(name))
         .flat_map(catalogue::settings);
     let (all, others): (Vec<Setting>, Vec<Setting>) = all.partition(Setting::in_files);
+    if all.iter().any(|setting| setting.is_named(key).is_some()) {
+        return Ok(());
+    }
     if others.iter().any(|setting| setting.long == key) {
         let fault = Fault::new(format!("`{key}` cannot stand in a settings file"));
         return Err(fault.hint("give it on the command line").at(place));
-    }
-    if all.iter().any(|setting| setting.is_named(key).is_some()) {
-        return Ok(());
     }
     let nearest = all
         .iter()

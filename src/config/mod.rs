@@ -18,6 +18,7 @@ mod catalogue;
 mod cli;
 mod cluster;
 mod conf;
+mod ctl;
 mod error;
 mod layers;
 mod options;
@@ -38,6 +39,7 @@ pub use cluster::{
     ClientTlsFiles, Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss, SHORTEST_TOKEN,
     ServerTlsFiles, TokenError, TokenSource, token,
 };
+pub use ctl::{CtlOptions, Order, Users};
 pub use error::ConfigError;
 pub use options::{
     Command, Endpoint, Found, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,
@@ -91,6 +93,7 @@ pub fn resolve(
     Ok(match name.as_str() {
         "run" => Command::Run(Box::new(build::run(&merged, around)?)),
         "master" => Command::Master(Box::new(build::master(&merged, around)?)),
+        "ctl" => Command::Ctl(Box::new(ctl::build(&merged, around)?)),
         _ => Command::Worker(Box::new(build::worker(&merged, around)?)),
     })
 }

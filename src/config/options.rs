@@ -10,6 +10,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
+use super::ctl::CtlOptions;
 use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Kind, Sampling};
@@ -25,6 +26,8 @@ pub enum Command {
     Master(Box<MasterOptions>),
     /// `worker`: carry out what a master asks for.
     Worker(Box<WorkerOptions>),
+    /// `ctl`: ask a running master for something.
+    Ctl(Box<CtlOptions>),
     /// `--show-config`: print this text to standard output and exit with status 0.
     ShowConfig(String),
     /// A subcommand that the app added to [`command`](super::command): its own room reads the matches.
@@ -43,6 +46,7 @@ impl Command {
             Self::Run(options) => Some(&options.settings.logging),
             Self::Master(options) => Some(&options.settings.logging),
             Self::Worker(options) => Some(&options.logging),
+            Self::Ctl(options) => Some(&options.logging),
             Self::ShowConfig(_) | Self::Other { .. } => None,
         }
     }

@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use super::build::{self, Builder};
-use super::catalogue::{Setting, Shape};
+use super::catalogue::{Setting, Shape, is_order};
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
-use super::{Surroundings, conf, target};
+use super::{Surroundings, conf, ctl, target};
 
 const MASK: &str = "***";
 /// Where the sources stand, if the values are short.
@@ -34,7 +34,8 @@ pub(super) fn show(
             .settings
             .iter()
             .filter(|setting| setting.heading == heading);
-        for setting in group.filter(|setting| setting.id != "show_config") {
+        for setting in group.filter(|setting| setting.id != "show_config" && !is_order(&setting.id))
+        {
             for line in lines(setting, merged, &derived) {
                 let _ = writeln!(text, "{}", with_source(&line, &merged.source(&setting.id)));
             }
@@ -57,6 +58,13 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
     let settings = match name {
         "run" => build::run(merged, around)?.settings,
         "master" => build::master(merged, around)?.settings,
+        "ctl" => {
+            ctl::build(merged, around)?;
+            return Ok(Derived {
+                notes: token_note(merged, around),
+                ..Derived::default()
+            });
+        }
         _ => {
             build::worker(merged, around)?;
             return Ok(Derived {

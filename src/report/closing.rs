@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Context, PERCENTILES, generator};
+use super::{Context, PERCENTILES, generator, load};
 use crate::domain::{Outcome, TokenSource, Warning};
 use crate::metrics::{Metric, Series, Summary};
 
@@ -11,6 +11,7 @@ use crate::metrics::{Metric, Series, Summary};
 pub fn sections(ctx: &Context<'_>) -> String {
     let mut text = String::new();
     section(&mut text, "Requests", requests(ctx));
+    section(&mut text, "Load", load::lines(ctx));
     section(&mut text, "Tokens", tokens(ctx.summary));
     section(&mut text, "Connections", connections(ctx.summary));
     section(&mut text, "Generator", generator::lines(ctx));
@@ -182,7 +183,7 @@ fn users_hint(ctx: &Context<'_>, warning: Warning) -> Option<String> {
     let (rate, _) = ctx
         .plan
         .open_loop()
-        .filter(|_| warning == Warning::UsersTooFew)?;
+        .filter(|_| warning == Warning::UsersTooFew && !ctx.is_of_several_loads())?;
     let need = ctx.summary.users_needed(rate.as_f64())?;
     let users = u64::from(ctx.plan.schedule.users);
     Some(if need > users {

@@ -45,7 +45,14 @@ pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
 fn load(ctx: &Context<'_>) -> Option<String> {
     let sent = ctx.summary.sent_per_s()?;
     Some(match ctx.plan.open_loop() {
-        Some((rate, law)) => format!("asked for {rate} requests/s ({law}), sent {sent:.2}/s"),
+        Some((rate, law)) => {
+            let first = if ctx.is_of_several_loads() {
+                " at first"
+            } else {
+                ""
+            };
+            format!("asked for {rate} requests/s ({law}){first}, sent {sent:.2}/s")
+        }
         None => format!("sent {sent:.2} requests/s"),
     })
 }

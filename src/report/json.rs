@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, PERCENTILES, Worker, generator, number};
+use super::{Context, PERCENTILES, Worker, generator, load, number};
 use crate::domain::Outcome;
 use crate::metrics::{Metric, Series, Summary};
 
@@ -41,6 +41,7 @@ pub fn result(ctx: &Context<'_>) -> Result<String, serde_json::Error> {
         errors: errors(ctx),
         warnings: warnings(ctx.summary),
         workers: ctx.workers.iter().map(worker).collect(),
+        changes: ctx.changes.iter().map(load::object).collect(),
         notes: ctx.notes,
         generator: generator::object(&ctx.summary.generator),
         verdict: ctx.verdict.map(|verdict| verdict.level.name()),
@@ -66,6 +67,7 @@ struct Outline<'a> {
     errors: Vec<Value>,
     warnings: Vec<Value>,
     workers: Vec<Value>,
+    changes: Vec<Value>,
     notes: &'a [String],
     generator: Value,
     verdict: Option<&'static str>,
@@ -135,7 +137,7 @@ fn measured(ctx: &Context<'_>) -> Value {
         "requests_per_s": summary.requests_per_s(),
         "failures_per_s": summary.failures_per_s(),
         "sent_per_s": summary.sent_per_s(),
-        "asked_per_s": ctx.plan.open_loop().map(|(rate, _)| rate.as_f64()),
+        "asked_per_s": ctx.plan.open_loop().filter(|_| !ctx.is_of_several_loads()).map(|(rate, _)| rate.as_f64()),
         "goodput_per_s": summary.goodput_per_s,
         "body_bytes": summary.phase.body_bytes,
     })
@@ -243,7 +245,20 @@ mod tests {
         let mut unsent = sample::open();
         unsent.summary.counts.late_cancelled = 3;
         unsent.verdict = crate::metrics::judge(&unsent.summary);
-        for sample in [sample::open(), sample::closed(), empty, unsent] {
+        let mut changed = sample::open();
+        changed.changes = vec![super::super::LoadChange {
+            from: crate::domain::Offset::from_nanos(1_500_000_000),
+            load: super::super::Load {
+                users: 3,
+                spawn_rate: crate::domain::Rate::per_second(1),
+                rate: None,
+                paused: false,
+            },
+            workers: 2,
+            is_other_load: true,
+            is_other_number: false,
+        }];
+        for sample in [sample::open(), sample::closed(), empty, unsent, changed] {
             let result = read(&sample);
             let faults: Vec<_> = validator
                 .iter_errors(&result)

@@ -4,7 +4,9 @@
 pub mod closing;
 mod generator;
 pub mod json;
+mod load;
 mod number;
+pub mod plain;
 pub mod record_line;
 mod rows;
 pub mod stats_csv;
@@ -21,6 +23,8 @@ use time::format_description::well_known::Rfc3339;
 use crate::domain::Offset;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
+
+pub use load::{Load, LoadChange};
 
 /// The percentiles of every table and file: (heading, quantile).
 pub(crate) const PERCENTILES: [(&str, f64); 11] = [
@@ -50,6 +54,8 @@ pub struct Context<'a> {
     pub workers: &'a [Worker],
     /// The wall-clock time of the run's offset zero, in UTC.
     pub started_at: OffsetDateTime,
+    /// What was changed while it went on, in order.
+    pub changes: &'a [LoadChange],
     /// Whatever else a reader should know, a line each.
     pub notes: &'a [String],
     /// This program's version.

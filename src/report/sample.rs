@@ -3,7 +3,7 @@
 use serde_json::json;
 use time::macros::datetime;
 
-use super::{Context, Endpoint, Worker};
+use super::{Context, Endpoint, LoadChange, Worker};
 use crate::domain::{Index, Mark, Offset, Outcome, Record, Usage};
 use crate::metrics::{
     CoreLoad, Generator, Machine, Metric, Observation, Series, Summary, Tally, Verdict, Window,
@@ -15,6 +15,7 @@ pub(crate) struct Sample {
     pub(crate) plan: Plan,
     pub(crate) summary: Summary,
     pub(crate) workers: Vec<Worker>,
+    pub(crate) changes: Vec<LoadChange>,
     pub(crate) notes: Vec<String>,
     pub(crate) verdict: Option<Verdict>,
 }
@@ -30,6 +31,7 @@ impl Sample {
             summary: &self.summary,
             workers: &self.workers,
             started_at: datetime!(2026-01-02 03:04:05 UTC),
+            changes: &self.changes,
             notes: &self.notes,
             version: "0.1.0",
             verdict: self.verdict.as_ref(),
@@ -160,6 +162,7 @@ fn sample(plan: Plan, tally: Tally) -> Sample {
             worker("alpha-17", 3, Some((-1_250_000, 80_000)), false),
             worker("beta-4", 1, None, true),
         ],
+        changes: Vec::new(),
         notes: vec!["no --run-time: stopped by hand".to_owned()],
     }
 }

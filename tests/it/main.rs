@@ -16,6 +16,7 @@ mod accuracy;
 mod bench;
 mod command;
 mod connections;
+mod control;
 mod counts;
 mod disk;
 mod epochs;
@@ -25,6 +26,8 @@ mod files;
 mod http2;
 mod journal;
 mod kept;
+#[cfg(target_os = "linux")]
+mod keys;
 mod peers;
 mod ports;
 mod process;

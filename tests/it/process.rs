@@ -151,13 +151,18 @@ impl Program {
 
     /// The same in a given folder.
     pub(crate) fn start_in(folder: Arc<TempDir>, line: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_llmload"))
-            .args(line.split_whitespace())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_llmload"));
+        command.args(line.split_whitespace()).stdin(Stdio::null());
+        Self::launch(folder, line, command)
+    }
+
+    /// Starts `command`, in which the words of `line` are, in a given folder.
+    pub(crate) fn launch(folder: Arc<TempDir>, line: &str, mut command: Command) -> Self {
+        let mut child = command
             .current_dir(folder.path())
             .env_clear()
             .env("HOME", folder.path())
             .envs(TOLERANT)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -324,6 +329,8 @@ impl Report {
 
 /// A master and its workers.
 pub(crate) struct Cluster {
+    /// Where the master listens.
+    pub(crate) address: String,
     pub(crate) master: Program,
     pub(crate) workers: Vec<Program>,
 }
@@ -332,14 +339,16 @@ impl Cluster {
     /// Starts a master with the options of `line`, on a free port, and so many workers.
     pub(crate) fn start(line: &str, workers: usize) -> Self {
         let master = Program::start(&format!(
-            "master --master-bind-port 0 --expect-workers {workers} {line}"
+            "master --master-bind-port 0 --expect-workers {} {line}",
+            workers.max(1)
         ));
         let address = master.wait_for_words("listening on ");
-        let address = address.split(';').next().unwrap();
+        let address = address.split(';').next().unwrap().to_owned();
         let worker = |_| Program::start(&format!("worker --master {address} --threads 1"));
         Self {
             workers: (0..workers).map(worker).collect(),
             master,
+            address,
         }
     }
 

@@ -206,7 +206,7 @@ fn a_worker_without_the_right_token_is_told_what_to_do_and_the_run_goes_on() {
     let stranger = worker(&folder, &address, wrong).wait().expect(2);
     insta::assert_snapshot!(complaint(&stranger), @r"
     error: the master does not accept this worker's token
-    hint: give this worker the master's --token-file, or look whether it is the right master
+    hint: give the master's --token-file, or look whether it is the right master
     ");
     let known = format!("--tls-ca certs/ca.pem --token-file certs/token -k {OWN}");
     let _worker = worker(&folder, &address, &known).wait().expect(0);

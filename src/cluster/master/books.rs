@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::status::Pace;
 use super::{Master, MasterEvent, Output, Phase};
 use crate::cluster::journal::Frame;
 use crate::cluster::{EndedBy, Gauges, Interval, ToWorker};
@@ -30,6 +31,8 @@ pub(super) struct Books {
     expected: usize,
     /// When the first interval of the delta came.
     since: Option<Offset>,
+    /// What ended in the last seconds.
+    pace: Pace,
     /// Workers of which something is not written down.
     changed: BTreeSet<u32>,
     epochs_written: usize,
@@ -49,6 +52,7 @@ impl Books {
             came: 0,
             expected: 0,
             since: None,
+            pace: Pace::default(),
             changed: BTreeSet::new(),
             epochs_written: 0,
             frames: 0,
@@ -83,6 +87,16 @@ impl Books {
     /// Everything merged until the last cut.
     pub(super) const fn total(&self) -> &Tally {
         &self.total
+    }
+
+    /// Until when something is merged, since the run's start.
+    pub(super) const fn to(&self) -> Offset {
+        self.to
+    }
+
+    /// What ended in the last seconds.
+    pub(super) const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// When what came since the last time is to be told, at the latest.
@@ -155,6 +169,7 @@ impl Master {
         if self.books.since.take().is_some() {
             let delta = Arc::new(std::mem::take(&mut self.books.delta));
             self.books.total.merge(&delta);
+            self.books.pace.note(self.books.to, &delta);
             let (to, gauges) = (self.books.to, self.roster.gauges());
             self.event(MasterEvent::Merged {
                 delta: Arc::clone(&delta),

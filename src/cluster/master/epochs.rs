@@ -13,6 +13,9 @@ use crate::schedule::Load;
 /// Workers that come or go together are dealt with together.
 const TOGETHER: Duration = Duration::from_millis(50);
 
+/// Most users, over the whole cluster, that a change may ask for: what one worker owns must fit into a message.
+const MOST_USERS: u32 = 1_000_000;
+
 /// Another load than the one that the run has now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Change {
@@ -45,6 +48,9 @@ pub enum Refusal {
     /// A run that is limited by count deals the count to its users at its start.
     #[error("the run sends a fixed number of requests, which are dealt to its users")]
     Counted,
+    /// More than anybody can be told of.
+    #[error("{MOST_USERS} users are the most")]
+    TooMany,
 }
 
 impl Master {
@@ -78,13 +84,16 @@ impl Master {
         if self.is_counted_closed() && load.users != self.load_wanted().users {
             return Err(Refusal::Counted);
         }
+        if load.users > self.load_wanted().users.max(MOST_USERS) {
+            return Err(Refusal::TooMany);
+        }
         self.wanted = Some(load);
         self.recruit();
         self.deal_again_soon(now);
         Ok(from)
     }
 
-    fn load_wanted(&self) -> Load {
+    pub(super) fn load_wanted(&self) -> Load {
         let current = self.deal.as_ref().map(|deal| deal.current().load);
         let first = || Load::of(&self.config.plan.schedule);
         self.wanted.or(current).unwrap_or_else(first)

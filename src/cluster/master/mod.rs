@@ -11,6 +11,7 @@ mod epochs;
 mod gather;
 mod leave;
 mod run;
+mod status;
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use tonic::service::InterceptorLayer;
 use tonic::transport::Server;
 
+use super::control::Desk;
 use super::door::{Complaints, Doorkeeper, Porter};
 use super::gate::Gated;
 use super::listen::{ControlSender, Inbound, Listener, PulseSender};
@@ -89,7 +90,9 @@ pub async fn serve_master(
     drop(tasks.spawn(porter.work(incoming.into(), tasks.clone(), stop.clone())));
     let doorkeeper = Doorkeeper::new(options.security.clone(), complaints);
     let service = Listener::new(inbound, pulses, tasks.clone(), options.limits.max_workers);
-    let server = tasks.spawn(serve(connections, doorkeeper, service, stop.clone()));
+    let (desk, asked) = Desk::new();
+    let serving = serve(connections, doorkeeper, service, desk, stop.clone());
+    let server = tasks.spawn(serving);
     let host = Host {
         clock,
         master,
@@ -101,7 +104,7 @@ pub async fn serve_master(
         broken: None,
     };
     let result = tokio::select! {
-        result = host.run(received, beats, control) => result,
+        result = host.run(received, beats, [control, asked]) => result,
         failed = server => Err(match failed {
             Ok(Err(error)) => ClusterError::Serve(error),
             Ok(Ok(())) | Err(_) => ClusterError::NoResult,
@@ -118,6 +121,7 @@ async fn serve(
     connections: mpsc::Receiver<io::Result<Gated>>,
     doorkeeper: Doorkeeper,
     service: Listener,
+    desk: Desk,
     stop: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let service = pb::cluster_server::ClusterServer::new(service)
@@ -131,6 +135,7 @@ async fn serve(
         .max_concurrent_streams(MOST_STREAMS)
         .layer(InterceptorLayer::new(doorkeeper))
         .add_service(service)
+        .add_service(pb::control_server::ControlServer::new(desk))
         .serve_with_incoming_shutdown(ReceiverStream::new(connections), stop.cancelled_owned())
         .await
 }
@@ -160,7 +165,7 @@ impl Host {
         mut self,
         mut received: mpsc::Receiver<Inbound>,
         mut beats: mpsc::Receiver<Inbound>,
-        mut control: mpsc::Receiver<MasterCommand>,
+        [mut control, mut asked]: [mpsc::Receiver<MasterCommand>; 2],
     ) -> Result<RunResult, ClusterError> {
         let mut linger_until = None;
         loop {
@@ -184,6 +189,9 @@ impl Host {
                 input = self.journal.next() => self.master.handle(self.clock.now(), input),
                 () = shell::sleep_until(self.clock, timeout) => {
                     self.master.handle_timeout(self.clock.now());
+                }
+                Some(command) = asked.recv() => {
+                    shell::command(&mut self.master, self.clock.now(), command);
                 }
                 Some(inbound) = received.recv() => self.take(inbound),
             }

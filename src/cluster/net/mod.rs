@@ -2,6 +2,7 @@
 //! It moves messages and decides nothing but what a broken connection is.
 
 mod connect;
+mod control;
 mod door;
 mod gate;
 mod listen;
@@ -12,6 +13,7 @@ mod socket;
 mod tickets;
 mod worker;
 
+pub use control::{ControlError, Controller};
 pub use master::{Limits, ServeOptions, serve_master};
 pub use security::{ClientSecurity, ClientTlsParts, Rejection, SecurityError, ServerSecurity};
 pub use socket::{Accepted, BoxedIo, Dialer, Dialing, Incoming, Io};

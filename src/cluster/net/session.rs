@@ -88,23 +88,29 @@ impl Route {
         })
     }
 
-    async fn client(
-        &self,
-        verdict: &Verdict,
-    ) -> Result<pb::cluster_client::ClusterClient<Channel>, Status> {
+    /// A connection.
+    pub(super) async fn channel(&self, verdict: &Verdict) -> Result<Channel, Status> {
         let connector = Connector {
             dialer: self.dialer.clone(),
             tls: self.security.tls.clone(),
             verdict: verdict.clone(),
         };
         let channel = self.endpoint.connect_with_connector(connector).await;
-        let channel = channel.map_err(|error| Status::unavailable(chain(&error)))?;
+        channel.map_err(|error| Status::unavailable(chain(&error)))
+    }
+
+    async fn client(
+        &self,
+        verdict: &Verdict,
+    ) -> Result<pb::cluster_client::ClusterClient<Channel>, Status> {
+        let channel = self.channel(verdict).await?;
         Ok(pb::cluster_client::ClusterClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
-    fn signed<T>(&self, stream: T) -> Request<T> {
+    /// A request that says who asks.
+    pub(super) fn signed<T>(&self, stream: T) -> Request<T> {
         let mut request = Request::new(stream);
         self.security.sign(request.metadata_mut());
         request

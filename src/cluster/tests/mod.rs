@@ -8,6 +8,7 @@
 )]
 
 mod carry;
+mod control;
 mod engine;
 mod epochs;
 mod invariants;

@@ -257,7 +257,7 @@ async fn a_local_run_is_a_master_and_a_worker_in_one_process() {
     let mut engine = JoinSet::new();
     engine.spawn(drive(end, Engine::new(Duration::from_millis(20))));
     let config = MasterConfig::new(1, plan(Some(50.0), Some(60), None), 1).local();
-    let master = Master::new(config, Offset::ZERO);
+    let master = Master::new(config, clock.now());
     let (_control, commands) = mpsc::channel(1);
     let (sender, _events) = mpsc::channel(1_024);
     let result = run_local(master, identity(0), port, commands, sender, None)

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::{
     MAX_NAME_BYTES, MAX_REASON_BYTES, WireError, cut, gauges_in, gauges_out, hello_in, hello_out,
-    pb, share, tally, text, totals_in, totals_out,
+    pb, share, state_in, state_out, tally, text, totals_in, totals_out,
 };
 use crate::cluster::journal::{Frame, Standing};
 use crate::cluster::master::Halt;
-use crate::cluster::{ClockEstimate, EndedBy, Epoch, WorkerState};
+use crate::cluster::{ClockEstimate, EndedBy, Epoch};
 use crate::domain::Offset;
 
 pub(super) fn encode(frame: Frame) -> pb::JournalFrame {
@@ -128,32 +128,6 @@ fn standing_in(of: pb::Standing) -> Result<(u32, Standing), WireError> {
         confirmed_to: Offset::from_nanos(of.confirmed_offset),
     };
     Ok((of.worker, standing))
-}
-
-const fn state_out(state: WorkerState) -> pb::WorkerState {
-    match state {
-        WorkerState::Idle => pb::WorkerState::Idle,
-        WorkerState::Preparing => pb::WorkerState::Preparing,
-        WorkerState::Ready => pb::WorkerState::Ready,
-        WorkerState::Running => pb::WorkerState::Running,
-        WorkerState::Done => pb::WorkerState::Done,
-        WorkerState::Lost => pb::WorkerState::Lost,
-    }
-}
-
-fn state_in(number: i32) -> Result<WorkerState, WireError> {
-    match pb::WorkerState::try_from(number) {
-        Ok(pb::WorkerState::Idle) => Ok(WorkerState::Idle),
-        Ok(pb::WorkerState::Preparing) => Ok(WorkerState::Preparing),
-        Ok(pb::WorkerState::Ready) => Ok(WorkerState::Ready),
-        Ok(pb::WorkerState::Running) => Ok(WorkerState::Running),
-        Ok(pb::WorkerState::Done) => Ok(WorkerState::Done),
-        Ok(pb::WorkerState::Lost) => Ok(WorkerState::Lost),
-        Ok(pb::WorkerState::Unspecified) | Err(_) => Err(WireError::Unknown {
-            what: "state of a worker",
-            number,
-        }),
-    }
 }
 
 fn ended_out(ended: EndedBy) -> pb::EndedBy {

@@ -2,6 +2,7 @@
 //! so that the machines behind see only values that make sense. It opens no connection.
 
 mod bounds;
+pub(super) mod control;
 mod frame;
 mod journal;
 mod plan;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use super::{
     ClockEstimate, Gauges, Hello, Interval, MAX_MESSAGE_BYTES, Prepare, Terms, ToMaster, ToWorker,
-    Totals,
+    Totals, WorkerState,
 };
 use crate::domain::Offset;
 
@@ -388,6 +389,32 @@ fn gauges_in(gauges: Option<pb::Gauges>) -> Result<Gauges, WireError> {
         in_flight: gauges.in_flight,
         waiting: gauges.waiting,
     })
+}
+
+const fn state_out(state: WorkerState) -> pb::WorkerState {
+    match state {
+        WorkerState::Idle => pb::WorkerState::Idle,
+        WorkerState::Preparing => pb::WorkerState::Preparing,
+        WorkerState::Ready => pb::WorkerState::Ready,
+        WorkerState::Running => pb::WorkerState::Running,
+        WorkerState::Done => pb::WorkerState::Done,
+        WorkerState::Lost => pb::WorkerState::Lost,
+    }
+}
+
+fn state_in(number: i32) -> Result<WorkerState, WireError> {
+    match pb::WorkerState::try_from(number) {
+        Ok(pb::WorkerState::Idle) => Ok(WorkerState::Idle),
+        Ok(pb::WorkerState::Preparing) => Ok(WorkerState::Preparing),
+        Ok(pb::WorkerState::Ready) => Ok(WorkerState::Ready),
+        Ok(pb::WorkerState::Running) => Ok(WorkerState::Running),
+        Ok(pb::WorkerState::Done) => Ok(WorkerState::Done),
+        Ok(pb::WorkerState::Lost) => Ok(WorkerState::Lost),
+        Ok(pb::WorkerState::Unspecified) | Err(_) => Err(WireError::Unknown {
+            what: "state of a worker",
+            number,
+        }),
+    }
 }
 
 /// A text of another process: not too long, and nothing in it that moves a terminal's cursor.

@@ -418,6 +418,27 @@ fn the_short_help_of_worker_reads_like_this() {
 }
 
 #[test]
+fn the_short_help_of_ctl_adds_its_orders() {
+    let worker = help("worker", "-h");
+    let own: Vec<_> = help("ctl", "-h")
+        .lines()
+        .filter(|line| !worker.contains(line))
+        .map(str::to_owned)
+        .collect();
+    insta::assert_snapshot!(own.join("\n"), @r"
+    Look at a running master, change its load, stop it
+    Usage: llmload ctl [OPTIONS] [ORDER] [VALUE]
+    Order:
+          --spawn-rate <RATE>  With users: how many of them start, or end, per second; absent: as before
+          --abort              With stop: drop what is in flight
+          --json               With status and workers: print JSON
+      [ORDER]                  What to ask the master for [default: status] [possible values: status,
+                               workers, users, qps, pause, resume, stop]
+      [VALUE]                  Of users: N, or +N or -N of what there are; of qps: requests per second
+    ");
+}
+
+#[test]
 fn the_long_help_names_every_variable() {
     for (name, setting) in all_settings() {
         let text = help(name, "--help");

@@ -1,6 +1,7 @@
 //! The whole of `config`, from words to settings. Single parsers are tested beside them.
 
 mod cluster;
+mod ctl;
 mod errors;
 mod help;
 mod settings;
