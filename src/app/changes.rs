@@ -64,6 +64,11 @@ impl Changes {
         change
     }
 
+    /// The last load that was announced.
+    pub(super) const fn load(&self) -> Load {
+        self.load
+    }
+
     /// All of them, in order.
     pub(super) fn into_all(self) -> Vec<LoadChange> {
         self.all
@@ -122,5 +127,26 @@ mod tests {
             ]
         );
         assert_eq!(changes.into_all().len(), 4);
+    }
+    #[test]
+    fn a_run_that_goes_on_had_its_changes_before() {
+        let epoch = |seconds: u64, users, workers: u32| Epoch {
+            from: Offset::from_nanos(seconds * 1_000_000_000),
+            load: Load {
+                users,
+                spawn_rate: Rate::per_second(1),
+                rate: None,
+                paused: false,
+            },
+            members: (0..workers).collect(),
+        };
+        let epochs = [epoch(0, 10, 2), epoch(5, 20, 2), epoch(9, 20, 3)];
+        let changes = Changes::resumed(epochs[0].load, &epochs);
+        assert_eq!(changes.load(), epochs[2].load);
+        let words: Vec<_> = changes.into_all().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            words,
+            ["from 5.0 s on: 20 users", "from 9.0 s on: 3 workers"]
+        );
     }
 }

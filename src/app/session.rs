@@ -290,8 +290,8 @@ impl Stage {
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
         let first = Load::of(&self.plan.schedule);
-        let mut conductor = Conductor::new(control, self.signals, first);
         let mut changes = Changes::resumed(first, &self.epochs);
+        let mut conductor = Conductor::new(control, self.signals, changes.load());
         let shown = Shown {
             cluster: self.cluster,
             clock_zero: self.clock_zero,
