@@ -183,6 +183,9 @@ fn worker(summary: &WorkerSummary) -> report::Worker {
     report::Worker {
         name: summary.name.clone(),
         requests: summary.counts.sent,
+        finished: summary.finished,
+        dropped: summary.counts.dropped,
+        lost_requests: summary.counts.lost,
         clock: summary.clock.map(|clock| (clock.offset_ns, clock.bound_ns)),
         lost: summary.state == WorkerState::Lost || summary.left_early && !summary.handed_over,
     }
@@ -294,7 +297,7 @@ fn shortcoming(summary: &Summary, ending: &Ending<'_>) -> Option<Failure> {
         return failure(
             status::NOT_DELIVERED,
             format!(
-                "the users of {} were missing before the end: less load than asked for",
+                "the users of {} were missing for a time: less load than asked for",
                 absent.join(", ")
             ),
         );
@@ -335,7 +338,9 @@ fn absent<'a>(ending: &'a Ending<'_>) -> Vec<&'a str> {
     };
     let gone = |worker: &&WorkerSummary| {
         let left = worker.left_early && !worker.handed_over;
-        (left || worker.state == WorkerState::Lost) && worker.confirmed_to < end
+        let ended_early = left && worker.confirmed_to < end;
+        // Its users began nothing for some seconds, until others had them.
+        ended_early || worker.was_missing
     };
     let workers = ending.result.workers.iter();
     workers

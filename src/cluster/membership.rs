@@ -28,6 +28,8 @@ pub(super) struct Member {
     pub(super) totals: Option<Totals>,
     /// The last interval that was acknowledged.
     pub(super) acked: u64,
+    /// It was lost at some time, also if it came back.
+    pub(super) was_missing: bool,
     /// It fell silent on a connection that is still open: it may be behind a broken network, and come back.
     pub(super) cut_off: bool,
     pub(super) clock: Option<ClockEstimate>,
@@ -279,6 +281,7 @@ fn newcomer(now: Offset, conn: ConnId, hello: Hello) -> Member {
         epoch: 0,
         totals: None,
         acked: 0,
+        was_missing: false,
         cut_off: false,
         clock: None,
         gauges: Gauges::default(),

@@ -92,6 +92,8 @@ pub struct WorkerSummary {
     pub left_early: bool,
     /// It went, and others had its share from then on.
     pub handed_over: bool,
+    /// It was not heard of for too long at some time, also if it came back.
+    pub was_missing: bool,
     /// Its counts, its losses included.
     pub counts: Counts,
     /// Requests that ended, however they did.

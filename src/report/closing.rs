@@ -216,15 +216,23 @@ fn workers(ctx: &Context<'_>) -> Vec<String> {
     }
     let lengths = ctx.workers.iter().map(|worker| worker.name.chars().count());
     let width = lengths.max().unwrap_or(0).max("name".len());
+    let all = ctx.workers.iter();
+    let gaps = all.clone().any(|of| of.dropped + of.lost_requests > 0);
+    let heading = if gaps { "   dropped      lost" } else { "" };
     let mut lines = vec![format!(
-        "{:<width$} {:>9}  clock offset to the master",
+        "{:<width$} {:>9}{heading}  clock offset to the master",
         "name", "requests"
     )];
-    lines.extend(ctx.workers.iter().map(|worker| {
+    lines.extend(all.map(|worker| {
         let clock = worker.clock.map_or("same clock".to_owned(), clock_words);
         let lost = if worker.lost { "  LOST" } else { "" };
+        let books = if gaps {
+            format!(" {:>9} {:>9}", worker.dropped, worker.lost_requests)
+        } else {
+            String::new()
+        };
         format!(
-            "{:<width$} {:>9}  {clock}{lost}",
+            "{:<width$} {:>9}{books}  {clock}{lost}",
             worker.name, worker.requests
         )
     }));
@@ -289,9 +297,9 @@ mod tests {
           3 good requests are too few for these percentiles: 75% 80% 90% 95% 98% 99% 99.9% 99.99%
 
         Workers
-          name      requests  clock offset to the master
-          alpha-17         3  -1.250 ms ± 0.080 ms
-          beta-4           1  same clock  LOST
+          name      requests   dropped      lost  clock offset to the master
+          alpha-17         3         0         0  -1.250 ms ± 0.080 ms
+          beta-4           1         0         4  same clock  LOST
 
         Notes
           no --run-time: stopped by hand

@@ -217,6 +217,9 @@ fn worker(worker: &Worker) -> Value {
     json!({
         "name": worker.name,
         "requests": worker.requests,
+        "finished": worker.finished,
+        "dropped": worker.dropped,
+        "lost_requests": worker.lost_requests,
         "clock_offset_ns": worker.clock.map(|(offset, _)| offset),
         "clock_bound_ns": worker.clock.map(|(_, bound)| bound),
         "lost": worker.lost,

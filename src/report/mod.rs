@@ -82,6 +82,12 @@ pub struct Worker {
     pub name: String,
     /// Requests that it began.
     pub requests: u64,
+    /// Requests of it that ended, however they did.
+    pub finished: u64,
+    /// Requests of it that were due while it had no leave to send.
+    pub dropped: u64,
+    /// Requests of it that nobody knows the end of.
+    pub lost_requests: u64,
     /// The master's clock minus its own, in nanoseconds, and how far off that may be; `None` within one process.
     pub clock: Option<(i64, u64)>,
     /// It went away before the end.

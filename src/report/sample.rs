@@ -150,6 +150,9 @@ fn sample(plan: Plan, tally: Tally) -> Sample {
     let worker = |name: &str, requests, clock, lost| Worker {
         name: name.to_owned(),
         requests,
+        finished: requests,
+        dropped: 0,
+        lost_requests: if lost { 4 } else { 0 },
         clock,
         lost,
     };

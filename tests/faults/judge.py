@@ -104,8 +104,11 @@ class Judge:
         self.equal("the sum of all outcomes", sum(totals["outcomes"].values()), ends)
         self.equal("the imbalance", totals["imbalance"], None)
         self.equal("failed", totals["failed"], 0)
-        workers = sum(entry["requests"] for entry in self.result["workers"])
-        self.equal("sent, over the workers", workers, totals["sent"])
+        over = lambda name: sum(entry[name] for entry in self.result["workers"])
+        self.equal("sent, over the workers", over("requests"), totals["sent"])
+        self.equal("dropped, over the workers", over("dropped"), totals["dropped"])
+        self.equal("lost, over the workers", over("lost_requests"), totals["lost"])
+        self.check(over("finished") >= ends, f"{over('finished')} finished, over the workers: {ends} in all")
 
     def whole(self):
         """The run came to its planned end: all that was to be scheduled is accounted for."""

@@ -164,6 +164,7 @@ impl Master {
             state: member.state,
             left_early: member.left_early,
             handed_over: member.handed_over,
+            was_missing: member.was_missing,
             counts: Self::counts(member, of(owed, worker)),
             finished: member.ledger.finished(),
             confirmed_to: member.ledger.confirmed_to(),

@@ -24,6 +24,7 @@ impl Master {
         };
         member.state = WorkerState::Lost;
         member.cut_off = member.conn.is_some();
+        member.was_missing = true;
         let confirmed_to = member.ledger.confirmed_to();
         let at = Offset::from(now.since(at));
         self.books.note(worker);

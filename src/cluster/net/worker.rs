@@ -187,7 +187,9 @@ impl Host {
                     shell::tell_engine(&self.engine, command)?;
                 }
                 Output::HangUp => {
-                    tracing::warn!("this master conducts another run; looking for one's own");
+                    tracing::warn!(
+                        "no word from this run's master on this connection; trying another"
+                    );
                     self.link = None;
                 }
                 Output::Orphaned { run: _, intervals } => tracing::warn!(

@@ -16,7 +16,6 @@ use crate::cluster::{
     WorkerConfig, WorkerExit, WorkerOptions, WorkerState, engine_port, run_local, run_worker,
     serve_master,
 };
-use crate::domain::Offset;
 use crate::metrics::Tally;
 
 struct Running {

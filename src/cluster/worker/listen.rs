@@ -1,8 +1,11 @@
 //! A worker's master: what it says, the leases that it grants, and another master in its place.
 //! What the engine is told of it is decided here; what the engine says is heard in `work`.
 
+use std::time::Duration;
+
 use super::{
-    ENDLESS, Grant, Halt, Job, Link, Output, PROBE_GAP, PROBES, Stage, Worker, WorkerExit,
+    ENDLESS, Grant, Halt, Job, Link, Output, PROBE_GAP, PROBES, PULSE_PATIENCE, Stage, Worker,
+    WorkerExit,
 };
 use crate::cluster::clock::Clock;
 use crate::cluster::outbox::Outbox;
@@ -47,12 +50,14 @@ impl Worker {
                 epoch,
             } => {
                 self.clock.sample(echo, received_at, sent_at, now);
+                self.last_pulse = now;
                 self.granted = Some(Grant {
                     run,
                     epoch,
                     until: echo + self.terms.lease,
                 });
                 self.apply_grant();
+                self.calm_down(now);
                 self.steer(now);
             }
             ToWorker::Stop { run, at } => {
@@ -69,12 +74,12 @@ impl Worker {
 
     pub(super) fn welcomed(&mut self, now: Offset, run: u64, terms: Terms) {
         if self.is_elsewhere(now, run) {
-            self.link = Link::Down;
-            self.outputs.push_back(Output::HangUp);
+            self.hang_up();
             return;
         }
         self.desert(run);
         self.link = Link::Up;
+        self.last_pulse = now;
         self.terms = terms;
         self.beats = 0;
         self.beat(now);
@@ -85,6 +90,17 @@ impl Worker {
             job.outbox.rewind();
             job.final_said = false;
         }
+    }
+
+    pub(super) fn hang_up(&mut self) {
+        self.link = Link::Down;
+        self.outputs.push_back(Output::HangUp);
+    }
+
+    /// When a connection without an answer is given up.
+    pub(super) fn pulse_overdue(&self) -> Option<Offset> {
+        let up = self.link == Link::Up && self.terms.lease < ENDLESS;
+        up.then(|| self.last_pulse + PULSE_PATIENCE.max(self.terms.lease * 2))
     }
 
     /// Whether it works for another run than this master's, by a lease that still holds: then that one's master lives, and
@@ -172,8 +188,9 @@ impl Worker {
         let gap = if self.beats < PROBES {
             PROBE_GAP
         } else {
-            self.terms.heartbeat
+            self.patience(now)
         };
+        self.beat_at = now;
         self.next_beat = now + gap;
         let clock = self.clock.best(now);
         let epoch = self.job.as_ref().map_or(0, |job| job.epoch);
@@ -183,6 +200,25 @@ impl Worker {
             gauges: self.gauges,
             epoch,
         });
+    }
+
+    /// How long to wait for an answer before the next heartbeat. When half of the lease is over without one, they come
+    /// faster: a packet may be lost, and the next one may come through.
+    fn patience(&self, now: Offset) -> Duration {
+        let every = self.terms.heartbeat;
+        let job = self.job.as_ref().filter(|job| job.is_running());
+        let half = job.map_or(every, |job| {
+            job.lease.since(now).saturating_sub(self.terms.lease / 2)
+        });
+        half.clamp(every / 4, every)
+    }
+
+    /// An answer has come: the next heartbeat has the usual time.
+    fn calm_down(&mut self, now: Offset) {
+        if self.beats >= PROBES {
+            let next = (self.beat_at + self.terms.heartbeat).max(now);
+            self.next_beat = next.min(now + self.patience(now));
+        }
     }
 
     /// Takes a part on. The same run again is a repetition; another run's waits until the engine is rid of this one.

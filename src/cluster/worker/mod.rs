@@ -28,6 +28,9 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long a worker that was told to go waits for its master to say until when it is to send.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A connection without an answer to a heartbeat for so long is given up for another one: half of it may be dead.
+const PULSE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// A lease that is so long is none: the master is in the same process.
 const ENDLESS: Duration = Duration::from_secs(86_400);
 
@@ -73,7 +76,8 @@ pub enum Output {
     Send(ToMaster),
     /// Tell the engine.
     Engine(EngineCommand),
-    /// Close the connection and try another one: what answers there conducts another run while this one's lease holds.
+    /// Close the connection and try another one: nothing answers there any more, or a master of another run does while this
+    /// one's lease holds.
     HangUp,
     /// Intervals of a run cannot be delivered any more: its master is gone, and another one wants another run.
     Orphaned {
@@ -175,7 +179,10 @@ pub struct Worker {
     clock: Clock,
     terms: Terms,
     granted: Option<Grant>,
+    /// When the last answer to a heartbeat came, or the connection was there.
+    last_pulse: Offset,
     beats: u32,
+    beat_at: Offset,
     next_beat: Offset,
     gauges: Gauges,
     job: Option<Job>,
@@ -210,7 +217,9 @@ impl Worker {
                 lease: HEARTBEAT,
             },
             granted: None,
+            last_pulse: Offset::ZERO,
             beats: 0,
+            beat_at: Offset::ZERO,
             next_beat: Offset::ZERO,
             gauges: Gauges::default(),
             job: None,
@@ -247,6 +256,9 @@ impl Worker {
         if self.link == Link::Up && now >= self.next_beat {
             self.beat(now);
         }
+        if self.pulse_overdue().is_some_and(|at| now >= at) {
+            self.hang_up();
+        }
         if self.stop_overdue().is_some_and(|at| now >= at) {
             self.stop_now();
         }
@@ -262,7 +274,12 @@ impl Worker {
             return None;
         }
         let beat = (self.link == Link::Up).then_some(self.next_beat);
-        let waits = [beat, self.stop_overdue(), self.patience_ends()];
+        let waits = [
+            beat,
+            self.pulse_overdue(),
+            self.stop_overdue(),
+            self.patience_ends(),
+        ];
         waits.into_iter().flatten().min()
     }
 
