@@ -23,6 +23,8 @@ fn header(lease: Option<Duration>) -> JournalHeader {
 
 fn past() -> Past {
     let standing = Standing {
+        handed_over: false,
+        was_missing: false,
         hello: Hello {
             version: "0.1.0".to_owned(),
             protocol: 2,

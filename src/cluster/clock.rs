@@ -112,6 +112,13 @@ impl Steering {
         self.origin
     }
 
+    /// When the run's time, as it is kept here, is what the master's is when its clock shows `there`.
+    pub fn own(&self, there: Offset) -> Offset {
+        let after = difference(there, self.at) + i128::from(self.behind_ns);
+        let own = i128::from(self.origin.as_nanos()) + after;
+        Offset::from_nanos(u64::try_from(own.max(0)).unwrap_or(u64::MAX))
+    }
+
     /// By how many nanoseconds the run's time is behind what the origin says.
     pub const fn behind_ns(&self) -> i64 {
         self.behind_ns

@@ -47,6 +47,10 @@ pub struct Standing {
     pub part: Option<u32>,
     /// It was told to go before the run was over.
     pub left_early: bool,
+    /// It went, and others had its share from then on.
+    pub handed_over: bool,
+    /// It was not heard of for too long at some time.
+    pub was_missing: bool,
     /// The last interval's number, once it said that there will be no more, and its own books.
     pub last: Option<(u64, Totals)>,
     /// Its estimate of the master's clock minus its own.

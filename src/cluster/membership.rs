@@ -58,6 +58,8 @@ impl Member {
             state: self.state,
             part: self.part,
             left_early: self.left_early,
+            handed_over: self.handed_over,
+            was_missing: self.was_missing,
             last: self.last_seq.zip(self.totals),
             clock: self.clock,
             merged_to: self.ledger.merged_to(),
@@ -76,6 +78,8 @@ impl Member {
             part: standing.part,
             state: standing.state,
             left_early: standing.left_early,
+            handed_over: standing.handed_over,
+            was_missing: standing.was_missing,
             last_seq: standing.last.map(|(seq, _)| seq),
             totals: standing.last.map(|(_, totals)| totals),
             clock: standing.clock,
@@ -190,6 +194,11 @@ impl Roster {
         self.next = self.next.max(worker + 1);
         self.watch_from(member.last_heard);
         self.members.insert(worker, member);
+    }
+
+    /// Numbers up to `highest` are not given to anybody new.
+    pub(super) fn reserve(&mut self, highest: u32) {
+        self.next = self.next.max(highest.saturating_add(1));
     }
 
     /// Forgets a worker that had no part in a run.

@@ -26,6 +26,8 @@ pub(super) struct Walk {
     limit: u64,
     /// What `ahead` is at, once it was moved there.
     next: Next,
+    /// No arrival before this one is told of again, wherever a late change may have it: it was taken.
+    untaken: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +75,7 @@ impl Walk {
             parts: VecDeque::new(),
             limit: spec.max_requests.unwrap_or(u64::MAX),
             next: Next::Unknown,
+            untaken: 0,
         })
     }
 
@@ -128,7 +131,10 @@ impl Walk {
 
     /// Takes the one that `peek` told of.
     pub(super) fn take(&mut self) {
-        let Some((_, due)) = self.peek() else { return };
+        let Some((index, due)) = self.peek() else {
+            return;
+        };
+        self.untaken = index + 1;
         self.ahead.pass();
         self.here = self.ahead.clone();
         self.next = Next::Unknown;
@@ -144,8 +150,8 @@ impl Walk {
     }
 
     fn reach_floor(&mut self) {
-        while let Some((_, due)) = self.here.arrivals.peek()
-            && due < self.floor
+        while let Some((index, due)) = self.here.arrivals.peek()
+            && (due < self.floor || index < self.untaken)
         {
             self.here.pass();
         }
@@ -276,6 +282,23 @@ mod tests {
             taken.push(next);
         }
         taken
+    }
+
+    #[test]
+    fn what_was_taken_is_not_told_of_again_when_a_change_comes_late() {
+        let mut walk = Walk::new(&spec(10, Law::Constant, None), Seed(1)).unwrap();
+        walk.change(Offset::ZERO, Some(Rate::per_second(10)), Some(Shard::WHOLE));
+        assert_eq!(take_until(&mut walk, ms(1_000)).len(), 10);
+        walk.change(ms(800), Some(Rate::per_second(20)), Some(Shard::WHOLE));
+        let rest: Vec<u64> = take_until(&mut walk, ms(2_000))
+            .iter()
+            .map(|of| of.0)
+            .collect();
+        assert_eq!(rest.first(), Some(&10));
+        assert!(
+            rest.windows(2).all(|pair| pair[0] + 1 == pair[1]),
+            "{rest:?}"
+        );
     }
 
     fn laws() -> impl Strategy<Value = Law> {

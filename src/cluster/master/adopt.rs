@@ -45,6 +45,13 @@ impl Master {
             }
             master.roster.restore(worker, member);
         }
+        // A number that an epoch knows is never another worker's.
+        let numbers = master.deal.iter().flat_map(|deal| deal.epochs(0));
+        let highest = numbers.flat_map(|epoch| &epoch.members).max().copied();
+        if let Some(highest) = highest {
+            master.roster.reserve(highest);
+        }
+        master.deal_again_soon(now + RETURN_WITHIN);
         master.last_progress = now;
         let workers = u32::try_from(master.at_work().len()).unwrap_or(u32::MAX);
         master.event(MasterEvent::Adopted { at, workers });

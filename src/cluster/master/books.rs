@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::Pace;
-use super::{Master, MasterEvent, Output, Phase};
+use super::{Halt, Master, MasterEvent, Output, Phase};
 use crate::cluster::journal::Frame;
 use crate::cluster::{EndedBy, Gauges, Interval, ToWorker};
 use crate::domain::Offset;
@@ -36,6 +36,7 @@ pub(super) struct Books {
     /// Workers of which something is not written down.
     changed: BTreeSet<u32>,
     epochs_written: usize,
+    halt_written: Option<Halt>,
     frames: u64,
     /// Frames that are on their way to the disk, and what is acknowledged once they are there.
     unwritten: VecDeque<(u64, Vec<(u32, u64)>)>,
@@ -55,6 +56,7 @@ impl Books {
             pace: Pace::default(),
             changed: BTreeSet::new(),
             epochs_written: 0,
+            halt_written: None,
             frames: 0,
             unwritten: VecDeque::new(),
         }
@@ -200,7 +202,13 @@ impl Master {
         ended: Option<EndedBy>,
     ) {
         let is_new = self.deal.as_ref().map_or(0, |deal| deal.epochs(0).count());
-        let nothing = self.books.changed.is_empty() && is_new == self.books.epochs_written;
+        let (started_at, halt) = match self.phase {
+            Phase::Running { at, halt } => (Some(at), halt),
+            _ => (None, None),
+        };
+        let same_halt = halt == self.books.halt_written;
+        let same_epochs = is_new == self.books.epochs_written;
+        let nothing = self.books.changed.is_empty() && same_epochs && same_halt;
         if !self.books.journal || (nothing && ended.is_none()) {
             return;
         }
@@ -220,10 +228,7 @@ impl Master {
         self.books.frames += 1;
         let number = self.books.frames;
         let unwritten = (number, acks.collect());
-        let (started_at, halt) = match self.phase {
-            Phase::Running { at, halt } => (Some(at), halt),
-            _ => (None, None),
-        };
+        self.books.halt_written = halt;
         let frame = Frame {
             number,
             run: self.config.run,

@@ -11,7 +11,7 @@ use crate::domain::{Offset, Rate};
 use crate::schedule::Load;
 
 /// Workers that come or go together are dealt with together.
-const TOGETHER: Duration = Duration::from_millis(50);
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Most users, over the whole cluster, that a change may ask for: what one worker owns must fit into a message.
 const MOST_USERS: u32 = 1_000_000;
@@ -157,7 +157,13 @@ impl Master {
         };
         let current = deal.current();
         let same = (current.load, &current.members) == (load, &members);
-        if same || members.is_empty() {
+        if members.is_empty() {
+            return;
+        }
+        if same {
+            // One of them may have lost its start with another master.
+            self.enlist();
+            self.announce();
             return;
         }
         let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
@@ -173,23 +179,14 @@ impl Master {
             load,
             members: count,
         });
+        // Who carries a share is written down with it.
+        self.enlist();
         self.cut(now);
         self.announce();
     }
 
-    /// Those who can carry a share from now on.
-    fn members(&self) -> Vec<u32> {
-        let set = |member: &Member| match member.state {
-            WorkerState::Ready => member.conn.is_some(),
-            WorkerState::Running => !member.left_early && member.last_seq.is_none(),
-            _ => false,
-        };
-        let of = self.roster.iter().filter(|(_, member)| set(member));
-        of.map(|(worker, _)| worker).collect()
-    }
-
-    /// Tells everybody at work what it owns by the last epoch, and those who are new that the run goes on.
-    fn announce(&mut self) {
+    /// Those who are new and have a share from now on are told that the run goes on.
+    fn enlist(&mut self) {
         let (Some(at), Some(members)) = (
             self.started_at(),
             self.deal
@@ -209,6 +206,21 @@ impl Master {
                 self.tell(worker, ToWorker::Start { run, at });
             }
         }
+    }
+
+    /// Those who can carry a share from now on.
+    fn members(&self) -> Vec<u32> {
+        let set = |member: &Member| match member.state {
+            WorkerState::Ready => member.conn.is_some(),
+            WorkerState::Running => !member.left_early && member.last_seq.is_none(),
+            _ => false,
+        };
+        let of = self.roster.iter().filter(|(_, member)| set(member));
+        of.map(|(worker, _)| worker).collect()
+    }
+
+    /// Tells everybody at work what it owns by the last epoch.
+    fn announce(&mut self) {
         for worker in self.at_work() {
             self.tell_shares(worker);
         }

@@ -38,6 +38,7 @@ impl Master {
                 self.welcome(conn, worker);
                 self.revive(now, worker);
                 self.catch_up(conn, worker);
+                self.recruit();
             }
         }
         if self.phase == Phase::Ended {

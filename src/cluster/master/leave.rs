@@ -84,11 +84,20 @@ impl Master {
         let Some(member) = self.roster.member_mut(worker) else {
             return;
         };
-        if member.state != WorkerState::Running {
-            if member.last_seq.is_none() {
-                self.lose(now, worker);
+        match member.state {
+            WorkerState::Running => {}
+            // It has nothing to send any more; what it has measured is still taken.
+            WorkerState::Lost => {
+                member.left_early = true;
+                let (run, at) = (self.config.run, Offset::ZERO);
+                self.tell(worker, ToWorker::Stop { run, at });
+                return;
             }
-            return;
+            WorkerState::Done => return,
+            WorkerState::Idle | WorkerState::Preparing | WorkerState::Ready => {
+                self.forget(worker);
+                return;
+            }
         }
         member.left_early = true;
         // On another connection it may not have heard until when.
@@ -188,7 +197,7 @@ impl Master {
             return false;
         }
         let lost = |state| state == WorkerState::Lost;
-        let halted = !matches!(self.phase, Phase::Running { halt: None, .. });
+        let halted = self.cut_short || !matches!(self.phase, Phase::Running { halt: None, .. });
         let parts = || {
             let all = self.roster.iter();
             all.filter(|(_, member)| member.part.is_some())

@@ -36,6 +36,9 @@ const FENCE_MARGIN: Duration = Duration::from_millis(250);
 /// From an epoch's announcement to its start, beyond the time in which everybody has heard of it or fallen silent.
 const EPOCH_LEAD: Duration = Duration::from_millis(100);
 
+/// The same where everybody hears at once: what a busy machine may need to pass it on to its cores.
+const LOCAL_LEAD: Duration = Duration::from_millis(300);
+
 /// From the order to stop to the instant: far enough for all to stop at the same one.
 const STOP_LEAD: Duration = Duration::from_millis(100);
 
@@ -123,7 +126,7 @@ impl MasterConfig {
     #[must_use]
     pub fn local(mut self) -> Self {
         self.missing_after = Duration::from_secs(86_400 * 365);
-        self.epoch_lead = Duration::from_millis(20);
+        self.epoch_lead = LOCAL_LEAD;
         self.stop_lead = Duration::ZERO;
         self
     }

@@ -10,13 +10,14 @@ use crate::domain::Offset;
 impl Master {
     pub(super) fn listen(&mut self, now: Offset, conn: ConnId, message: ToMaster) {
         let Some(worker) = self.roster.worker(conn) else {
-            if !matches!(message, ToMaster::Heartbeat { .. }) {
-                self.close(conn);
-            }
+            self.close(conn);
             return;
         };
-        self.roster.heard(now, worker);
-        self.revive(now, worker);
+        // Statistics may still come from one whose heartbeats do not, and which may not send by now.
+        if matches!(message, ToMaster::Heartbeat { .. }) {
+            self.roster.heard(now, worker);
+            self.revive(now, worker);
+        }
         self.hear(now, conn, worker, message);
     }
 
@@ -152,6 +153,7 @@ impl Master {
         for worker in self.participants() {
             self.tell(worker, self.order(halt));
         }
+        self.cut(now);
     }
 
     /// The order to end, for workers.

@@ -103,7 +103,14 @@ impl Listener {
         Some(message)
     }
 
-    async fn read_pulse(self, conn: ConnId, gate: Arc<Gate>, mut stream: Streaming<pb::Heartbeat>) {
+    /// Reads heartbeats to their end. Without them the connection is worth nothing, whatever its other half does.
+    async fn read_pulse(self, conn: ConnId, gate: Arc<Gate>, stream: Streaming<pb::Heartbeat>) {
+        self.pass_beats(conn, &gate, stream).await;
+        // Nobody listens any more once the master is through.
+        let _through = self.inbound.send(Inbound::Closed(conn)).await;
+    }
+
+    async fn pass_beats(&self, conn: ConnId, gate: &Gate, mut stream: Streaming<pb::Heartbeat>) {
         while let Ok(Some(beat)) = stream.message().await {
             if !gate.may_beat() {
                 tracing::warn!(conn = conn.0, "cut off: a flood of heartbeats");

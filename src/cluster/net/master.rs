@@ -247,10 +247,10 @@ impl Host {
                 sender.is_some_and(|sender| sender.try_send(Ok(message)).is_ok())
             }
             Ok(FromMaster::Pulse(reply)) => {
-                if let Some(sender) = &link.pulse {
-                    let _late = sender.try_send(Ok(reply));
-                }
-                true
+                use mpsc::error::TrySendError::Closed;
+                let sender = link.pulse.as_ref();
+                let sent = sender.map(|sender| sender.try_send(Ok(reply)));
+                !matches!(sent, Some(Err(Closed(_))))
             }
             Err(error) => {
                 self.broken = Some(error);

@@ -33,7 +33,7 @@ const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
 /// Messages that may wait for a peer that does not read. More than a worker's window of intervals;
 /// a peer with a full queue is cut off.
-const OUTBOUND: usize = 128;
+const OUTBOUND: usize = 2_048;
 
 /// Heartbeats that may wait; a late one is worth nothing.
 const PULSES: usize = 4;

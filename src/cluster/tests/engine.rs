@@ -43,6 +43,8 @@ pub(super) struct Engine {
     arrivals: Option<Arrivals>,
     users: BTreeMap<u32, User>,
     shares: Vec<Share>,
+    /// Shares that came before the start.
+    early: Vec<Share>,
     /// Offset zero on the own clock, and what is added to it.
     origin: u64,
     behind: i64,
@@ -78,6 +80,7 @@ impl Engine {
             arrivals: None,
             users: BTreeMap::new(),
             shares: Vec::new(),
+            early: Vec::new(),
             origin: 0,
             behind: 0,
             lease: None,
@@ -175,9 +178,16 @@ impl Engine {
                 })
                 .collect();
         }
+        for share in std::mem::take(&mut self.early) {
+            self.share(now, share);
+        }
     }
 
     fn share(&mut self, now: Offset, share: Share) {
+        if self.state == State::Prepared {
+            self.early.push(share);
+            return;
+        }
         if self.state != State::Running {
             return;
         }

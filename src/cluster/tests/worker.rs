@@ -60,7 +60,17 @@ fn pulse(run: u64, epoch: u32) -> ToWorker {
 fn connect(worker: &mut Worker, run: u64) {
     tell(worker, WorkerInput::Connected);
     hear(worker, welcome(run));
+    beat(worker);
     hear(worker, pulse(run, 0));
+}
+
+/// The first heartbeats, which come close together.
+fn beat(worker: &mut Worker) {
+    for _ in 0..8 {
+        let at = worker.poll_timeout().unwrap();
+        worker.handle_timeout(at);
+        while worker.poll_output().is_some() {}
+    }
 }
 
 fn ready(run: u64) -> WorkerOutput {
@@ -114,6 +124,7 @@ fn another_masters_run_begins_only_when_the_engine_is_rid_of_the_old_one() {
     };
     assert!(told.contains(&orphaned), "{told:?}");
     assert!(told.contains(&WorkerOutput::Engine(EngineCommand::Abort)));
+    beat(&mut worker);
     hear(&mut worker, pulse(2, 0));
     assert_eq!(hear(&mut worker, prepare(2)), []);
     let told = tell(&mut worker, WorkerInput::Engine(EngineEvent::Drained));

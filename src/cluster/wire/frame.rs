@@ -87,6 +87,8 @@ fn standing_out(worker: u32, of: Standing) -> pb::Standing {
         state: state_out(of.state).into(),
         part: of.part,
         left_early: of.left_early,
+        handed_over: of.handed_over,
+        was_missing: of.was_missing,
         last: of.last.map(|(last_seq, totals)| pb::Final {
             run: 0,
             last_seq,
@@ -115,6 +117,8 @@ fn standing_in(of: pb::Standing) -> Result<(u32, Standing), WireError> {
         state: state_in(of.state)?,
         part: of.part,
         left_early: of.left_early,
+        handed_over: of.handed_over,
+        was_missing: of.was_missing,
         last: of.last.map(last).transpose()?,
         clock: of.clock.map(|clock| ClockEstimate {
             offset_ns: clock.offset_ns,

@@ -85,6 +85,8 @@ fn standings() -> impl Strategy<Value = Standing> {
     );
     (hello, state, rest, last, clock, any::<[u64; 9]>()).prop_map(
         |(hello, state, (part, left_early, ahead), last, clock, n)| Standing {
+            handed_over: left_early,
+            was_missing: !left_early,
             hello,
             state,
             part,

@@ -55,6 +55,7 @@ impl Worker {
                     run,
                     epoch,
                     until: echo + self.terms.lease,
+                    until_there: sent_at + self.terms.lease,
                 });
                 self.apply_grant();
                 self.calm_down(now);
@@ -132,10 +133,16 @@ impl Worker {
         let Some(job) = self.job_of(granted.run) else {
             return;
         };
-        if granted.epoch > job.epoch || granted.until <= job.lease {
+        // An epoch begins at a time of the master's clock: whatever this clock is off, nothing that is due after that time
+        // may be sent by a lease from before it.
+        let there = job
+            .steering
+            .map(|steering| steering.own(granted.until_there));
+        let until = there.map_or(granted.until, |there| granted.until.min(there));
+        if granted.epoch > job.epoch || until <= job.lease {
             return;
         }
-        job.lease = granted.until;
+        job.lease = until;
         if job.is_running() {
             self.tell_lease();
         }
@@ -290,6 +297,10 @@ impl Worker {
                     Halt::Stop | Halt::No => EngineCommand::Stop { at },
                 };
                 self.tell_engine(command);
+            }
+            // Told until when to send, and now to stop sooner.
+            Stage::Running { halt: Halt::Stop } if wanted == Halt::Stop => {
+                self.tell_engine(EngineCommand::Stop { at });
             }
             Stage::Preparing | Stage::Ready { .. } => {
                 job.stage = Stage::Drained;

@@ -29,7 +29,7 @@ pub const HEARTBEAT: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A connection without an answer to a heartbeat for so long is given up for another one: half of it may be dead.
-const PULSE_PATIENCE: Duration = Duration::from_secs(10);
+const PULSE_PATIENCE: Duration = Duration::from_secs(6);
 
 /// A lease that is so long is none: the master is in the same process.
 const ENDLESS: Duration = Duration::from_secs(86_400);
@@ -169,6 +169,8 @@ struct Grant {
     epoch: u32,
     /// On the own clock.
     until: Offset,
+    /// On the master's clock, by when it answered.
+    until_there: Offset,
 }
 
 /// The worker of one run.

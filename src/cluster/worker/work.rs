@@ -1,7 +1,7 @@
 //! A worker's engine: what it says, when it is started, and how its figures are delivered.
 //! The outbox keeps them; this decides when they go.
 
-use super::{Halt, Link, Output, Stage, Worker};
+use super::{ENDLESS, Halt, Link, Output, PROBES, Stage, Worker};
 use crate::cluster::clock::Steering;
 use crate::cluster::outbox::Fresh;
 use crate::cluster::{EngineCommand, EngineEvent, Gauges, ToMaster};
@@ -114,12 +114,12 @@ impl Worker {
         let at = steering.origin();
         job.steering = Some(steering);
         let shares = std::mem::take(&mut job.shares);
-        self.tell_engine(EngineCommand::Start { at });
-        self.apply_grant();
-        self.tell_lease();
         for share in shares {
             self.tell_engine(EngineCommand::Share(Box::new(share)));
         }
+        self.apply_grant();
+        self.tell_lease();
+        self.tell_engine(EngineCommand::Start { at });
     }
 
     /// Says READY once everything is: the engine, and the master's clock, without which no start can be met.
@@ -131,6 +131,7 @@ impl Worker {
         if let Stage::Ready { told, .. } = &mut job.stage
             && !*told
             && self.clock.is_known()
+            && (self.beats >= PROBES || self.terms.lease >= ENDLESS)
         {
             *told = true;
             self.send(ToMaster::Ready { run, digest });
