@@ -15,6 +15,7 @@ mod invariants;
 mod lifecycle;
 mod network;
 mod seeds;
+mod turmoil;
 mod worker;
 mod world;
 

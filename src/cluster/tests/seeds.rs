@@ -16,7 +16,7 @@ use crate::domain::Rate;
 /// Arrivals of ten seconds at 37 a second, and of the 7 ms that eight users take to start.
 const ARRIVALS: u64 = 371;
 
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     #[expect(
         clippy::disallowed_methods,
         reason = "a test is told by its surroundings which seed to play"
@@ -25,7 +25,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// Plays so many seeds, or the one that is asked for, and names the one that fails.
-fn play(most: u64, history: impl Fn(u64)) {
+pub(super) fn play(most: u64, history: impl Fn(u64)) {
     let seeds = match number("LLMLOAD_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("LLMLOAD_SEEDS").unwrap_or(most),

@@ -15,14 +15,18 @@ use crate::schedule::{Load, Share};
 const AT: Offset = Offset::from_nanos(50_000_000_000);
 
 fn prepare(run: u64) -> ToWorker {
-    ToWorker::Prepare(Box::new(Prepare {
+    ToWorker::Prepare(part(run, 0, 1))
+}
+
+fn part(run: u64, index: u32, of: u32) -> Box<Prepare> {
+    Box::new(Prepare {
         run,
         worker: 0,
         alone: true,
-        share: Share::first(&plan(Some(1.0), None, None).schedule, 0, 1),
+        share: Share::first(&plan(Some(1.0), None, None).schedule, index, of),
         plan: plan(Some(1.0), None, None),
         secrets: None,
-    }))
+    })
 }
 
 fn tell(worker: &mut Worker, input: WorkerInput) -> Vec<WorkerOutput> {
@@ -94,8 +98,8 @@ fn running() -> Worker {
         until: AT + TERMS.lease,
     };
     let start = EngineCommand::Start { at: AT };
-    assert_eq!(started[0], WorkerOutput::Engine(start));
-    assert_eq!(started.last(), Some(&WorkerOutput::Engine(lease)));
+    assert_eq!(started[0], WorkerOutput::Engine(lease));
+    assert_eq!(started.last(), Some(&WorkerOutput::Engine(start)));
     let interval = EngineEvent::Interval {
         from: Offset::ZERO,
         to: AT,
@@ -250,4 +254,79 @@ fn what_the_worker_counted_is_said_with_its_last_word() {
         (last_seq, totals.scheduled, totals.sent, totals.finished),
         (2, 7, 5, 0)
     );
+}
+
+/// A worker that its master gave up before the start, and that is back on another connection: what it heard there, with
+/// `prepared` before it was cut off.
+fn back_before_the_start(prepared: bool) -> Worker {
+    let mut worker = Worker::new(WorkerConfig {
+        name: "w".to_owned(),
+        incarnation: 1,
+        cores: 1,
+    });
+    connect(&mut worker, 1);
+    hear(&mut worker, ToWorker::Prepare(part(1, 1, 2)));
+    if prepared {
+        tell(&mut worker, WorkerInput::Engine(EngineEvent::Ready));
+    }
+    tell(&mut worker, WorkerInput::Disconnected);
+    connect(&mut worker, 1);
+    worker
+}
+
+#[test]
+fn a_worker_given_up_before_the_start_takes_the_part_that_it_gets_when_it_is_back() {
+    let mut worker = back_before_the_start(true);
+    let again = hear(&mut worker, ToWorker::Prepare(part(1, 1, 2)));
+    assert_eq!(again, [ready(1)]);
+    let other = part(1, 0, 2);
+    let told = hear(&mut worker, ToWorker::Prepare(other.clone()));
+    let prepare = WorkerOutput::Engine(EngineCommand::Prepare(other));
+    assert_eq!(told, [prepare]);
+    let said = tell(&mut worker, WorkerInput::Engine(EngineEvent::Ready));
+    assert_eq!(said, [ready(1)]);
+}
+
+#[test]
+fn a_worker_that_is_back_says_ready_for_the_part_that_it_is_told_there_alone() {
+    let mut worker = back_before_the_start(false);
+    let said = tell(&mut worker, WorkerInput::Engine(EngineEvent::Ready));
+    assert_eq!(said, []);
+    let other = part(1, 0, 2);
+    let told = hear(&mut worker, ToWorker::Prepare(other.clone()));
+    assert_eq!(told, [WorkerOutput::Engine(EngineCommand::Prepare(other))]);
+    // The engine answers for the first part yet, when another comes meanwhile.
+    let mut worker = back_before_the_start(false);
+    let other = part(1, 0, 2);
+    assert_eq!(hear(&mut worker, ToWorker::Prepare(other.clone())), []);
+    let told = tell(&mut worker, WorkerInput::Engine(EngineEvent::Ready));
+    assert_eq!(told, [WorkerOutput::Engine(EngineCommand::Prepare(other))]);
+    let said = tell(&mut worker, WorkerInput::Engine(EngineEvent::Ready));
+    assert_eq!(said, [ready(1)]);
+}
+
+#[test]
+fn an_engine_knows_whose_everything_is_before_it_starts_late() {
+    let mut worker = back_before_the_start(true);
+    let first = part(1, 1, 2);
+    let spec = plan(Some(1.0), None, None).schedule;
+    let share = Share::nothing(1, AT, Load::of(&spec));
+    hear(&mut worker, ToWorker::Prepare(first));
+    let message = Box::new(share.clone());
+    assert_eq!(
+        hear(
+            &mut worker,
+            ToWorker::Share {
+                run: 1,
+                share: message
+            }
+        ),
+        []
+    );
+    let started = hear(&mut worker, ToWorker::Start { run: 1, at: AT });
+    let tail = [
+        WorkerOutput::Engine(EngineCommand::Share(Box::new(share))),
+        WorkerOutput::Engine(EngineCommand::Start { at: AT }),
+    ];
+    assert!(started.ends_with(&tail), "{started:?}");
 }

@@ -19,6 +19,11 @@ impl Worker {
         self.link = Link::Greeting;
         self.clock = Clock::default();
         self.granted = None;
+        // A part that was not taken on yet is said again, if it is still to be this worker's.
+        self.next = None;
+        if let Some(job) = &mut self.job {
+            job.asked = false;
+        }
         let run = self.job.as_ref().map(|job| job.run);
         let hello = Hello {
             run,
@@ -228,16 +233,20 @@ impl Worker {
         }
     }
 
-    /// Takes a part on. The same run again is a repetition; another run's waits until the engine is rid of this one.
+    /// Takes a part on. The same again is a repetition; another waits until the engine is rid of this one: of another run,
+    /// or, to a worker that was given up before the start and is back, of the same.
     pub(super) fn prepare(&mut self, prepare: Box<Prepare>) {
         let run = prepare.run;
-        let Some(job) = self.job_of(run) else {
+        self.next = None;
+        let job = self.job.as_mut();
+        let Some(job) = job.filter(|job| !job.gives_way_to(&prepare)) else {
             self.next = Some(prepare);
             if let Some(other) = self.job.as_ref().map(|job| job.run) {
                 self.halt_running(other);
             }
             return;
         };
+        job.asked = true;
         if let Stage::Ready { told, .. } = &mut job.stage {
             *told = false;
         }
@@ -257,6 +266,8 @@ impl Worker {
         self.job = Some(Job {
             run: prepare.run,
             digest: prepare.plan.digest(),
+            share: prepare.share.clone(),
+            asked: true,
             epoch: prepare.share.epoch,
             shares: Vec::new(),
             stage: Stage::Preparing,

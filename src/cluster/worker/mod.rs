@@ -143,6 +143,10 @@ enum Halt {
 struct Job {
     run: u64,
     digest: u64,
+    /// What it begins with.
+    share: Share,
+    /// This connection's master said that it is to be this part.
+    asked: bool,
     /// The last epoch that it knows of.
     epoch: u32,
     /// Shares that came before the engine was started.
@@ -315,6 +319,12 @@ impl Worker {
 impl Job {
     fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Running { .. })
+    }
+
+    /// Whether it is another part than `prepare` wants, and may still become that one.
+    fn gives_way_to(&self, prepare: &Prepare) -> bool {
+        let waits = matches!(self.stage, Stage::Preparing | Stage::Ready { .. });
+        self.run != prepare.run || waits && self.share != prepare.share
     }
 }
 

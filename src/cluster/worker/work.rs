@@ -95,7 +95,8 @@ impl Worker {
         }
     }
 
-    /// Translates the master's instant and starts, once the master's clock is known.
+    /// Translates the master's instant and starts, once the master's clock is known. The instant may be long past, so the
+    /// engine hears first until when it may send and what is whose by now.
     pub(super) fn start(&mut self, now: Offset) {
         let Some(job) = &mut self.job else {
             return;
@@ -114,15 +115,16 @@ impl Worker {
         let at = steering.origin();
         job.steering = Some(steering);
         let shares = std::mem::take(&mut job.shares);
+        self.apply_grant();
+        self.tell_lease();
         for share in shares {
             self.tell_engine(EngineCommand::Share(Box::new(share)));
         }
-        self.apply_grant();
-        self.tell_lease();
         self.tell_engine(EngineCommand::Start { at });
     }
 
-    /// Says READY once everything is: the engine, and the master's clock, without which no start can be met.
+    /// Says READY once everything is: the engine, and the master's clock, without which no start can be met. Not before this
+    /// connection's master has said for which part: to one that gave this worker up meanwhile it may be another.
     pub(super) fn announce(&mut self) {
         let Some(job) = &mut self.job else {
             return;
@@ -130,6 +132,7 @@ impl Worker {
         let (run, digest) = (job.run, job.digest);
         if let Stage::Ready { told, .. } = &mut job.stage
             && !*told
+            && job.asked
             && self.clock.is_known()
             && (self.beats >= PROBES || self.terms.lease >= ENDLESS)
         {
