@@ -128,10 +128,19 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             runtime()?.block_on(worker::mock_server(&args))
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
-        Command::Master(options) => runtime()?.block_on(session::master(*options)),
+        Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
+}
+
+/// The runtime of a master: what is shown, and what its workers hear, each on a thread of its own.
+fn two_threads() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Failure::failed)
 }
 
 /// The runtime of everything that is not measured: one thread beside the sending ones.

@@ -159,7 +159,8 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let clock = ready.clock;
     stage
         .play(|control, events| {
-            Box::pin(async move {
+            // On a thread of its own: a terminal that stands still must not keep heartbeats from being answered.
+            let served = tokio::spawn(async move {
                 // Only now: from here on the workers of a run that goes on are waited for.
                 let master = match ready.past {
                     None => Some(Master::new(config, clock.now())),
@@ -167,7 +168,8 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 };
                 let master = master.ok_or(ClusterError::NoResult)?;
                 serve_master(listener, door, clock, master, control, events, journal).await
-            })
+            });
+            async { served.await.unwrap_or(Err(ClusterError::NoResult)) }
         })
         .await
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status, Streaming};
@@ -33,6 +33,8 @@ pub(super) enum SessionEvent {
     Up {
         control: mpsc::Sender<pb::WorkerMessage>,
         pulse: mpsc::Sender<pb::Heartbeat>,
+        /// Dropping it ends the connection at once, whatever is still on its way.
+        held: oneshot::Sender<()>,
     },
     Message(ToWorker),
     Down {
@@ -184,6 +186,8 @@ fn complain(master: &str, failed: &Failed, again: bool) {
 struct Session {
     control: Streaming<pb::MasterMessage>,
     pulse: Streaming<pb::PulseReply>,
+    /// Ends when nobody wants the connection any more.
+    held: oneshot::Receiver<()>,
     up: Option<SessionEvent>,
 }
 
@@ -202,10 +206,16 @@ impl Session {
         let mut request = route.signed(ReceiverStream::new(beats));
         request.metadata_mut().insert(TICKET, ticket);
         let pulses = route.client(verdict).await?.pulse(request).await?;
+        let (held, still_held) = oneshot::channel();
         Ok(Self {
             control: answer.into_inner(),
             pulse: pulses.into_inner(),
-            up: Some(SessionEvent::Up { control, pulse }),
+            held: still_held,
+            up: Some(SessionEvent::Up {
+                control,
+                pulse,
+                held,
+            }),
         })
     }
 
@@ -229,6 +239,7 @@ impl Session {
         let gone = || "the master closed the connection".to_owned();
         tokio::select! {
             biased;
+            _ = &mut self.held => Err("given up".to_owned()),
             reply = self.pulse.message() => {
                 let reply = reply.map_err(|status| describe(&status))?.ok_or_else(gone)?;
                 Ok(wire::decode_pulse(reply))

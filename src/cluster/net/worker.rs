@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::security::ClientSecurity;
@@ -102,6 +102,7 @@ pub async fn run_worker(
 struct Link {
     control: mpsc::Sender<pb::WorkerMessage>,
     pulse: mpsc::Sender<pb::Heartbeat>,
+    held: oneshot::Sender<()>,
 }
 
 /// The machine, its connection and its engine.
@@ -124,7 +125,8 @@ impl Host {
         loop {
             self.settle()?;
             if let Some(exit) = self.exit.take() {
-                self.link = None;
+                // What was said is still to leave: the streams end, the connection is held.
+                let _held = self.link.take().map(|link| link.held);
                 // The other end answers the end of the streams with its own; then everything has arrived.
                 let _late = tokio::time::timeout(LINGER, hung_up(&mut session)).await;
                 return Ok(exit);
@@ -164,8 +166,16 @@ impl Host {
 
     fn linked(&mut self, event: SessionEvent) -> Result<Input, ClusterError> {
         Ok(match event {
-            SessionEvent::Up { control, pulse } => {
-                self.link = Some(Link { control, pulse });
+            SessionEvent::Up {
+                control,
+                pulse,
+                held,
+            } => {
+                self.link = Some(Link {
+                    control,
+                    pulse,
+                    held,
+                });
                 Input::Connected
             }
             SessionEvent::Message(message) => Input::FromMaster(message),

@@ -200,8 +200,8 @@ fn who_has_not_heard_of_an_epoch_gets_no_lease() {
     let mut worker = running();
     let later = |epoch, run| ToWorker::Pulse {
         echo: AT + Duration::from_secs(1),
-        received_at: AT,
-        sent_at: AT,
+        received_at: AT + Duration::from_secs(1),
+        sent_at: AT + Duration::from_secs(1),
         run,
         epoch,
     };
