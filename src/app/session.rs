@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::task::TaskTracker;
 
 use super::changes::Changes;
@@ -160,7 +160,8 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     stage
         .play(|control, events| {
             // On a thread of its own: a terminal that stands still must not keep heartbeats from being answered.
-            let served = tokio::spawn(async move {
+            let mut serving = JoinSet::new();
+            serving.spawn(async move {
                 // Only now: from here on the workers of a run that goes on are waited for.
                 let master = match ready.past {
                     None => Some(Master::new(config, clock.now())),
@@ -169,7 +170,11 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 let master = master.ok_or(ClusterError::NoResult)?;
                 serve_master(listener, door, clock, master, control, events, journal).await
             });
-            async { served.await.unwrap_or(Err(ClusterError::NoResult)) }
+            async move {
+                let served = serving.join_next().await;
+                let served = served.and_then(Result::ok);
+                served.unwrap_or(Err(ClusterError::NoResult))
+            }
         })
         .await
 }

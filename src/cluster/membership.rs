@@ -15,6 +15,10 @@ pub struct ConnId(pub u64);
 
 /// One worker, over all of its connections.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing that has happened to it, in any combination"
+)]
 pub(super) struct Member {
     pub(super) hello: Hello,
     pub(super) conn: Option<ConnId>,

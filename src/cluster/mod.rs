@@ -1,7 +1,7 @@
 //! MANY MACHINES, ONE RUN: a master that deals a plan's schedule and merges what is measured, and workers that carry it out.
 //!
-//! `master`, `worker`, `membership`, `ledger`, `outbox` and `clock` are pure machines and decide everything; `net` and `local`
-//! move bytes and values between them and decide nothing; `wire` checks what comes from another process. How a request is
+//! `master`, `worker`, `deal`, `membership`, `ledger`, `outbox` and `clock` are pure machines and decide everything; `net` and `local`
+//! move bytes and values between them and decide nothing; `journal` is what a master writes down; `wire` checks what comes from another process. How a request is
 //! sent is not known here: an engine plugs into `port`.
 
 mod clock;

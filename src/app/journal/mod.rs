@@ -83,11 +83,13 @@ pub(super) fn open(wish: Wish<'_>) -> Result<Ready, Failure> {
 
 impl Ready {
     fn new(plan: Plan) -> Result<Self, Failure> {
+        let clock = ProcessClock::start();
+        let shown = Duration::from_nanos(clock.now().as_nanos());
         Ok(Self {
             run: draw().map_err(Failure::failed)?,
             plan,
-            clock_zero: OffsetDateTime::from(wall_clock()),
-            clock: ProcessClock::start(),
+            clock_zero: OffsetDateTime::from(wall_clock()) - shown,
+            clock,
             past: None,
             journal: None,
         })

@@ -169,8 +169,11 @@ impl Master {
     /// Adds what came since the last time to the whole, tells it, and has it written down.
     pub(super) fn cut(&mut self, now: Offset) {
         if self.books.since.take().is_some() {
-            let delta = Arc::new(std::mem::take(&mut self.books.delta));
+            let mut delta = std::mem::take(&mut self.books.delta);
             self.books.total.merge(&delta);
+            // It may wait for a slow terminal or disk.
+            delta.pack();
+            let delta = Arc::new(delta);
             self.books.pace.note(self.books.to, &delta);
             let (to, gauges) = (self.books.to, self.roster.gauges());
             self.event(MasterEvent::Merged {

@@ -375,3 +375,18 @@ fn a_disk_that_breaks_costs_the_journal_and_nothing_else() {
             .all(|node| node.exit == Some(WorkerExit::Finished))
     );
 }
+
+#[test]
+fn a_missing_worker_that_is_told_to_go_delivers_when_it_is_heard_of_again() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, open(30, 2), 2).latency_up_to(20);
+        world.hold_at(0, 5_000, 7_000);
+        world.shutdown_at(0, 9_500);
+        let result = world.run();
+        let exit = Some(WorkerExit::Left { undelivered: 0 });
+        assert_eq!(world.nodes[0].exit, exit, "seed {seed}");
+        assert_eq!(result.ended_by, EndedBy::Time, "seed {seed}");
+        assert_eq!(result.tally.measured, world.truth().measured, "seed {seed}");
+        assert_eq!(result.tally.counts.scheduled, 601, "seed {seed}");
+    }
+}
