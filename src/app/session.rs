@@ -159,9 +159,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let clock = ready.clock;
     stage
         .play(|control, events| {
-            // On a thread of its own: a terminal that stands still must not keep heartbeats from being answered.
-            let mut serving = JoinSet::new();
-            serving.spawn(async move {
+            aside(async move {
                 // Only now: from here on the workers of a run that goes on are waited for.
                 let master = match ready.past {
                     None => Some(Master::new(config, clock.now())),
@@ -169,14 +167,19 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 };
                 let master = master.ok_or(ClusterError::NoResult)?;
                 serve_master(listener, door, clock, master, control, events, journal).await
-            });
-            async move {
-                let served = serving.join_next().await;
-                let served = served.and_then(Result::ok);
-                served.unwrap_or(Err(ClusterError::NoResult))
-            }
+            })
         })
         .await
+}
+
+/// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.
+async fn aside(
+    work: impl Future<Output = Result<RunResult, ClusterError>> + Send + 'static,
+) -> Result<RunResult, ClusterError> {
+    let mut working = JoinSet::new();
+    working.spawn(work);
+    let done = working.join_next().await.and_then(Result::ok);
+    done.unwrap_or(Err(ClusterError::NoResult))
 }
 
 const fn on_loss(wanted: OnWorkerLoss) -> OnLoss {
