@@ -159,7 +159,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
     let clock = ready.clock;
     stage
         .play(|control, events| {
-            aside(async move {
+            aside(Box::pin(async move {
                 // Only now: from here on the workers of a run that goes on are waited for.
                 let master = match ready.past {
                     None => Some(Master::new(config, clock.now())),
@@ -167,7 +167,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
                 };
                 let master = master.ok_or(ClusterError::NoResult)?;
                 serve_master(listener, door, clock, master, control, events, journal).await
-            })
+            }))
         })
         .await
 }
