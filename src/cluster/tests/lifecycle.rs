@@ -95,6 +95,32 @@ fn another_protocol_is_refused_by_name_and_nothing_else_is_heard() {
 }
 
 #[test]
+fn a_worker_that_reads_the_settings_otherwise_is_named_and_the_run_does_not_begin() {
+    let mut master = Master::new(open(1), Offset::ZERO);
+    let hello = Hello {
+        version: "0.0.9".to_owned(),
+        protocol: PROTOCOL_VERSION,
+        name: "old".to_owned(),
+        incarnation: 1,
+        cores: 1,
+        run: None,
+    };
+    let digest = open(1).plan.digest() + 1;
+    for message in [ToMaster::Hello(hello), ToMaster::Ready { run: 9, digest }] {
+        master.handle(Offset::ZERO, MasterInput::Message(ConnId(1), message));
+    }
+    let finished = std::iter::from_fn(|| master.poll_output()).find_map(|output| match output {
+        MasterOutput::Finished(result) => Some(result),
+        _ => None,
+    });
+    let EndedBy::Unable { worker, reason } = finished.unwrap().ended_by else {
+        panic!("it is not refused");
+    };
+    assert_eq!(worker, "old");
+    assert!(reason.contains("llmload 0.0.9 there"), "{reason}");
+}
+
+#[test]
 fn more_workers_than_users_leave_some_idle_and_lose_nothing() {
     let mut world = World::new(5, open(10), 10);
     let result = world.run();
