@@ -87,7 +87,7 @@ impl Clock {
 /// Keeps a run's time on one clock in step with the master's: an origin that was found once, and how far the run's time
 /// has been moved since. It is slewed by at most 500 ppm of the time that passed, never stepped.
 #[derive(Clone, Copy, Debug)]
-pub struct Steering {
+pub(super) struct Steering {
     /// Offset zero of the run, on the master's clock.
     at: Offset,
     /// The same on the own clock, as it was known at the start.
@@ -98,7 +98,7 @@ pub struct Steering {
 
 impl Steering {
     /// Of a run whose offset zero is when the master's clock shows `at`, by what is known of that clock at `now`.
-    pub fn new(now: Offset, at: Offset, clock: ClockEstimate) -> Self {
+    pub(super) fn new(now: Offset, at: Offset, clock: ClockEstimate) -> Self {
         Self {
             at,
             origin: clock.to_own(at),
@@ -108,29 +108,29 @@ impl Steering {
     }
 
     /// Offset zero of the run on the own clock, to which `behind_ns` is added.
-    pub const fn origin(&self) -> Offset {
+    pub(super) const fn origin(&self) -> Offset {
         self.origin
     }
 
     /// When the run's time, as it is kept here, is what the master's is when its clock shows `there`.
-    pub fn own(&self, there: Offset) -> Offset {
+    pub(super) fn own(&self, there: Offset) -> Offset {
         let after = difference(there, self.at) + i128::from(self.behind_ns);
         let own = i128::from(self.origin.as_nanos()) + after;
         Offset::from_nanos(u64::try_from(own.max(0)).unwrap_or(u64::MAX))
     }
 
     /// By how many nanoseconds the run's time is behind what the origin says.
-    pub const fn behind_ns(&self) -> i64 {
+    pub(super) const fn behind_ns(&self) -> i64 {
         self.behind_ns
     }
 
     /// Another master may have another idea of the start: from here on that is what is aimed at.
-    pub const fn aim(&mut self, at: Offset) {
+    pub(super) const fn aim(&mut self, at: Offset) {
         self.at = at;
     }
 
     /// Moves towards what is known of the master's clock at `now`. Tells whether it moved.
-    pub fn toward(&mut self, now: Offset, clock: ClockEstimate) -> bool {
+    pub(super) fn toward(&mut self, now: Offset, clock: ClockEstimate) -> bool {
         let wanted = difference(clock.to_own(self.at), self.origin) - i128::from(self.behind_ns);
         let most = i128::from(part(now.nanos_since(self.since), SLEW_PPM));
         self.since = now;

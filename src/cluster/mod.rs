@@ -22,14 +22,14 @@ mod status;
 mod wire;
 mod worker;
 
-pub use clock::{Clock, Steering};
+pub use clock::Clock;
 pub use deal::Epoch;
 pub use engine::{EngineCommand, EngineEvent};
 pub use journal::{Broken, Frame, Past, Standing};
 pub use local::run_local;
 pub use master::{
-    Change, FINAL_GRACE, Halt, Input as MasterInput, MISSING_AFTER, Master, MasterConfig, OnLoss,
-    Output as MasterOutput, Refusal, START_LEAD,
+    Change, Halt, Input as MasterInput, Master, MasterConfig, OnLoss, Output as MasterOutput,
+    Refusal,
 };
 pub use membership::ConnId;
 pub use message::*;

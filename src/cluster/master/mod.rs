@@ -28,7 +28,7 @@ use books::Books;
 pub use epochs::{Change, Refusal};
 
 /// A worker is lost after so long without a word; they beat each second.
-pub const MISSING_AFTER: Duration = Duration::from_secs(3);
+const MISSING_AFTER: Duration = Duration::from_secs(3);
 
 /// How much earlier than it is called missing a worker falls silent: what clocks may drift and schedulers may tarry.
 const FENCE_MARGIN: Duration = Duration::from_millis(250);
@@ -43,13 +43,13 @@ const LOCAL_LEAD: Duration = Duration::from_millis(300);
 const STOP_LEAD: Duration = Duration::from_millis(100);
 
 /// From the last READY to offset zero, beside what the clocks may be off.
-pub const START_LEAD: Duration = Duration::from_millis(500);
+const START_LEAD: Duration = Duration::from_millis(500);
 
 /// Being called so long after `poll_timeout` means that the master itself stood still.
 const OWN_STALL: Duration = Duration::from_secs(1);
 
 /// How long a worker may be silent about statistics after the drain's deadline.
-pub const FINAL_GRACE: Duration = Duration::from_secs(10);
+const FINAL_GRACE: Duration = Duration::from_secs(10);
 
 /// What becomes of a lost worker's share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -334,11 +334,6 @@ impl Master {
             next,
             stopping: matches!(self.phase, Phase::Running { halt: Some(_), .. }),
         }
-    }
-
-    /// The name of the run.
-    pub fn run(&self) -> u64 {
-        self.config.run
     }
 }
 

@@ -267,9 +267,10 @@ fn describe(status: &Status) -> String {
     format!("{}: {}", status.code(), status.message())
 }
 
-/// An error and what caused it, on one line.
+/// An error and what caused it, on one line. Some wrap a cause only to say the same.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let words: Vec<String> = causes.map(ToString::to_string).collect();
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup();
     words.join(": ")
 }

@@ -330,3 +330,23 @@ fn an_engine_knows_whose_everything_is_before_it_starts_late() {
     ];
     assert!(started.ends_with(&tail), "{started:?}");
 }
+
+#[test]
+fn a_lease_ends_at_its_time_by_the_masters_clock_too() {
+    let mut worker = running();
+    // By this clock the answer is to a heartbeat of five seconds later; the master's says that one has passed.
+    let said = hear(
+        &mut worker,
+        ToWorker::Pulse {
+            echo: AT + Duration::from_secs(5),
+            received_at: AT + Duration::from_secs(1),
+            sent_at: AT + Duration::from_secs(1),
+            run: 1,
+            epoch: 0,
+        },
+    );
+    let lease = EngineCommand::Lease {
+        until: AT + Duration::from_secs(1) + TERMS.lease,
+    };
+    assert!(said.contains(&WorkerOutput::Engine(lease)), "{said:?}");
+}
