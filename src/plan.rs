@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::{Rate, Seed};
+use crate::domain::{Rate, Seed, Slo};
 use crate::{provider, schedule, workload};
 
 /// One run. Equal plans send equal requests, on any number of workers.
@@ -32,8 +32,8 @@ impl Plan {
     /// The rate of an open loop over the whole cluster and the name of its law; `None` for a closed loop.
     pub const fn open_loop(&self) -> Option<(Rate, &'static str)> {
         match self.schedule.pacing {
-            schedule::Pacing::Closed => None,
             schedule::Pacing::Open { rate, law } => Some((rate, law.name())),
+            _ => None,
         }
     }
 }
@@ -109,6 +109,18 @@ pub struct Observe {
     pub show_response: bool,
     /// Write a line for each request to a file of this name (a name, not a path: workers choose their folder).
     pub records: Option<String>,
+    /// TTFT counts from the first content that is no reasoning (`--first-visible-token`), where there is some.
+    #[serde(default)]
+    pub first_visible_token: bool,
+    /// Share of the streams that are dropped after their first token, from 0 to 1, chosen from (seed, index).
+    #[serde(default)]
+    pub cancel_rate: f64,
+    /// Requests sent before the run and measured nowhere, over the whole cluster.
+    #[serde(default)]
+    pub warmup_requests: u32,
+    /// What a good request is, and a good run.
+    #[serde(default)]
+    pub slos: Vec<Slo>,
 }
 
 impl Plan {

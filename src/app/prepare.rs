@@ -64,7 +64,7 @@ impl Machine {
             .transpose()?;
         let workload = Workload::new(
             &plan.workload,
-            plan.provider.chat,
+            plan.provider.task == provider::Task::Chat,
             plan.seed,
             tokenizer.clone(),
             plan.schedule.users,

@@ -56,6 +56,9 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         model,
         prompts,
         tokenizer,
+        forced: None,
+        due_us: None,
+        custom: None,
         ca_pem,
     }))
 }
@@ -72,6 +75,9 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
 fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
     match prompts {
         Prompts::Ready(source) => Ok(source.clone()),
+        Prompts::Data(_) => Err(Failure::usage(anyhow::anyhow!(
+            "data sets are not read yet"
+        ))),
         Prompts::File(path) => workload::load::prompt_text(&format!("@{}", path.display()))
             .map_err(|error| {
                 Failure::usage(error)

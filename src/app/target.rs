@@ -153,10 +153,13 @@ pub(super) fn plain_spec() -> provider::Spec {
     provider::Spec {
         kind: provider::Kind::OpenAi,
         model: String::new(),
-        chat: true,
+        task: provider::Task::Chat,
         stream: false,
         sampling: provider::Sampling::default(),
         headers: IndexMap::new(),
+        fireworks: Default::default(),
+        azure: None,
+        custom: None,
     }
 }
 

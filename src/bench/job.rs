@@ -36,7 +36,7 @@ impl Words {
     pub(super) fn new(traffic: &Traffic, port: u16, numbered: bool) -> Result<Self, BenchError> {
         let plan = plan(traffic, port, numbered);
         let users = plan.schedule.users;
-        let chat = plan.provider.chat;
+        let chat = plan.provider.task == provider::Task::Chat;
         let workload = Workload::new(&plan.workload, chat, plan.seed, None, users)?;
         let provider = provider::build(&plan.provider)?;
         Ok(Self {
@@ -53,7 +53,7 @@ impl Words {
                 user: stream,
                 turn: 0,
             },
-            Pacing::Open { .. } => Index::Arrival(stream.into()),
+            _ => Index::Arrival(stream.into()),
         };
         let shaped = self.provider.shape(&self.workload.ask(index))?;
         Ok(request::bytes(&shaped, &format!("{HOST}:{port}")))
@@ -120,13 +120,16 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
         provider: provider::Spec {
             kind: Kind::Vllm,
             model: "bench".to_owned(),
-            chat: true,
+            task: provider::Task::Chat,
             stream: true,
             sampling: Sampling {
                 temperature: Some(1.0),
                 ..Sampling::default()
             },
             headers: IndexMap::new(),
+            fireworks: Default::default(),
+            azure: None,
+            custom: None,
         },
         workload: workload::Spec {
             prompts: prompts(traffic, numbered),
@@ -138,6 +141,9 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
                 jitter: 0,
             },
             tokenizer: None,
+            shape: workload::Shape::default(),
+            forced: None,
+            batch: workload::Batch::default(),
         },
         schedule: schedule_of(traffic),
         // As a run without any time-out option has them.
@@ -173,6 +179,10 @@ fn schedule_of(traffic: &Traffic) -> schedule::Spec {
         warmup: Duration::ZERO,
         measure_ramp: true,
         max_requests: Some(traffic.requests),
+        ramp: None,
+        spread: Duration::ZERO,
+        think: None,
+        burstiness: 1.0,
     }
 }
 
@@ -182,6 +192,7 @@ fn prompts(traffic: &Traffic, numbered: bool) -> PromptSource {
             corpus: Corpus::Limericks,
             tokens: traffic.prompt_tokens,
             shared_prefix_tokens: 0,
+            prefix_groups: 1,
             instruction: None,
         };
     }

@@ -24,6 +24,10 @@ fn spec(users: u32, rate: Option<u32>) -> Spec {
         warmup: Duration::ZERO,
         measure_ramp: true,
         max_requests: None,
+        ramp: None,
+        spread: Duration::ZERO,
+        think: None,
+        burstiness: 1.0,
     }
 }
 

@@ -6,25 +6,26 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, FromArgMatches};
 use indexmap::IndexMap;
 
-use crate::domain::{Rate, Secret, Seed, format_span};
+use crate::domain::{Secret, Seed};
 use crate::plan::{Limits, Observe};
 use crate::provider::Sampling;
-use crate::schedule::{self, AT_ONCE, Pacing};
-use crate::workload::{LengthLaw, LengthSpec, PromptSource};
+use crate::workload::{LengthLaw, LengthSpec};
 
+use super::asking;
 use super::cli::{
-    LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, PromptArgs, RunArgs, SamplingArgs,
-    SecretArgs, SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
+    LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, RunArgs, SamplingArgs, SecretArgs,
+    SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
 };
 use super::cluster::journal;
 use super::error::{ConfigError, Fault};
 use super::layers::Merged;
+use super::pacing::PacingArgs;
 use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Journal, Logging, MasterOptions, Outputs, Prompts, RunOptions, Secrets, Sending,
-    Settings, Surroundings, TargetOptions, WorkerOptions,
+    Endpoint, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending, Settings,
+    Surroundings, TargetOptions, WorkerOptions,
 };
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
@@ -131,7 +132,14 @@ impl Builder<'_> {
         Ok(Settings {
             provider: args.target.provider,
             model: args.target.model.clone(),
-            chat: args.target.chat || !args.target.no_chat,
+            task: self.task(&args.target, &args.vectors),
+            fireworks: self.fireworks(&args.provider, &args.prompt)?,
+            azure: asking::azure(args.target.provider, &args.provider),
+            provider_file: args.provider.provider_file.clone(),
+            shape: asking::shape(&args.dataset),
+            batch: asking::batch(&args.vectors),
+            forced: asking::forced(&args.provider),
+            trace_speed: args.pacing.trace_speed,
             stream: args.target.stream || !args.target.no_stream,
             target: self.target(args.target, url)?,
             sampling: sampling(args.sampling),
@@ -143,10 +151,10 @@ impl Builder<'_> {
             },
             output: self.output(&args.length)?,
             tokenizer: args.prompt.tokenizer.clone(),
-            prompts: self.prompts(args.prompt)?,
-            schedule: self.schedule(&args.load)?,
+            prompts: self.prompts(args.prompt, &args.dataset)?,
+            schedule: self.schedule(&args.load, &args.pacing)?,
             limits: limits(&args.timeout, &args.load),
-            observe: observe(&args.output),
+            observe: observe(&args.output, &args.pacing),
             seed: args.load.seed.map(Seed),
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
@@ -177,26 +185,6 @@ impl Builder<'_> {
         self.check("api_key", key.transpose())
     }
 
-    fn schedule(&self, args: &LoadArgs) -> Result<schedule::Spec> {
-        self.check("warmup", sound_window(args))?;
-        let pacing = match args.qps {
-            None => Pacing::Closed,
-            Some(rate) => Pacing::Open {
-                rate,
-                law: args.qps_distribution,
-            },
-        };
-        Ok(schedule::Spec {
-            users: args.users,
-            spawn_rate: spawn_rate(args),
-            pacing,
-            run_time: args.run_time,
-            warmup: args.warmup,
-            measure_ramp: args.no_reset_stats && !args.reset_stats,
-            max_requests: args.max_requests,
-        })
-    }
-
     fn output(&self, args: &LengthArgs) -> Result<LengthSpec> {
         let spec = LengthSpec {
             mean: args.max_tokens,
@@ -212,26 +200,6 @@ impl Builder<'_> {
             "max_tokens"
         };
         self.check(at, drawable(spec))
-    }
-
-    fn prompts(&self, args: PromptArgs) -> Result<Prompts> {
-        if let Some(text) = args.prompt_text {
-            return self.check("prompt_text", given_prompt(text));
-        }
-        if args.prompt_cache_max_len > args.prompt_tokens {
-            let fault = Fault::new(format!(
-                "a common prefix of {} tokens does not fit into a prompt of {}",
-                args.prompt_cache_max_len, args.prompt_tokens
-            ));
-            let fault = fault.hint("--prompt-cache-max-len is at most --prompt-tokens");
-            return self.check("prompt_cache_max_len", Err(fault));
-        }
-        Ok(Prompts::Ready(PromptSource::Generated {
-            corpus: args.dataset,
-            tokens: args.prompt_tokens,
-            shared_prefix_tokens: args.prompt_cache_max_len,
-            instruction: args.prompt,
-        }))
     }
 
     /// The folder and the name of the records file.
@@ -268,39 +236,6 @@ pub(super) fn host_alone(host: &str, port: u16) -> std::result::Result<Endpoint,
     Ok(Endpoint { port, ..found })
 }
 
-/// In a closed loop one user a second, so that the load grows gently; in an open loop the users are
-/// mere slots for requests, and all are there within a second.
-fn spawn_rate(args: &LoadArgs) -> Rate {
-    let default = if args.qps.is_some() {
-        AT_ONCE
-    } else {
-        Rate::per_second(1)
-    };
-    args.spawn_rate.unwrap_or(default)
-}
-
-fn sound_window(args: &LoadArgs) -> std::result::Result<(), Fault> {
-    let warmup = format_span(args.warmup);
-    if args
-        .run_time
-        .is_some_and(|run_time| args.warmup >= run_time)
-    {
-        return Err(Fault::new(format!(
-            "a warm-up of {warmup} leaves nothing of the run to measure"
-        ))
-        .hint(
-            "make --run-time longer: it counts from when all users are started, as --warmup does",
-        ));
-    }
-    if args.no_reset_stats && !args.warmup.is_zero() {
-        return Err(Fault::new(
-            "--warmup leaves the beginning out and --no-reset-stats keeps it in",
-        )
-        .hint("give one of them"));
-    }
-    Ok(())
-}
-
 /// Refuses lengths that no draw can have.
 fn drawable(spec: LengthSpec) -> std::result::Result<LengthSpec, Fault> {
     if spec.mean == 0 && (spec.law != LengthLaw::Constant || spec.jitter > 0) {
@@ -318,18 +253,6 @@ fn drawable(spec: LengthSpec) -> std::result::Result<LengthSpec, Fault> {
         ))
         .hint("raise it, or lower --max-tokens")),
         _ => Ok(spec),
-    }
-}
-
-fn given_prompt(text: String) -> std::result::Result<Prompts, Fault> {
-    match text.strip_prefix('@') {
-        Some("") => Err(Fault::new("`@` names no file").hint("write --prompt-text @prompt.txt")),
-        Some(path) => Ok(Prompts::File(PathBuf::from(path))),
-        None if text.is_empty() => {
-            Err(Fault::new("--prompt-text is empty")
-                .hint("is the variable that it comes from set?"))
-        }
-        None => Ok(Prompts::Ready(PromptSource::Text(text))),
     }
 }
 
@@ -354,11 +277,15 @@ fn limits(args: &TimeoutArgs, load: &LoadArgs) -> Limits {
     }
 }
 
-fn observe(args: &OutputArgs) -> Observe {
+fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
     Observe {
         show_request: args.show_request,
         show_response: args.show_response,
         records: None,
+        first_visible_token: args.first_visible_token,
+        cancel_rate: pacing.cancel_rate,
+        warmup_requests: pacing.warmup_requests,
+        slos: pacing.slo.clone(),
     }
 }
 

@@ -10,14 +10,15 @@ use clap::{Arg, ArgAction, Args};
 use crate::domain::{HttpEngine, Rate, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion};
 use crate::provider::Kind;
-use crate::schedule::Law;
-use crate::workload::{Corpus, LengthLaw};
+use crate::workload::LengthLaw;
 
 use super::LogLevel;
+use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
 use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
-use super::value::{self, Patience, Threads};
+use super::pacing::PacingArgs;
+use super::value::{self, Dataset, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
 Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment, command line.
@@ -166,11 +167,19 @@ pub(super) struct TestArgs {
     #[command(flatten)]
     pub load: LoadArgs,
     #[command(flatten)]
+    pub pacing: PacingArgs,
+    #[command(flatten)]
     pub prompt: PromptArgs,
+    #[command(flatten)]
+    pub dataset: DatasetArgs,
     #[command(flatten)]
     pub length: LengthArgs,
     #[command(flatten)]
     pub sampling: SamplingArgs,
+    #[command(flatten)]
+    pub vectors: VectorArgs,
+    #[command(flatten)]
+    pub provider: ProviderArgs,
     #[command(flatten)]
     pub timeout: TimeoutArgs,
     #[command(flatten)]
@@ -259,9 +268,6 @@ pub(super) struct LoadArgs {
     /// Open loop: send this many requests per second, whatever the server does
     #[arg(long, value_name = "RATE")]
     pub qps: Option<Rate>,
-    /// Gaps between requests with --qps: even, uniform, or a Poisson process
-    #[arg(long, value_name = "LAW", default_value = "constant", value_parser = value::choice(value::LAWS))]
-    pub qps_distribution: Law,
     /// Stop after this many requests
     #[arg(long, value_name = "N", value_parser = value::large_count)]
     pub max_requests: Option<u64>,
@@ -294,9 +300,9 @@ pub(super) struct LoadArgs {
 #[derive(Args)]
 #[command(next_help_heading = "Prompts")]
 pub(super) struct PromptArgs {
-    /// Text that prompts are made of
-    #[arg(short, long, value_name = "NAME", default_value = "limericks", value_parser = value::choice(value::CORPORA))]
-    pub dataset: Corpus,
+    /// What prompts are made of: limericks, code, sonnets, random (tokens), or @FILE (a data set)
+    #[arg(short, long, value_name = "NAME|@FILE", default_value = "limericks", value_parser = value::dataset)]
+    pub dataset: Dataset,
     /// Length of a prompt in tokens
     #[arg(short, long, value_name = "N", default_value = "512", value_parser = value::count)]
     pub prompt_tokens: u32,
@@ -401,6 +407,9 @@ pub(super) struct OutputArgs {
     /// Print each answer's text
     #[arg(long)]
     pub show_response: bool,
+    /// Count the time to first token up to the first that is no reasoning (chat and stream only)
+    #[arg(long)]
+    pub first_visible_token: bool,
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,

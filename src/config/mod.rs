@@ -13,6 +13,7 @@
 //!    `exit_code_on_error` for itself.
 
 mod argv;
+mod asking;
 mod build;
 mod catalogue;
 mod cli;
@@ -22,6 +23,7 @@ mod ctl;
 mod error;
 mod layers;
 mod options;
+mod pacing;
 mod proxy;
 mod show;
 mod source;
@@ -42,8 +44,8 @@ pub use cluster::{
 pub use ctl::{CtlOptions, Order, Users};
 pub use error::ConfigError;
 pub use options::{
-    Command, Endpoint, Found, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,
-    Secrets, Sending, Settings, TargetOptions, WorkerOptions,
+    Command, DataOptions, Endpoint, ForcedOptions, Found, LogLevel, Logging, MasterOptions,
+    Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TargetOptions, WorkerOptions,
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};

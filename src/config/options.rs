@@ -5,6 +5,7 @@ use core::net::IpAddr;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -13,7 +14,7 @@ use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLo
 use super::ctl::CtlOptions;
 use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
-use crate::provider::{Kind, Sampling};
+use crate::provider::{Azure, Custom, Fireworks, Kind, Sampling, Task};
 use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
 use crate::{provider, schedule, workload};
 
@@ -126,8 +127,14 @@ pub struct Settings {
     pub provider: Option<Kind>,
     /// The model; `None` for the server's first.
     pub model: Option<String>,
-    /// Chat or plain completion.
-    pub chat: bool,
+    /// What is asked for.
+    pub task: Task,
+    /// Fields of Fireworks' servers.
+    pub fireworks: Fireworks,
+    /// Where a model is deployed at Azure, should it turn out to be Azure's.
+    pub azure: Option<Azure>,
+    /// The file that describes the API of `Kind::Custom`.
+    pub provider_file: Option<PathBuf>,
     /// Whether answers are streamed.
     pub stream: bool,
     /// Sampling fields.
@@ -138,12 +145,20 @@ pub struct Settings {
     pub secrets: Secrets,
     /// Where prompts come from.
     pub prompts: Prompts,
+    /// What is done to each prompt.
+    pub shape: workload::Shape,
+    /// What one request for embeddings or ranking holds.
+    pub batch: workload::Batch,
+    /// What the model is made to say, before files are read.
+    pub forced: Option<ForcedOptions>,
     /// How many output tokens to ask for.
     pub output: LengthSpec,
     /// A `tokenizer.json`, a directory, or a hub id, not loaded yet.
     pub tokenizer: Option<String>,
-    /// When to ask.
+    /// When to ask. A trace's own times take the place of its pacing.
     pub schedule: schedule::Spec,
+    /// By what factor a trace's own times are faster.
+    pub trace_speed: f64,
     /// How long to wait for what.
     pub limits: Limits,
     /// What is kept and shown of each request.
@@ -188,6 +203,32 @@ pub enum Prompts {
     Ready(PromptSource),
     /// A file to read: rows when it ends in `.jsonl`, one text otherwise.
     File(PathBuf),
+    /// A data set.
+    Data(DataOptions),
+}
+
+/// A data set, before its file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// How it is written; `None`: by its name and first line.
+    pub format: Option<workload::Format>,
+    /// The column or field that holds the prompt.
+    pub column: Option<String>,
+    /// Rows are shuffled by this.
+    pub shuffle_seed: Option<u64>,
+    /// The first so many rows after the shuffle.
+    pub limit: Option<u64>,
+}
+
+/// What the model is made to say, before files are read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForcedOptions {
+    /// The lines of a file.
+    File(PathBuf),
+    /// Text of the corpus.
+    Corpus,
 }
 
 /// What must not be shown.
@@ -292,6 +333,12 @@ pub struct Found {
     pub prompts: PromptSource,
     /// The tokenizer, if `settings.tokenizer` names one.
     pub tokenizer: Option<TokenizerRef>,
+    /// What the model is made to say.
+    pub forced: Option<workload::Forced>,
+    /// When the requests of a trace are due, the speed counted in, in microseconds.
+    pub due_us: Option<Arc<[u64]>>,
+    /// The text of `settings.provider_file`.
+    pub custom: Option<Custom>,
     /// The content of `settings.target.ca_cert`.
     pub ca_pem: Option<String>,
 }
@@ -299,6 +346,10 @@ pub struct Found {
 impl Settings {
     /// The whole plan. Secrets stay behind.
     pub fn plan(&self, found: Found) -> Plan {
+        let mut schedule = self.schedule.clone();
+        if let Some(due_us) = found.due_us {
+            schedule.pacing = schedule::Pacing::Trace { due_us };
+        }
         Plan {
             seed: found.seed,
             target: Target {
@@ -313,17 +364,23 @@ impl Settings {
             provider: provider::Spec {
                 kind: found.provider,
                 model: found.model,
-                chat: self.chat,
+                task: self.task.clone(),
                 stream: self.stream,
                 sampling: self.sampling.clone(),
                 headers: self.headers.clone(),
+                fireworks: self.fireworks.clone(),
+                azure: self.azure.clone().filter(|_| found.provider == Kind::Azure),
+                custom: found.custom,
             },
             workload: workload::Spec {
                 prompts: found.prompts,
                 output: self.output,
                 tokenizer: found.tokenizer,
+                shape: self.shape.clone(),
+                forced: found.forced,
+                batch: self.batch,
             },
-            schedule: self.schedule.clone(),
+            schedule,
             limits: self.limits,
             observe: self.observe.clone(),
         }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -9,8 +10,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use crate::domain::{HttpEngine, SpanError, StampSource, parse_span};
 use crate::plan::{ConnectionReuse, HttpVersion};
 use crate::provider::Kind;
-use crate::schedule::Law;
-use crate::workload::{Corpus, LengthLaw};
+use crate::schedule::{Curve, Law};
+use crate::workload::{Corpus, Format, LengthLaw, Positioning, Resolution};
 
 use super::LogLevel;
 use super::cluster::OnWorkerLoss;
@@ -22,6 +23,15 @@ pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("sglang", Kind::SgLang),
     ("anthropic", Kind::Anthropic),
     ("tgi", Kind::Tgi),
+    ("fireworks", Kind::Fireworks),
+    ("together", Kind::Together),
+    ("triton-infer", Kind::TritonInfer),
+    ("triton-generate", Kind::TritonGenerate),
+    ("ollama", Kind::Ollama),
+    ("llama.cpp", Kind::LlamaCpp),
+    ("azure", Kind::Azure),
+    ("responses", Kind::Responses),
+    ("custom", Kind::Custom),
 ];
 
 pub(super) const HTTP_VERSIONS: &[(&str, HttpVersion)] =
@@ -45,6 +55,24 @@ pub(super) const LAWS: &[(&str, Law)] = &[
     ("constant", Law::Constant),
     ("uniform", Law::Uniform),
     ("exponential", Law::Exponential),
+    ("gamma", Law::Gamma),
+];
+
+pub(super) const CURVES: &[(&str, Curve)] =
+    &[("geometric", Curve::Geometric), ("linear", Curve::Linear)];
+
+pub(super) const FORMATS: &[(&str, Format)] = &[
+    ("jsonl", Format::Jsonl),
+    ("sharegpt", Format::ShareGpt),
+    ("conversations", Format::Conversations),
+    ("text", Format::Text),
+    ("csv", Format::Csv),
+    ("trace", Format::Trace),
+];
+
+pub(super) const POSITIONINGS: &[(&str, Positioning)] = &[
+    ("space-evenly", Positioning::SpaceEvenly),
+    ("end", Positioning::End),
 ];
 
 pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
@@ -54,8 +82,55 @@ pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
     ("normal", LengthLaw::Normal),
 ];
 
-pub(super) const CORPORA: &[(&str, Corpus)] =
-    &[("limericks", Corpus::Limericks), ("code", Corpus::Code)];
+const CORPORA: &[(&str, Corpus)] = &[
+    ("limericks", Corpus::Limericks),
+    ("code", Corpus::Code),
+    ("sonnets", Corpus::Sonnets),
+];
+
+/// What prompts are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Dataset {
+    /// A text that the product ships.
+    Corpus(Corpus),
+    /// Random tokens.
+    Random,
+    /// A file.
+    File(PathBuf),
+}
+
+/// A corpus by its name, or a file behind an `@`.
+pub(super) fn dataset(text: &str) -> Result<Dataset, String> {
+    let named = |(word, _): &&(&str, Corpus)| word.eq_ignore_ascii_case(text);
+    if let Some((_, corpus)) = CORPORA.iter().find(named) {
+        return Ok(Dataset::Corpus(*corpus));
+    }
+    match text.strip_prefix('@') {
+        Some("") => Err("`@` names no file".to_owned()),
+        Some(path) => Ok(Dataset::File(PathBuf::from(path))),
+        None if text.eq_ignore_ascii_case("random") => Ok(Dataset::Random),
+        None => Err("not limericks, code, sonnets, random, or @FILE".to_owned()),
+    }
+}
+
+/// `WxH`, in pixels.
+pub(super) fn resolution(text: &str) -> Result<Resolution, String> {
+    const MOST: u32 = 16_384;
+    let side = |text: &str| {
+        text.trim()
+            .parse()
+            .ok()
+            .filter(|side| (1..=MOST).contains(side))
+    };
+    let read = || {
+        let (width, height) = text.split_once(['x', 'X'])?;
+        Some(Resolution {
+            width: side(width)?,
+            height: side(height)?,
+        })
+    };
+    read().ok_or_else(|| format!("not a size in pixels like 512x768 (at most {MOST} a side)"))
+}
 
 pub(super) const WORKER_LOSSES: &[(&str, OnWorkerLoss)] = &[
     ("rebalance", OnWorkerLoss::Rebalance),
@@ -118,6 +193,15 @@ pub(super) fn non_negative(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
     if !number.is_finite() || number < 0.0 {
         return Err("must be 0 or more".to_owned());
+    }
+    Ok(number)
+}
+
+/// A finite number above 0.
+pub(super) fn positive(text: &str) -> Result<f64, String> {
+    let number = non_negative(text)?;
+    if number <= 0.0 {
+        return Err("must be above 0".to_owned());
     }
     Ok(number)
 }

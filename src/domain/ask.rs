@@ -18,15 +18,48 @@ pub struct Ask {
     pub counted_prompt_tokens: Option<u32>,
     /// Fields merged into the request body last: a data set row's own settings.
     pub extra: Option<Arc<Map<String, Value>>>,
+    /// The text that the model is made to say, where the API can do that.
+    pub forced: Option<Arc<str>>,
+    /// Which turn of which conversation it is. A later turn's prompt holds its new messages alone: who sends it puts the
+    /// history before them, with the server's own answers.
+    pub turn: Option<Turn>,
 }
 
-/// The text of a request.
+/// What is put before a model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Prompt {
     /// One text; a chat API gets it as a single user message.
     Text(Arc<str>),
     /// A conversation; a completion API gets its contents joined by blank lines.
     Messages(Arc<[Message]>),
+    /// One user message of texts and images, in their order. Of chat APIs alone.
+    Parts(Arc<[Part]>),
+    /// The ids of tokens, for a completion API that takes them.
+    Tokens(Arc<[u32]>),
+    /// Texts to embed in one request.
+    Batch(Arc<[Arc<str>]>),
+    /// Documents to rank in one request.
+    Documents(Arc<[Arc<str>]>),
+}
+
+/// A piece of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// Text.
+    Text(Arc<str>),
+    /// An image, as a `data:` URI.
+    Image(Arc<str>),
+}
+
+/// A place in a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Which conversation of the run.
+    pub session: u64,
+    /// Which turn of it, from 0.
+    pub number: u32,
+    /// How many turns it has.
+    pub of: u32,
 }
 
 /// One message of a conversation.

@@ -40,6 +40,32 @@ pub enum Signal<'a> {
     ServerError(&'a str),
     /// A content event came after the terminal one; warned about, otherwise ignored.
     AfterEnd,
+    /// Embeddings, or ranked documents, in an answer that has no text.
+    Vectors(u32),
+    /// What the server measured itself; later figures replace earlier ones field by field.
+    Server(&'a ServerFigures),
+}
+
+/// What a server tells of its own work on one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServerFigures {
+    /// Time from its receipt of the request to the end, in nanoseconds.
+    pub total_ns: Option<u64>,
+    /// The same to its first token.
+    pub first_token_ns: Option<u64>,
+    /// How often speculated tokens were right, by how far ahead they were.
+    pub speculation: Vec<HitRate>,
+}
+
+/// How often speculated tokens of one position were right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HitRate {
+    /// How far ahead, as the server numbers it.
+    pub position: u32,
+    /// Right ones.
+    pub hits: u32,
+    /// All of them; above 0.
+    pub total: u32,
 }
 
 /// What kind of output a content event holds.

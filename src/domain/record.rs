@@ -1,6 +1,6 @@
 //! Everything that was measured of one request. Folded into tallies where it is born; written out only on request.
 
-use super::{FinishReason, Index, Offset, Outcome, TokenSource, Usage};
+use super::{FinishReason, Index, Offset, Outcome, ServerFigures, TokenSource, Turn, Usage};
 
 /// One content event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +47,14 @@ pub struct Record {
     pub status: Option<u16>,
     /// `Retry-After` of a 429 or 503, in seconds.
     pub retry_after_s: Option<f64>,
+    /// Answers asked for in the one request (`n`).
+    pub choices: u32,
+    /// Embeddings, or ranked documents, of an answer that has no text.
+    pub vectors: u32,
+    /// What the server measured itself, where it tells.
+    pub server: Option<Box<ServerFigures>>,
+    /// Which turn of which conversation it was.
+    pub turn: Option<Turn>,
     /// Why the model stopped.
     pub finish: Option<FinishReason>,
     /// The server's counts.

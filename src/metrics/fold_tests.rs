@@ -37,6 +37,10 @@ fn record() -> Record {
         error: String::new(),
         status: Some(200),
         retry_after_s: None,
+        choices: 1,
+        vectors: 0,
+        server: None,
+        turn: None,
         finish: None,
         usage: Usage {
             prompt_tokens: Some(100),

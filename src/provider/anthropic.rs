@@ -13,7 +13,7 @@ use super::json::{Few, Text, parse};
 use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
 use super::spec::Kind;
-use super::{DecodeError, Decoder, Endpoint, Provider, ShapeError, Spec};
+use super::{DecodeError, Decoder, Endpoint, Provider, ShapeError, Spec, Task};
 use crate::domain::{Ask, ContentKind, Message, Prompt, Role, Secret, Usage};
 
 const VERSION: (HeaderName, HeaderValue) = (
@@ -42,10 +42,10 @@ struct Turns<'a>(&'a Prompt);
 impl Serialize for Turns<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
-            Prompt::Text(_) => AsMessages(self.0).serialize(serializer),
             Prompt::Messages(messages) => {
                 serializer.collect_seq(messages.iter().filter(|message| !is_system(message)))
             }
+            _ => AsMessages(self.0).serialize(serializer),
         }
     }
 }
@@ -71,7 +71,7 @@ impl Anthropic {
     pub(super) fn new(spec: &Spec) -> Result<Self, ShapeError> {
         let sampling = &spec.sampling;
         Kind::Anthropic.refuse(&[
-            ("plain completions", !spec.chat),
+            ("plain completions", spec.task != Task::Chat),
             ("n", sampling.n.is_some_and(|n| n != 1)),
             ("logprobs", sampling.logprobs.is_some()),
             ("reasoning_effort", sampling.reasoning_effort.is_some()),

@@ -143,6 +143,7 @@ impl Serialize for AsMessages<'_> {
         match self.0 {
             Prompt::Messages(messages) => serializer.collect_seq(messages.iter()),
             Prompt::Text(text) => serializer.collect_seq([UserMessage::new(text)]),
+            _ => serializer.collect_seq([UserMessage::new("")]),
         }
     }
 }
@@ -167,6 +168,7 @@ pub(super) fn as_text(prompt: &Prompt) -> Cow<'_, str> {
     match prompt {
         Prompt::Text(text) => Cow::Borrowed(text),
         Prompt::Messages(messages) => Cow::Owned(joined_contents(messages.iter())),
+        _ => Cow::Borrowed(""),
     }
 }
 

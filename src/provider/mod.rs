@@ -29,7 +29,9 @@ use crate::domain::{Ask, Secret, Signal};
 
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
-pub use spec::{Kind, Sampling, Spec, UnknownKind};
+pub use spec::{
+    Azure, Custom, Embeddings, Fireworks, Kind, Rerank, Sampling, Spec, Task, UnknownKind,
+};
 pub use sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
 
 /// One API: how requests are shaped and answers are read. It can be implemented outside of this crate.
@@ -58,6 +60,9 @@ pub trait Provider: Send + Sync + fmt::Debug {
 ///
 /// The signals do not depend on how the body is cut into pieces.
 pub trait Decoder: Send {
+    /// The head of the answer came: `field` gives a header by its name. Called before the first piece of the body.
+    fn head(&mut self, _field: &Fields<'_>, _on: &mut dyn FnMut(Signal<'_>)) {}
+
     /// Takes the next piece of the body, cut anywhere, and calls `on` for each signal, in order.
     ///
     /// # Errors
@@ -70,6 +75,9 @@ pub trait Decoder: Send {
     /// The body is not what the API sends.
     fn finish(&mut self, on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError>;
 }
+
+/// Gives an answer's header by its name, in lower case.
+pub type Fields<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
 
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,5 +159,9 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
         Kind::Anthropic => Arc::new(anthropic::Anthropic::new(spec)?),
         Kind::Tgi => Arc::new(tgi::Tgi::new(spec)?),
+        kind => {
+            let setting = "words yet";
+            return Err(ShapeError::Unsupported { kind, setting });
+        }
     })
 }

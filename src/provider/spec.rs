@@ -13,14 +13,96 @@ pub struct Spec {
     pub kind: Kind,
     /// The model to name.
     pub model: String,
-    /// Chat or plain completion.
-    pub chat: bool,
+    /// What is asked for.
+    pub task: Task,
     /// Whether answers are streamed.
     pub stream: bool,
     /// Sampling fields; what is `None` is not sent.
     pub sampling: Sampling,
     /// Headers added to every request. Secret ones never stand here.
     pub headers: IndexMap<String, String>,
+    /// Fields of Fireworks' servers.
+    #[serde(default)]
+    pub fireworks: Fireworks,
+    /// Where a model is deployed at Azure; with `Kind::Azure` alone.
+    #[serde(default)]
+    pub azure: Option<Azure>,
+    /// The words of a server that the user described; with `Kind::Custom` alone.
+    #[serde(default)]
+    pub custom: Option<Custom>,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// The next message of a conversation.
+    #[default]
+    Chat,
+    /// The continuation of a text.
+    Completion,
+    /// Vectors of texts.
+    Embeddings(Embeddings),
+    /// An order of documents.
+    Rerank(Rerank),
+}
+
+impl Task {
+    /// Whether the answer is text.
+    pub const fn generates(&self) -> bool {
+        matches!(self, Self::Chat | Self::Completion)
+    }
+}
+
+/// Fields of a request for embeddings; what is `None` is not sent.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Embeddings {
+    /// `dimensions`.
+    pub dimensions: Option<u32>,
+    /// `prompt_template`.
+    pub prompt_template: Option<String>,
+    /// `return_logits`: ids of tokens or classes; empty for all.
+    pub return_logits: Option<Vec<u32>>,
+    /// `normalize`, always sent.
+    pub normalize: bool,
+}
+
+/// Fields of a request for ranking.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rerank {
+    /// `query`.
+    pub query: String,
+    /// `top_n`; not sent when `None`.
+    pub top_n: Option<u32>,
+    /// Sent as `return_documents: false` when it is not wanted.
+    pub return_documents: bool,
+}
+
+/// Fields that Fireworks' servers take; the defaults send none of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fireworks {
+    /// `min_tokens` = `max_tokens`.
+    pub force_min_tokens: bool,
+    /// `prompt_cache_max_len`, when above 0.
+    pub prompt_cache_max_len: u32,
+    /// `acceptance_probs_override`.
+    pub acceptance_probs: Option<Vec<f64>>,
+}
+
+/// A deployment at Azure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Azure {
+    /// The deployment's name; `None` for the model's.
+    pub deployment: Option<String>,
+    /// `api-version`.
+    pub api_version: String,
+}
+
+/// A server's words, as the user's file describes them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Custom {
+    /// The file's text, so that it travels to the workers.
+    pub text: String,
 }
 
 /// Sampling fields.
@@ -42,16 +124,37 @@ pub struct Sampling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// OpenAI's chat and completions.
+    /// OpenAI's chat and completions, embeddings and ranking.
     OpenAi,
+    /// The same with Fireworks' fields and figures.
+    Fireworks,
     /// The same with vLLM's fields.
     Vllm,
     /// The same as vLLM's.
     SgLang,
+    /// Together's completions.
+    Together,
     /// Anthropic's messages.
     Anthropic,
     /// Hugging Face text-generation-inference.
     Tgi,
+    /// Triton's inference protocol.
+    #[serde(rename = "triton-infer")]
+    TritonInfer,
+    /// Triton's generate extension.
+    #[serde(rename = "triton-generate")]
+    TritonGenerate,
+    /// Ollama's own chat and generate.
+    Ollama,
+    /// llama.cpp's own completion.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// OpenAI's chat and completions as Azure deploys them.
+    Azure,
+    /// OpenAI's Responses.
+    Responses,
+    /// What a file of the user's describes.
+    Custom,
 }
 
 /// A name that is not one of the APIs'.
@@ -64,22 +167,40 @@ pub struct UnknownKind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 14] = [
         Self::OpenAi,
+        Self::Fireworks,
         Self::Vllm,
         Self::SgLang,
+        Self::Together,
         Self::Anthropic,
         Self::Tgi,
+        Self::TritonInfer,
+        Self::TritonGenerate,
+        Self::Ollama,
+        Self::LlamaCpp,
+        Self::Azure,
+        Self::Responses,
+        Self::Custom,
     ];
 
     /// The name on the command line and in files.
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Fireworks => "fireworks",
             Self::Vllm => "vllm",
             Self::SgLang => "sglang",
+            Self::Together => "together",
             Self::Anthropic => "anthropic",
             Self::Tgi => "tgi",
+            Self::TritonInfer => "triton-infer",
+            Self::TritonGenerate => "triton-generate",
+            Self::Ollama => "ollama",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Azure => "azure",
+            Self::Responses => "responses",
+            Self::Custom => "custom",
         }
     }
 

@@ -161,6 +161,10 @@ mod tests {
             warmup: Duration::ZERO,
             measure_ramp: false,
             max_requests: None,
+            ramp: None,
+            spread: Duration::ZERO,
+            think: None,
+            burstiness: 1.0,
         }
     }
 

@@ -10,8 +10,8 @@ use http::StatusCode;
 use super::watchdog::Watched;
 use crate::client::{Clock, Failure, Head, Observer};
 use crate::domain::{
-    Ask, ContentKind, FinishReason, Index, Mark, Offset, Outcome, Record, Signal, Usage,
-    format_span,
+    Ask, ContentKind, FinishReason, Index, Mark, Offset, Outcome, Record, ServerFigures, Signal,
+    Turn, Usage, format_span,
 };
 use crate::provider::{self, Decoder};
 
@@ -62,6 +62,7 @@ pub(super) struct Asked {
     max_tokens: u32,
     requested_prompt_tokens: Option<u32>,
     counted_prompt_tokens: Option<u32>,
+    turn: Option<Turn>,
 }
 
 impl From<&Ask> for Asked {
@@ -70,6 +71,7 @@ impl From<&Ask> for Asked {
             max_tokens: ask.max_tokens,
             requested_prompt_tokens: ask.requested_prompt_tokens,
             counted_prompt_tokens: ask.counted_prompt_tokens,
+            turn: ask.turn,
         }
     }
 }
@@ -122,6 +124,9 @@ struct Heard {
     marked_tokens: u32,
     /// A piece of output had no such marks: their sum is not the count.
     unmarked: bool,
+    /// Embeddings, or ranked documents.
+    vectors: u32,
+    server: Option<Box<ServerFigures>>,
     text: Option<String>,
 }
 
@@ -272,6 +277,8 @@ impl Heard {
             Signal::End => self.ended = true,
             Signal::ServerError(text) => self.server_error = Some(text.to_owned()),
             Signal::AfterEnd => self.after_end = true,
+            Signal::Vectors(count) => self.vectors += count,
+            Signal::Server(figures) => self.server = Some(Box::new(figures.clone())),
         }
     }
 
@@ -306,7 +313,11 @@ impl Heard {
                 "the answer ended without its terminal event".to_owned(),
             );
         }
-        if self.chars == 0 && self.usage.completion_tokens.unwrap_or(0) == 0 && max_tokens > 0 {
+        if self.chars == 0
+            && self.vectors == 0
+            && self.usage.completion_tokens.unwrap_or(0) == 0
+            && max_tokens > 0
+        {
             return (
                 Outcome::Empty,
                 "the answer has neither text nor output tokens".to_owned(),
@@ -377,6 +388,10 @@ impl Reading {
             error,
             status: answer.status.map(|status| status.as_u16()),
             retry_after_s: answer.retry_after_s,
+            choices: 1,
+            vectors: heard.vectors,
+            server: heard.server,
+            turn: asked.turn,
             finish: heard.finish,
             usage: heard.usage,
             logprob_tokens: counted.then_some(heard.marked_tokens),

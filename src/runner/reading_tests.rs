@@ -57,6 +57,7 @@ fn record(reading: Reading, ended: Ended) -> Record {
         ready: ms(2),
     };
     let asked = Asked {
+        turn: None,
         max_tokens: 1,
         requested_prompt_tokens: None,
         counted_prompt_tokens: None,

@@ -267,6 +267,10 @@ mod tests {
             warmup: Duration::ZERO,
             measure_ramp: false,
             max_requests,
+            ramp: None,
+            spread: Duration::ZERO,
+            think: None,
+            burstiness: 1.0,
         }
     }
 

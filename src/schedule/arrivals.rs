@@ -43,7 +43,7 @@ struct Stretch {
 impl Arrivals {
     /// The arrivals of `spec`, or `None` for a closed loop.
     pub fn new(spec: &Spec, seed: Seed) -> Option<Self> {
-        let Pacing::Open { rate, law } = spec.pacing else {
+        let Pacing::Open { rate, law } = spec.pacing.clone() else {
             return None;
         };
         let stretch = Stretch {
@@ -98,7 +98,9 @@ impl Arrivals {
         };
         let after = match self.law {
             Law::Constant => rate.nth(self.next - self.stretch.first),
-            Law::Uniform | Law::Exponential => Offset::from_nanos(self.gap(rate, self.next)),
+            Law::Uniform | Law::Exponential | Law::Gamma => {
+                Offset::from_nanos(self.gap(rate, self.next))
+            }
         };
         let due = self.stretch.at + after.since(Offset::ZERO);
         self.due = Some(due);
@@ -135,7 +137,7 @@ impl Arrivals {
         let unit: f64 = match self.law {
             Law::Constant => 1.0,
             Law::Uniform => Uniform::new(0.0, 2.0).map_or(1.0, |law| law.sample(&mut rng)),
-            Law::Exponential => Exp1.sample(&mut rng),
+            Law::Exponential | Law::Gamma => Exp1.sample(&mut rng),
         };
         (unit * mean).round() as u64
     }
@@ -176,6 +178,10 @@ mod tests {
             warmup: Duration::ZERO,
             measure_ramp: false,
             max_requests: None,
+            ramp: None,
+            spread: Duration::ZERO,
+            think: None,
+            burstiness: 1.0,
         };
         Arrivals::new(&spec, Seed(seed)).unwrap()
     }

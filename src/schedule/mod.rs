@@ -9,4 +9,4 @@ mod spec;
 pub use arrivals::Arrivals;
 pub use shard::Shard;
 pub use share::{Load, Placed, Share, UserRun, UserSet};
-pub use spec::{AT_ONCE, Law, Pacing, Spec};
+pub use spec::{AT_ONCE, Curve, Law, Pacing, Ramp, Spec, Stage, Think};

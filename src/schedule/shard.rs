@@ -104,7 +104,7 @@ impl Spec {
 
     /// Whether requests are due whatever the server does.
     pub fn is_open(&self) -> bool {
-        matches!(self.pacing, Pacing::Open { .. })
+        !matches!(self.pacing, Pacing::Closed)
     }
 }
 
@@ -129,6 +129,10 @@ mod tests {
             warmup: Duration::ZERO,
             measure_ramp: false,
             max_requests: max,
+            ramp: None,
+            spread: Duration::ZERO,
+            think: None,
+            burstiness: 1.0,
         }
     }
 

@@ -57,8 +57,8 @@ impl Load {
     /// The load that a run begins with.
     pub fn of(spec: &Spec) -> Self {
         let rate = match spec.pacing {
-            Pacing::Closed => None,
             Pacing::Open { rate, .. } => Some(rate),
+            _ => None,
         };
         Self {
             users: spec.users,

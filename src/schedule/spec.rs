@@ -1,5 +1,6 @@
 //! What a schedule is made of. The settings alone: `arrivals` and `shard` do the work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,68 @@ pub struct Spec {
     pub measure_ramp: bool,
     /// Requests to send, over the whole cluster; `None` for no limit.
     pub max_requests: Option<u64>,
+    /// How the load grows to what `users` (closed loop) or the rate (open loop) say; `None`: at `spawn_rate`, or at once.
+    #[serde(default)]
+    pub ramp: Option<Ramp>,
+    /// Closed loop: each user's first request is later by a time uniform from 0 to this, drawn from (seed, user).
+    #[serde(default)]
+    pub spread: Duration,
+    /// Closed loop: what a user waits between an answer's end and its next request.
+    #[serde(default)]
+    pub think: Option<Think>,
+    /// The shape of `Law::Gamma`: 1 is a Poisson process, less is burstier, more is evener.
+    #[serde(default = "poisson")]
+    pub burstiness: f64,
+}
+
+const fn poisson() -> f64 {
+    1.0
+}
+
+/// Growth of the load at the start of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ramp {
+    /// How long one user (closed loop), or one request a second (open loop), is held first.
+    pub warmup: Duration,
+    /// How long it takes from there to the whole load, if that is not faster than 10 users a second.
+    pub time: Duration,
+    /// Along which curve.
+    pub curve: Curve,
+}
+
+/// A way from one rate, or number of users, to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Curve {
+    /// By the same factor in equal times.
+    Geometric,
+    /// By the same amount in equal times.
+    Linear,
+}
+
+/// How long a user thinks before its next request.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Think {
+    /// Uniform from the first to the second; equal ends are a constant.
+    Between(Duration, Duration),
+    /// Exponential with this mean.
+    Exponential(Duration),
+}
+
+/// A stretch of an open loop's schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Arrivals per second at its start; 0 for none.
+    pub from: f64,
+    /// The same at its end; the way between is straight.
+    pub to: f64,
+    /// How long it lasts; above zero.
+    pub lasts: Duration,
 }
 
 /// Closed or open loop.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pacing {
     /// Each user sends its next request when its last one is done.
@@ -40,6 +99,23 @@ pub enum Pacing {
         rate: Rate,
         /// How the gaps between arrivals are distributed.
         law: Law,
+    },
+    /// An open loop whose rate goes through stages, and ends with the last.
+    Stages {
+        /// One after another.
+        stages: Vec<Stage>,
+        /// How the gaps between arrivals are distributed.
+        law: Law,
+    },
+    /// All users at once, again and again: arrival i is due at floor(i / users) × `every`.
+    Burst {
+        /// From one burst to the next.
+        every: Duration,
+    },
+    /// An open loop at a trace's own times.
+    Trace {
+        /// When each request is due, in microseconds, in order, the speed counted in.
+        due_us: Arc<[u64]>,
     },
 }
 
@@ -53,6 +129,8 @@ pub enum Law {
     Uniform,
     /// Exponential: a Poisson process.
     Exponential,
+    /// Gamma, of the shape that `Spec::burstiness` gives.
+    Gamma,
 }
 
 impl Law {
@@ -62,6 +140,7 @@ impl Law {
             Self::Constant => "constant",
             Self::Uniform => "uniform",
             Self::Exponential => "exponential",
+            Self::Gamma => "gamma",
         }
     }
 }

@@ -25,7 +25,10 @@ use std::sync::Arc;
 pub use error::WorkloadError;
 pub use length::LengthError;
 pub use rows::RowError;
-pub use spec::{Corpus, LengthLaw, LengthSpec, PromptSource, Row, Spec, TokenizerRef};
+pub use spec::{
+    Batch, Corpus, DataRef, Forced, Format, LengthLaw, LengthSpec, Positioning, PromptSource,
+    Resolution, Row, Shape, Spec, TokenizerRef,
+};
 pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
 use compose::Composer;
@@ -124,6 +127,8 @@ impl Workload {
                 requested_prompt_tokens: Some(*requested),
                 counted_prompt_tokens: *counted,
                 extra: None,
+                forced: None,
+                turn: None,
             },
             Source::Dealt(cards) => {
                 let card = &cards[self.place(index, cards.len())];
@@ -133,9 +138,23 @@ impl Workload {
                     requested_prompt_tokens: card.requested,
                     counted_prompt_tokens: card.counted,
                     extra: card.extra.clone(),
+                    forced: None,
+                    turn: None,
                 }
             }
         }
+    }
+
+    /// The number of the next turn of `user` from `turn` on that there is: conversations have places for as many turns as the
+    /// longest one has. The same number where prompts are no conversations.
+    pub fn next_turn(&self, _user: u32, turn: u32) -> u32 {
+        turn
+    }
+
+    /// The first number from `turn` on with which a conversation begins: where to go on when one cannot be continued. The same
+    /// number where prompts are no conversations.
+    pub fn session_start(&self, turn: u32) -> u32 {
+        turn
     }
 
     /// What the user should know about these prompts: where they are not quite as asked.
@@ -184,6 +203,7 @@ fn source(
             tokens,
             shared_prefix_tokens,
             instruction,
+            ..
         } => {
             let wanted = Wanted {
                 corpus: *corpus,
@@ -204,6 +224,7 @@ fn source(
                 prompt,
             }]))
         }
+        PromptSource::Random { .. } | PromptSource::Data(_) => Err(WorkloadError::NoRows),
         PromptSource::Rows(rows) if rows.is_empty() => Err(WorkloadError::NoRows),
         PromptSource::Rows(rows) => Ok(Source::Dealt(
             rows.iter().map(|row| card(row, measure)).collect(),

@@ -14,6 +14,81 @@ pub struct Spec {
     pub output: LengthSpec,
     /// The tokenizer for exact lengths and output counts. Its file is read by each worker for itself.
     pub tokenizer: Option<TokenizerRef>,
+    /// What is done to each prompt.
+    #[serde(default)]
+    pub shape: Shape,
+    /// What the model is made to say.
+    #[serde(default)]
+    pub forced: Option<Forced>,
+    /// What one request for embeddings or ranking holds.
+    #[serde(default)]
+    pub batch: Batch,
+}
+
+/// What is done to each prompt, wherever it comes from. The default does nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Pad or cut each text to this many characters (Unicode scalar values).
+    pub chars: Option<u32>,
+    /// Begin each text with random words, drawn from (seed, index), so that no cache of prompts helps.
+    pub randomize: bool,
+    /// Images of each prompt, of these sizes. Chat alone.
+    pub images: Vec<Resolution>,
+    /// Where they stand.
+    pub positioning: Positioning,
+    /// Leave a conversation's last message out when it is the model's.
+    pub clear_assistant: bool,
+}
+
+/// The size of an image, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolution {
+    /// From left to right.
+    pub width: u32,
+    /// From top to bottom.
+    pub height: u32,
+}
+
+/// Where the images of a prompt stand in its text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Positioning {
+    /// Between parts of the text that are of about one length.
+    #[default]
+    SpaceEvenly,
+    /// After the text.
+    End,
+}
+
+/// What the model is made to say (Fireworks' forced generation).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Forced {
+    /// These texts, one after another by the request's number.
+    Texts(Vec<String>),
+    /// Text of the corpus, of the asked-for number of tokens.
+    Corpus,
+}
+
+/// What one request for embeddings or ranking holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// Texts to embed; at least 1.
+    pub texts: u32,
+    /// Documents to rank, made of filler; `None` for the paragraphs of the prompt, unless `document_tokens` is set: 10 then.
+    pub documents: Option<u32>,
+    /// Length of such a document; `None` for the prompt's length dealt evenly.
+    pub document_tokens: Option<u32>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            texts: 1,
+            documents: None,
+            document_tokens: None,
+        }
+    }
 }
 
 /// Where prompts come from.
@@ -28,13 +103,70 @@ pub enum PromptSource {
         tokens: u32,
         /// Tokens of common prefix shared by all prompts.
         shared_prefix_tokens: u32,
+        /// How many different common prefixes there are; each request has one of them, drawn from (seed, index). At least 1.
+        #[serde(default = "one")]
+        prefix_groups: u32,
         /// The instruction that ends the prompt; `None` for the corpus's own.
         instruction: Option<String>,
     },
+    /// Random tokens, exactly so many.
+    Random {
+        /// Length of the prompt in tokens, the chat template's overhead counted in.
+        tokens: u32,
+        /// Tokens of common prefix shared by all prompts of a group.
+        shared_prefix_tokens: u32,
+        /// How many different common prefixes there are; at least 1.
+        prefix_groups: u32,
+    },
+    /// A file of rows, which each worker reads for itself, or which travels inside when it is small.
+    Data(DataRef),
     /// One text, as it is.
     Text(String),
     /// Rows of a file, dealt by index; each is one line of JSON.
     Rows(Vec<Row>),
+}
+
+const fn one() -> u32 {
+    1
+}
+
+/// A data set: what it is called, how it is read, and what it must hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataRef {
+    /// Its path, as it was given.
+    pub name: String,
+    /// How it is read.
+    pub format: Format,
+    /// The column (CSV) or field (JSON lines) that holds the prompt; `None` for the usual names.
+    pub column: Option<String>,
+    /// Rows are shuffled by this.
+    pub shuffle_seed: Option<u64>,
+    /// The first so many rows after the shuffle; `None` for all.
+    pub limit: Option<u64>,
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The file itself where it is small enough to travel.
+    pub inline: Option<String>,
+}
+
+/// How a data set is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line, merged into the request's body.
+    Jsonl,
+    /// ShareGPT: a JSON array of conversations, `from` and `value`. A request is the first human turn.
+    ShareGpt,
+    /// Conversations, of ShareGPT's or OpenAI's words, whose turns are asked one after another, each with its history.
+    Conversations,
+    /// One prompt a line.
+    Text,
+    /// A table with a header.
+    Csv,
+    /// A trace of lengths, times and block hashes: one JSON object a line (Mooncake's).
+    Trace,
 }
 
 /// One row of a JSONL file.
@@ -56,6 +188,8 @@ pub enum Corpus {
     Limericks,
     /// Source code; the instruction asks for a translation to C++.
     Code,
+    /// Shakespeare's sonnets; the instruction asks for a translation to Spanish.
+    Sonnets,
 }
 
 /// How many output tokens to ask for.

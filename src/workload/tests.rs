@@ -113,6 +113,9 @@ fn output(mean: u32) -> LengthSpec {
 
 fn spec(prompts: PromptSource) -> Spec {
     Spec {
+        shape: Shape::default(),
+        forced: None,
+        batch: Batch::default(),
         prompts,
         output: output(64),
         tokenizer: None,
@@ -124,6 +127,7 @@ fn generated(corpus: Corpus, tokens: u32, shared_prefix_tokens: u32) -> Spec {
         corpus,
         tokens,
         shared_prefix_tokens,
+        prefix_groups: 1,
         instruction: None,
     })
 }
@@ -135,7 +139,7 @@ fn made(spec: &Spec, chat: bool, tokenizer: Option<&Arc<Tokenizer>>) -> Workload
 fn text(ask: &Ask) -> &str {
     match &ask.prompt {
         Prompt::Text(text) => text,
-        Prompt::Messages(_) => panic!("a generated prompt is one text"),
+        _ => panic!("a generated prompt is one text"),
     }
 }
 
@@ -446,6 +450,7 @@ fn no_rows_and_an_own_instruction() {
         corpus: Corpus::Code,
         tokens: 300,
         shared_prefix_tokens: 0,
+        prefix_groups: 1,
         instruction: Some("Find the bug.".to_owned()),
     });
     assert!(text(&made(&own, true, None).ask(Index::Arrival(0))).ends_with("\n\nFind the bug."));

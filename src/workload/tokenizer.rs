@@ -135,6 +135,7 @@ impl Tokenizer {
             Prompt::Text(text) => self.tokens(text, true),
             Prompt::Messages(messages) if chat => self.count_chat(messages)?,
             Prompt::Messages(messages) => self.tokens(&joined(messages), true),
+            _ => return None,
         };
         u32::try_from(tokens).ok()
     }

@@ -45,6 +45,10 @@ pub(crate) fn open(users: u32, per_second: u32, law: Law, run_ms: u64) -> Spec {
         warmup: Duration::ZERO,
         measure_ramp: true,
         max_requests: None,
+        ramp: None,
+        spread: Duration::ZERO,
+        think: None,
+        burstiness: 1.0,
     }
 }
 
@@ -70,16 +74,20 @@ pub(crate) fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
         provider: provider::Spec {
             kind: Kind::Vllm,
             model: "mock".to_owned(),
-            chat: true,
+            task: provider::Task::Chat,
             stream: true,
             sampling: Sampling::default(),
             headers: indexmap::IndexMap::new(),
+            fireworks: provider::Fireworks::default(),
+            azure: None,
+            custom: None,
         },
         workload: workload::Spec {
             prompts: PromptSource::Generated {
                 corpus: Corpus::Limericks,
                 tokens: 200,
                 shared_prefix_tokens: 0,
+                prefix_groups: 1,
                 instruction: None,
             },
             output: LengthSpec {
@@ -90,6 +98,9 @@ pub(crate) fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
                 jitter: 0,
             },
             tokenizer: None,
+            shape: workload::Shape::default(),
+            forced: None,
+            batch: workload::Batch::default(),
         },
         schedule,
         limits: Limits {

@@ -7,6 +7,7 @@ use super::super::*;
 use super::{Around, resolved, words};
 use crate::domain::{HttpEngine, Rate, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits};
+use crate::provider::Task;
 use crate::schedule::{Law, Pacing};
 use crate::workload::{Corpus, LengthLaw, LengthSpec, PromptSource, TokenizerRef};
 
@@ -82,7 +83,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
     assert_eq!(settings.target.http, HttpVersion::Http1);
     assert_eq!(settings.target.connection_reuse, ConnectionReuse::Pooled);
     assert_eq!((settings.provider, settings.model.as_deref()), (None, None));
-    assert!(settings.chat && settings.stream && !settings.schedule.measure_ramp);
+    assert!(settings.task == Task::Chat && settings.stream && !settings.schedule.measure_ramp);
     assert_eq!(settings.sampling.temperature, Some(1.0));
     assert_eq!(settings.sampling.n, None);
     assert_eq!(settings.schedule.users, 1);
@@ -95,6 +96,7 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
             corpus: Corpus::Limericks,
             tokens: 512,
             shared_prefix_tokens: 0,
+            prefix_groups: 1,
             instruction: None,
         })
     );
@@ -185,6 +187,9 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         panic!("not ready")
     };
     let found = Found {
+        forced: None,
+        due_us: None,
+        custom: None,
         seed: settings.seed.unwrap(),
         provider: settings.provider.unwrap(),
         model: "m".to_owned(),
@@ -345,7 +350,8 @@ fn of_a_boolean_pair_the_last_or_the_stronger_stands() {
     assert!(
         !run_in("--no-chat", &Around::conf("chat = true\n"))
             .settings
-            .chat
+            .task
+            .eq(&Task::Chat)
     );
     let env = Around::with(&[("LLMLOAD_STREAM", "off")]).and_file("locust.conf", "stream = true");
     assert!(!run_in("", &env).settings.stream);
@@ -388,6 +394,7 @@ fn old_spellings_are_understood() {
         Prompts::Ready(PromptSource::Generated {
             tokens: 40,
             shared_prefix_tokens: 10,
+            prefix_groups: 1,
             ..
         })
     ));

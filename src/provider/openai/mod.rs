@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::body::{AsMessages, Template, as_text, secret_header, set};
 use super::reader::Reader;
-use super::{Decoder, Endpoint, Provider, ShapeError, Spec};
+use super::{Decoder, Endpoint, Provider, ShapeError, Spec, Task};
 use crate::domain::{Ask, Secret};
 use bytes::Bytes;
 use decode::Words;
@@ -39,7 +39,8 @@ struct Completion<'a> {
 impl OpenAi {
     /// The API for these settings; `more` are the constant fields of a server that takes more.
     pub(super) fn new(spec: &Spec, more: Map<String, Value>) -> Result<Self, ShapeError> {
-        let path = if spec.chat {
+        let chat = spec.task == Task::Chat;
+        let path = if chat {
             "/v1/chat/completions"
         } else {
             "/v1/completions"
@@ -48,7 +49,7 @@ impl OpenAi {
         constants.extend(more);
         Ok(Self {
             template: Template::new(path, spec, &[], constants)?,
-            chat: spec.chat,
+            chat,
             stream: spec.stream,
             choices: spec.sampling.n.unwrap_or(1),
         })
@@ -65,7 +66,7 @@ fn constants(spec: &Spec) -> Map<String, Value> {
     set(&mut body, "temperature", sampling.temperature);
     set(&mut body, "top_k", sampling.top_k);
     set(&mut body, "n", sampling.n);
-    if spec.chat {
+    if spec.task == Task::Chat {
         set(&mut body, "logprobs", sampling.logprobs.map(|_| true));
         set(&mut body, "top_logprobs", sampling.logprobs);
     } else {

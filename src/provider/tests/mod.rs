@@ -12,10 +12,13 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
     Spec {
         kind,
         model: "m".to_owned(),
-        chat,
+        task: if chat { Task::Chat } else { Task::Completion },
         stream,
         sampling: Sampling::default(),
         headers: indexmap::IndexMap::new(),
+        fireworks: Fireworks::default(),
+        azure: None,
+        custom: None,
     }
 }
 

@@ -16,6 +16,8 @@ fn ask(prompt: Prompt, extra: Option<Value>) -> Ask {
         requested_prompt_tokens: None,
         counted_prompt_tokens: None,
         extra,
+        forced: None,
+        turn: None,
     }
 }
 

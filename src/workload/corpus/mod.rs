@@ -10,7 +10,7 @@ impl Corpus {
     /// The items: paragraphs without inner blank lines, each starting with a letter.
     pub fn items(self) -> impl Iterator<Item = &'static str> {
         let text = match self {
-            Self::Limericks => include_str!("limericks.txt"),
+            Self::Limericks | Self::Sonnets => include_str!("limericks.txt"),
             Self::Code => include_str!("code.txt"),
         };
         text.split("\n\n").map(str::trim_end)
@@ -19,7 +19,7 @@ impl Corpus {
     /// The instruction that ends a prompt unless another one is given.
     pub const fn instruction(self) -> &'static str {
         match self {
-            Self::Limericks => "Translate every limerick above to Spanish.",
+            Self::Limericks | Self::Sonnets => "Translate every limerick above to Spanish.",
             Self::Code => "Translate all the code above to C++.",
         }
     }
@@ -27,7 +27,9 @@ impl Corpus {
     /// What stands before and after the words of an opening line, from the first word to the last.
     pub(super) const fn lead_joints(self) -> [(&'static str, &'static str); 5] {
         match self {
-            Self::Limericks => [("", ""), (" ", ""), (" ", ""), (" ", ""), (" ", "\n\n")],
+            Self::Limericks | Self::Sonnets => {
+                [("", ""), (" ", ""), (" ", ""), (" ", ""), (" ", "\n\n")]
+            }
             Self::Code => [
                 ("", ""),
                 ("_", ""),
