@@ -127,7 +127,7 @@ pub(super) struct ProviderArgs {
 }
 
 impl Builder<'_> {
-    pub(super) fn task(&self, target: &TargetArgs, args: &VectorArgs) -> Task {
+    pub(super) fn task(target: &TargetArgs, args: &VectorArgs) -> Task {
         if args.embeddings {
             return Task::Embeddings(Embeddings {
                 dimensions: args.embeddings_dimensions,

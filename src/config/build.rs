@@ -127,7 +127,7 @@ impl Builder<'_> {
             let base_url = self.check("host", target::base_url(&args.target.host))?;
             proxy_for(&base_url, self.around)?
         };
-        let task = self.task(&args.target, &args.vectors);
+        let task = Self::task(&args.target, &args.vectors);
         let schedule = self.schedule(&args.load, &args.pacing)?;
         // An answer without text comes as a whole.
         let stream = task.generates() && (args.target.stream || !args.target.no_stream);

@@ -7,6 +7,7 @@ mod corpus;
 mod error;
 mod estimate;
 mod generated;
+mod ids;
 mod ladder;
 mod lead;
 mod length;
