@@ -92,6 +92,10 @@ impl fmt::Display for Slo {
             write!(f, ":p{}", (quantile * 1e5).round() / 1e3)?;
         }
         let limit = std::time::Duration::from_nanos(self.limit_ns);
+        // A span is written in whole milliseconds, and 12.5 ms are a limit that people ask for.
+        if limit.subsec_nanos() % 1_000_000 > 0 {
+            return write!(f, "<{}ms", limit.as_secs_f64() * 1e3);
+        }
         write!(f, "<{}", format_span(limit))
     }
 }
@@ -107,6 +111,8 @@ mod tests {
             "tpot<50ms",
             "latency:p99.9<2s",
             "itl:p50<20ms",
+            "tpot<12.5ms",
+            "ttft:p50<1010.1ms",
         ] {
             assert_eq!(text.parse::<Slo>().unwrap().to_string(), text);
         }

@@ -16,10 +16,23 @@ pub(crate) struct Row<'a> {
     pub(crate) series: Option<&'a Series>,
 }
 
+/// The rows of `phase` that a table shows: those of `rows` less the turns of conversations, which have a section of their own.
+pub(crate) fn table_rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
+    rows_of(ctx, phase, |metric| !metric.is_of_a_turn())
+}
+
 /// The rows of `phase`, sorted by (name, type) as Locust sorts them.
 ///
 /// Metrics are no requests: they have no failures, and the aggregated row leaves them out.
 pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
+    rows_of(ctx, phase, |_| true)
+}
+
+fn rows_of<'a>(
+    ctx: &Context<'a>,
+    phase: &'a Phase,
+    is_wanted: impl Fn(Metric) -> bool,
+) -> Vec<Row<'a>> {
     let endpoint = Row {
         kind: ctx.endpoint.method,
         name: ctx.endpoint.name,
@@ -27,7 +40,7 @@ pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
     };
     let metrics = Metric::ALL
         .into_iter()
-        .filter(|&metric| is_shown(metric, ctx, phase));
+        .filter(|&metric| is_wanted(metric) && is_shown(metric, ctx, phase));
     let metrics = metrics.flat_map(|metric| {
         table_names(metric).into_iter().map(move |name| Row {
             kind: "METRIC",
@@ -61,7 +74,7 @@ fn is_shown(metric: Metric, ctx: &Context<'_>, phase: &Phase) -> bool {
     };
     match metric {
         Metric::TimeToFirstTokenFromDue | Metric::LatencyFromDue | Metric::Lateness => {
-            ctx.plan.open_loop().is_some()
+            ctx.plan.is_open()
         }
         // They are of the generator, which has a section of its own.
         Metric::SendDelay | Metric::ReceiveLag => false,
