@@ -13,7 +13,7 @@ pub fn sections(ctx: &Context<'_>) -> String {
     section(&mut text, "Requests", requests(ctx));
     section(&mut text, "Load", load::lines(ctx));
     section(&mut text, "Objectives", objectives::lines(ctx));
-    section(&mut text, "Tokens", tokens(ctx.summary));
+    section(&mut text, "Tokens", tokens(ctx));
     section(&mut text, "Turns", turns::lines(ctx));
     section(&mut text, "Connections", connections(ctx.summary));
     section(&mut text, "Generator", generator::lines(ctx));
@@ -114,7 +114,8 @@ fn figures_are_of(summary: &Summary) -> String {
     }
 }
 
-fn tokens(summary: &Summary) -> Vec<String> {
+fn tokens(ctx: &Context<'_>) -> Vec<String> {
+    let summary = ctx.summary;
     let phase = &summary.phase;
     let mut lines = Vec::new();
     if phase.output_tokens + phase.prompt_tokens > 0 {
@@ -138,6 +139,11 @@ fn tokens(summary: &Summary) -> Vec<String> {
         ));
     }
     lines.extend(prompt_lengths(summary));
+    if ctx.plan.observe.first_visible_token {
+        lines.push(
+            "a first token is the first that is no reasoning, where there was one (--first-visible-token)".to_owned(),
+        );
+    }
     lines
 }
 
@@ -325,6 +331,25 @@ mod tests {
 
         Notes
           no --run-time: stopped by hand
+        "#);
+    }
+
+    #[test]
+    fn what_was_asked_of_the_requests_is_said_where_it_changes_what_figures_mean() {
+        let mut sample = sample::open();
+        let plain = sections(&sample.context());
+        let observe = &mut sample.plan.observe;
+        (observe.cancel_rate, observe.warmup_requests) = (0.25, 8);
+        observe.first_visible_token = true;
+        sample.summary.phase.outcomes.insert(Outcome::Cancelled, 1);
+        let text = sections(&sample.context());
+        let new: Vec<_> = text.lines().filter(|line| !plain.contains(line)).collect();
+        insta::assert_snapshot!(new.join("\n"), @r#"
+        cancelled 1 of the 5 that the figures are of (--cancel-rate 0.25 drops streams after their first token): they are neither good nor failed, and stand in no latency
+        the figures are of 5 requests sent in a window of 10.0 s; 0 before it are left out
+        8 requests were sent before the run to warm the server up, and are counted nowhere
+        a first token is the first that is no reasoning, where there was one (--first-visible-token)
+        asked for 2 requests/s (constant), sent 0.50/s
         "#);
     }
 

@@ -300,6 +300,31 @@ mod tests {
     }
 
     #[test]
+    fn the_load_that_was_asked_for_is_said_whatever_paces_it() {
+        let second = json!({"secs": 2, "nanos": 0});
+        let stage = json!({"from": 10.0, "to": 50.0, "lasts": {"secs": 10, "nanos": 0}});
+        for (pacing, want) in [
+            (json!("closed"), "sent 0.40 requests/s"),
+            (
+                json!({"stages": {"stages": [stage], "law": "exponential"}}),
+                "asked for 10 to 50 requests/s (exponential), 30.00/s on average, sent 0.40/s",
+            ),
+            (
+                json!({"burst": {"every": second}}),
+                "asked for bursts of 4 requests every 2s, 2.00/s on average, sent 0.40/s",
+            ),
+            (
+                json!({"trace": {"due_us": [0, 1, 2, 3]}}),
+                "asked for the 4 requests of a trace, 0.40/s on average, sent 0.40/s",
+            ),
+        ] {
+            let mut sample = sample::closed();
+            sample.plan.schedule.pacing = serde_json::from_value(pacing).unwrap();
+            assert_eq!(load(&sample.context()).as_deref(), Some(want));
+        }
+    }
+
+    #[test]
     fn every_reason_of_a_verdict_has_a_line_with_its_remedy() {
         let mut sample = sample::open();
         sample.summary.counts.late_cancelled = 9;

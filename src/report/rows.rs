@@ -90,3 +90,35 @@ fn table_names(metric: Metric) -> Vec<&'static str> {
         other => vec![other.name()],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, Sample};
+
+    fn names(sample: &Sample) -> String {
+        let ctx = sample.context();
+        let rows = rows(&ctx, &sample.summary.phase);
+        let names: Vec<_> = rows.iter().map(|row| row.name).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn vectors_have_rows_of_their_own_and_none_of_tokens() {
+        assert_eq!(
+            names(&sample::embeddings()),
+            "/v1/chat/completions connect_time latency latency_per_embedding prompt_tokens requested_prompt_tokens \
+             time_to_headers total_latency"
+        );
+        assert!(!names(&sample::rerank()).contains("latency_per_embedding"));
+    }
+
+    #[test]
+    fn times_that_were_due_have_rows_in_every_loop_but_a_closed_one() {
+        let mut sample = sample::closed();
+        assert!(!names(&sample).contains("lateness"));
+        let every = serde_json::json!({"burst": {"every": {"secs": 1, "nanos": 0}}});
+        sample.plan.schedule.pacing = serde_json::from_value(every).unwrap();
+        assert!(names(&sample).contains(" lateness "));
+    }
+}

@@ -54,7 +54,7 @@ fn cell(value: Option<f64>, is_supported: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::{closing, sample};
+    use crate::report::{closing, sample, stats_csv, table};
 
     #[test]
     fn every_turn_has_a_line_and_late_ones_share_one() {
@@ -75,6 +75,9 @@ mod tests {
         10          2       28.0       28.0      ~28.0         58.0        ~58.0         280.0
         11+         3       30.7       30.0      ~32.0         60.7        ~62.0         306.7
         "#);
+        let files = stats_csv::stats(&sample.context()).unwrap();
+        assert!(files.contains("\nMETRIC,turn_11+_latency,3,0,"), "{files}");
+        assert!(!table::all(&sample.context(), None).contains("turn_"));
         assert!(!closing::sections(&sample::closed().context()).contains("Turns\n"));
     }
 }
