@@ -52,6 +52,11 @@ impl Task {
     pub const fn generates(&self) -> bool {
         matches!(self, Self::Chat | Self::Completion)
     }
+
+    /// Whether the answer is vectors.
+    pub const fn embeds(&self) -> bool {
+        matches!(self, Self::Embeddings(_))
+    }
 }
 
 /// Fields of a request for embeddings; what is `None` is not sent.

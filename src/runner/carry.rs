@@ -62,7 +62,9 @@ impl<T: Transport + 'static> Core<T> {
             behind_ns,
             ready,
         };
-        let finished = reading.close(ended, slot, asked, self.job.plan.provider.stream);
+        let spec = &self.job.plan.provider;
+        let mut finished = reading.close(ended, slot, asked, spec.stream);
+        finished.record.choices = spec.sampling.n.unwrap_or(1);
         let end = finished.record.end;
         if let Some(last) = finished.record.marks.last() {
             let events = finished.record.marks.len() as u64;

@@ -29,7 +29,7 @@ use super::warm::ToWarm;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
 use crate::domain::{Index, Offset, Warning};
-use crate::metrics::{Tally, core_number};
+use crate::metrics::{Rules, Tally, core_number};
 
 /// What a core's thread is given.
 pub(super) struct CoreSeat {
@@ -76,6 +76,7 @@ pub(super) struct Core<T> {
     spares: Arc<Spares>,
     pub(super) tally: RefCell<Tally>,
     load: RefCell<ThreadWatch>,
+    rules: Rules,
     /// The way through an open loop's arrivals, and the count of those that came due; `None` when sending is over.
     pub(super) walk: RefCell<Option<Walk>>,
     pub(super) due: RefCell<Option<DueCount>>,
@@ -95,6 +96,7 @@ impl<T: Transport + 'static> Core<T> {
         let plan = &seat.job.plan;
         let walk = Walk::new(&plan.schedule, plan.seed);
         let core = Rc::new(Self {
+            rules: seat.job.rules(),
             known: Known::new(seat.control.terms()),
             slots: Slots::default(),
             to_warm: ToWarm::default(),
@@ -263,7 +265,9 @@ impl<T: Transport + 'static> Core<T> {
         };
         let record = self.job.without_secrets(finished.record);
         let window = self.control.window(self.job.window_start);
-        self.tally.borrow_mut().record(&record, &window);
+        self.tally
+            .borrow_mut()
+            .record(&record, &window, &self.rules);
         let Some(records) = &self.job.records else {
             return;
         };
