@@ -68,7 +68,7 @@ fn record(reading: Reading, ended: Ended) -> Record {
 fn answered(reading: &Reading, at: u64) {
     let head = Head {
         status: StatusCode::OK,
-        retry_after: None,
+        field: &|_| None,
     };
     reading.head(head, ms(at));
     reading.body(b"word", ms(at + 1));
