@@ -213,7 +213,15 @@ fn vectors(spec: &Spec, task: &Task) -> Result<Map<String, Value>, ShapeError> {
             let template = fields.prompt_template.as_deref();
             set(&mut body, "prompt_template", template);
             set(&mut body, "return_logits", fields.return_logits.clone());
-            set(&mut body, "normalize", Some(fields.normalize));
+            let (name, always) = match spec.kind {
+                // It refuses the other name by now.
+                Kind::Vllm => ("use_activation", true),
+                // It refuses every field that it does not know.
+                Kind::Azure => ("normalize", false),
+                _ => ("normalize", true),
+            };
+            let said = fields.normalize || always;
+            set(&mut body, name, said.then_some(fields.normalize));
         }
         Task::Rerank(fields) => {
             set(&mut body, "query", Some(fields.query.as_str()));
