@@ -165,7 +165,9 @@ impl<'a> AsMessages<'a> {
     pub(super) fn new(kind: Kind, prompt: &'a Prompt) -> Result<Self, ShapeError> {
         match prompt {
             Prompt::Text(_) | Prompt::Messages(_) | Prompt::Parts(_) => Ok(Self(prompt)),
-            Prompt::Tokens(_) => Err(kind.lacks("chat of token ids; plain completions (--no-chat) take them")),
+            Prompt::Tokens(_) => {
+                Err(kind.lacks("chat of token ids; plain completions (--no-chat) take them"))
+            }
             Prompt::Batch(_) | Prompt::Documents(_) => Err(unsaid(kind, prompt)),
         }
     }

@@ -175,7 +175,10 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
     if spec.kind != Kind::Fireworks {
         spec.kind.refuse(&[
             ("force_min_tokens", spec.fireworks.force_min_tokens),
-            ("acceptance_probs_override", spec.fireworks.acceptance_probs.is_some()),
+            (
+                "acceptance_probs_override",
+                spec.fireworks.acceptance_probs.is_some(),
+            ),
         ])?;
     }
     Ok(match spec.kind {

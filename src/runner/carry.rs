@@ -46,12 +46,7 @@ impl<T: Transport + 'static> Core<T> {
         };
         let watched = Watched::new(self.limits());
         let _watch = self.watchdog.watch(&watched, self.clock.now());
-        let reading = Reading::new(
-            self.clock,
-            Rc::clone(&watched),
-            decoder,
-            self.keeps_text(),
-        );
+        let reading = Reading::new(self.clock, Rc::clone(&watched), decoder, self.keeps_text());
         let ended = {
             let exchange = std::pin::pin!(self.speak(user, request, &reading));
             match watched.follow(exchange).await {

@@ -185,7 +185,12 @@ async fn a_body_that_broke_off_is_cut_even_where_nothing_marks_the_end() {
 
 #[tokio::test(start_paused = true)]
 async fn the_head_of_a_good_answer_is_read_and_of_a_bad_one_is_not() {
-    let told = |status| finished(status, Ok(())).record.server.map(|told| told.total_ns);
+    let told = |status| {
+        finished(status, Ok(()))
+            .record
+            .server
+            .map(|told| told.total_ns)
+    };
     assert_eq!(told(StatusCode::OK), Some(Some(7)));
     assert_eq!(told(StatusCode::BAD_GATEWAY), None);
 }

@@ -33,7 +33,10 @@ fn spoken() -> Vec<Kind> {
             Kind::Ollama | Kind::LlamaCpp | Kind::Responses | Kind::Custom
         )
     };
-    Kind::ALL.into_iter().filter(|kind| !unspoken(kind)).collect()
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| !unspoken(kind))
+        .collect()
 }
 
 /// Settings for text that an API takes, for those too that have no chat or no streams.

@@ -68,10 +68,7 @@ fn a_fireworks_request_asks_for_figures_and_has_what_was_set() {
     spec.task = Task::Chat;
     assert!(body(&spec, &forced).contains(r#""forced_generation":"lamp","messages""#));
     spec.kind = Kind::Vllm;
-    assert_eq!(
-        refused(&spec),
-        "provider `vllm` has no force_min_tokens"
-    );
+    assert_eq!(refused(&spec), "provider `vllm` has no force_min_tokens");
 }
 
 #[test]
@@ -130,12 +127,23 @@ fn headers_give_figures_and_fill_gaps_in_the_usage() {
     "#);
     let counted = answer(30).replace("{\"completion", "{\"prompt_tokens\":11,\"completion");
     let lines = said_behind(&HEADERS, &spec, &counted);
-    let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("Usage")).collect();
-    assert!(counts[1].contains("prompt_tokens: None") && counts[1].contains("cached_tokens: Some(4)"));
+    let counts: Vec<_> = lines
+        .iter()
+        .filter(|line| line.starts_with("Usage"))
+        .collect();
+    assert!(
+        counts[1].contains("prompt_tokens: None") && counts[1].contains("cached_tokens: Some(4)")
+    );
     // What the body has comes later than the head, and replaces it.
-    let metrics = answer(30).replace("{\"choices", "{\"perf_metrics\":{\"server-processing-time\":0.5},\"choices");
+    let metrics = answer(30).replace(
+        "{\"choices",
+        "{\"perf_metrics\":{\"server-processing-time\":0.5},\"choices",
+    );
     let lines = said_behind(&HEADERS, &spec, &metrics).join("\n");
-    assert!(lines.contains("total_ns: Some(500000000), first_token_ns: Some(125000000)"), "{lines}");
+    assert!(
+        lines.contains("total_ns: Some(500000000), first_token_ns: Some(125000000)"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -153,7 +161,14 @@ fn short_answers_say_nothing_of_speculation() {
 #[test]
 fn headers_tell_of_embeddings_too_and_of_no_other_server() {
     let mut spec = spec(Kind::Fireworks, true, false);
-    let whole = said_behind(&HEADERS, &Spec { kind: Kind::Vllm, ..spec.clone() }, &answer(30));
+    let whole = said_behind(
+        &HEADERS,
+        &Spec {
+            kind: Kind::Vllm,
+            ..spec.clone()
+        },
+        &answer(30),
+    );
     assert!(!whole.join("\n").contains("Server("));
     spec.task = Task::Embeddings(Embeddings::default());
     insta::assert_snapshot!(said_behind(&HEADERS, &spec, r#"{"data":[{},{}]}"#).join("\n"), @r"
@@ -166,11 +181,23 @@ fn headers_tell_of_embeddings_too_and_of_no_other_server() {
 
 #[test]
 fn figures_are_not_taken_from_an_event_that_is_only_recognised() {
-    let event = |more: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}]{more}}}\n\n");
-    let metrics = |time| event(&format!(",\"perf_metrics\":{{\"server-processing-time\":{time}}}"));
+    let event = |more: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"x\"}}}}]{more}}}\n\n")
+    };
+    let metrics = |time| {
+        event(&format!(
+            ",\"perf_metrics\":{{\"server-processing-time\":{time}}}"
+        ))
+    };
     let stream = event("") + &metrics(1) + &metrics(2) + &metrics(3) + "data: [DONE]\n\n";
-    let lines = said_of(build(&spec(Kind::Fireworks, true, true)).unwrap().decoder(), stream.as_bytes());
-    assert!(lines[lines.len() - 2].contains("total_ns: Some(3000000000)"), "{lines:?}");
+    let lines = said_of(
+        build(&spec(Kind::Fireworks, true, true)).unwrap().decoder(),
+        stream.as_bytes(),
+    );
+    assert!(
+        lines[lines.len() - 2].contains("total_ns: Some(3000000000)"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -200,7 +227,10 @@ fn azures_paths_name_the_deployment() {
     let asked = ask(text(), None);
     let path = |spec: &Spec| {
         let request = request(spec, &asked);
-        assert_eq!(build(spec).unwrap().endpoint().path, request.uri().to_string());
+        assert_eq!(
+            build(spec).unwrap().endpoint().path,
+            request.uri().to_string()
+        );
         request.uri().to_string()
     };
     let mut spec = spec(Kind::Azure, true, true);
@@ -232,7 +262,10 @@ fn tritons_inference_protocol_gets_typed_tensors() {
     spec.model = "my/ensemble".to_owned();
     spec.sampling.temperature = Some(0.5);
     let asked = ask(text(), None);
-    assert_eq!(request(&spec, &asked).uri(), "/v2/models/my%2Fensemble/infer");
+    assert_eq!(
+        request(&spec, &asked).uri(),
+        "/v2/models/my%2Fensemble/infer"
+    );
     assert_eq!(
         body(&spec, &asked),
         concat!(
@@ -259,7 +292,10 @@ fn tritons_generate_extension_gets_plain_fields() {
     spec.model = "ensemble".to_owned();
     spec.sampling.temperature = Some(0.5);
     let asked = ask(text(), None);
-    assert_eq!(request(&spec, &asked).uri(), "/v2/models/ensemble/generate_stream");
+    assert_eq!(
+        request(&spec, &asked).uri(),
+        "/v2/models/ensemble/generate_stream"
+    );
     assert_eq!(
         body(&spec, &asked),
         r#"{"stream":true,"temperature":0.5,"bad_words":"","stop_words":"","text_input":"Say hi","max_tokens":64}"#
@@ -288,7 +324,9 @@ fn left_of(kind: Kind, text: &str) -> (String, bool) {
         Signal::Warning(_) => warned = true,
         _ => {}
     };
-    decoder.feed(body.to_string().as_bytes(), &mut hear).unwrap();
+    decoder
+        .feed(body.to_string().as_bytes(), &mut hear)
+        .unwrap();
     decoder.finish(&mut hear).unwrap();
     (left, warned)
 }
@@ -327,9 +365,19 @@ fn deep_lists_of_triton_are_an_error_and_nothing_worse() {
     let deep = format!("{}\"x\"{}", "[".repeat(100_000), "]".repeat(100_000));
     for (kind, body) in [
         (Kind::TritonGenerate, format!("{{\"text_output\":{deep}}}")),
-        (Kind::TritonInfer, format!("{{\"outputs\":[{{\"name\":\"text_output\",\"data\":{deep}}}]}}")),
+        (
+            Kind::TritonInfer,
+            format!("{{\"outputs\":[{{\"name\":\"text_output\",\"data\":{deep}}}]}}"),
+        ),
     ] {
-        let lines = said_of(build(&spec(kind, true, false)).unwrap().decoder(), body.as_bytes());
-        assert!(lines[0].starts_with("error: unreadable answer"), "{}", lines[0]);
+        let lines = said_of(
+            build(&spec(kind, true, false)).unwrap().decoder(),
+            body.as_bytes(),
+        );
+        assert!(
+            lines[0].starts_with("error: unreadable answer"),
+            "{}",
+            lines[0]
+        );
     }
 }

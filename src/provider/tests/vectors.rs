@@ -154,12 +154,28 @@ fn a_prompt_that_an_api_has_no_words_for_is_refused() {
     let (batch, documents) = (Prompt::Batch(texts()), Prompt::Documents(texts()));
     let ids = Prompt::Tokens([7].into());
     for (spec, prompt, words) in [
-        (&chat, &ids, "chat of token ids; plain completions (--no-chat) take them"),
+        (
+            &chat,
+            &ids,
+            "chat of token ids; plain completions (--no-chat) take them",
+        ),
         (&chat, &batch, "batches of texts here; embeddings have them"),
         (&chat, &documents, "documents here; ranking has them"),
-        (&completion, &parts, "images here; chat has them, where a server does"),
-        (&completion, &batch, "batches of texts here; embeddings have them"),
-        (&embeddings(Kind::Vllm), &documents, "documents here; ranking has them"),
+        (
+            &completion,
+            &parts,
+            "images here; chat has them, where a server does",
+        ),
+        (
+            &completion,
+            &batch,
+            "batches of texts here; embeddings have them",
+        ),
+        (
+            &embeddings(Kind::Vllm),
+            &documents,
+            "documents here; ranking has them",
+        ),
         (&rerank, &ids, "prompts of token ids here"),
     ] {
         assert_eq!(
@@ -177,7 +193,9 @@ fn a_prompt_that_an_api_has_no_words_for_is_refused() {
 #[test]
 fn a_prompt_of_token_ids_is_sent_as_ids() {
     let ids = ask(Prompt::Tokens([1, 22, 333].into()), None);
-    let shaped = build(&spec(Kind::OpenAi, false, false)).unwrap().shape(&ids);
+    let shaped = build(&spec(Kind::OpenAi, false, false))
+        .unwrap()
+        .shape(&ids);
     assert_eq!(
         shaped.unwrap().body(),
         r#"{"model":"m","stream":false,"max_tokens":64,"prompt":[1,22,333]}"#
@@ -186,7 +204,10 @@ fn a_prompt_of_token_ids_is_sent_as_ids() {
 
 /// What is said of a body without text; the task is told by the spec.
 fn said_without_text(kind: Kind, task: Task, body: &str) -> Vec<String> {
-    said_of(build(&spec_for(kind, task)).unwrap().decoder(), body.as_bytes())
+    said_of(
+        build(&spec_for(kind, task)).unwrap().decoder(),
+        body.as_bytes(),
+    )
 }
 
 #[test]

@@ -51,11 +51,7 @@ impl Echo {
 }
 
 /// The texts of a tensor: servers write them in rows, in one row, or, where there is only one, by itself.
-fn each_text(
-    data: &RawValue,
-    depth: u32,
-    on: &mut dyn FnMut(&str),
-) -> Result<(), DecodeError> {
+fn each_text(data: &RawValue, depth: u32, on: &mut dyn FnMut(&str)) -> Result<(), DecodeError> {
     let bytes = data.get().as_bytes();
     if depth > 0 && bytes.first() == Some(&b'[') {
         let row: Few<&RawValue> = parse(bytes)?;

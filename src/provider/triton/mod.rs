@@ -149,7 +149,11 @@ impl Generate {
     /// The API for these settings.
     pub(super) fn new(spec: &Spec) -> Result<Self, ShapeError> {
         refuse(spec)?;
-        let way = if spec.stream { "generate_stream" } else { "generate" };
+        let way = if spec.stream {
+            "generate_stream"
+        } else {
+            "generate"
+        };
         let path = format!("/v2/models/{}/{way}", path_segment(&spec.model));
         Ok(Self {
             template: Template::new(path, spec, &[], constants(spec))?,
