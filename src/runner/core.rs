@@ -213,6 +213,7 @@ impl<T: Transport + 'static> Core<T> {
         Prepared {
             index,
             asked: Asked::from(&ask),
+            decoder: self.job.provider.decoder_for(&ask),
             request,
         }
     }
@@ -250,6 +251,9 @@ impl<T: Transport + 'static> Core<T> {
         }
         if finished.after_end {
             self.warn(Warning::EventAfterEnd);
+        }
+        for &warning in &finished.warnings {
+            self.warn(warning);
         }
         self.job.show_answer(&finished);
         let finished = match &self.counter {

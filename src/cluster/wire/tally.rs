@@ -72,6 +72,8 @@ numbered!(
         SentLate,
         GeneratorQueueFull,
         SentAgain,
+        EchoMissing,
+        SpeculationUnreadable,
     ]
 );
 
