@@ -18,7 +18,7 @@ use super::cluster::OnWorkerLoss;
 
 pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("openai", Kind::OpenAi),
-    ("anyscale", Kind::OpenAi),
+    ("anyscale", Kind::Anyscale),
     ("vllm", Kind::Vllm),
     ("sglang", Kind::SgLang),
     ("anthropic", Kind::Anthropic),

@@ -23,6 +23,7 @@ impl Tally {
         self.note_times(record);
         self.note_connection(record);
         self.window_tokens += tokens_inside(record, window);
+        self.window_good += u64::from(record.outcome.is_good() && window.holds(record.end));
         let began = record.sent.unwrap_or(record.due);
         let phase = if began < window.start {
             &mut self.warmup
@@ -205,9 +206,9 @@ impl Phase {
             self.add(Metric::OutputTokens, u64::from(output) * COUNT_SCALE);
             self.record_per_token(record, u64::from(output), rules);
         }
-        if let (Some(sent), 1..) = (record.sent, record.output_chars) {
-            let total = record.end.nanos_since(sent);
-            self.add(Metric::LatencyPerChar, rounded(total, record.output_chars));
+        if let (Some(first), 1..) = (first_token(record, rules), record.output_chars) {
+            let rest = record.end.nanos_since(first);
+            self.add(Metric::LatencyPerChar, rounded(rest, record.output_chars));
         }
     }
 
@@ -323,7 +324,7 @@ pub(super) fn tokens_by_event(marks: &[Mark]) -> Option<u64> {
     reason = "token counts are far below 2^52"
 )]
 fn tokens_inside(record: &Record, window: &Window) -> f64 {
-    let inside = |at: Offset| at >= window.start && window.end.is_none_or(|end| at < end);
+    let inside = |at: Offset| window.holds(at);
     let by_event = tokens_by_event(&record.marks);
     let output = record.output_tokens().map(|(tokens, _)| u64::from(tokens));
     let Some(output) = output.or(by_event) else {

@@ -110,7 +110,7 @@ fn every_figure_of_a_stream_follows_its_formula() {
         (Metric::InterChunkLatency, 30_000),
         (Metric::LatencyPerToken, 8_000),
         (Metric::OverallLatencyPerToken, 10_500),
-        (Metric::LatencyPerChar, 2_100),
+        (Metric::LatencyPerChar, 1_600),
         (Metric::ConnectTime, 2_000),
         (Metric::OutputTokens, 4_000),
         (Metric::PromptTokens, 100_000),

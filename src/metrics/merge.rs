@@ -27,6 +27,7 @@ impl Tally {
         self.connections_warmed += other.connections_warmed;
         self.connections_reused += other.connections_reused;
         self.window_tokens += other.window_tokens;
+        self.window_good += other.window_good;
         self.first_sent = earliest(self.first_sent, other.first_sent);
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_end = self.last_end.max(other.last_end);

@@ -41,7 +41,7 @@ pub enum Metric {
     LatencyPerToken,
     /// Fireworks: (end − sent) / tokens.
     OverallLatencyPerToken,
-    /// (end − sent) / characters of output.
+    /// (end − first content) / characters of output.
     LatencyPerChar,
     /// Time to have a new connection.
     ConnectTime,

@@ -34,6 +34,8 @@ pub struct Tally {
     pub connections_reused: u64,
     /// Output tokens that arrived inside the measured window, whenever their request was sent.
     pub window_tokens: f64,
+    /// Good requests that ended inside the measured window, whenever they were sent.
+    pub window_good: u64,
     /// When the first request was sent.
     pub first_sent: Option<Offset>,
     /// When the last request was sent.
@@ -108,4 +110,11 @@ pub struct Window {
     pub start: Offset,
     /// The end of sending; `None` while nobody knows it.
     pub end: Option<Offset>,
+}
+
+impl Window {
+    /// Whether `at` is inside.
+    pub fn holds(&self, at: Offset) -> bool {
+        at >= self.start && self.end.is_none_or(|end| at < end)
+    }
 }

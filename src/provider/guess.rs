@@ -13,7 +13,7 @@ const HOSTS: [(&str, Kind); 6] = [
     ("fireworks.ai", Kind::Fireworks),
     ("together", Kind::Together),
     ("openai", Kind::OpenAi),
-    ("anyscale", Kind::OpenAi),
+    ("anyscale", Kind::Anyscale),
     ("anthropic", Kind::Anthropic),
 ];
 
@@ -149,7 +149,7 @@ mod tests {
             ("api.openai.com", Some(Kind::OpenAi)),
             ("me.openai.azure.com", Some(Kind::Azure)),
             ("API.Anthropic.com.", Some(Kind::Anthropic)),
-            ("api.endpoints.anyscale.com", Some(Kind::OpenAi)),
+            ("api.endpoints.anyscale.com", Some(Kind::Anyscale)),
             ("api.fireworks.ai", Some(Kind::Fireworks)),
             ("api.together.xyz", Some(Kind::Together)),
             ("openai.together.ai", Some(Kind::Together)),
@@ -175,7 +175,7 @@ mod tests {
             ("library", Kind::OpenAi),
             ("openai", Kind::OpenAi),
             ("system", Kind::OpenAi),
-            ("Anyscale", Kind::OpenAi),
+            ("Anyscale", Kind::Anyscale),
             ("fireworks", Kind::Fireworks),
             ("together", Kind::Together),
             ("triton-generate", Kind::TritonGenerate),

@@ -182,7 +182,9 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         ])?;
     }
     Ok(match spec.kind {
-        Kind::OpenAi => Arc::new(openai::OpenAi::new(spec, openai::Manner::of(&spec.task))?),
+        Kind::OpenAi | Kind::Anyscale => {
+            Arc::new(openai::OpenAi::new(spec, openai::Manner::of(&spec.task))?)
+        }
         Kind::Fireworks => Arc::new(fireworks::new(spec)?),
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
         Kind::Together => Arc::new(together::new(spec)?),

@@ -148,6 +148,8 @@ pub struct Sampling {
 pub enum Kind {
     /// OpenAI's chat and completions, embeddings and ranking.
     OpenAi,
+    /// The same at Anyscale.
+    Anyscale,
     /// The same with Fireworks' fields and figures.
     Fireworks,
     /// The same with vLLM's fields.
@@ -189,8 +191,9 @@ pub struct UnknownKind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::OpenAi,
+        Self::Anyscale,
         Self::Fireworks,
         Self::Vllm,
         Self::SgLang,
@@ -210,6 +213,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::OpenAi => "openai",
+            Self::Anyscale => "anyscale",
             Self::Fireworks => "fireworks",
             Self::Vllm => "vllm",
             Self::SgLang => "sglang",
@@ -241,12 +245,8 @@ impl fmt::Display for Kind {
 impl FromStr for Kind {
     type Err = UnknownKind;
 
-    /// Reads a name; `anyscale` is another one of `openai`.
     fn from_str(name: &str) -> Result<Self, UnknownKind> {
         let lower = name.to_ascii_lowercase();
-        if lower == "anyscale" {
-            return Ok(Self::OpenAi);
-        }
         Self::ALL
             .into_iter()
             .find(|kind| kind.name() == lower)
@@ -266,10 +266,10 @@ mod tests {
             assert_eq!(kind.name().parse(), Ok(kind));
             assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
         }
-        assert_eq!("Anyscale".parse(), Ok(Kind::OpenAi));
+        assert_eq!("Anyscale".parse(), Ok(Kind::Anyscale));
         assert_eq!(
             "triton".parse::<Kind>().unwrap_err().to_string(),
-            "`triton` is not a provider; there are openai, fireworks, vllm, sglang, together, anthropic, tgi, \
+            "`triton` is not a provider; there are openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, \
              triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom"
         );
     }

@@ -193,8 +193,15 @@ fn concurrency(asked: &Asked) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+/// Good requests per second. In a closed loop those that ended in the window: at its start as many are under way as there are
+/// users, and in a run that ends by count they would be missing. In an open loop those that were sent in it.
 fn qps(ctx: &Context<'_>) -> Value {
-    let rate = ctx.summary.per_s(ctx.summary.good() as f64);
+    let good = if ctx.plan.is_open() {
+        ctx.summary.good()
+    } else {
+        ctx.summary.window_good
+    };
+    let rate = ctx.summary.per_s(good as f64);
     rate.map_or(Value::Empty, Value::Float)
 }
 

@@ -433,8 +433,7 @@ fn every_provider_of_the_old_tool_is_there_and_so_are_the_new_ones() {
         "custom",
     ] {
         let (plan, _) = outcome(&format!("--provider {name}"), &Around::default());
-        let kind = if name == "anyscale" { "openai" } else { name };
-        assert_eq!(plan["provider"]["kind"], kind);
+        assert_eq!(plan["provider"]["kind"], name);
     }
 }
 
