@@ -26,7 +26,7 @@ pub(super) struct Template {
 impl Template {
     /// A request to `path` with these body fields; `own_headers` are the API's, and the settings' come over them.
     pub(super) fn new(
-        path: &'static str,
+        path: impl Into<Cow<'static, str>>,
         spec: &Spec,
         own_headers: &[(HeaderName, HeaderValue)],
         constants: Map<String, Value>,
@@ -40,20 +40,29 @@ impl Template {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.extend(own_headers.iter().cloned());
+        for (name, value) in own_headers {
+            headers.insert(name.clone(), value.clone());
+        }
         for (name, value) in &spec.headers {
             let bad = || ShapeError::Header(name.clone());
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
             headers.insert(key, HeaderValue::from_str(value).map_err(|_| bad())?);
         }
+        let path = path.into();
+        let uri = match &path {
+            Cow::Borrowed(path) => Uri::from_static(path),
+            Cow::Owned(path) => {
+                Uri::try_from(path.as_str()).map_err(|_| ShapeError::Path(path.clone()))?
+            }
+        };
         let mut head = serde_json::to_vec(&constants)?;
         head.pop();
         Ok(Self {
             endpoint: Endpoint {
                 method: Method::POST,
-                path: Cow::Borrowed(path),
+                path,
             },
-            uri: Uri::from_static(path),
+            uri,
             headers,
             constants,
             head,

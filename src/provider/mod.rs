@@ -2,14 +2,20 @@
 //! It opens no connection, reads no clock and holds no secret; bytes go in and come out as values.
 
 mod anthropic;
+mod asked;
 mod body;
+pub mod custom;
 mod errors;
 mod guess;
 mod json;
+mod lines;
+mod llamacpp;
 mod mold;
+mod ollama;
 mod openai;
 mod reader;
 mod reasons;
+mod responses;
 mod spec;
 mod sse;
 mod tgi;
@@ -105,6 +111,12 @@ pub enum ShapeError {
     /// The key has characters that a header cannot have.
     #[error("the API key has characters that a header cannot have")]
     Key,
+    /// The path has characters that no address can have.
+    #[error("`{0}` is not a path of a server")]
+    Path(String),
+    /// A server's words were not given, or cannot be used.
+    #[error("the provider file: {0}")]
+    Custom(#[from] custom::FileError),
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -159,6 +171,10 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
         Kind::Anthropic => Arc::new(anthropic::Anthropic::new(spec)?),
         Kind::Tgi => Arc::new(tgi::Tgi::new(spec)?),
+        Kind::Ollama => Arc::new(ollama::Ollama::new(spec)?),
+        Kind::LlamaCpp => Arc::new(llamacpp::LlamaCpp::new(spec)?),
+        Kind::Responses => Arc::new(responses::Responses::new(spec)?),
+        Kind::Custom => Arc::new(custom::Described::new(spec)?),
         kind => {
             let setting = "words yet";
             return Err(ShapeError::Unsupported { kind, setting });
