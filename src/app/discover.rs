@@ -55,8 +55,9 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
             model: model.clone(),
             guessed: settings.provider.is_none(),
         }),
-        (Some(Kind::Tgi), None) => Ok(Discovered {
-            kind: Kind::Tgi,
+        // A described API that names a model was given one.
+        (Some(kind @ (Kind::Tgi | Kind::Custom)), None) => Ok(Discovered {
+            kind,
             model: UNNAMED.to_owned(),
             guessed: false,
         }),
@@ -125,6 +126,8 @@ fn key_header(
 ) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
     let spec = provider::Spec {
         kind: kind.unwrap_or(Kind::OpenAi),
+        // Not every API has every one.
+        task: settings.task.clone(),
         ..target::plain_spec()
     };
     let speaks = provider::build(&spec).map_err(Failure::usage)?;

@@ -247,7 +247,7 @@ mod tests {
         assert_eq!("Anyscale".parse(), Ok(Kind::OpenAi));
         assert_eq!(
             "triton".parse::<Kind>().unwrap_err().to_string(),
-            "`triton` is not a provider; there are openai, vllm, sglang, anthropic, tgi"
+            "`triton` is not a provider; there are openai, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom"
         );
     }
 }

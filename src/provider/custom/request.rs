@@ -295,11 +295,15 @@ fn constants(spec: &Spec) -> Values<'static> {
     values
 }
 
-fn value_of(variable: &str, ask: &Ask) -> Value {
-    let worded = matches!(
-        ask.prompt,
+fn is_worded(prompt: &Prompt) -> bool {
+    matches!(
+        prompt,
         Prompt::Text(_) | Prompt::Messages(_) | Prompt::Parts(_)
-    );
+    )
+}
+
+fn value_of(variable: &str, ask: &Ask) -> Value {
+    let worded = is_worded(&ask.prompt);
     let texts = |list: &[Arc<str>]| list.iter().map(|text| Value::from(&**text)).collect();
     match (variable, &ask.prompt) {
         ("max_tokens", _) => Value::from(ask.max_tokens),
@@ -320,6 +324,9 @@ impl Provider for Described {
 
     fn shape(&self, ask: &Ask) -> Result<Request<Bytes>, ShapeError> {
         Kind::Custom.check(ask, self.takes())?;
+        let names = |variable| self.description.templates.name(variable);
+        let silent = is_worded(&ask.prompt) && !names("prompt") && !names("messages");
+        Kind::Custom.refuse(&[("words for a text: its body names no prompt", silent)])?;
         let body = self.body(ask)?;
         self.template.request(&body, ask.extra.as_deref())
     }

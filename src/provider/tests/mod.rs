@@ -1,6 +1,7 @@
 //! Tests of the room as a whole: recorded answers, their properties, and the requests that are made.
 
 mod framing;
+mod own_words;
 mod properties;
 mod recorded;
 mod requests;
@@ -18,8 +19,19 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
         headers: indexmap::IndexMap::new(),
         fireworks: Fireworks::default(),
         azure: None,
-        custom: None,
+        custom: (kind == Kind::Custom).then(|| Custom {
+            text: DESCRIPTION.to_owned(),
+        }),
     }
+}
+
+/// A server's words, as a user describes them.
+const DESCRIPTION: &str = include_str!("../../../tests/fixtures/custom/words.toml");
+
+/// Settings like these that an API takes: not all of them chat, or stream.
+fn spoken(kind: Kind, stream: bool) -> Option<Spec> {
+    let each = [true, false].map(|chat| spec(kind, chat, stream));
+    each.into_iter().find(|spec| build(spec).is_ok())
 }
 
 /// A recorded answer.
@@ -29,6 +41,8 @@ struct Recorded {
     name: &'static str,
     kind: Kind,
     stream: bool,
+    /// Whether it is one document, whatever was asked for.
+    document: bool,
     body: &'static str,
 }
 
@@ -39,6 +53,7 @@ macro_rules! recorded {
             name: $name,
             kind: Kind::$kind,
             stream: $stream,
+            document: matches!($ending.as_bytes(), b"json"),
             body: include_str!(concat!(
                 "../../../tests/fixtures/", $folder, "/", $name, ".", $ending
             )),
@@ -79,11 +94,37 @@ recorded! {
     Tgi true "tgi" "cut" "sse";
     Tgi false "tgi" "body" "json";
     Tgi false "tgi" "list_body" "json";
+    Ollama true "ollama" "chat" "ndjson";
+    Ollama true "ollama" "generate" "ndjson";
+    Ollama true "ollama" "tool_call" "ndjson";
+    Ollama true "ollama" "error" "ndjson";
+    Ollama true "ollama" "cut" "ndjson";
+    Ollama false "ollama" "body" "json";
+    Ollama false "ollama" "embed_body" "json";
+    Ollama true "ollama" "error_body" "json";
+    LlamaCpp true "llamacpp" "stream" "sse";
+    LlamaCpp true "llamacpp" "probabilities" "sse";
+    LlamaCpp true "llamacpp" "end_token" "sse";
+    LlamaCpp true "llamacpp" "older" "sse";
+    LlamaCpp true "llamacpp" "error" "sse";
+    LlamaCpp false "llamacpp" "body" "json";
+    Responses true "responses" "openai" "sse";
+    Responses true "responses" "incomplete" "sse";
+    Responses true "responses" "tool_call" "sse";
+    Responses true "responses" "failed" "sse";
+    Responses true "responses" "error" "sse";
+    Responses true "responses" "llamacpp" "sse";
+    Responses false "responses" "body" "json";
+    Responses false "responses" "failed_body" "json";
+    Custom true "custom" "stream" "sse";
+    Custom true "custom" "error" "sse";
+    Custom false "custom" "body" "json";
+    Custom true "custom" "error_body" "json";
 }
 
 impl Recorded {
     fn decoder(&self) -> Box<dyn Decoder> {
-        build(&spec(self.kind, true, self.stream))
+        build(&spoken(self.kind, self.stream).unwrap())
             .unwrap()
             .decoder()
     }

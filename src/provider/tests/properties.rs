@@ -71,7 +71,10 @@ proptest! {
         body in vec(any::<u8>(), 0..300),
         sizes in vec(1_usize..50, 1..5),
     ) {
-        let decoder = || build(&spec(kind, true, stream)).unwrap().decoder();
+        let Some(spec) = spoken(kind, stream) else {
+            return Ok(());
+        };
+        let decoder = || build(&spec).unwrap().decoder();
         prop_assert_eq!(
             said(decoder(), pieces(&body, &sizes)),
             said_of(decoder(), &body)
@@ -99,11 +102,15 @@ proptest! {
 
 #[test]
 fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
-    const MARKS: [&str; 4] = [
+    const MARKS: [&str; 8] = [
         "[DONE]",
         "\"finish_reason\":\"",
         "message_stop\"}",
         "\"generated_text\":\"",
+        "\"stop\":true",
+        "\"done\":true",
+        "response.completed\"",
+        "response.incomplete\"",
     ];
     for case in RECORDED {
         let body = case.body.trim_end();
@@ -112,8 +119,7 @@ fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
             let lines = said_of(case.decoder(), &body.as_bytes()[..length]);
             let garbled = lines.iter().any(|line| line.starts_with("error: "));
             assert!(!garbled, "{} at {length}: {lines:?}", case.name);
-            let may_end =
-                !cut.starts_with(['{', '[']) && MARKS.iter().any(|mark| cut.contains(mark));
+            let may_end = !case.document && MARKS.iter().any(|mark| cut.contains(mark));
             let ended = lines.iter().any(|line| line == "End");
             assert!(may_end || !ended, "{} at {length}: {lines:?}", case.name);
         }
