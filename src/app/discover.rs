@@ -91,7 +91,7 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
         request = request.header(name, value);
     }
     if let Some(key) = &settings.secrets.api_key {
-        let (name, value) = key_header(kind, key)?;
+        let (name, value) = key_header(kind, settings, key)?;
         request = request.header(name, value);
     }
     for (name, value) in &settings.secrets.headers {
@@ -122,6 +122,7 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
 /// Before the API is known, most servers take a bearer token.
 fn key_header(
     kind: Option<Kind>,
+    settings: &Settings,
     key: &Secret,
 ) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
     let spec = provider::Spec {

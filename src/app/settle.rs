@@ -170,6 +170,17 @@ mod tests {
             .chain([described(&both)])
             .map(|fault| fault.unwrap_err().replace(name, "words.toml"))
             .collect();
-        insta::assert_snapshot!(faults.join("\n"), @r"");
+        insta::assert_snapshot!(faults.join("\n"), @r"
+        error: --provider custom without --provider-file
+        hint: --provider-file FILE says what requests and answers look like
+        error: --provider-file without --provider custom
+        hint: --provider custom speaks as the file says
+        error: `words.toml` names a model, and none is given
+        hint: --model NAME
+        error: cannot read the provider file `no/such.toml`: No such file or directory (os error 2)
+        hint: docs/providers.md has a whole example
+        error: the provider file `words.toml`: line 2: unknown field `bodi`, expected one of `path`, `body`, `headers`, `auth`, `stream`, `whole`, `reasons`
+        hint: docs/providers.md has a whole example
+        ");
     }
 }

@@ -54,9 +54,9 @@ pub(super) type Found = [Option<Range<usize>>];
 /// Why a text is not a JSON pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PointerError {
-    #[error("it begins with `/`")]
+    #[error("pointers begin with `/`")]
     Start,
-    #[error("`~` stands before a `0` or a `1`")]
+    #[error("`~` stands for itself as `~0`")]
     Escape,
 }
 
