@@ -116,7 +116,7 @@ pub fn read(text: &str) -> Result<Description, FileError> {
 
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or_default();
-    1 + before.iter().filter(|&&byte| byte == b'\n').count()
+    1 + memchr::memchr_iter(b'\n', before).count()
 }
 
 /// A template and the line that it begins in.
