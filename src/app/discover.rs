@@ -91,7 +91,7 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
         request = request.header(name, value);
     }
     if let Some(key) = &settings.secrets.api_key {
-        let (name, value) = key_header(kind, key)?;
+        let (name, value) = key_header(kind, settings, key)?;
         request = request.header(name, value);
     }
     for (name, value) in &settings.secrets.headers {
@@ -122,16 +122,15 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
 /// Before the API is known, most servers take a bearer token.
 fn key_header(
     kind: Option<Kind>,
+    settings: &Settings,
     key: &Secret,
 ) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
-    let kind = kind.unwrap_or(Kind::OpenAi);
-    let mut spec = provider::Spec {
-        kind,
+    let spec = provider::Spec {
+        kind: kind.unwrap_or(Kind::OpenAi),
+        // Not every API has every one.
+        task: settings.task.clone(),
         ..target::plain_spec()
     };
-    if kind == Kind::Together {
-        spec.task = provider::Task::Completion;
-    }
     let speaks = provider::build(&spec).map_err(Failure::usage)?;
     speaks.auth(key).map_err(Failure::usage)
 }

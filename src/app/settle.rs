@@ -12,6 +12,7 @@ use super::target::read_text;
 use crate::config::{Found, Prompts, Settings};
 use crate::domain::Seed;
 use crate::plan::Plan;
+use crate::provider::{self, Custom, Kind};
 use crate::workload::{self, PromptSource, TokenizerRef};
 
 /// The plan of a run. The server is asked from `source`, where one is given.
@@ -28,6 +29,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .map(pin_tokenizer)
         .transpose()?;
     let prompts = prompts(&settings.prompts)?;
+    let custom = custom(settings)?;
     let way = Way {
         ca_pem: ca_pem.as_deref(),
         source,
@@ -58,9 +60,37 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         tokenizer,
         forced: None,
         due_us: None,
-        custom: None,
+        custom,
         ca_pem,
     }))
+}
+
+/// The words of a server that the user described, read once here so that what is wrong with them is said first.
+fn custom(settings: &Settings) -> Result<Option<Custom>, Failure> {
+    let described = settings.provider == Some(Kind::Custom);
+    let path = match (&settings.provider_file, described) {
+        (None, false) => return Ok(None),
+        (Some(path), true) => path,
+        (None, true) => {
+            let error = anyhow::anyhow!("--provider custom without --provider-file");
+            return Err(Failure::usage(error)
+                .hint("--provider-file FILE says what requests and answers look like"));
+        }
+        (Some(_), false) => {
+            let error = anyhow::anyhow!("--provider-file without --provider custom");
+            return Err(Failure::usage(error).hint("--provider custom speaks as the file says"));
+        }
+    };
+    let hint = "docs/providers.md has a whole example";
+    let text = read_text(path, "the provider file", hint)?;
+    let description = provider::custom::read(&text)
+        .with_context(|| format!("the provider file `{}`", path.display()))
+        .map_err(|error| Failure::usage(error).hint(hint))?;
+    if settings.model.is_none() && description.names_model() {
+        let error = anyhow::anyhow!("`{}` names a model, and none is given", path.display());
+        return Err(Failure::usage(error).hint("--model NAME"));
+    }
+    Ok(Some(Custom { text }))
 }
 
 /// A tokenizer by its name and its content, so that every worker counts alike.
@@ -83,5 +113,74 @@ fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
                 Failure::usage(error)
                     .hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
             }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Command, Surroundings, command, resolve};
+
+    /// Neither environment nor settings files.
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn variable(&self, _: &str) -> Option<String> {
+            None
+        }
+
+        fn file(&self, _: &Path) -> io::Result<String> {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn described(options: &[&str]) -> Result<Option<Custom>, String> {
+        let words = ["llmload", "run", "-H", "http://127.0.0.1:1", "-t", "1s"];
+        let words = words.iter().chain(options);
+        let Ok(Command::Run(run)) = resolve(&command(), words, &Nothing) else {
+            panic!("not a run: {options:?}");
+        };
+        custom(&run.settings).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn a_provider_file_and_its_provider_go_together() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("words.toml");
+        let name = path.to_str().unwrap();
+        let text = include_str!("../../tests/fixtures/custom/words.toml");
+        std::fs::write(&path, text).unwrap();
+        let both = ["--provider", "custom", "--provider-file", name];
+        assert_eq!(described(&[]), Ok(None));
+        let read = described(&[&both[..], &["--model", "m"]].concat());
+        assert_eq!(read.unwrap().unwrap().text, text);
+
+        let faults = [
+            described(&both[..2]),
+            described(&both[2..]),
+            described(&both),
+            described(&["--provider", "custom", "--provider-file", "no/such.toml"]),
+        ];
+        std::fs::write(&path, "path = \"/x\"\nbodi = \"{}\"\n").unwrap();
+        let faults: Vec<String> = faults
+            .into_iter()
+            .chain([described(&both)])
+            .map(|fault| fault.unwrap_err().replace(name, "words.toml"))
+            .collect();
+        insta::assert_snapshot!(faults.join("\n"), @r"
+        error: --provider custom without --provider-file
+        hint: --provider-file FILE says what requests and answers look like
+        error: --provider-file without --provider custom
+        hint: --provider custom speaks as the file says
+        error: `words.toml` names a model, and none is given
+        hint: --model NAME
+        error: cannot read the provider file `no/such.toml`: No such file or directory (os error 2)
+        hint: docs/providers.md has a whole example
+        error: the provider file `words.toml`: line 2: unknown field `bodi`, expected one of `path`, `body`, `headers`, `auth`, `stream`, `whole`, `reasons`
+        hint: docs/providers.md has a whole example
+        ");
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serializer};
 use serde_json::Map;
 use serde_json::value::RawValue;
 
+use super::asked::{Takes, base64_in};
 use super::body::{AsMessages, Template, joined_contents, secret_header, set};
 use super::errors::{excerpt, words_of};
 use super::json::{Few, Text, parse};
@@ -14,7 +15,7 @@ use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
 use super::spec::Kind;
 use super::{DecodeError, Decoder, Endpoint, Provider, ShapeError, Spec, Task};
-use crate::domain::{Ask, ContentKind, Message, Prompt, Role, Secret, Usage};
+use crate::domain::{Ask, ContentKind, Message, Part, Prompt, Role, Secret, Usage};
 
 const VERSION: (HeaderName, HeaderValue) = (
     HeaderName::from_static("anthropic-version"),
@@ -45,7 +46,46 @@ impl Serialize for Turns<'_> {
             Prompt::Messages(messages) => {
                 serializer.collect_seq(messages.iter().filter(|message| !is_system(message)))
             }
+            Prompt::Parts(parts) => serializer.collect_seq([Blocks {
+                role: Role::User,
+                content: parts.iter().map(Piece::of).collect(),
+            }]),
             _ => AsMessages(self.0).serialize(serializer),
+        }
+    }
+}
+
+/// A message of texts and images.
+#[derive(Serialize)]
+struct Blocks<'a> {
+    role: Role,
+    content: Vec<Piece<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Piece<'a> {
+    Text { text: &'a str },
+    Image { source: Source<'a> },
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Source<'a> {
+    Base64 { media_type: &'a str, data: &'a str },
+    Url { url: &'a str },
+}
+
+impl<'a> Piece<'a> {
+    fn of(part: &'a Part) -> Self {
+        match part {
+            Part::Text(text) => Self::Text { text },
+            Part::Image(uri) => Self::Image {
+                source: match base64_in(uri) {
+                    Some((media_type, data)) => Source::Base64 { media_type, data },
+                    None => Source::Url { url: uri },
+                },
+            },
         }
     }
 }
@@ -71,7 +111,8 @@ impl Anthropic {
     pub(super) fn new(spec: &Spec) -> Result<Self, ShapeError> {
         let sampling = &spec.sampling;
         Kind::Anthropic.refuse(&[
-            ("plain completions", spec.task != Task::Chat),
+            ("plain completions", spec.task == Task::Completion),
+            ("embeddings and ranking", !spec.task.generates()),
             ("n", sampling.n.is_some_and(|n| n != 1)),
             ("logprobs", sampling.logprobs.is_some()),
             ("reasoning_effort", sampling.reasoning_effort.is_some()),
@@ -95,6 +136,13 @@ impl Provider for Anthropic {
     }
 
     fn shape(&self, ask: &Ask) -> Result<Request<Bytes>, ShapeError> {
+        Kind::Anthropic.check(
+            ask,
+            Takes {
+                parts: true,
+                ..Takes::default()
+            },
+        )?;
         let body = Body {
             max_tokens: ask.max_tokens,
             system: system_of(&ask.prompt),

@@ -41,7 +41,9 @@ impl Template {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        headers.extend(own_headers.iter().cloned());
+        for (name, value) in own_headers {
+            headers.insert(name.clone(), value.clone());
+        }
         for (name, value) in &spec.headers {
             let bad = || ShapeError::Header(name.clone());
             let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;

@@ -193,10 +193,10 @@ mod tests {
         let error = guessed(r#"{"data":[{"id":"m","owned_by":"somebody"}]}"#).unwrap_err();
         insta::assert_snapshot!(
             format!("{error}\nhint: {}", error.hint()),
-            @r"
+            @r#"
         cannot tell the provider from `owned_by`: `somebody` of model `m`
-        hint: --provider, one of openai, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom
-        "
+        hint: --provider, one of openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom
+        "#
         );
         assert!(guessed(r#"{"data":[{"id":"m","owned_by":null}]}"#).is_err());
         assert!(guessed(r#"{"data":[{"id":"m","owned_by":"custom"}]}"#).is_err());

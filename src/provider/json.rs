@@ -13,11 +13,16 @@ use super::errors::excerpt;
 
 /// Reads `data` as a `T` that borrows from it.
 pub(super) fn parse<'a, T: Deserialize<'a>>(data: &'a [u8]) -> Result<T, DecodeError> {
-    serde_json::from_slice(data).map_err(|cause| DecodeError::Json {
+    serde_json::from_slice(data).map_err(|cause| unreadable(data, &cause))
+}
+
+/// Why `data` cannot be read.
+pub(super) fn unreadable(data: &[u8], cause: &serde_json::Error) -> DecodeError {
+    DecodeError::Json {
         excerpt: excerpt(data),
         cause: cause.to_string(),
-        incomplete: cause.is_eof() || stops_in_number(data, &cause),
-    })
+        incomplete: cause.is_eof() || stops_in_number(data, cause),
+    }
 }
 
 /// Whether `data` ends within a number: that is no end of file to `serde_json`, but an invalid number.

@@ -2,17 +2,23 @@
 //! It opens no connection, reads no clock and holds no secret; bytes go in and come out as values.
 
 mod anthropic;
+mod asked;
 mod azure;
 mod body;
+pub mod custom;
 mod errors;
 mod figures;
 mod fireworks;
 mod guess;
 mod json;
+mod lines;
+mod llamacpp;
 mod mold;
+mod ollama;
 mod openai;
 mod reader;
 mod reasons;
+mod responses;
 mod spec;
 mod sse;
 mod tgi;
@@ -118,6 +124,9 @@ pub enum ShapeError {
     /// The key has characters that a header cannot have.
     #[error("the API key has characters that a header cannot have")]
     Key,
+    /// A server's words were not given, or cannot be used.
+    #[error("the provider file: {0}")]
+    Custom(#[from] custom::FileError),
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -193,9 +202,9 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::Tgi => Arc::new(tgi::Tgi::new(spec)?),
         Kind::TritonInfer => Arc::new(triton::Infer::new(spec)?),
         Kind::TritonGenerate => Arc::new(triton::Generate::new(spec)?),
-        kind => {
-            let setting = "words yet";
-            return Err(ShapeError::Unsupported { kind, setting });
-        }
+        Kind::Ollama => Arc::new(ollama::Ollama::new(spec)?),
+        Kind::LlamaCpp => Arc::new(llamacpp::LlamaCpp::new(spec)?),
+        Kind::Responses => Arc::new(responses::Responses::new(spec)?),
+        Kind::Custom => Arc::new(custom::Described::new(spec)?),
     })
 }

@@ -2,12 +2,27 @@
 //! It does the framing and the bookkeeping that all dialects share; what a field means they know alone.
 
 use super::errors::error_text;
+use super::lines::Lines;
 use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
 use super::{DecodeError, Decoder, Fields};
 use crate::domain::{ContentKind, FinishReason, ServerFigures, Signal, Usage, Warning};
 
+/// How a stream is cut into events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// An event stream (`text/event-stream`).
+    Events,
+    /// One JSON document a line (`application/x-ndjson`).
+    Lines,
+}
+
 /// What the events and bodies of one API mean.
 pub(super) trait Dialect: Send {
+    /// How its streams are cut into events.
+    fn framing(&self) -> Framing {
+        Framing::Events
+    }
+
     /// The head of the answer, of which something may be remembered.
     fn head(&mut self, _field: &Fields<'_>) {}
 
@@ -169,6 +184,8 @@ enum Body {
     Undecided(Vec<u8>),
     /// A stream of events.
     Events(Framer),
+    /// A stream of lines. An answer that is one document on one line reads as one of them.
+    Lines(Lines),
     /// One document.
     Whole(Vec<u8>),
 }
@@ -176,10 +193,10 @@ enum Body {
 impl<D: Dialect> Reader<D> {
     /// A decoder for one answer, asked for as a stream or not.
     pub(super) fn new(dialect: D, stream: bool) -> Self {
-        let body = if stream {
-            Body::Undecided(Vec::new())
-        } else {
-            Body::Whole(Vec::new())
+        let body = match (stream, dialect.framing()) {
+            (false, _) => Body::Whole(Vec::new()),
+            (true, Framing::Events) => Body::Undecided(Vec::new()),
+            (true, Framing::Lines) => Body::Lines(Lines::default()),
         };
         Self {
             dialect,
@@ -228,6 +245,32 @@ fn read<D: Dialect>(
     dialect.event(data, &mut out)
 }
 
+/// Reads one line that is a document.
+fn read_line<D: Dialect>(
+    dialect: &mut D,
+    flow: &mut Flow,
+    line: &[u8],
+    on: &mut dyn FnMut(Signal<'_>),
+) -> Result<(), DecodeError> {
+    match line.trim_ascii() {
+        [] => Ok(()),
+        data => dialect.event(data, &mut Out::new(flow, on)),
+    }
+}
+
+/// A stream is complete, and this became of its last, unfinished event: that may have been cut; if it reads, it was not.
+fn close<D: Dialect>(
+    rest: Result<(), DecodeError>,
+    dialect: &mut D,
+    out: &mut Out<'_>,
+) -> Result<(), DecodeError> {
+    if !matches!(rest, Err(DecodeError::Json { .. })) {
+        rest?;
+        dialect.close(out);
+    }
+    Ok(())
+}
+
 /// What stands between `data:` and the blank line, if that is all there is.
 fn only_event(bytes: &[u8]) -> Option<&[u8]> {
     bytes.strip_prefix(b"data: ")?.strip_suffix(b"\n\n")
@@ -265,6 +308,7 @@ impl<D: Dialect> Decoder for Reader<D> {
                 }
                 framer.feed(bytes, &mut |event| read(dialect, flow, event, on))
             }
+            Body::Lines(lines) => lines.feed(bytes, &mut |line| read_line(dialect, flow, line, on)),
         }
     }
 
@@ -284,12 +328,12 @@ impl<D: Dialect> Decoder for Reader<D> {
                 other => return other,
             },
             Body::Events(framer) => {
-                // An event without its final blank line may have been cut; if it reads, it was not.
                 let rest = framer.finish(&mut |event| read(dialect, flow, event, on));
-                if !matches!(rest, Err(DecodeError::Json { .. })) {
-                    rest?;
-                    dialect.close(&mut Out::new(flow, on));
-                }
+                return close(rest, dialect, &mut Out::new(flow, on));
+            }
+            Body::Lines(lines) => {
+                let rest = lines.finish(&mut |line| read_line(dialect, flow, line, on));
+                return close(rest, dialect, &mut Out::new(flow, on));
             }
         }
         Ok(())

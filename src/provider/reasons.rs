@@ -7,8 +7,12 @@ use crate::domain::FinishReason;
 pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
     Some(match word {
         "" => return None,
-        "stop" | "eos" | "eos_token" | "stop_sequence" | "end_turn" => FinishReason::Stop,
-        "length" | "max_tokens" | "model_context_window_exceeded" => FinishReason::Length,
+        "stop" | "eos" | "eos_token" | "word" | "stop_sequence" | "end_turn" => FinishReason::Stop,
+        "length"
+        | "limit"
+        | "max_tokens"
+        | "max_output_tokens"
+        | "model_context_window_exceeded" => FinishReason::Length,
         "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
         "content_filter" | "refusal" => FinishReason::ContentFilter,
         _ => FinishReason::Other,

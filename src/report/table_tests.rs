@@ -83,7 +83,7 @@ fn aggregated_counts_real_requests_alone() {
     METRIC   inter_token_latency                    9     0(0.00%) |     10      10      10     10 |    0.90        0.00
     METRIC   latency                                3     0(0.00%) |     40      40      40     40 |    0.30        0.00
     METRIC   latency_from_due                       3     0(0.00%) |     41      41      41     41 |    0.30        0.00
-    METRIC   latency_per_char                       3     0(0.00%) |      2       2       2      2 |    0.30        0.00
+    METRIC   latency_per_char                       3     0(0.00%) |      1       1       1      1 |    0.30        0.00
     METRIC   latency_per_token                      3     0(0.00%) |      8       8       8      8 |    0.30        0.00
     METRIC   lateness                               4     0(0.00%) |      1       1       1      1 |    0.40        0.00
     METRIC   num_tokens                             3     0(0.00%) |      4       4       4      4 |    0.30        0.00
@@ -117,7 +117,7 @@ fn the_closing_tables_hold_percentiles_and_errors() {
     METRIC   inter_chunk_latency                  10     20     20     20    ~20    ~20    ~20    ~20    ~20    ~20     20      6
     METRIC   inter_token_latency                  10     10     10     10    ~10    ~10    ~10    ~10    ~10    ~10     10      9
     METRIC   latency                              40     40    ~40    ~40    ~40    ~40    ~40    ~40    ~40    ~40     40      3
-    METRIC   latency_per_char                      2      2     ~2     ~2     ~2     ~2     ~2     ~2     ~2     ~2      2      3
+    METRIC   latency_per_char                      1      1     ~1     ~1     ~1     ~1     ~1     ~1     ~1     ~1      1      3
     METRIC   latency_per_token                     8      8     ~8     ~8     ~8     ~8     ~8     ~8     ~8     ~8      8      3
     METRIC   num_tokens                            4      4     ~4     ~4     ~4     ~4     ~4     ~4     ~4     ~4      4      3
     METRIC   overall_latency_per_token            10     10    ~10    ~10    ~10    ~10    ~10    ~10    ~10    ~10     10      3

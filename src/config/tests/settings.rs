@@ -213,7 +213,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "proxy": null
       },
       "provider": {
-        "kind": "openai",
+        "kind": "anyscale",
         "model": "m",
         "task": "completion",
         "stream": false,

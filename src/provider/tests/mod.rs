@@ -1,6 +1,7 @@
 //! Tests of the room as a whole: recorded answers, their properties, and the requests that are made.
 
 mod framing;
+mod own_words;
 mod properties;
 mod recorded;
 mod requests;
@@ -21,31 +22,19 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
         headers: indexmap::IndexMap::new(),
         fireworks: Fireworks::default(),
         azure: None,
-        custom: None,
+        custom: (kind == Kind::Custom).then(|| Custom {
+            text: DESCRIPTION.to_owned(),
+        }),
     }
 }
 
-/// APIs that can be spoken with these settings alone.
-fn spoken() -> Vec<Kind> {
-    let unspoken = |kind: &Kind| {
-        matches!(
-            kind,
-            Kind::Ollama | Kind::LlamaCpp | Kind::Responses | Kind::Custom
-        )
-    };
-    Kind::ALL
-        .into_iter()
-        .filter(|kind| !unspoken(kind))
-        .collect()
-}
+/// A server's words, as a user describes them.
+const DESCRIPTION: &str = include_str!("../../../tests/fixtures/custom/words.toml");
 
-/// Settings for text that an API takes, for those too that have no chat or no streams.
-fn spec_of(kind: Kind, stream: bool) -> Spec {
-    spec(
-        kind,
-        kind != Kind::Together,
-        stream && kind != Kind::TritonInfer,
-    )
+/// Settings like these that an API takes: not all of them chat, or stream.
+fn spoken(kind: Kind, stream: bool) -> Option<Spec> {
+    let each = [true, false].map(|chat| spec(kind, chat, stream));
+    each.into_iter().find(|spec| build(spec).is_ok())
 }
 
 /// A recorded answer.
@@ -55,6 +44,8 @@ struct Recorded {
     name: &'static str,
     kind: Kind,
     stream: bool,
+    /// Whether it is one document, whatever was asked for.
+    document: bool,
     body: &'static str,
 }
 
@@ -65,6 +56,7 @@ macro_rules! recorded {
             name: $name,
             kind: Kind::$kind,
             stream: $stream,
+            document: matches!($ending.as_bytes(), b"json"),
             body: include_str!(concat!(
                 "../../../tests/fixtures/", $folder, "/", $name, ".", $ending
             )),
@@ -127,6 +119,32 @@ recorded! {
     TritonGenerate false "triton" "error_body" "json";
     TritonGenerate true "triton" "generate_stream" "sse";
     TritonGenerate true "triton" "generate_error" "sse";
+    Ollama true "ollama" "chat" "ndjson";
+    Ollama true "ollama" "generate" "ndjson";
+    Ollama true "ollama" "tool_call" "ndjson";
+    Ollama true "ollama" "error" "ndjson";
+    Ollama true "ollama" "cut" "ndjson";
+    Ollama false "ollama" "body" "json";
+    Ollama false "ollama" "embed_body" "json";
+    Ollama true "ollama" "error_body" "json";
+    LlamaCpp true "llamacpp" "stream" "sse";
+    LlamaCpp true "llamacpp" "probabilities" "sse";
+    LlamaCpp true "llamacpp" "end_token" "sse";
+    LlamaCpp true "llamacpp" "older" "sse";
+    LlamaCpp true "llamacpp" "error" "sse";
+    LlamaCpp false "llamacpp" "body" "json";
+    Responses true "responses" "openai" "sse";
+    Responses true "responses" "incomplete" "sse";
+    Responses true "responses" "tool_call" "sse";
+    Responses true "responses" "failed" "sse";
+    Responses true "responses" "error" "sse";
+    Responses true "responses" "llamacpp" "sse";
+    Responses false "responses" "body" "json";
+    Responses false "responses" "failed_body" "json";
+    Custom true "custom" "stream" "sse";
+    Custom true "custom" "error" "sse";
+    Custom false "custom" "body" "json";
+    Custom true "custom" "error_body" "json";
 }
 
 impl Recorded {
@@ -134,7 +152,7 @@ impl Recorded {
     fn decoder(&self) -> Box<dyn Decoder> {
         let spec = Spec {
             task: self.task(),
-            ..spec_of(self.kind, self.stream)
+            ..spoken(self.kind, self.stream).unwrap()
         };
         let ask = ask(Prompt::Text("Say hi".into()), None);
         build(&spec).unwrap().decoder_for(&ask)
@@ -146,7 +164,7 @@ impl Recorded {
         } else if self.name.contains("rerank") {
             Task::Rerank(ranking())
         } else {
-            spec_of(self.kind, self.stream).task
+            spoken(self.kind, self.stream).unwrap().task
         }
     }
 }

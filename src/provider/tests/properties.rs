@@ -47,7 +47,7 @@ fn line_end() -> impl Strategy<Value = &'static str> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    select(spoken())
+    select(Kind::ALL.to_vec())
 }
 
 proptest! {
@@ -71,7 +71,10 @@ proptest! {
         body in vec(any::<u8>(), 0..300),
         sizes in vec(1_usize..50, 1..5),
     ) {
-        let decoder = || build(&spec_of(kind, stream)).unwrap().decoder();
+        let Some(spec) = spoken(kind, stream) else {
+            return Ok(());
+        };
+        let decoder = || build(&spec).unwrap().decoder();
         prop_assert_eq!(
             said(decoder(), pieces(&body, &sizes)),
             said_of(decoder(), &body)
@@ -99,11 +102,15 @@ proptest! {
 
 #[test]
 fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
-    const MARKS: [&str; 4] = [
+    const MARKS: [&str; 8] = [
         "[DONE]",
         "\"finish_reason\":\"",
         "message_stop\"}",
         "\"generated_text\":\"",
+        "\"stop\":true",
+        "\"done\":true",
+        "response.completed\"",
+        "response.incomplete\"",
     ];
     for case in RECORDED {
         let body = case.body.trim_end();
@@ -115,7 +122,7 @@ fn an_answer_cut_anywhere_neither_ends_nor_garbles() {
             // Where nothing marks the end, only the connection tells a cut.
             let unmarked = case.kind == Kind::TritonGenerate;
             let may_end = unmarked && case.stream
-                || !cut.starts_with(['{', '[']) && MARKS.iter().any(|mark| cut.contains(mark));
+                || !case.document && MARKS.iter().any(|mark| cut.contains(mark));
             let ended = lines.iter().any(|line| line == "End");
             assert!(may_end || !ended, "{} at {length}: {lines:?}", case.name);
         }

@@ -18,7 +18,7 @@ fn recorded_answers_say_what_their_snapshots_hold() {
 
 fn lines_of(kind: Kind, stream: bool, body: &str) -> Vec<String> {
     said_of(
-        build(&spec(kind, true, stream)).unwrap().decoder(),
+        build(&spoken(kind, stream).unwrap()).unwrap().decoder(),
         body.as_bytes(),
     )
 }
@@ -104,4 +104,47 @@ fn a_usage_that_comes_with_the_last_text_alone_tells_nothing_of_its_event() {
 fn a_wild_choice_index_does_not_size_a_buffer() {
     let event = "data: {\"choices\":[{\"index\":4294967295,\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n";
     assert_eq!(lines_of(Kind::OpenAi, true, event).len(), 3);
+}
+
+#[test]
+fn a_stream_of_lines_ends_with_the_line_that_says_so_and_needs_no_line_end() {
+    let line = |text, done| format!("{{\"response\":\"{text}\",\"done\":{done}}}");
+    let open = line("a", false);
+    let last = line("", true);
+    assert!(ends(Kind::Ollama, true, &format!("{open}\n{last}")));
+    assert!(!ends(Kind::Ollama, true, &format!("{open}\n")));
+    let cut = &last[..last.len() - 1];
+    assert_eq!(
+        lines_of(Kind::Ollama, true, &format!("{open}\n{cut}")),
+        lines_of(Kind::Ollama, true, &open)
+    );
+    let garbled = lines_of(Kind::Ollama, true, &format!("{open}\n{cut}\n"));
+    assert!(
+        garbled[2].starts_with("error: unreadable answer"),
+        "{garbled:?}"
+    );
+}
+
+#[test]
+fn a_count_with_each_event_tells_its_tokens_until_one_event_lacks_it() {
+    let event = |text: &str, more: &str| format!("data: {{\"content\":\"{text}\"{more}}}\n\n");
+    let count = |n: u32| format!(",\"tokens_predicted\":{n}");
+    let body = [
+        event("a", &count(1)),
+        event("", &count(2)),
+        event("b", &count(4)),
+        event("c", ""),
+        event("d", &count(6)),
+        event("e", &count(7)),
+    ]
+    .concat();
+    let told: Vec<String> = lines_of(Kind::LlamaCpp, true, &body)
+        .into_iter()
+        .filter(|line| line.starts_with("EventEnd"))
+        .collect();
+    assert_eq!(
+        told,
+        ["Some(1)", "Some(3)", "None", "None", "Some(1)"]
+            .map(|tokens| format!("EventEnd {{ tokens: {tokens} }}"))
+    );
 }

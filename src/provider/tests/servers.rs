@@ -77,11 +77,13 @@ fn text_can_be_forced_at_fireworks_alone() {
         forced: Some("lamp".into()),
         ..ask(text(), None)
     };
-    for kind in spoken() {
-        if matches!(kind, Kind::Fireworks | Kind::Anthropic) {
+    for kind in Kind::ALL {
+        if kind == Kind::Fireworks {
             continue;
         }
-        let error = build(&spec_of(kind, true)).unwrap().shape(&forced);
+        let error = build(&spoken(kind, true).or_else(|| spoken(kind, false)).unwrap())
+            .unwrap()
+            .shape(&forced);
         assert_eq!(
             error.unwrap_err().to_string(),
             format!("provider `{kind}` has no forced generation")

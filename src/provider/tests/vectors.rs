@@ -185,7 +185,10 @@ fn a_prompt_that_an_api_has_no_words_for_is_refused() {
     }
     for kind in [Kind::Tgi, Kind::TritonInfer, Kind::TritonGenerate] {
         for prompt in [&parts, &ids, &batch, &documents] {
-            refused(&spec_of(kind, true), prompt);
+            refused(
+                &spoken(kind, true).or_else(|| spoken(kind, false)).unwrap(),
+                prompt,
+            );
         }
     }
 }
