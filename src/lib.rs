@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod bench;
+pub mod chart;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -15,4 +16,5 @@ pub mod provider;
 pub mod report;
 pub mod runner;
 pub mod schedule;
+pub mod suite;
 pub mod workload;

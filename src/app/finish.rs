@@ -57,15 +57,21 @@ pub(super) struct Ending<'a> {
     /// What is missing of a run whose master is gone.
     pub(super) missing: Option<String>,
     pub(super) cluster: bool,
+    /// Nothing is printed of its figures: somebody else shows them.
+    pub(super) is_quiet: bool,
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Finished {
     /// The exit status.
     pub(super) status: u8,
     /// Everything was printed and written.
     pub(super) is_whole: bool,
+    /// Why the status is not 0.
+    pub(super) failure: Option<String>,
+    /// The figures, unless there are none.
+    pub(super) figures: Option<(Summary, Option<Verdict>)>,
 }
 
 /// Prints and writes everything.
@@ -77,6 +83,8 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         return Finished {
             status: failure.status,
             is_whole: true,
+            failure: Some(format!("{:#}", failure.error)),
+            figures: None,
         };
     }
     let seen = Observation {
@@ -120,7 +128,9 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         verdict: verdict.as_ref(),
         failure: words.as_deref(),
     };
-    print(&ctx, ending.outputs, console);
+    if !ending.is_quiet {
+        print(&ctx, ending.outputs, console);
+    }
     let mut unwritten: Vec<Failure> = write_files(&ctx, ending.outputs);
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
@@ -134,9 +144,15 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         complain(failure);
     }
     let is_whole = unwritten.is_empty() && console.is_open();
-    let unwritten = unwritten.iter().map(|failure| failure.status).max();
-    let status = gravest.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status);
-    Finished { status, is_whole }
+    let gravest = gravest
+        .as_ref()
+        .or_else(|| unwritten.iter().max_by_key(|failure| failure.status));
+    Finished {
+        status: gravest.map_or(status::OK, |failure| failure.status),
+        is_whole,
+        failure: gravest.map(|failure| format!("{:#}", failure.error)),
+        figures: Some((summary, verdict)),
+    }
 }
 
 /// Why a run without a single request came to nothing.

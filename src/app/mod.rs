@@ -24,6 +24,7 @@ mod session;
 mod settle;
 mod signals;
 mod surroundings;
+mod sweep;
 mod target;
 mod worker;
 
@@ -56,7 +57,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(mock_command())
         .subcommand(bench_command())
         .subcommand(certs_command())
-        .subcommand(report_command());
+        .subcommand(report_command())
+        .subcommand(sweep::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -123,6 +125,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             let args = ReportArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             report::report(&args)
         }
+        Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

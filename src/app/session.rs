@@ -29,15 +29,44 @@ use crate::cluster::{
     RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
+use crate::metrics::{Summary, Verdict};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 use crate::schedule::Load;
+use crate::suite::Trend;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
 
+/// A run that was played to its end.
+#[derive(Debug)]
+pub(super) struct Played {
+    /// Its exit status.
+    pub(super) status: u8,
+    /// Why that is not 0.
+    pub(super) failure: Option<String>,
+    /// The exit status of the signal that told it to end.
+    pub(super) interrupted: Option<u8>,
+    /// What was measured, if anything was.
+    pub(super) measured: Option<Measured>,
+}
+
+/// What a run measured.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) plan: Plan,
+    pub(super) summary: Summary,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) trend: Trend,
+}
+
 /// `llmload run`.
-pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
+pub(super) async fn run(options: RunOptions) -> Result<u8, Failure> {
+    Ok(play_run(options, false).await?.status)
+}
+
+/// One run in this process. A quiet one prints no figures: who plays it shows them.
+pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<Played, Failure> {
     // It serves as long as it is held.
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
@@ -85,6 +114,7 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         writing,
         goes_on: false,
         epochs: Vec::new(),
+        is_quiet,
     };
     stage
         .play(|control, events| {
@@ -150,6 +180,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             .past
             .as_ref()
             .map_or_else(Vec::new, |past| past.epochs.clone()),
+        is_quiet: false,
     };
     if stage.goes_on {
         tracing::info!("listening on {address}; a run goes on");
@@ -170,6 +201,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             }))
         })
         .await
+        .map(|played| played.status)
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.
@@ -272,13 +304,14 @@ struct Stage {
     goes_on: bool,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
+    is_quiet: bool,
 }
 
 impl Stage {
     async fn play<F>(
         mut self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
-    ) -> Result<u8, Failure>
+    ) -> Result<Played, Failure>
     where
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
@@ -306,23 +339,26 @@ impl Stage {
             cluster: self.cluster,
             clock_zero: self.clock_zero,
         };
+        let mut trend = Trend::default();
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
+                    follow(&mut trend, &event);
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
                 said = conductor.next() => match said {
                     Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
-                    Said::Leave(status) => return Ok(status),
+                    Said::Leave(status) => return Ok(Played::left(status)),
                 },
             }
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            follow(&mut trend, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
@@ -339,12 +375,25 @@ impl Stage {
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
+            is_quiet: self.is_quiet,
         };
+        let interrupted = ending.interrupted;
         let finished = finish(ending, live, &mut console);
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        Ok(finished.status)
+        let plan = self.plan;
+        Ok(Played {
+            status: finished.status,
+            failure: finished.failure,
+            interrupted,
+            measured: finished.figures.map(|(summary, verdict)| Measured {
+                plan,
+                summary,
+                verdict,
+                trend,
+            }),
+        })
     }
 
     /// What another master showed of the run is in this one's tables and files, too.
@@ -383,6 +432,25 @@ async fn close_journal(
     tokio::select! {
         failure = writing.close(&aftermath.notes) => failure,
         Some(_) = conductor.signal() => writing.given_up(),
+    }
+}
+
+impl Played {
+    /// A run that was left by its user, with everything that it measured.
+    const fn left(status: u8) -> Self {
+        Self {
+            status,
+            failure: None,
+            interrupted: Some(status),
+            measured: None,
+        }
+    }
+}
+
+/// Keeps how latencies go on.
+fn follow(trend: &mut Trend, event: &MasterEvent) {
+    if let MasterEvent::Merged { delta, to, .. } = event {
+        trend.note(*to, delta);
     }
 }
 
