@@ -65,7 +65,30 @@ pub(in crate::suite) fn closed(users: &[u32]) -> Vec<Row> {
 #[test]
 fn runs_stand_below_each_other_and_a_failed_one_says_why() {
     let text = comparison_markdown("Sweep", &rows(), &["a.png".to_owned()]);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+        # Sweep
+
+        | # | settings | QPS asked | QPS achieved | TTFT mean | TTFT p50 | TTFT p95 | TTFT p99 | TPOT mean | latency p50 | latency p95 | latency p99 | tokens/s | goodput | requests | failures | verdict |
+        | --: | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --- |
+        | 1 | model=a\|x users=1 |  | 1 | 12 | 11 | 20 | 20.8 | 1.2 | 55 | 100 | 104 | 640 |  | 100 | 0 | OK |
+        | 2 | model=a\|x users=2 |  | 2 | 14.4 | 13.2 | 24 | 24.96 | 1.44 | 66 | 120 | 124.8 | 640 |  | 100 | 0 | OK |
+        | 3 | model=b users=1 |  |  |  |  |  |  |  |  |  |  |  |  | 0 | 0 | status 1 |
+        | 4 | model=b users=2 |  | 2 | 10.8 | 9.9 | 18 | 18.72 | 1.08 | 49.5 | 90 | 93.6 | 640 |  | 100 | 0 | OK |
+
+        Times are in milliseconds, rates per second. *QPS achieved* is what was answered as fast as it was sent: where latencies rise while a run goes on, the rest of what was sent was only queued.
+
+        - No other run has both more requests/s and a lower p95 latency than: 4.
+
+        ![a.png](a.png)
+
+        ## The runs
+
+        1. `llmload run --model=a|x users=1` (`runs/id-model-a|x users-1.json`)
+        2. `llmload run --model=a|x users=2` (`runs/id-model-a|x users-2.json`)
+        3. `llmload run --model=b users=1` (`runs/id-model-b users-1.json`)
+           nobody answered
+        4. `llmload run --model=b users=2` (`runs/id-model-b users-2.json`)
+        "#);
 }
 
 #[test]
@@ -76,7 +99,12 @@ fn the_knee_of_a_curve_is_named() {
 
 #[test]
 fn upstreams_file_has_upstreams_columns() {
-    insta::assert_snapshot!(upstream_csv(&rows()).unwrap(), @"");
+    insta::assert_snapshot!(upstream_csv(&rows()).unwrap(), @r#"
+        Model,Provider,Average QPS,Average Response Time,99th Percentile Latency,Average Tokens per Request
+        m,openai,1,60,104,64
+        m,openai,2,72,124.8,64
+        m,openai,2,54,93.6,64
+        "#);
 }
 
 #[test]

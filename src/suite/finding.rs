@@ -272,7 +272,23 @@ mod tests {
 
     #[test]
     fn the_block_says_what_was_found_and_how_sure_it_is() {
-        insta::assert_snapshot!(with_finding(finding_text), @"");
+        insta::assert_snapshot!(with_finding(finding_text), @r#"
+        ==================================== Search ====================================
+        Searched            : the highest rate with ttft:p95<500ms; up to 1 run a load, to 10%
+        Found maximum       : 32.5 requests/s
+        Interval            : 32.5 (every run met up to here) to 35 (every run failed from here on) requests/s
+        Limited by          : an objective: ttft:p95<500ms: measured 612 ms
+        At the maximum      : 32.5 requests/s, 640 tokens/s, TTFT p95 65 ms, latency p95 325 ms
+
+          requests/s    met  achieved/s    TTFT p95   latency p95  what limited it
+                  10    1/1          10          20           100
+                  20    1/1          20          40           200
+                  30    1/1          30          60           300
+                32.5    1/1        32.5          65           325
+                  35    0/1          35          70           350  ttft:p95<500ms: measured 612 ms
+                  40    0/1          40          80           400  ttft:p95<500ms: measured 612 ms
+        ================================================================================
+        "#);
     }
 
     #[test]

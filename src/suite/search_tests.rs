@@ -80,9 +80,13 @@ proptest! {
         let (found, _) = play(spec(Goal::MaxQps), server);
         let maximum = found.maximum.unwrap();
         prop_assert!((maximum / capacity - 1.0).abs() <= 0.055, "{maximum} of {capacity}");
-        let (low, high) = (found.low.unwrap(), found.high.unwrap());
-        prop_assert!(low <= maximum && maximum < high, "{low} {maximum} {high}");
-        prop_assert!(low <= capacity * 1.02 && high >= capacity * 0.98);
+        let low = found.low.unwrap();
+        prop_assert!(low <= maximum && low <= capacity * 1.02, "{low} {maximum}");
+        match found.high {
+            Some(high) => prop_assert!(maximum < high && high >= capacity * 0.98, "{maximum} {high}"),
+            // Only where even the highest load that was run was met once.
+            None => prop_assert!(found.points.last().unwrap().met() > 0),
+        }
     }
 
     #[test]

@@ -45,8 +45,14 @@ fn a_grid_compares_its_runs_and_goes_on_where_it_was() {
     let folder = Arc::new(TempDir::new().unwrap());
     let words = "-u 1,2 --vary stream=true,false -o 5 -t 1s --slo latency:p95<10s";
     let ended = sweep_in(&folder, &mock, words).expect(0);
-    assert!(ended.stdout.contains("run 4/4  users=2 stream=false"), "{}", ended.stdout);
-    let runs: Vec<_> = std::fs::read_dir(ended.path("sweep/runs")).unwrap().collect();
+    assert!(
+        ended.stdout.contains("run 4/4  users=2 stream=false"),
+        "{}",
+        ended.stdout
+    );
+    let runs: Vec<_> = std::fs::read_dir(ended.path("sweep/runs"))
+        .unwrap()
+        .collect();
     assert_eq!(runs.len(), 4);
     assert_eq!(ended.read("sweep/sweep.csv").lines().count(), 1 + 4);
     let table = ended.read("sweep/comparison.csv");
@@ -60,15 +66,29 @@ fn a_grid_compares_its_runs_and_goes_on_where_it_was() {
         let png = std::fs::read(ended.path(&format!("sweep/{chart}.png"))).unwrap();
         assert!(png.starts_with(b"\x89PNG") && png.len() > 10_000);
         assert!(ended.read(&format!("sweep/{chart}.svg")).contains("</svg>"));
-        assert!(ended.read("sweep/comparison.md").contains(&format!("({chart}.png)")));
+        assert!(
+            ended
+                .read("sweep/comparison.md")
+                .contains(&format!("({chart}.png)"))
+        );
     }
     // Again: nothing is asked of the server but what is new.
     let before = mock.stats().snapshot().requests.numbered;
     let again = sweep_in(&folder, &mock, words).expect(0);
-    assert_eq!(again.stdout.matches("made before").count(), 4, "{}", again.stdout);
+    assert_eq!(
+        again.stdout.matches("made before").count(),
+        4,
+        "{}",
+        again.stdout
+    );
     assert_eq!(mock.stats().snapshot().requests.numbered, before);
     let more = sweep_in(&folder, &mock, &words.replace("-u 1,2", "-u 2,3")).expect(0);
-    assert_eq!(more.stdout.matches("made before").count(), 2, "{}", more.stdout);
+    assert_eq!(
+        more.stdout.matches("made before").count(),
+        2,
+        "{}",
+        more.stdout
+    );
     assert!(mock.stats().snapshot().requests.numbered > before);
     let anew = sweep_in(&folder, &mock, "-u 1,2 -o 5 -t 1s --restart").expect(0);
     assert!(!anew.stdout.contains("made before"), "{}", anew.stdout);
@@ -79,11 +99,17 @@ fn a_run_that_fails_is_noted_and_the_others_are_made() {
     let _shared = shared();
     let mock = quick_mock();
     let folder = Arc::new(TempDir::new().unwrap());
-    let words = format!("--vary host=http://127.0.0.1:9,http://{} -o 5 -t 1s", mock.addr());
+    let words = format!(
+        "--vary host=http://127.0.0.1:9,http://{} -o 5 -t 1s",
+        mock.addr()
+    );
     let ended = sweep_in(&folder, &mock, &words);
     let ended = ended.expect(1);
     let text = ended.read("sweep/comparison.md");
-    assert!(text.contains("failed: more than --max-fail-ratio"), "{text}");
+    assert!(
+        text.contains("failed: more than --max-fail-ratio"),
+        "{text}"
+    );
     let table = ended.read("sweep/comparison.csv");
     assert_eq!(table.lines().count(), 1 + 2, "{table}");
     let fast = sweep_in(&folder, &mock, &format!("{words} --fail-fast --restart")).expect(1);
@@ -121,14 +147,19 @@ fn an_interrupt_ends_the_sweep_and_reports_what_is_there() {
     wait_for_requests(&mock, 1);
     let list = folder.path().join("sweep/runs.jsonl");
     crate::process::eventually("the first run is kept", || {
-        std::fs::read_to_string(&list).ok().filter(|text| text.lines().count() == 1)
+        std::fs::read_to_string(&list)
+            .ok()
+            .filter(|text| text.lines().count() == 1)
     });
     wait_for_requests(&mock, mock.stats().snapshot().requests.numbered + 20);
     program.signal(Signal::INT);
     let ended = program.wait().expect(130);
     let rows = ended.read("sweep/comparison.csv");
     assert_eq!(rows.lines().count(), 1 + 2, "{rows}");
-    let again = Program::start_in(Arc::clone(&folder), &line(&mock, "-u 1 -o 5 --vary run-time=1s"));
+    let again = Program::start_in(
+        Arc::clone(&folder),
+        &line(&mock, "-u 1 -o 5 --vary run-time=1s"),
+    );
     assert!(again.wait().expect(0).stdout.contains("made before"));
 }
 
@@ -142,10 +173,21 @@ fn the_highest_rate_is_the_servers_capacity() {
     let ended = sweep_in(&folder, &mock, words).expect(0);
     let found = json(&ended.path("sweep/search.json"));
     let maximum = found["maximum"].as_f64().unwrap();
-    assert!((maximum / 40.0 - 1.0).abs() <= 0.05, "{}\n{}", ended.stdout, ended.stderr);
+    assert!(
+        (maximum / 40.0 - 1.0).abs() <= 0.05,
+        "{}\n{}",
+        ended.stdout,
+        ended.stderr
+    );
     assert_eq!(found["outcome"]["outcome"], "limited", "{found:#}");
-    let (low, high) = (found["low"].as_f64().unwrap(), found["high"].as_f64().unwrap());
-    assert!(low <= maximum && maximum < high && high / low < 1.04, "{low} {high}");
+    let (low, high) = (
+        found["low"].as_f64().unwrap(),
+        found["high"].as_f64().unwrap(),
+    );
+    assert!(
+        low <= maximum && maximum < high && high / low < 1.04,
+        "{low} {high}"
+    );
     assert!(ended.stdout.contains("Found maximum"), "{}", ended.stdout);
     assert!(ended.path("sweep/throughput_latency.png").is_file());
     // The same search asks nothing of the server.
@@ -162,5 +204,9 @@ fn a_search_that_fails_at_once_says_so() {
     let folder = Arc::new(TempDir::new().unwrap());
     let words = "--find max-users --repeats 1 -o 5 -t 1s --slo ttft:p50<1us";
     let ended = sweep_in(&folder, &mock, words).expect(1);
-    assert!(ended.stdout.contains("at the smallest load"), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("at the smallest load"),
+        "{}",
+        ended.stdout
+    );
 }
