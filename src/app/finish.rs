@@ -87,20 +87,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             figures: None,
         };
     }
-    let seen = Observation {
-        window: ending.result.window,
-        // The window may end after the last answer did: nothing came in its rest, and that counts too.
-        until: ending
-            .result
-            .tally
-            .last_end
-            .max(ending.result.window.end)
-            .unwrap_or_default(),
-        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
-        in_flight: 0,
-        waiting: 0,
-    };
-    let summary = Summary::new(ending.result.tally.clone(), seen);
+    let summary = summarised(&ending.result);
     let workers: Vec<_> = ending
         .result
         .workers
@@ -153,6 +140,23 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
     }
+}
+
+/// The figures of a run that is over.
+fn summarised(result: &RunResult) -> Summary {
+    let seen = Observation {
+        window: result.window,
+        // The window may end after the last answer did: nothing came in its rest, and that counts too.
+        until: result
+            .tally
+            .last_end
+            .max(result.window.end)
+            .unwrap_or_default(),
+        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
+        in_flight: 0,
+        waiting: 0,
+    };
+    Summary::new(result.tally.clone(), seen)
 }
 
 /// Why a run without a single request came to nothing.

@@ -32,6 +32,7 @@ use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, S
 use crate::metrics::{Summary, Verdict};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
+use crate::provider::Endpoint;
 use crate::schedule::Load;
 use crate::suite::Trend;
 
@@ -62,7 +63,7 @@ pub(super) struct Measured {
 
 /// `llmload run`.
 pub(super) async fn run(options: RunOptions) -> Result<u8, Failure> {
-    Ok(play_run(options, false).await?.status)
+    Ok(Box::pin(play_run(options, false)).await?.status)
 }
 
 /// One run in this process. A quiet one prints no figures: who plays it shows them.
@@ -315,15 +316,7 @@ impl Stage {
     where
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
-        let endpoint = speak(&self.plan)?.endpoint().clone();
-        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
-        let mut live = live
-            .and_then(|live| self.with_past(live))
-            .inspect_err(|_| {
-                if let Some(writing) = self.writing.take() {
-                    writing.remove();
-                }
-            })?;
+        let (endpoint, mut live) = self.open()?;
         let mut console = Console::default();
         tracing::info!(
             "seed {}: --seed {} sends the same requests again",
@@ -394,6 +387,20 @@ impl Stage {
                 trend,
             }),
         })
+    }
+
+    /// Opens what the run is shown in.
+    fn open(&mut self) -> Result<(Endpoint, Live), Failure> {
+        let endpoint = speak(&self.plan)?.endpoint().clone();
+        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
+        let live = live
+            .and_then(|live| self.with_past(live))
+            .inspect_err(|_| {
+                if let Some(writing) = self.writing.take() {
+                    writing.remove();
+                }
+            })?;
+        Ok((endpoint, live))
     }
 
     /// What another master showed of the run is in this one's tables and files, too.

@@ -69,7 +69,8 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
         Body::Bars { groups, .. } => groups.iter().map(|(name, _)| name.as_str()).collect(),
         Body::Lines { lines, .. } => lines.iter().map(|line| line.name.as_str()).collect(),
     };
-    let plot = legend::row(&rest, &names)?;
+    let of_lines = matches!(panel.body, Body::Lines { .. });
+    let plot = legend::row(&rest, &names, of_lines)?;
     match &panel.body {
         Body::Bars { places, groups } => bars::draw(&plot, panel, places, groups),
         Body::Lines {

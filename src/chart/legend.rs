@@ -1,6 +1,6 @@
 //! Legends: a swatch and a name for each colour above a panel, wrapped to its width, and the numbered key below all panels.
 
-use plotters::element::Rectangle;
+use plotters::element::{Circle, Cross, Rectangle, TriangleMarker};
 use plotters::prelude::DrawingBackend;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
@@ -16,6 +16,7 @@ const GAP: i32 = 28;
 pub(super) fn row<'a, DB: DrawingBackend>(
     area: &Area<'a, DB>,
     names: &[&str],
+    of_lines: bool,
 ) -> Result<Area<'a, DB>, ChartError> {
     if names.len() < 2 {
         return Ok(area.clone());
@@ -30,16 +31,34 @@ pub(super) fn row<'a, DB: DrawingBackend>(
         if x > GAP * 3 && x + whole > width {
             (x, y) = (GAP * 3, y + LINE);
         }
-        let swatch = Rectangle::new(
-            [(x, y - 7), (x + SWATCH, y + 7)],
-            palette::colour(at).filled(),
-        );
-        area.draw(&swatch).map_err(drawing)?;
+        let thickness = if of_lines { 1 } else { 7 };
+        let corners = [(x, y - thickness), (x + SWATCH, y + thickness)];
+        area.draw(&Rectangle::new(corners, palette::colour(at).filled()))
+            .map_err(drawing)?;
+        if of_lines {
+            mark(area, at, (x + SWATCH / 2, y))?;
+        }
         area.draw_text(name, &style, (x + SWATCH + 8, y))
             .map_err(drawing)?;
         x += whole + GAP;
     }
     Ok(area.split_vertically(y + LINE / 2 + 4).1)
+}
+
+/// The mark of the `at`-th line, as `lines` draws it.
+fn mark<DB: DrawingBackend>(
+    area: &Area<'_, DB>,
+    at: usize,
+    place: (i32, i32),
+) -> Result<(), ChartError> {
+    let colour = palette::colour(at);
+    match at % 4 {
+        0 => area.draw(&Circle::new(place, 7, colour.filled())),
+        1 => area.draw(&TriangleMarker::new(place, 9, colour.filled())),
+        2 => area.draw(&Cross::new(place, 7, colour.stroke_width(3))),
+        _ => area.draw(&Circle::new(place, 7, colour.stroke_width(3))),
+    }
+    .map_err(drawing)
 }
 
 /// Draws the lines of the key in columns, a column after the other.

@@ -34,7 +34,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     for (at, line) in lines.iter().enumerate() {
         one_line(&mut chart, at, line)?;
     }
-    labels(&mut chart, lines, x.1)
+    labels(&mut chart, lines, (x.1, top))
 }
 
 fn limit<DB: DrawingBackend>(
@@ -97,11 +97,11 @@ fn mark<DB: DrawingBackend>(
     }
 }
 
-/// Words beside points: to the right, or to the left where the panel ends.
+/// Words above points: to the right, or to the left where the panel ends.
 fn labels<DB: DrawingBackend>(
     chart: &mut axis::Chart<'_, DB>,
     lines: &[Line],
-    right: f64,
+    (right, top): (f64, f64),
 ) -> Result<(), ChartError> {
     let dots = lines.iter().flat_map(|line| &line.points);
     let word = |dot: &Dot| {
@@ -111,7 +111,11 @@ fn labels<DB: DrawingBackend>(
             (HPos::Left, right * 0.012)
         };
         let style = font::text(20).pos(Pos::new(side, VPos::Bottom));
-        Text::new(dot.label.clone(), (dot.x + shift, dot.y), style)
+        Text::new(
+            dot.label.clone(),
+            (dot.x + shift, dot.y + top * 0.012),
+            style,
+        )
     };
     let named = dots.filter(|dot| !dot.label.is_empty());
     chart

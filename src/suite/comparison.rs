@@ -168,7 +168,9 @@ pub(super) fn table(columns: &[String], rows: &[Vec<String>]) -> String {
         .collect();
     let mut text = line(columns);
     text.push_str(&line(&rules));
-    rows.iter().for_each(|row| text.push_str(&line(row)));
+    for row in rows {
+        text.push_str(&line(row));
+    }
     text
 }
 
@@ -204,7 +206,8 @@ fn notes(rows: &[Row]) -> Vec<String> {
     let best: Vec<String> = all
         .iter()
         .zip(pareto(&points))
-        .filter_map(|(member, is_best)| is_best.then(|| member.number.to_string()))
+        .filter(|(_, is_best)| *is_best)
+        .map(|(member, _)| member.number.to_string())
         .collect();
     if all.len() > 1 {
         notes.push(format!(

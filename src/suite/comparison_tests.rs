@@ -9,7 +9,7 @@ fn row(label: &str, figures: Option<Figures>) -> Row {
         id: format!("id-{}", label.replace('=', "-")),
         label: label.to_owned(),
         command: format!("llmload run --{label}"),
-        status: if figures.is_some() { 0 } else { 1 },
+        status: u8::from(figures.is_none()),
         failure: figures.is_none().then(|| "nobody answered".to_owned()),
         took_s: 3.0,
         figures,

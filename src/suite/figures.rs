@@ -66,7 +66,7 @@ pub struct Figures {
     pub failures: u64,
     /// Requests per second of the window, by when they were sent.
     pub requests_per_s: Option<f64>,
-    /// The share of them that was answered as fast as it was sent: below 1 a queue grew.
+    /// The share of them that was answered as fast as it was sent, in an open loop: below 1 a queue grew.
     pub kept_up: Option<f64>,
     /// Output tokens per second of the window.
     pub output_tokens_per_s: Option<f64>,
@@ -133,7 +133,12 @@ impl Figures {
             requests: summary.requests(),
             failures: summary.failures(),
             requests_per_s: summary.requests_per_s(),
-            kept_up: trend.kept_up(summary.from, summary.to),
+            // Users of a closed loop wait for their answers: no queue can grow.
+            kept_up: plan
+                .schedule
+                .is_open()
+                .then(|| trend.kept_up(summary.from, summary.to))
+                .flatten(),
             output_tokens_per_s: summary.output_tokens_per_s(),
             tokens_per_request: tokens.and_then(Series::mean).map(|mean| mean / unit()),
             goodput_per_s: summary.goodput_per_s,

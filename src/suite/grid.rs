@@ -187,11 +187,11 @@ impl Combination {
 pub fn run_id(digest: u64, rest: &str, repeat: u32) -> String {
     let text = format!("{digest:016x}\n{repeat}\n{rest}");
     let digest = Sha256::digest(text.as_bytes());
-    digest
+    let number = digest
         .iter()
         .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
+    format!("{number:012x}")
 }
 
 #[cfg(test)]

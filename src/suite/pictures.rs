@@ -9,6 +9,9 @@ use crate::chart::{Body, Dot, Figure, LINES, Line, Panel};
 const LISTED: usize = 40;
 const MILLIS: &str = "time (ms)";
 
+/// The name of a group of bars, and its figure of a run.
+type Bars<'a> = (&'a str, &'a dyn Fn(&Figures) -> Option<f64>);
+
 /// The four panels of Fireworks' benchmark suite: response times, requests per second, latencies per token, and the
 /// percentile curve. `None` where no run has figures.
 pub fn overview_figure(title: &str, rows: &[Row]) -> Option<Figure> {
@@ -21,7 +24,7 @@ pub fn overview_figure(title: &str, rows: &[Row]) -> Option<Figure> {
     }
     let mean = |spread: &Option<Spread>| spread.as_ref().map(|spread| spread.mean);
     let median = |spread: &Option<Spread>| spread.as_ref().and_then(|spread| spread.quantile(0.5));
-    let bars = |title: &str, y: &str, groups: &[(&str, &dyn Fn(&Figures) -> Option<f64>)]| Panel {
+    let bars = |title: &str, y: &str, groups: &[Bars<'_>]| Panel {
         title: title.to_owned(),
         x: "run".to_owned(),
         y: y.to_owned(),

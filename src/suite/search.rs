@@ -179,11 +179,10 @@ impl Search {
         let candidate = match (lower, upper) {
             (None, None) => Some(self.spec.from),
             (Some(lower), None) => self.doubled(lower.load),
-            (None, Some(_)) => None,
             (Some(lower), Some(upper)) if !is_generators(upper) => {
                 self.middle(lower.load, upper.load)
             }
-            (Some(_), Some(_)) => None,
+            (_, Some(_)) => None,
         };
         if let Some(load) = candidate {
             return Step::Run(self.trial(load));
@@ -225,8 +224,8 @@ impl Search {
             |wanted| move |point: &&Point| point.decided(self.spec.repeats) == Some(wanted);
         let upper = self.points.iter().find(decided(false));
         let below = |point: &&Point| upper.is_none_or(|upper| point.load < upper.load);
-        let met = self.points.iter().filter(decided(true));
-        (met.filter(below).next_back(), upper)
+        let mut met = self.points.iter().filter(decided(true));
+        (met.rfind(below), upper)
     }
 
     fn trial(&self, load: f64) -> Trial {

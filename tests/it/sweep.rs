@@ -202,7 +202,7 @@ fn a_search_that_fails_at_once_says_so() {
     let _shared = shared();
     let mock = quick_mock();
     let folder = Arc::new(TempDir::new().unwrap());
-    let words = "--find max-users --repeats 1 -o 5 -t 1s --slo ttft:p50<1us";
+    let words = "--find max-users --repeats 1 -o 5 -t 1s --slo ttft:p50<1ms";
     let ended = sweep_in(&folder, &mock, words).expect(1);
     assert!(
         ended.stdout.contains("at the smallest load"),

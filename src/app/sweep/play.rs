@@ -86,7 +86,7 @@ impl Stage {
             self.overhead.0 += took.saturating_sub(nominal);
             self.overhead.1 += 1;
         }
-        let played = played.unwrap_or_else(could_not_be_played);
+        let played = played.unwrap_or_else(|failure| could_not_be_played(&failure));
         let (id, label, group, command) = kept;
         let figures = played.measured.as_ref().map(|measured| {
             Figures::new(
@@ -158,8 +158,8 @@ fn nominal(prepared: &Prepared) -> Option<Duration> {
 }
 
 /// A run that never began is one that failed, and no reason to end the others.
-fn could_not_be_played(failure: Failure) -> Played {
-    complain(&failure);
+fn could_not_be_played(failure: &Failure) -> Played {
+    complain(failure);
     Played {
         status: failure.status.max(status::FAILED),
         failure: Some(format!("{:#}", failure.error)),

@@ -18,16 +18,16 @@ pub(super) fn write_grid(stage: &mut Stage, rows: &[Row]) -> Result<(), Failure>
     let pictures = write_charts(stage, "Comparative performance metrics", rows)?;
     let text = comparison_markdown("Comparison", rows, &pictures);
     write_tables(stage, &text, rows)?;
-    let table: String = text
+    let table: Vec<&str> = text
         .lines()
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
-        .map(|line| format!("{line}\n"))
         .collect();
+    let table = table.join("\n");
     let place = stage.store.path("comparison.md");
     stage
         .console
-        .print(&format!("\n{table}\nwritten: {}\n", place.display()));
+        .print(&format!("\n{table}\n\nwritten: {}\n", place.display()));
     Ok(())
 }
 
