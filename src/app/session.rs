@@ -15,7 +15,7 @@ use super::console::Console;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
-use super::finish::{Ending, Rules, finish};
+use super::finish::{Ending, Finished, Rules, finish};
 use super::journal::{self, Writing, on_the_wall};
 use super::live::{Live, in_words};
 use super::prepare::{Machine, speak};
@@ -117,18 +117,18 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
         epochs: Vec::new(),
         is_quiet,
     };
-    stage
-        .play(|control, events| {
-            run_local(
-                Master::new(config, clock.now()),
-                worker,
-                port,
-                control,
-                events,
-                journal,
-            )
-        })
-        .await
+    let playing = stage.play(|control, events| {
+        run_local(
+            Master::new(config, clock.now()),
+            worker,
+            port,
+            control,
+            events,
+            journal,
+        )
+    });
+    // What a whole run keeps while it waits is too much for a caller's own state.
+    Box::pin(playing).await
 }
 
 /// `llmload master`.
@@ -375,18 +375,7 @@ impl Stage {
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        let plan = self.plan;
-        Ok(Played {
-            status: finished.status,
-            failure: finished.failure,
-            interrupted,
-            measured: finished.figures.map(|(summary, verdict)| Measured {
-                plan,
-                summary,
-                verdict,
-                trend,
-            }),
-        })
+        Ok(Played::of(finished, interrupted, self.plan, trend))
     }
 
     /// Opens what the run is shown in.
@@ -443,6 +432,20 @@ async fn close_journal(
 }
 
 impl Played {
+    fn of(finished: Finished, interrupted: Option<u8>, plan: Plan, trend: Trend) -> Self {
+        Self {
+            status: finished.status,
+            failure: finished.failure,
+            interrupted,
+            measured: finished.figures.map(|(summary, verdict)| Measured {
+                plan,
+                summary,
+                verdict,
+                trend,
+            }),
+        }
+    }
+
     /// A run that was left by its user, with everything that it measured.
     const fn left(status: u8) -> Self {
         Self {
