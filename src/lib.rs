@@ -5,6 +5,7 @@
 pub mod app;
 pub mod batch;
 pub mod bench;
+pub mod chart;
 pub mod client;
 pub mod cluster;
 pub mod config;
@@ -16,4 +17,5 @@ pub mod provider;
 pub mod report;
 pub mod runner;
 pub mod schedule;
+pub mod suite;
 pub mod workload;

@@ -11,8 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 8] = [
-    "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config",
+const PURE: [&str; 10] = [
+    "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config", "chart",
+    "suite",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

@@ -57,15 +57,21 @@ pub(super) struct Ending<'a> {
     /// What is missing of a run whose master is gone.
     pub(super) missing: Option<String>,
     pub(super) cluster: bool,
+    /// Nothing is printed of its figures: somebody else shows them.
+    pub(super) is_quiet: bool,
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Finished {
     /// The exit status.
     pub(super) status: u8,
     /// Everything was printed and written.
     pub(super) is_whole: bool,
+    /// Why the status is not 0.
+    pub(super) failure: Option<String>,
+    /// The figures, unless there are none.
+    pub(super) figures: Option<(Summary, Option<Verdict>)>,
 }
 
 /// Prints and writes everything.
@@ -77,22 +83,11 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         return Finished {
             status: failure.status,
             is_whole: true,
+            failure: Some(format!("{:#}", failure.error)),
+            figures: None,
         };
     }
-    let seen = Observation {
-        window: ending.result.window,
-        // The window may end after the last answer did: nothing came in its rest, and that counts too.
-        until: ending
-            .result
-            .tally
-            .last_end
-            .max(ending.result.window.end)
-            .unwrap_or_default(),
-        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
-        in_flight: 0,
-        waiting: 0,
-    };
-    let summary = Summary::new(ending.result.tally.clone(), seen);
+    let summary = summarised(&ending.result);
     let workers: Vec<_> = ending
         .result
         .workers
@@ -120,7 +115,9 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         verdict: verdict.as_ref(),
         failure: words.as_deref(),
     };
-    print(&ctx, ending.outputs, console);
+    if !ending.is_quiet {
+        print(&ctx, ending.outputs, console);
+    }
     let mut unwritten: Vec<Failure> = write_files(&ctx, ending.outputs);
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
@@ -134,9 +131,32 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         complain(failure);
     }
     let is_whole = unwritten.is_empty() && console.is_open();
-    let unwritten = unwritten.iter().map(|failure| failure.status).max();
-    let status = gravest.map_or(unwritten.unwrap_or(status::OK), |failure| failure.status);
-    Finished { status, is_whole }
+    let gravest = gravest
+        .as_ref()
+        .or_else(|| unwritten.iter().max_by_key(|failure| failure.status));
+    Finished {
+        status: gravest.map_or(status::OK, |failure| failure.status),
+        is_whole,
+        failure: gravest.map(|failure| format!("{:#}", failure.error)),
+        figures: Some((summary, verdict)),
+    }
+}
+
+/// The figures of a run that is over.
+fn summarised(result: &RunResult) -> Summary {
+    let seen = Observation {
+        window: result.window,
+        // The window may end after the last answer did: nothing came in its rest, and that counts too.
+        until: result
+            .tally
+            .last_end
+            .max(result.window.end)
+            .unwrap_or_default(),
+        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
+        in_flight: 0,
+        waiting: 0,
+    };
+    Summary::new(result.tally.clone(), seen)
 }
 
 /// Why a run without a single request came to nothing.

@@ -25,6 +25,7 @@ mod session;
 mod settle;
 mod signals;
 mod surroundings;
+mod sweep;
 mod target;
 mod worker;
 
@@ -62,7 +63,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(certs_command())
         .subcommand(report_command())
         .subcommand(gen_command())
-        .subcommand(prefill_command());
+        .subcommand(prefill_command())
+        .subcommand(sweep::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -149,6 +151,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             logging::start_plain()?;
             runtime()?.block_on(prefill(args))
         }
+        Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

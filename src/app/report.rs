@@ -126,6 +126,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),
         missing: Some(missing),
         cluster,
+        is_quiet: false,
     };
     Ok(finish(ending, live, &mut Console::default()).status)
 }

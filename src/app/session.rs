@@ -15,7 +15,7 @@ use super::console::Console;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
-use super::finish::{Ending, Rules, finish};
+use super::finish::{Ending, Finished, Rules, finish};
 use super::journal::{self, Writing, on_the_wall};
 use super::live::{Live, in_words};
 use super::prepare::{Machine, speak};
@@ -29,15 +29,45 @@ use crate::cluster::{
     RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
+use crate::metrics::{Summary, Verdict};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
+use crate::provider::Endpoint;
 use crate::schedule::Load;
+use crate::suite::Trend;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
 
+/// A run that was played to its end.
+#[derive(Debug)]
+pub(super) struct Played {
+    /// Its exit status.
+    pub(super) status: u8,
+    /// Why that is not 0.
+    pub(super) failure: Option<String>,
+    /// The exit status of the signal that told it to end.
+    pub(super) interrupted: Option<u8>,
+    /// What was measured, if anything was.
+    pub(super) measured: Option<Measured>,
+}
+
+/// What a run measured.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) plan: Plan,
+    pub(super) summary: Summary,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) trend: Trend,
+}
+
 /// `llmload run`.
-pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
+pub(super) async fn run(options: RunOptions) -> Result<u8, Failure> {
+    Ok(Box::pin(play_run(options, false)).await?.status)
+}
+
+/// One run in this process. A quiet one prints no figures: who plays it shows them.
+pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<Played, Failure> {
     // It serves as long as it is held.
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
@@ -85,19 +115,20 @@ pub(super) async fn run(mut options: RunOptions) -> Result<u8, Failure> {
         writing,
         goes_on: false,
         epochs: Vec::new(),
+        is_quiet,
     };
-    stage
-        .play(|control, events| {
-            run_local(
-                Master::new(config, clock.now()),
-                worker,
-                port,
-                control,
-                events,
-                journal,
-            )
-        })
-        .await
+    let playing = stage.play(|control, events| {
+        run_local(
+            Master::new(config, clock.now()),
+            worker,
+            port,
+            control,
+            events,
+            journal,
+        )
+    });
+    // What a whole run keeps while it waits is too much for a caller's own state.
+    Box::pin(playing).await
 }
 
 /// `llmload master`.
@@ -150,6 +181,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             .past
             .as_ref()
             .map_or_else(Vec::new, |past| past.epochs.clone()),
+        is_quiet: false,
     };
     if stage.goes_on {
         tracing::info!("listening on {address}; a run goes on");
@@ -170,6 +202,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             }))
         })
         .await
+        .map(|played| played.status)
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.
@@ -272,25 +305,18 @@ struct Stage {
     goes_on: bool,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
+    is_quiet: bool,
 }
 
 impl Stage {
     async fn play<F>(
         mut self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
-    ) -> Result<u8, Failure>
+    ) -> Result<Played, Failure>
     where
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
-        let endpoint = speak(&self.plan)?.endpoint().clone();
-        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
-        let mut live = live
-            .and_then(|live| self.with_past(live))
-            .inspect_err(|_| {
-                if let Some(writing) = self.writing.take() {
-                    writing.remove();
-                }
-            })?;
+        let (endpoint, mut live) = self.open()?;
         let mut console = Console::default();
         tracing::info!(
             "seed {}: --seed {} sends the same requests again",
@@ -306,23 +332,26 @@ impl Stage {
             cluster: self.cluster,
             clock_zero: self.clock_zero,
         };
+        let mut trend = Trend::default();
         let mut performing = std::pin::pin!(perform(told, events));
         let result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
+                    follow(&mut trend, &event);
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
                 said = conductor.next() => match said {
                     Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
-                    Said::Leave(status) => return Ok(status),
+                    Said::Leave(status) => return Ok(Played::left(status)),
                 },
             }
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            follow(&mut trend, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
@@ -339,12 +368,28 @@ impl Stage {
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
+            is_quiet: self.is_quiet,
         };
+        let interrupted = ending.interrupted;
         let finished = finish(ending, live, &mut console);
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        Ok(finished.status)
+        Ok(Played::of(finished, interrupted, self.plan, trend))
+    }
+
+    /// Opens what the run is shown in.
+    fn open(&mut self) -> Result<(Endpoint, Live), Failure> {
+        let endpoint = speak(&self.plan)?.endpoint().clone();
+        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
+        let live = live
+            .and_then(|live| self.with_past(live))
+            .inspect_err(|_| {
+                if let Some(writing) = self.writing.take() {
+                    writing.remove();
+                }
+            })?;
+        Ok((endpoint, live))
     }
 
     /// What another master showed of the run is in this one's tables and files, too.
@@ -383,6 +428,39 @@ async fn close_journal(
     tokio::select! {
         failure = writing.close(&aftermath.notes) => failure,
         Some(_) = conductor.signal() => writing.given_up(),
+    }
+}
+
+impl Played {
+    fn of(finished: Finished, interrupted: Option<u8>, plan: Plan, trend: Trend) -> Self {
+        Self {
+            status: finished.status,
+            failure: finished.failure,
+            interrupted,
+            measured: finished.figures.map(|(summary, verdict)| Measured {
+                plan,
+                summary,
+                verdict,
+                trend,
+            }),
+        }
+    }
+
+    /// A run that was left by its user, with everything that it measured.
+    const fn left(status: u8) -> Self {
+        Self {
+            status,
+            failure: None,
+            interrupted: Some(status),
+            measured: None,
+        }
+    }
+}
+
+/// Keeps how latencies go on.
+fn follow(trend: &mut Trend, event: &MasterEvent) {
+    if let MasterEvent::Merged { delta, to, .. } = event {
+        trend.note(*to, delta);
     }
 }
 

@@ -38,6 +38,7 @@ mod secrets;
 mod server;
 mod signals;
 mod strangers;
+mod sweep;
 mod timeouts;
 mod unreachable;
 mod verdict;

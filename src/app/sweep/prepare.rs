@@ -1,0 +1,305 @@
+//! From words to runs that are ready to be played: every one is resolved, and checked, before the first begins.
+//! It plays none.
+
+use std::ffi::OsString;
+
+use anyhow::anyhow;
+
+use super::args::{Wanted, is_flag};
+use super::store::Store;
+use crate::app::failure::Failure;
+use crate::app::surroundings::Process;
+use crate::config::{self, Command, Found, Journal, RunOptions};
+use crate::domain::Seed;
+use crate::provider::Kind;
+use crate::schedule::Pacing;
+use crate::suite::{Combination, Word, run_id};
+use crate::workload::{Corpus, PromptSource};
+
+/// Options that give one run's result a place, which many runs cannot share.
+const RESULTS: [&str; 3] = ["--json", "--json-file", "--journal"];
+
+/// Words that must not be shown: what follows them is a secret, or may be one.
+const SECRET: [&str; 2] = ["--api-key=", "--header="];
+
+/// Of the rate that a search tries, so many seconds of requests may be in flight where nobody said how many.
+const ROOM_S: f64 = 10.0;
+const ROOM: (f64, f64) = (64.0, 1_000.0);
+
+/// What a command line comes to.
+pub(super) enum Resolved {
+    /// A run.
+    Run(Box<Prepared>),
+    /// `--show-config`.
+    Text(String),
+}
+
+/// A run that is ready.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    pub(super) id: String,
+    pub(super) label: String,
+    pub(super) group: String,
+    /// `llmload run` with the words that make it, without secrets.
+    pub(super) command: String,
+    pub(super) options: RunOptions,
+}
+
+/// Resolves the words that all runs share and those of one combination. `repeat` tells runs of the same settings apart.
+pub(super) fn resolve(
+    wanted: &Wanted,
+    combination: &Combination,
+    repeat: u32,
+    store: &Store,
+) -> Result<Resolved, Failure> {
+    let words: Vec<OsString> = wanted
+        .base
+        .iter()
+        .cloned()
+        .chain(combination.argv(is_flag).into_iter().map(OsString::from))
+        .collect();
+    let argv = ["llmload".into(), "run".into()]
+        .into_iter()
+        .chain(words.clone());
+    let command = config::resolve(&config::command(), argv, &Process).map_err(|error| {
+        let hint = error.hint();
+        let words = crate::app::failure::chain(&error);
+        let label = combination.label();
+        let error = if label.is_empty() {
+            anyhow!("{}", words.trim_end())
+        } else {
+            anyhow!("{label}: {}", words.trim_end())
+        };
+        Failure::usage(error).with_hint(hint)
+    })?;
+    match command {
+        Command::Run(options) => {
+            refuse_results(&options)?;
+            let mut prepared = Prepared {
+                id: id(&options, repeat),
+                label: combination.label(),
+                group: without_load(combination).label(),
+                command: shown(&words),
+                options: *options,
+            };
+            prepared.place(store);
+            prepared.must_end()?;
+            Ok(Resolved::Run(Box::new(prepared)))
+        }
+        Command::ShowConfig(text) => Ok(Resolved::Text(text)),
+        _ => Err(Failure::failed(anyhow!("`run` came to something else"))),
+    }
+}
+
+/// What is load makes a curve of runs; what is left tells curves apart.
+fn without_load(combination: &Combination) -> Combination {
+    let is_load = |word: &&Word| matches!(word.name.as_str(), "users" | "qps");
+    let words = combination.words.iter().filter(|word| !is_load(word));
+    Combination {
+        words: words.cloned().collect(),
+    }
+}
+
+fn refuse_results(options: &RunOptions) -> Result<(), Failure> {
+    let outputs = &options.settings.outputs;
+    let given = [
+        outputs.json,
+        outputs.json_file.is_some(),
+        !matches!(options.journal, Journal::Off),
+    ];
+    match RESULTS.iter().zip(given).find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => {
+            let error = anyhow!("{option} is of one run, and a sweep has many");
+            Err(Failure::usage(error)
+                .hint("each run's result is in runs/ of --output-dir, as JSON"))
+        }
+    }
+}
+
+/// The name that the settings make, wherever they come from. What only files, the server or chance can tell is left out;
+/// the settings that ask for it are not.
+fn id(options: &RunOptions, repeat: u32) -> String {
+    let settings = &options.settings;
+    let plan = settings.plan(Found {
+        seed: settings.seed.unwrap_or(Seed(0)),
+        provider: settings.provider.unwrap_or(Kind::OpenAi),
+        model: settings.model.clone().unwrap_or_default(),
+        prompts: PromptSource::Generated {
+            corpus: Corpus::Limericks,
+            tokens: 0,
+            shared_prefix_tokens: 0,
+            prefix_groups: 1,
+            instruction: None,
+        },
+        tokenizer: None,
+        forced: None,
+        due_us: None,
+        custom: None,
+        ca_pem: None,
+    });
+    let rest = format!(
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {}",
+        settings.seed,
+        settings.provider,
+        settings.provider_file,
+        settings.prompts,
+        settings.forced,
+        settings.tokenizer,
+        options.sending,
+        options.mock,
+        settings.target.ca_cert,
+        settings.trace_speed,
+    );
+    run_id(plan.digest(), &rest, repeat)
+}
+
+/// The words as a shell takes them, without secrets.
+fn shown(words: &[OsString]) -> String {
+    let mut text = "llmload run".to_owned();
+    for word in words {
+        let word = word.to_string_lossy();
+        let secret = SECRET.iter().find(|name| word.starts_with(**name));
+        let word = secret.map_or_else(|| word.to_string(), |name| format!("{name}***"));
+        text.push(' ');
+        text.push_str(&quoted(&word));
+    }
+    text
+}
+
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:@%+,*".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+impl Prepared {
+    /// Gives each file of the run a name of its own; all rows go into one file.
+    fn place(&mut self, store: &Store) {
+        let id = &self.id;
+        let outputs = &mut self.options.settings.outputs;
+        outputs.json_file = Some(store.result(id));
+        outputs.only_summary = true;
+        outputs
+            .summary_file
+            .get_or_insert_with(|| store.path("sweep.csv"));
+        if let Some(prefix) = &mut outputs.csv {
+            *prefix = format!("{prefix}_{id}");
+        }
+        if let Some(records) = &mut self.options.settings.observe.records {
+            *records = format!("{id}_{records}");
+        }
+    }
+
+    /// Nobody ends the runs of a sweep by hand.
+    fn must_end(&self) -> Result<(), Failure> {
+        let schedule = &self.options.settings.schedule;
+        let ends = schedule.run_time.is_some()
+            || schedule.max_requests.is_some()
+            || matches!(schedule.pacing, Pacing::Stages { .. });
+        if ends {
+            return Ok(());
+        }
+        Err(
+            Failure::usage(anyhow!("a run of a sweep must end by itself"))
+                .hint("give -t/--run-time or --max-requests"),
+        )
+    }
+
+    /// Whether nobody said how many requests may be in flight.
+    pub(super) const fn has_one_user(&self) -> bool {
+        self.options.settings.schedule.users <= 1
+    }
+}
+
+/// Room for a good many requests in flight at a rate: too few users would be the generator's limit.
+pub(super) fn room_for(load: f64) -> Word {
+    Word {
+        name: "users".to_owned(),
+        value: room(load).to_string(),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between 64 and 1,000"
+)]
+fn room(load: f64) -> u32 {
+    (load * ROOM_S).ceil().clamp(ROOM.0, ROOM.1) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{Axis, Grid};
+
+    fn prepared(base: &[&str], axes: &[&str]) -> Vec<Prepared> {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), false).unwrap();
+        let wanted = Wanted {
+            base: base.iter().map(OsString::from).collect(),
+            grid: Grid::new(axes.iter().map(|text| Axis::parse(text).unwrap()).collect()),
+        };
+        let resolved = |combination: Combination| match resolve(&wanted, &combination, 0, &store) {
+            Ok(Resolved::Run(prepared)) => *prepared,
+            Ok(Resolved::Text(text)) => panic!("{text}"),
+            Err(failure) => panic!("{failure}"),
+        };
+        wanted
+            .grid
+            .combinations()
+            .into_iter()
+            .map(resolved)
+            .collect()
+    }
+
+    #[test]
+    fn every_combination_has_a_name_of_its_own_that_its_settings_make() {
+        let runs = prepared(&["--run-time=5s"], &["users=1,2", "provider=vllm,openai"]);
+        let mut ids: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
+        assert_eq!(runs[3].options.settings.schedule.users, 2);
+        assert_eq!(runs[3].group, "provider=openai");
+        let again = prepared(&["--provider=vllm", "--users=1", "--run-time=5s"], &[]);
+        assert_eq!(again[0].id, ids[0], "however the settings came there");
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 4);
+        // Where results go and how much is logged is no part of a run.
+        let louder = prepared(
+            &["--run-time=5s", "--loglevel=debug", "--csv=x"],
+            &["users=1"],
+        );
+        let quiet = prepared(&["--run-time=5s"], &["users=1"]);
+        assert_eq!(louder[0].id, quiet[0].id);
+        assert_eq!(
+            louder[0].options.settings.outputs.csv,
+            Some(format!("x_{}", louder[0].id))
+        );
+    }
+
+    #[test]
+    fn the_command_that_repeats_a_run_holds_no_secret() {
+        let runs = prepared(
+            &[
+                "--run-time=5s",
+                "--api-key=sesame",
+                "--header=X-Key:sesame",
+                "--prompt=a b",
+            ],
+            &["users=2"],
+        );
+        assert_eq!(
+            runs[0].command,
+            "llmload run --run-time=5s --api-key=*** --header=*** '--prompt=a b' --users=2"
+        );
+    }
+
+    #[test]
+    fn a_search_has_room_for_its_rate() {
+        assert_eq!((room(1.0), room(50.0), room(5_000.0)), (64, 500, 1_000));
+    }
+}

@@ -1,0 +1,96 @@
+//! What bars and lines share: how far an axis reaches, how its numbers are written, and names instead of numbers.
+
+use plotters::chart::{ChartBuilder, ChartContext};
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::DrawingBackend;
+use plotters::style::Color;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use super::{Area, ChartError, Panel, drawing, font, palette};
+
+pub(super) type Chart<'a, DB> = ChartContext<'a, DB, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+const LABEL: u32 = 22;
+const LEFT: u32 = 104;
+const BOTTOM: u32 = 84;
+
+/// From 0 to a little above the largest of `values`.
+pub(super) fn reach(values: impl Iterator<Item = f64>) -> f64 {
+    let most = values.filter(|value| value.is_finite()).fold(0.0, f64::max);
+    if most > 0.0 { most * 1.12 } else { 1.0 }
+}
+
+/// A number as an axis shows it: no more digits than its neighbours need.
+pub(super) fn tick(value: f64) -> String {
+    let rounded: f64 = format!("{value:.3e}").parse().unwrap_or(value);
+    // What is next to nothing is the axis's zero, with rounding.
+    if rounded.abs() < 1e-9 {
+        return "0".to_owned();
+    }
+    format!("{rounded}")
+}
+
+/// A chart with its mesh and its labels; `places` name the whole numbers of the x axis, if there are any.
+pub(super) fn chart<'a, DB: DrawingBackend>(
+    area: &'a Area<'a, DB>,
+    panel: &Panel,
+    x: (f64, f64),
+    y: f64,
+    places: &[String],
+) -> Result<Chart<'a, DB>, ChartError> {
+    let mut chart = ChartBuilder::on(area)
+        .margin_right(24)
+        .x_label_area_size(BOTTOM)
+        .y_label_area_size(LEFT)
+        .build_cartesian_2d(x.0..x.1, 0.0..y)
+        .map_err(drawing)?;
+    let mut mesh = chart.configure_mesh();
+    mesh.y_desc(panel.y.as_str())
+        .axis_desc_style(font::text(24))
+        .label_style(font::text(LABEL))
+        .bold_line_style(palette::GRID)
+        .light_line_style(palette::GRID.mix(0.0))
+        .axis_style(font::INK)
+        .y_labels(7)
+        .y_label_formatter(&|value| tick(*value));
+    if places.is_empty() {
+        mesh.x_desc(panel.x.as_str())
+            .x_labels(9)
+            .x_label_formatter(&|value| tick(*value));
+    } else {
+        mesh.x_desc(panel.x.as_str())
+            .disable_x_mesh()
+            .x_labels(2)
+            .x_label_formatter(&|_| String::new());
+    }
+    mesh.draw().map_err(drawing)?;
+    name_places(area, &chart, places)?;
+    Ok(chart)
+}
+
+/// Writes the names of places under the axis. Where they would touch, only each second, third, ... is written.
+fn name_places<DB: DrawingBackend>(
+    area: &Area<'_, DB>,
+    chart: &Chart<'_, DB>,
+    places: &[String],
+) -> Result<(), ChartError> {
+    let style = font::text(LABEL).pos(Pos::new(HPos::Center, VPos::Top));
+    let origin = area.get_base_pixel();
+    let at = |place: usize| {
+        let x = u32::try_from(place).map_or(0.0, f64::from);
+        let (x, y) = chart.plotting_area().map_coordinate(&(x, 0.0));
+        (x - origin.0, y - origin.1 + 10)
+    };
+    let step = (at(1).0 - at(0).0).max(1);
+    let mut widest = 0;
+    for place in places {
+        let (width, _) = area.estimate_text_size(place, &style).map_err(drawing)?;
+        widest = widest.max(i32::try_from(width).unwrap_or(0));
+    }
+    let each = usize::try_from((widest + 10).div_euclid(step) + 1).unwrap_or(1);
+    for (place, name) in places.iter().enumerate().step_by(each.max(1)) {
+        area.draw_text(name, &style, at(place)).map_err(drawing)?;
+    }
+    Ok(())
+}

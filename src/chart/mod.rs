@@ -1,0 +1,148 @@
+//! Charts: panels of bars and lines with their legends, as SVG text or PNG bytes.
+//! Figures in, pictures out: it knows no run and no metric, and opens no file.
+
+mod axis;
+mod bars;
+mod font;
+mod layout;
+mod legend;
+mod lines;
+mod palette;
+
+use plotters::backend::{BitMapBackend, SVGBackend};
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, IntoDrawingArea};
+use plotters::prelude::DrawingBackend;
+
+pub use palette::LINES;
+
+/// A whole picture: panels in a grid, numbered entries below them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figure {
+    /// The title.
+    pub title: String,
+    /// The panels, row by row.
+    pub panels: Vec<Panel>,
+    /// Panels in a row.
+    pub columns: usize,
+    /// What numbers in the panels stand for, a line each.
+    pub key: Vec<String>,
+}
+
+/// One chart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Panel {
+    /// The title.
+    pub title: String,
+    /// What the x axis is, with its unit.
+    pub x: String,
+    /// What the y axis is, with its unit.
+    pub y: String,
+    /// What is drawn.
+    pub body: Body,
+}
+
+/// What a panel shows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// Bars side by side at each place of the x axis.
+    Bars {
+        /// The places.
+        places: Vec<String>,
+        /// (name, a value a place); none where nothing was measured.
+        groups: Vec<(String, Vec<Option<f64>>)>,
+    },
+    /// Lines through points.
+    Lines {
+        /// The lines.
+        lines: Vec<Line>,
+        /// Names of the places 0, 1, 2 of the x axis; empty for an axis of numbers.
+        places: Vec<String>,
+        /// Horizontal lines: (value, words).
+        limits: Vec<(f64, String)>,
+    },
+}
+
+/// A line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Line {
+    /// The name in the legend.
+    pub name: String,
+    /// Its points, in order.
+    pub points: Vec<Dot>,
+}
+
+/// A point of a line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dot {
+    /// Where.
+    pub x: f64,
+    /// Where.
+    pub y: f64,
+    /// Words beside it; none when empty.
+    pub label: String,
+    /// It stands out: a ring around it.
+    pub is_marked: bool,
+}
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum ChartError {
+    /// The built-in font cannot be read.
+    #[error("the font of the charts cannot be read")]
+    Font,
+    /// The picture cannot be drawn.
+    #[error("the chart cannot be drawn: {0}")]
+    Drawing(String),
+    /// The pixels cannot be written as PNG.
+    #[error("the chart cannot be written as PNG")]
+    Png(#[from] png::EncodingError),
+}
+
+/// A drawing surface, whatever it ends as.
+type Area<'a, DB> = DrawingArea<DB, Shift>;
+
+/// The figure as SVG. Fonts are named, not embedded: `sans-serif`.
+///
+/// # Errors
+/// When it cannot be drawn.
+pub fn svg(figure: &Figure) -> Result<String, ChartError> {
+    let (width, height) = layout::size(figure);
+    let mut text = String::new();
+    draw(
+        &SVGBackend::with_string(&mut text, (width, height)).into_drawing_area(),
+        figure,
+    )?;
+    Ok(text)
+}
+
+/// The figure as the bytes of a PNG file, without transparency.
+///
+/// # Errors
+/// When it cannot be drawn or written.
+pub fn png(figure: &Figure) -> Result<Vec<u8>, ChartError> {
+    let (width, height) = layout::size(figure);
+    let pixels = usize::try_from(width).unwrap_or(0) * usize::try_from(height).unwrap_or(0);
+    let mut buffer = vec![255; pixels * 3];
+    let backend = BitMapBackend::with_buffer(&mut buffer, (width, height));
+    draw(&backend.into_drawing_area(), figure)?;
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header()?.write_image_data(&buffer)?;
+    Ok(file)
+}
+
+fn draw<DB: DrawingBackend>(root: &Area<'_, DB>, figure: &Figure) -> Result<(), ChartError> {
+    font::register()?;
+    layout::draw(root, figure)?;
+    root.present().map_err(drawing)
+}
+
+fn drawing(error: impl std::fmt::Display) -> ChartError {
+    ChartError::Drawing(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;
