@@ -1,9 +1,11 @@
 //! From settings to a plan: what only files, the server or chance can tell is found out here, before anything starts.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 
+use super::data_set;
 use super::discover::{Discovered, Way, discover};
 use super::failure::Failure;
 use super::prepare::load_tokenizer;
@@ -27,7 +29,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .as_deref()
         .map(pin_tokenizer)
         .transpose()?;
-    let prompts = prompts(&settings.prompts)?;
+    let (prompts, due_us) = prompts(settings)?;
     let way = Way {
         ca_pem: ca_pem.as_deref(),
         source,
@@ -57,7 +59,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         prompts,
         tokenizer,
         forced: None,
-        due_us: None,
+        due_us,
         custom: None,
         ca_pem,
     }))
@@ -72,16 +74,16 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
     })
 }
 
-fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
-    match prompts {
-        Prompts::Ready(source) => Ok(source.clone()),
-        Prompts::Data(_) => Err(Failure::usage(anyhow::anyhow!(
-            "data sets are not read yet"
-        ))),
+/// Where prompts come from, and when a trace's are due.
+fn prompts(settings: &Settings) -> Result<(PromptSource, Option<Arc<[u64]>>), Failure> {
+    let source = match &settings.prompts {
+        Prompts::Ready(source) => source.clone(),
+        Prompts::Data(options) => return data_set::pin(settings, options),
         Prompts::File(path) => workload::load::prompt_text(&format!("@{}", path.display()))
             .map_err(|error| {
                 Failure::usage(error)
                     .hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
-            }),
-    }
+            })?,
+    };
+    Ok((source, None))
 }

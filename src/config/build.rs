@@ -24,7 +24,7 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending, Settings,
+    Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending, Settings,
     Surroundings, TargetOptions, WorkerOptions,
 };
 
@@ -140,6 +140,10 @@ impl Builder<'_> {
             batch: asking::batch(&args.vectors),
             forced: asking::forced(&args.provider),
             trace_speed: args.pacing.trace_speed,
+            given: Given {
+                users: self.merged.is_given("users"),
+                spawn_rate: self.merged.is_given("spawn_rate"),
+            },
             stream: args.target.stream || !args.target.no_stream,
             target: self.target(args.target, url)?,
             sampling: sampling(args.sampling),

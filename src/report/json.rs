@@ -88,11 +88,18 @@ struct Distribution {
     too_few_samples_for: Vec<String>,
 }
 
-/// The plan, with the rows of a data set replaced by their number: a result is no copy of the data.
+/// The plan, with the rows of a data set and the times of a trace replaced by their number: a result is no copy of the data.
 fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
     let mut plan = serde_json::to_value(ctx.plan)?;
-    if let Some(rows) = plan.pointer_mut("/workload/prompts/rows") {
-        *rows = json!(rows.as_array().map_or(0, Vec::len));
+    for lists in ["/workload/prompts/rows", "/schedule/pacing/trace/due_us"] {
+        if let Some(list) = plan.pointer_mut(lists) {
+            *list = json!(list.as_array().map_or(0, Vec::len));
+        }
+    }
+    if let Some(data) = plan.pointer_mut("/workload/prompts/data")
+        && let Some(data) = data.as_object_mut()
+    {
+        data.shift_remove("inline");
     }
     Ok(plan)
 }

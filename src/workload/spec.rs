@@ -169,6 +169,20 @@ pub enum Format {
     Trace,
 }
 
+impl Format {
+    /// The word on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::ShareGpt => "sharegpt",
+            Self::Conversations => "conversations",
+            Self::Text => "text",
+            Self::Csv => "csv",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// One row of a JSONL file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
