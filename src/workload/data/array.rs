@@ -108,7 +108,7 @@ impl Splitter {
             State::Opened if byte == b']' => self.state = State::After,
             State::Within => return self.within(byte, offset, on),
             // Bytes of a mark of byte order.
-            State::Before if self.seen == 0 && offset < 3 && !byte.is_ascii() => {}
+            State::Before if offset < 3 && !byte.is_ascii() => {}
             _ if blank => {}
             State::Opened | State::Comma => {
                 self.state = State::Within;
