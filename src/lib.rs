@@ -3,6 +3,7 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
 pub mod app;
+pub mod batch;
 pub mod bench;
 pub mod client;
 pub mod cluster;

@@ -15,9 +15,6 @@ use crate::provider::{self, GuessError, Kind};
 /// How long a server may take to say what it serves.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What upstream's tools call the model of an API that has no names for models.
-const UNNAMED: &str = "<unused>";
-
 /// What of the way to the server does not stand in the settings.
 #[derive(Clone, Copy)]
 pub(super) struct Way<'a> {
@@ -47,18 +44,14 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
     let host = target::parse(&settings.target.base_url)?.host;
     let kind = match settings.provider {
         Some(kind) => Some(kind),
-        None => provider::guess_from_host(&host).map_err(|error| undecided(&error))?,
+        None => provider::guess_from_host(&host),
     };
-    match (kind, &settings.model) {
+    let model = settings.model.as_deref();
+    match (kind, model.or_else(|| unasked(settings, kind?))) {
         (Some(kind), Some(model)) => Ok(Discovered {
             kind,
-            model: model.clone(),
+            model: model.to_owned(),
             guessed: settings.provider.is_none(),
-        }),
-        (Some(Kind::Tgi), None) => Ok(Discovered {
-            kind: Kind::Tgi,
-            model: UNNAMED.to_owned(),
-            guessed: false,
         }),
         _ => {
             let body = models(settings, kind, way).await?;
@@ -71,6 +64,14 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
                 guessed: true,
             })
         }
+    }
+}
+
+/// The model's name where the API alone tells it: its servers list none.
+fn unasked(settings: &Settings, kind: Kind) -> Option<&str> {
+    match (kind, &settings.azure) {
+        (Kind::Azure, Some(azure)) => azure.deployment.as_deref(),
+        _ => kind.unlisted_model(),
     }
 }
 
@@ -123,10 +124,14 @@ fn key_header(
     kind: Option<Kind>,
     key: &Secret,
 ) -> Result<(http::HeaderName, http::HeaderValue), Failure> {
-    let spec = provider::Spec {
-        kind: kind.unwrap_or(Kind::OpenAi),
+    let kind = kind.unwrap_or(Kind::OpenAi);
+    let mut spec = provider::Spec {
+        kind,
         ..target::plain_spec()
     };
+    if kind == Kind::Together {
+        spec.task = provider::Task::Completion;
+    }
     let speaks = provider::build(&spec).map_err(Failure::usage)?;
     speaks.auth(key).map_err(Failure::usage)
 }

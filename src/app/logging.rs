@@ -8,7 +8,15 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use super::failure::Failure;
-use crate::config::Logging;
+use crate::config::{LogLevel, Logging};
+
+/// Starts logging for a command without options for it: what happens, on standard error.
+pub(super) fn start_plain() -> Result<(), Failure> {
+    start(&Logging {
+        level: LogLevel::Info,
+        file: None,
+    })
+}
 
 /// Starts logging. Only this program's own words are logged, whatever the libraries have to say.
 pub(super) fn start(logging: &Logging) -> Result<(), Failure> {

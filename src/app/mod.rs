@@ -1,5 +1,6 @@
 //! The only room that knows all others: wiring, signals, files, exit statuses. It computes no figure and words no table.
 
+mod batch;
 mod bench;
 mod certs;
 mod changes;
@@ -37,6 +38,7 @@ use crate::bench::BenchArgs;
 use crate::client::install_crypto;
 use crate::config::{self, Command, ConfigError};
 use crate::mock::MockArgs;
+use batch::{GenArgs, PrefillArgs, decode, prefill};
 use certs::CertsArgs;
 use console::{Console, complain};
 use failure::{Failure, status};
@@ -48,6 +50,8 @@ const MOCK_SERVER: &str = "mock-server";
 const BENCH_SELF: &str = "bench-self";
 const CERTS: &str = "certs";
 const REPORT: &str = "report";
+const GEN: &str = "gen";
+const PREFILL: &str = "prefill";
 
 /// The program: does what `args` (its own name first) ask for and returns the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -57,7 +61,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(mock_command())
         .subcommand(bench_command())
         .subcommand(certs_command())
-        .subcommand(report_command());
+        .subcommand(report_command())
+        .subcommand(gen_command())
+        .subcommand(prefill_command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -87,6 +93,16 @@ fn certs_command() -> clap::Command {
 fn report_command() -> clap::Command {
     let about = "Tell from a journal how a run went, also one whose master was killed";
     ReportArgs::augment_args(clap::Command::new(REPORT).about(about)).about(about)
+}
+
+fn gen_command() -> clap::Command {
+    let about = "Measure the time of a forward pass by sequence length and batch size";
+    GenArgs::augment_args(clap::Command::new(GEN).about(about)).about(about)
+}
+
+fn prefill_command() -> clap::Command {
+    let about = "Measure how long prompts take to be read, by length and by what is cached";
+    PrefillArgs::augment_args(clap::Command::new(PREFILL).about(about)).about(about)
 }
 
 fn refuse(error: &ConfigError) -> u8 {
@@ -123,6 +139,16 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Other { name, matches } if name == REPORT => {
             let args = ReportArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             report::report(&args)
+        }
+        Command::Other { name, matches } if name == GEN => {
+            let args = GenArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            logging::start_plain()?;
+            runtime()?.block_on(decode(args))
+        }
+        Command::Other { name, matches } if name == PREFILL => {
+            let args = PrefillArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
+            logging::start_plain()?;
+            runtime()?.block_on(prefill(args))
         }
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

@@ -157,7 +157,7 @@ pub(super) fn plain_spec() -> provider::Spec {
         stream: false,
         sampling: provider::Sampling::default(),
         headers: IndexMap::new(),
-        fireworks: Default::default(),
+        fireworks: provider::Fireworks::default(),
         azure: None,
         custom: None,
     }

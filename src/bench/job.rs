@@ -127,7 +127,7 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
                 ..Sampling::default()
             },
             headers: IndexMap::new(),
-            fireworks: Default::default(),
+            fireworks: provider::Fireworks::default(),
             azure: None,
             custom: None,
         },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HOST, PROXY_AUTHORIZATION, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, HOST, PROXY_AUTHORIZATION};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
@@ -259,7 +259,7 @@ impl HyperTransport {
         observer.head(
             Head {
                 status: parts.status,
-                retry_after: parts.headers.get(RETRY_AFTER).map(HeaderValue::as_bytes),
+                field: &|name| parts.headers.get(name).map(HeaderValue::as_bytes),
             },
             at,
         );

@@ -27,4 +27,4 @@ pub use lean::LeanTransport;
 pub use pool::{MAX_STREAMS, Reuse};
 pub use proxy::Proxy;
 pub use tls::{TlsError, TlsSettings, install_crypto};
-pub use transport::{Head, Observer, Transport};
+pub use transport::{Fields, Head, Observer, Transport};

@@ -1,6 +1,7 @@
 //! The seam between the engine and the wire: one exchange, reported as it happens.
 //! Implementations differ in how they speak HTTP; the engine does not notice.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,12 +11,23 @@ use super::{Clock, Failure};
 use crate::domain::Offset;
 
 /// The head of a response.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Head<'a> {
     /// The status.
     pub status: StatusCode,
-    /// `Retry-After`, if it came.
-    pub retry_after: Option<&'a [u8]>,
+    /// Gives a header by its name, in lower case; of several with one name the first. Nothing is copied.
+    pub field: &'a Fields<'a>,
+}
+
+/// Gives an answer's header by its name, in lower case.
+pub type Fields<'a> = dyn Fn(&str) -> Option<&'a [u8]> + 'a;
+
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Is told what happens to an exchange, in order. Called on the measuring thread: it must be quick.

@@ -38,7 +38,7 @@ pub(super) struct DatasetArgs {
     /// Begin each prompt with random words, so that no cache of prompts helps
     #[arg(long)]
     pub prompt_randomize: bool,
-    /// Add images of these sizes to each prompt (chat only): WxH WxH ...
+    /// Add images of these sizes to each prompt (chat only), one or more
     #[arg(long, value_name = "WxH", num_args = 1.., value_delimiter = ',', action = ArgAction::Append, value_parser = value::resolution)]
     pub prompt_images_with_resolutions: Vec<Resolution>,
     /// Where the images stand in the text
@@ -127,7 +127,7 @@ pub(super) struct ProviderArgs {
 }
 
 impl Builder<'_> {
-    pub(super) fn task(&self, target: &TargetArgs, args: &VectorArgs) -> Task {
+    pub(super) fn task(target: &TargetArgs, args: &VectorArgs) -> Task {
         if args.embeddings {
             return Task::Embeddings(Embeddings {
                 dimensions: args.embeddings_dimensions,

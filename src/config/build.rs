@@ -17,6 +17,7 @@ use super::cli::{
     SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
 };
 use super::cluster::journal;
+use super::contradictions::Wanted;
 use super::error::{ConfigError, Fault};
 use super::layers::Merged;
 use super::pacing::PacingArgs;
@@ -126,13 +127,23 @@ impl Builder<'_> {
             let base_url = self.check("host", target::base_url(&args.target.host))?;
             proxy_for(&base_url, self.around)?
         };
+        let task = Self::task(&args.target, &args.vectors);
+        let schedule = self.schedule(&args.load, &args.pacing)?;
+        // An answer without text comes as a whole.
+        let stream = task.generates() && (args.target.stream || !args.target.no_stream);
+        self.refuse_contradictions(&Wanted {
+            args: &args,
+            task: &task,
+            pacing: &schedule.pacing,
+            stream,
+        })?;
         let headers = self.headers(&args.secrets)?;
         let api_key = self.api_key(&args.secrets)?;
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
         Ok(Settings {
             provider: args.target.provider,
             model: args.target.model.clone(),
-            task: self.task(&args.target, &args.vectors),
+            task,
             fireworks: self.fireworks(&args.provider, &args.prompt)?,
             azure: asking::azure(args.target.provider, &args.provider),
             provider_file: args.provider.provider_file.clone(),
@@ -144,7 +155,7 @@ impl Builder<'_> {
                 users: self.merged.is_given("users"),
                 spawn_rate: self.merged.is_given("spawn_rate"),
             },
-            stream: args.target.stream || !args.target.no_stream,
+            stream,
             target: self.target(args.target, url)?,
             sampling: sampling(args.sampling),
             headers: headers.plain,
@@ -156,7 +167,7 @@ impl Builder<'_> {
             output: self.output(&args.length)?,
             tokenizer: args.prompt.tokenizer.clone(),
             prompts: self.prompts(args.prompt, &args.dataset)?,
-            schedule: self.schedule(&args.load, &args.pacing)?,
+            schedule,
             limits: limits(&args.timeout, &args.load),
             observe: observe(&args.output, &args.pacing),
             seed: args.load.seed.map(Seed),

@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 
 use super::catalogue::{self, Setting, Shape};
 use super::error::{ConfigError, Fault};
+use super::rules::{EXCLUSIVE, EXCLUSIVE_FLAGS, NEEDS};
 use super::source::{Layer, Source};
 use super::{Surroundings, conf, value};
 
@@ -19,25 +20,6 @@ pub(super) const SHARING: [&str; 4] = ["run", "master", "worker", "ctl"];
 
 /// Below this Jaro-Winkler similarity another key is no help.
 const ALIKE: f64 = 0.75;
-
-/// Options that exclude each other: the one from the stronger layer stands, in one layer it is an error.
-const EXCLUSIVE: &[(&str, &str)] = &[
-    ("prompt_text", "prompt_tokens"),
-    ("prompt_text", "prompt_cache_max_len"),
-    ("prompt_text", "prompt"),
-    ("prompt_text", "dataset"),
-    ("mock", "host"),
-    ("master", "master_host"),
-    ("master", "master_port"),
-    ("no_journal", "journal"),
-    ("enable_rebalancing", "on_worker_loss"),
-];
-
-/// Flags among them: one that a layer switches off excludes nothing.
-const EXCLUSIVE_FLAGS: &[&str] = &["mock", "no_journal", "enable_rebalancing"];
-
-/// Options that mean nothing without another. In a file they may stand ready for it.
-const NEEDS: &[(&str, &str)] = &[("qps_distribution", "qps"), ("csv_full_history", "csv")];
 
 /// One setting as one layer has it.
 struct Assignment {
@@ -326,12 +308,18 @@ fn exclude(
 }
 
 fn need(settings: &[Setting], sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
-    for &(one, other) in NEEDS {
-        if sources.get(one) == Some(&Source::CommandLine) && !sources.contains_key(other) {
-            let (one, other) = (long_of(settings, one), long_of(settings, other));
+    for &(one, others) in NEEDS {
+        let missing = others.iter().all(|other| !sources.contains_key(*other));
+        if sources.get(one) == Some(&Source::CommandLine) && missing {
+            let one = long_of(settings, one);
+            let others: Vec<String> = others
+                .iter()
+                .map(|other| format!("--{}", long_of(settings, other)))
+                .collect();
+            let others = others.join(" or ");
             return Err(
-                Fault::new(format!("--{one} means nothing without --{other}"))
-                    .hint(format!("give --{other}, or leave --{one} out"))
+                Fault::new(format!("--{one} means nothing without {others}"))
+                    .hint(format!("give {others}, or leave --{one} out"))
                     .at(Source::CommandLine),
             );
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::FinishReason;
+use super::{FinishReason, Warning};
 
 /// One thing that an answer said. Borrowed from the read buffer: nothing is allocated for a token.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub enum Signal<'a> {
     Vectors(u32),
     /// What the server measured itself; later figures replace earlier ones field by field.
     Server(&'a ServerFigures),
+    /// Something about the answer that a person should know of, and that does not make it a bad one.
+    Warning(Warning),
 }
 
 /// What a server tells of its own work on one request.

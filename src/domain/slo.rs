@@ -91,6 +91,12 @@ impl fmt::Display for Slo {
             // 0.999 times 100 is not 99.9.
             write!(f, ":p{}", (quantile * 1e5).round() / 1e3)?;
         }
+        // A span is written in whole milliseconds, and 12.5 ms are a limit that people ask for.
+        let (millis, rest) = (self.limit_ns / 1_000_000, self.limit_ns % 1_000_000);
+        if rest > 0 {
+            let digits = format!("{rest:06}");
+            return write!(f, "<{millis}.{}ms", digits.trim_end_matches('0'));
+        }
         let limit = std::time::Duration::from_nanos(self.limit_ns);
         write!(f, "<{}", format_span(limit))
     }
@@ -107,6 +113,9 @@ mod tests {
             "tpot<50ms",
             "latency:p99.9<2s",
             "itl:p50<20ms",
+            "tpot<12.5ms",
+            "ttft:p50<1010.1ms",
+            "itl<0.000001ms",
         ] {
             assert_eq!(text.parse::<Slo>().unwrap().to_string(), text);
         }

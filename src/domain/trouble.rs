@@ -24,11 +24,15 @@ pub enum Warning {
     GeneratorQueueFull,
     /// The server closed a kept connection just as a request was sent on it; the request went out again.
     SentAgain,
+    /// The prompt was not found in an answer that repeats it, and could not be cut off.
+    EchoMissing,
+    /// The server's account of speculated tokens cannot be read.
+    SpeculationUnreadable,
 }
 
 impl Warning {
     /// All of them, in report order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::TokensDifferFromAsked,
         Self::TokenCountsDisagree,
         Self::TokensUnknown,
@@ -38,6 +42,8 @@ impl Warning {
         Self::SentLate,
         Self::GeneratorQueueFull,
         Self::SentAgain,
+        Self::EchoMissing,
+        Self::SpeculationUnreadable,
     ];
 
     /// The name in files.
@@ -52,6 +58,8 @@ impl Warning {
             Self::SentLate => "sent_late",
             Self::GeneratorQueueFull => "generator_queue_full",
             Self::SentAgain => "sent_again",
+            Self::EchoMissing => "echo_missing",
+            Self::SpeculationUnreadable => "speculation_unreadable",
         }
     }
 
@@ -93,6 +101,13 @@ impl Warning {
             Self::SentAgain => {
                 "the server closed a kept connection just as a request was sent on it and answered nothing; the request \
                  was sent once more on a new connection; hint: --connection-reuse never"
+            }
+            Self::EchoMissing => {
+                "prompt not found in the output: nothing was cut off, and what is counted may have the prompt in it; \
+                 hint: does the server leave the prompt out (exclude_input_in_output)?"
+            }
+            Self::SpeculationUnreadable => {
+                "the server's speculation-acceptance cannot be read and was left out"
             }
         }
     }

@@ -3,18 +3,23 @@
 
 use std::time::Duration;
 
-use super::{COUNT_SCALE, ErrorCount, ErrorKey, MAX_ERROR_CHARS, Metric, Phase, Tally, Window};
+use super::{
+    COUNT_SCALE, ErrorCount, ErrorKey, MAX_ERROR_CHARS, Metric, Phase, Position, Rules, Tally,
+    TurnClass, Window,
+};
 use crate::domain::{Mark, Offset, Outcome, Record, Warning};
 
 /// Window tokens are held in units of 1/1,024 token: sums of such numbers are exact in a double, so that
 /// merging does not depend on its order.
 const TOKEN_GRAIN: f64 = 1_024.0;
+/// Output tokens that a request needs for its rates of right speculation to mean something.
+const LEAST_SPECULATED: u32 = 30;
 
 impl Tally {
     /// Counts one finished request.
     ///
     /// `Counts` is not touched: the engine counts a request when it comes due and when it is begun.
-    pub fn record(&mut self, record: &Record, window: &Window) {
+    pub fn record(&mut self, record: &Record, window: &Window, rules: &Rules) {
         self.note_times(record);
         self.note_connection(record);
         self.window_tokens += tokens_inside(record, window);
@@ -24,7 +29,7 @@ impl Tally {
         } else {
             &mut self.measured
         };
-        phase.record(record);
+        phase.record(record, rules);
         if record.outcome.is_good() {
             self.note_warnings(record);
         } else if record.outcome.is_failure() {
@@ -66,16 +71,16 @@ impl Tally {
 
     fn note_warnings(&mut self, record: &Record) {
         let output = record.output_tokens().map(|(tokens, _)| tokens);
+        // Vectors and orders of documents have no output tokens.
+        let asked = record.max_tokens.saturating_mul(record.choices);
+        let generates = asked > 0 && record.vectors == 0;
         let doubts = [
             (
                 Warning::TokensDifferFromAsked,
-                record.max_tokens > 0 && output.is_some_and(|tokens| tokens != record.max_tokens),
+                generates && output.is_some_and(|tokens| tokens != asked),
             ),
             (Warning::TokenCountsDisagree, counts_disagree(record)),
-            (
-                Warning::TokensUnknown,
-                record.max_tokens > 0 && output.is_none(),
-            ),
+            (Warning::TokensUnknown, generates && output.is_none()),
             (Warning::PromptLengthOff, prompt_is_off(record)),
         ];
         for (warning, _) in doubts.into_iter().filter(|(_, doubted)| *doubted) {
@@ -93,18 +98,21 @@ impl ErrorKey {
 }
 
 impl Phase {
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: &Record, rules: &Rules) {
         *self.outcomes.entry(record.outcome).or_default() += 1;
         self.body_bytes += record.body_bytes;
         self.record_generator(record);
         if record.outcome.is_good() {
-            self.record_latencies(record);
+            self.record_latencies(record, rules);
             self.record_stream(record);
-            self.record_tokens(record);
+            self.record_tokens(record, rules);
+            self.record_server(record);
+            self.record_turn(record, rules);
         } else if record.outcome.is_failure() {
             let began = record.sent.unwrap_or(record.due);
             self.add(Metric::FailedTime, record.end.nanos_since(began));
         }
+        self.record_objectives(record, rules);
     }
 
     /// What the generator itself did, whatever the server made of it.
@@ -121,13 +129,18 @@ impl Phase {
         }
     }
 
-    fn record_latencies(&mut self, record: &Record) {
+    fn record_latencies(&mut self, record: &Record, rules: &Rules) {
         let Some(sent) = record.sent else { return };
         let due = record.due;
-        self.add(Metric::TotalLatency, record.end.nanos_since(sent));
+        let total = record.end.nanos_since(sent);
+        self.add(Metric::TotalLatency, total);
+        if rules.embeddings && record.vectors > 0 {
+            let each = rounded(total, u64::from(record.vectors));
+            self.add(Metric::LatencyPerEmbedding, each);
+        }
         let after =
             |metric, at: Option<Offset>, from: Offset| Some((metric, at?.nanos_since(from)));
-        let first = record.first_content().filter(|_| record.streamed);
+        let first = first_token(record, rules);
         let last = record.last_content();
         let spans = [
             after(Metric::TimeToHeaders, record.headers, sent),
@@ -169,7 +182,7 @@ impl Phase {
         }
     }
 
-    fn record_tokens(&mut self, record: &Record) {
+    fn record_tokens(&mut self, record: &Record, rules: &Rules) {
         let counts = [
             (Metric::PromptTokens, record.prompt_tokens()),
             (
@@ -184,11 +197,13 @@ impl Phase {
             }
         }
         self.prompt_tokens += record.prompt_tokens().map_or(0, u64::from);
-        if let Some((output, source)) = record.output_tokens() {
+        // A server may send that there are none of what there cannot be.
+        let output = record.output_tokens().filter(|_| record.vectors == 0);
+        if let Some((output, source)) = output {
             self.output_tokens += u64::from(output);
             *self.token_sources.entry(source).or_default() += 1;
             self.add(Metric::OutputTokens, u64::from(output) * COUNT_SCALE);
-            self.record_per_token(record, u64::from(output));
+            self.record_per_token(record, u64::from(output), rules);
         }
         if let (Some(sent), 1..) = (record.sent, record.output_chars) {
             let total = record.end.nanos_since(sent);
@@ -197,21 +212,84 @@ impl Phase {
     }
 
     /// Fireworks' two figures a token, under their old names.
-    fn record_per_token(&mut self, record: &Record, output: u64) {
+    fn record_per_token(&mut self, record: &Record, output: u64, rules: &Rules) {
         let (Some(sent), 1..) = (record.sent, output) else {
             return;
         };
         let total = record.end.nanos_since(sent);
         self.add(Metric::OverallLatencyPerToken, rounded(total, output));
-        if let Some(first) = record.first_content().filter(|_| record.streamed) {
+        if let Some(first) = first_token(record, rules) {
             let rest = record.end.nanos_since(first);
             self.add(Metric::LatencyPerToken, rounded(rest, output));
+        }
+    }
+
+    /// What the server says of its own work.
+    fn record_server(&mut self, record: &Record) {
+        let Some(server) = &record.server else { return };
+        let times = [
+            (Metric::ServerTotalLatency, server.total_ns),
+            (Metric::ServerTimeToFirstToken, server.first_token_ns),
+        ];
+        for (metric, nanos) in times {
+            if let Some(nanos) = nanos {
+                self.add(metric, nanos);
+            }
+        }
+        let output = record.output_tokens().map_or(0, |(tokens, _)| tokens);
+        if output < LEAST_SPECULATED {
+            return;
+        }
+        for rate in server.speculation.iter().filter(|rate| rate.total > 0) {
+            if let Some(position) = Position::new(rate.position) {
+                let percent = u64::from(rate.hits.min(rate.total)) * 100 * COUNT_SCALE;
+                let percent = rounded(percent, u64::from(rate.total));
+                self.add(Metric::SpeculationHitRate(position), percent);
+            }
+        }
+    }
+
+    /// The figures of a conversation that depend on how long its history is.
+    fn record_turn(&mut self, record: &Record, rules: &Rules) {
+        let (Some(turn), Some(sent)) = (record.turn, record.sent) else {
+            return;
+        };
+        let turn = TurnClass::of(turn.number);
+        let since_sent = |at: Offset| at.nanos_since(sent);
+        let prompt = record.prompt_tokens();
+        let figures = [
+            (
+                Metric::TurnTimeToFirstToken(turn),
+                first_token(record, rules).map(since_sent),
+            ),
+            (
+                Metric::TurnLatency(turn),
+                record.last_content().map(since_sent),
+            ),
+            (
+                Metric::TurnPromptTokens(turn),
+                prompt.map(|tokens| u64::from(tokens) * COUNT_SCALE),
+            ),
+        ];
+        for (metric, value) in figures {
+            if let Some(value) = value {
+                self.add(metric, value);
+            }
         }
     }
 
     fn add(&mut self, metric: Metric, value: u64) {
         self.series.entry(metric).or_default().record(value);
     }
+}
+
+/// When the token came that a time to first token counts to: the first content event of a stream, or the first that is no
+/// reasoning where that is asked for and there is one.
+pub(super) fn first_token(record: &Record, rules: &Rules) -> Option<Offset> {
+    let visible = record.first_visible.filter(|_| rules.first_visible);
+    visible
+        .or_else(|| record.first_content())
+        .filter(|_| record.streamed)
 }
 
 /// `nanos` / `parts`, to the nearest nanosecond.
@@ -221,7 +299,7 @@ const fn rounded(nanos: u64, parts: u64) -> u64 {
 
 /// (last content − first content) / (N − n₁). Undefined when N ≤ n₁, and for a stream of one content event,
 /// whose tokens have no time between them.
-fn time_per_output_token(record: &Record) -> Option<u64> {
+pub(super) fn time_per_output_token(record: &Record) -> Option<u64> {
     let (first, last) = (record.marks.first()?, record.marks.last()?);
     let (output, _) = record.output_tokens()?;
     let rest = output
@@ -231,7 +309,7 @@ fn time_per_output_token(record: &Record) -> Option<u64> {
 }
 
 /// Tokens of all events together, where the tokens of every event are known.
-fn tokens_by_event(marks: &[Mark]) -> Option<u64> {
+pub(super) fn tokens_by_event(marks: &[Mark]) -> Option<u64> {
     let known = !marks.is_empty() && marks.iter().all(|mark| mark.tokens > 0);
     known.then(|| marks.iter().map(|mark| u64::from(mark.tokens)).sum())
 }

@@ -62,7 +62,7 @@ fn record() -> Record {
 
 fn folded(record: &Record) -> Tally {
     let mut tally = Tally::default();
-    tally.record(record, &OPEN);
+    tally.record(record, &OPEN, &Rules::default());
     tally
 }
 
@@ -197,9 +197,9 @@ fn failures_and_cancelled_requests_leave_no_latency() {
     never_sent.outcome = Outcome::Connect;
     never_sent.sent = None;
     never_sent.new_connection = false;
-    let mut tally = Tally::default();
+    let (mut tally, rules) = (Tally::default(), Rules::default());
     for record in [&failed, &cancelled, &never_sent] {
-        tally.record(record, &OPEN);
+        tally.record(record, &OPEN, &rules);
     }
     assert_eq!(sum(&tally, Metric::TotalLatency), None);
     assert_eq!(sum(&tally, Metric::OutputTokens), None);
@@ -219,7 +219,7 @@ fn the_phase_is_decided_by_when_a_request_was_sent() {
             end: None,
         };
         let mut tally = Tally::default();
-        tally.record(&record(), &window);
+        tally.record(&record(), &window, &Rules::default());
         (tally.warmup.finished(), tally.measured.finished())
     };
     assert_eq!(phase(1), (0, 1));
@@ -236,7 +236,7 @@ fn window_tokens_are_those_that_arrived_inside() {
             end: Some(ms(end)),
         };
         let mut tally = Tally::default();
-        tally.record(&record, &window);
+        tally.record(&record, &window, &Rules::default());
         tally.window_tokens
     };
     let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-3, "{got} is not {want}");
@@ -313,7 +313,7 @@ fn kinds_of_errors_are_bounded_and_none_is_forgotten() {
             Outcome::Http4xx
         };
         failed.error = format!("error {n:04}");
-        tally.record(&failed, &OPEN);
+        tally.record(&failed, &OPEN, &Rules::default());
     }
     assert!(tally.errors.len() <= super::super::MAX_ERROR_KINDS);
     assert_eq!(
@@ -361,9 +361,16 @@ fn tally_of(records: &[Record]) -> Tally {
         start: ms(1_000),
         end: Some(ms(4_000)),
     };
+    let rules = Rules {
+        slos: ["ttft<1s", "latency:p50<2s", "itl<20ms"]
+            .map(|slo| slo.parse().unwrap())
+            .to_vec(),
+        first_visible: true,
+        embeddings: true,
+    };
     let mut tally = Tally::default();
     for record in records {
-        tally.record(record, &window);
+        tally.record(record, &window, &rules);
     }
     tally
 }
@@ -417,4 +424,112 @@ proptest! {
             prop_assert_eq!(gaps, record.marks.len() as u64 - 1);
         }
     }
+}
+
+#[test]
+fn vectors_have_a_latency_each_and_no_tokens() {
+    let mut answer = record();
+    (answer.streamed, answer.vectors, answer.max_tokens) = (false, 4, 64);
+    answer.marks.clear();
+    answer.usage.completion_tokens = Some(0);
+    let fold = |embeddings| {
+        let mut tally = Tally::default();
+        let rules = Rules {
+            embeddings,
+            ..Rules::default()
+        };
+        tally.record(&answer, &OPEN, &rules);
+        tally
+    };
+    let tally = fold(true);
+    assert_eq!(sum(&tally, Metric::LatencyPerEmbedding), Some(10_500));
+    assert_eq!(sum(&tally, Metric::PromptTokens), Some(100_000));
+    assert_eq!(sum(&tally, Metric::OutputTokens), None);
+    assert!(tally.warnings.is_empty(), "{:?}", tally.warnings);
+    assert_eq!(sum(&fold(false), Metric::LatencyPerEmbedding), None);
+}
+
+#[test]
+fn several_choices_are_asked_for_several_times_the_tokens() {
+    let warned = |choices, output| {
+        let mut record = record();
+        record.choices = choices;
+        record.usage.completion_tokens = Some(output);
+        !folded(&record).warnings.is_empty()
+    };
+    assert!(!warned(1, 4) && warned(1, 8));
+    assert!(!warned(2, 8) && warned(2, 4));
+}
+
+#[test]
+fn the_servers_own_figures_are_kept_and_speculation_needs_thirty_tokens() {
+    let rate = |position, hits, total| crate::domain::HitRate {
+        position,
+        hits,
+        total,
+    };
+    let mut told = record();
+    told.server = Some(Box::new(crate::domain::ServerFigures {
+        total_ns: Some(39_000_000),
+        first_token_ns: Some(7_000_000),
+        speculation: vec![rate(1, 3, 4), rate(2, 9, 6), rate(16, 1, 3), rate(17, 1, 1)],
+    }));
+    let hits = |tally: &Tally| {
+        let rates = tally.measured.series.iter();
+        rates
+            .filter(|(metric, _)| matches!(metric, Metric::SpeculationHitRate(_)))
+            .map(|(metric, series)| (metric.name(), series.sum()))
+            .collect::<Vec<_>>()
+    };
+    told.usage.completion_tokens = Some(29);
+    let few = folded(&told);
+    assert_eq!(sum(&few, Metric::ServerTotalLatency), Some(39_000));
+    assert_eq!(sum(&few, Metric::ServerTimeToFirstToken), Some(7_000));
+    assert_eq!(hits(&few), []);
+    told.usage.completion_tokens = Some(30);
+    assert_eq!(
+        hits(&folded(&told)),
+        [
+            ("speculation_hit_rate_position_1", 75_000_000),
+            ("speculation_hit_rate_position_2", 100_000_000),
+            ("speculation_hit_rate_position_16", 33_333_333),
+        ]
+    );
+}
+
+#[test]
+fn a_turn_has_its_figures_beside_those_of_all_requests() {
+    let turn = |number| {
+        let mut record = record();
+        record.turn = Some(crate::domain::Turn {
+            session: 3,
+            number,
+            of: 30,
+        });
+        folded(&record)
+    };
+    let tally = turn(1);
+    let second = TurnClass::of(1);
+    assert_eq!(
+        sum(&tally, Metric::TurnTimeToFirstToken(second)),
+        Some(10_000)
+    );
+    assert_eq!(sum(&tally, Metric::TurnLatency(second)), Some(40_000));
+    assert_eq!(sum(&tally, Metric::TurnPromptTokens(second)), Some(100_000));
+    assert_eq!(sum(&tally, Metric::TimeToFirstToken), Some(10_000));
+    for late in [10, 11, 400] {
+        let tally = turn(late);
+        assert_eq!(
+            sum(&tally, Metric::TurnLatency(TurnClass::of(10))),
+            Some(40_000)
+        );
+    }
+    let alone = folded(&record());
+    assert!(
+        alone
+            .measured
+            .series
+            .keys()
+            .all(|metric| !metric.is_of_a_turn())
+    );
 }

@@ -33,10 +33,10 @@ impl Tally {
         self.generator.merge(&other.generator);
     }
 
-    /// An empty one that has the memory for everything that is measured: filling it never waits for the system to give some.
+    /// An empty one that has the memory for what is usually measured: filling it never waits for the system to give some.
     pub fn roomy() -> Self {
         let mut tally = Self::default();
-        let roomy = Metric::ALL.map(|metric| (metric, Series::roomy()));
+        let roomy = Metric::PLAIN.map(|metric| (metric, Series::roomy()));
         tally.measured.series = BTreeMap::from(roomy);
         tally
     }
@@ -106,6 +106,13 @@ impl Phase {
         self.output_tokens += other.output_tokens;
         self.prompt_tokens += other.prompt_tokens;
         add_counts(&mut self.token_sources, &other.token_sources);
+        self.met_all += other.met_all;
+        if self.met.len() < other.met.len() {
+            self.met.resize(other.met.len(), 0);
+        }
+        for (ours, theirs) in self.met.iter_mut().zip(&other.met) {
+            *ours += theirs;
+        }
     }
 
     /// As `Tally::pack`.

@@ -6,6 +6,9 @@ mod dense;
 mod fold;
 mod generator;
 mod merge;
+mod metric;
+mod names;
+mod objective;
 mod recent;
 mod series;
 mod summary;
@@ -16,10 +19,12 @@ pub use buckets::{MAX_V2_BYTES, SeriesError};
 #[cfg(test)]
 pub(crate) use generator::tests as generator_tests;
 pub use generator::{CoreLoad, Generator, MAX_CORES, Machine, core_name, core_number};
+pub use metric::{Metric, Position, TurnClass};
+pub use objective::{MAX_OBJECTIVES, Measured, Objective, Rules};
 pub use recent::Recent;
 pub use series::{COUNT_SCALE, Series};
 pub use summary::{Imbalance, Observation, Summary, users_needed};
 pub use tally::{
-    Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Metric, Phase, Tally, Window,
+    Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Phase, Tally, Window,
 };
 pub use verdict::{Level, Reason, Verdict, judge};

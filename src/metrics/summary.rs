@@ -81,7 +81,7 @@ pub struct Summary {
     pub waiting: u64,
     /// What the generator measured of itself, inside the measured window.
     pub generator: Generator,
-    /// Requests per second that met every objective, once there are objectives.
+    /// Requests per second that met every objective; `None` where there are no objectives.
     pub goodput_per_s: Option<f64>,
 }
 
@@ -131,7 +131,7 @@ impl Summary {
             seen.window.start
         };
         let warmup_requests = tally.warmup.finished();
-        Self {
+        let mut summary = Self {
             counts: tally.counts,
             outcomes: whole,
             warmup_requests: if ramp_included { 0 } else { warmup_requests },
@@ -160,7 +160,18 @@ impl Summary {
             waiting: seen.waiting,
             generator: tally.generator,
             goodput_per_s: None,
+        };
+        if !summary.phase.met.is_empty() {
+            summary.goodput_per_s = summary.per_s(exact(summary.phase.met_all));
         }
+        summary
+    }
+
+    /// The share of the requests, failed ones too, that met every objective; `None` where there are no objectives.
+    pub fn goodput_ratio(&self) -> Option<f64> {
+        let requests = self.requests();
+        (requests > 0 && !self.phase.met.is_empty())
+            .then(|| exact(self.phase.met_all) / exact(requests))
     }
 
     /// The distribution of `metric`, if anything was recorded.

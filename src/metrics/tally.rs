@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Generator, Series};
+use super::{Generator, Metric, Series};
 use crate::domain::{Offset, Outcome, TokenSource, Warning};
 
 /// Most kinds of failure that a tally tells apart, the collecting ones included.
@@ -75,157 +75,10 @@ pub struct Phase {
     pub prompt_tokens: u64,
     /// Good requests by where their output token count came from.
     pub token_sources: BTreeMap<TokenSource, u64>,
-}
-
-/// One distribution. Times are in nanoseconds; counts of things are scaled by `COUNT_SCALE`, so that one
-/// histogram layout serves all and a table that divides by 1e6 shows milliseconds or things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Metric {
-    /// End of the body − sent: the request's own row, and Fireworks' `total_latency`.
-    TotalLatency,
-    /// End − sent of failed requests.
-    FailedTime,
-    /// First content event − sent.
-    TimeToFirstToken,
-    /// First content event − due.
-    TimeToFirstTokenFromDue,
-    /// First content event that is not reasoning − sent.
-    TimeToFirstOutput,
-    /// Response head − sent.
-    TimeToHeaders,
-    /// Last content event − sent.
-    Latency,
-    /// Last content event − due.
-    LatencyFromDue,
-    /// Sent − due.
-    Lateness,
-    /// First write − the moment from which it could have been (due, and a user free), the wait for a connection left out:
-    /// the generator's own delay.
-    SendDelay,
-    /// Read − arrival by the kernel's stamp, one entry a read; without such stamps, how late the event loop served a timer.
-    ReceiveLag,
-    /// (last content − first content) / (tokens − tokens of the first event).
-    TimePerOutputToken,
-    /// Gap between content events, one entry a gap.
-    InterChunkLatency,
-    /// Gap / tokens of its event, one entry a token, where the tokens of each event are known.
-    InterTokenLatency,
-    /// Fireworks: (end − first content) / tokens.
-    LatencyPerToken,
-    /// Fireworks: (end − sent) / tokens.
-    OverallLatencyPerToken,
-    /// (end − sent) / characters of output.
-    LatencyPerChar,
-    /// Time to have a new connection.
-    ConnectTime,
-    /// Output tokens.
-    OutputTokens,
-    /// Prompt tokens as the server counts them, else as counted before the run.
-    PromptTokens,
-    /// Prompt tokens asked for by the settings.
-    RequestedPromptTokens,
-    /// Prompt tokens from a cache.
-    CachedTokens,
-}
-
-impl Metric {
-    /// All of them, in report order.
-    pub const ALL: [Self; 22] = [
-        Self::TotalLatency,
-        Self::FailedTime,
-        Self::TimeToFirstToken,
-        Self::TimeToFirstTokenFromDue,
-        Self::TimeToFirstOutput,
-        Self::TimeToHeaders,
-        Self::Latency,
-        Self::LatencyFromDue,
-        Self::Lateness,
-        Self::SendDelay,
-        Self::ReceiveLag,
-        Self::TimePerOutputToken,
-        Self::InterChunkLatency,
-        Self::InterTokenLatency,
-        Self::LatencyPerToken,
-        Self::OverallLatencyPerToken,
-        Self::LatencyPerChar,
-        Self::ConnectTime,
-        Self::OutputTokens,
-        Self::PromptTokens,
-        Self::RequestedPromptTokens,
-        Self::CachedTokens,
-    ];
-
-    /// The name in tables.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::TotalLatency => "total_latency",
-            Self::FailedTime => "failed_time",
-            Self::TimeToFirstToken => "time_to_first_token",
-            Self::TimeToFirstTokenFromDue => "time_to_first_token_from_due",
-            Self::TimeToFirstOutput => "time_to_first_output",
-            Self::TimeToHeaders => "time_to_headers",
-            Self::Latency => "latency",
-            Self::LatencyFromDue => "latency_from_due",
-            Self::Lateness => "lateness",
-            Self::SendDelay => "send_delay",
-            Self::ReceiveLag => "receive_lag",
-            Self::TimePerOutputToken => "time_per_output_token",
-            Self::InterChunkLatency => "inter_chunk_latency",
-            Self::InterTokenLatency => "inter_token_latency",
-            Self::LatencyPerToken => "latency_per_token",
-            Self::OverallLatencyPerToken => "overall_latency_per_token",
-            Self::LatencyPerChar => "latency_per_char",
-            Self::ConnectTime => "connect_time",
-            Self::OutputTokens => "output_tokens",
-            Self::PromptTokens => "prompt_tokens",
-            Self::RequestedPromptTokens => "requested_prompt_tokens",
-            Self::CachedTokens => "cached_tokens",
-        }
-    }
-
-    /// The name in result files, with its unit where it is a time.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::TotalLatency => "total_latency_ms",
-            Self::FailedTime => "failed_time_ms",
-            Self::TimeToFirstToken => "ttft_ms",
-            Self::TimeToFirstTokenFromDue => "ttft_from_due_ms",
-            Self::TimeToFirstOutput => "ttfo_ms",
-            Self::TimeToHeaders => "ttfb_ms",
-            Self::Latency => "latency_ms",
-            Self::LatencyFromDue => "latency_from_due_ms",
-            Self::Lateness => "lateness_ms",
-            Self::SendDelay => "send_delay_ms",
-            Self::ReceiveLag => "receive_lag_ms",
-            Self::TimePerOutputToken => "tpot_ms",
-            Self::InterChunkLatency => "icl_ms",
-            Self::InterTokenLatency => "itl_ms",
-            Self::LatencyPerToken => "latency_per_token_ms",
-            Self::OverallLatencyPerToken => "overall_latency_per_token_ms",
-            Self::LatencyPerChar => "latency_per_char_ms",
-            Self::ConnectTime => "connect_time_ms",
-            Self::OutputTokens
-            | Self::PromptTokens
-            | Self::RequestedPromptTokens
-            | Self::CachedTokens => self.name(),
-        }
-    }
-
-    /// The metric that tables call `name`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.name() == name)
-    }
-
-    /// Whether it counts things (scaled by `COUNT_SCALE`) and is not a time.
-    pub const fn is_count(self) -> bool {
-        matches!(
-            self,
-            Self::OutputTokens
-                | Self::PromptTokens
-                | Self::RequestedPromptTokens
-                | Self::CachedTokens
-        )
-    }
+    /// Good requests that met every objective; 0 where there are no objectives.
+    pub met_all: u64,
+    /// Good requests that met each objective, in the objectives' order; empty where there are none, or nothing ended.
+    pub met: Vec<u64>,
 }
 
 /// What makes two failures the same kind.
@@ -255,20 +108,4 @@ pub struct Window {
     pub start: Offset,
     /// The end of sending; `None` while nobody knows it.
     pub end: Option<Offset>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metric_has_its_own_name_and_key() {
-        for metric in Metric::ALL {
-            assert_eq!(Metric::from_name(metric.name()), Some(metric));
-            assert_eq!(metric.key().ends_with("_ms"), !metric.is_count());
-        }
-        let mut keys = Metric::ALL.map(Metric::key);
-        keys.sort_unstable();
-        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]));
-    }
 }

@@ -35,6 +35,18 @@ pub(super) struct Ask {
     pub(super) logprobs: bool,
     pub(super) ignore_eos: bool,
     pub(super) details: bool,
+    /// Texts to embed, or documents to rank; 0 for an answer of text.
+    pub(super) items: u32,
+    /// Numbers of a vector.
+    pub(super) dimensions: Option<u32>,
+    /// Documents to give back.
+    pub(super) top_n: Option<u32>,
+    /// The prompt, for who repeats it; empty for others.
+    pub(super) prompt: String,
+    /// Fireworks' figures are wanted in the answer.
+    pub(super) perf_metrics: bool,
+    /// Prompt tokens that may come from a cache.
+    pub(super) cache_len: u64,
 }
 
 /// Words between white space in all text of a value; a number is one token.
@@ -121,6 +133,56 @@ struct Wire {
     /// A switch for chats, a number for completions.
     logprobs: Option<Value>,
     ignore_eos: Option<bool>,
+    /// Together's word for `stream`.
+    stream_tokens: Option<bool>,
+    #[serde(default)]
+    perf_metrics_in_response: bool,
+    #[serde(default)]
+    prompt_cache_max_len: u64,
+}
+
+/// What is put before a model that answers with numbers.
+#[derive(Deserialize)]
+struct WireVectors {
+    model: Option<String>,
+    #[serde(alias = "documents")]
+    input: Option<Value>,
+    #[serde(default)]
+    query: Words,
+    dimensions: Option<u32>,
+    top_n: Option<u32>,
+}
+
+/// The union of the fields of Ollama, llama.cpp, Responses and Triton's generate.
+#[derive(Deserialize)]
+struct WireOther {
+    model: Option<String>,
+    #[serde(alias = "messages", alias = "input", alias = "text_input")]
+    prompt: Option<Value>,
+    #[serde(default)]
+    options: WireOptions,
+    #[serde(alias = "n_predict", alias = "max_output_tokens")]
+    max_tokens: Option<u32>,
+    stream: Option<bool>,
+    ignore_eos: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireOptions {
+    num_predict: Option<u32>,
+}
+
+/// Triton's inference protocol.
+#[derive(Deserialize)]
+struct WireInfer {
+    inputs: Vec<WireTensor>,
+}
+
+#[derive(Deserialize)]
+struct WireTensor {
+    name: String,
+    data: Value,
 }
 
 #[derive(Deserialize)]
@@ -135,6 +197,12 @@ struct WireTgi {
 struct WireParameters {
     max_new_tokens: Option<u32>,
     details: bool,
+}
+
+/// Words of a value that was read as it is.
+fn words_of(value: Value) -> Result<u64, AskError> {
+    let Words(words) = serde_json::from_value(value)?;
+    Ok(words)
 }
 
 fn at_least_one(name: &'static str, value: Option<u32>) -> Result<Option<u32>, AskError> {
@@ -179,16 +247,90 @@ impl Ask {
         let wire: WireTgi = serde_json::from_slice(body)?;
         let Words(prompt_words) = wire.inputs.ok_or(AskError::Missing("inputs"))?;
         Ok(Self {
-            model: None,
             prompt_words,
             max_tokens: at_least_one("max_new_tokens", wire.parameters.max_new_tokens)?,
-            choices: 1,
             stream,
+            details: wire.parameters.details,
+            ..Self::nothing()
+        })
+    }
+
+    /// Refuses a request for no tokens at all, as most servers do.
+    pub(super) fn wants_something(self) -> Result<Self, AskError> {
+        at_least_one("max_tokens", self.max_tokens).map(|_| self)
+    }
+
+    const fn nothing() -> Self {
+        Self {
+            model: None,
+            prompt_words: 0,
+            max_tokens: None,
+            choices: 1,
+            stream: false,
             include_usage: true,
             usage_each_event: false,
             logprobs: false,
             ignore_eos: false,
-            details: wire.parameters.details,
+            details: false,
+            items: 0,
+            dimensions: None,
+            top_n: None,
+            prompt: String::new(),
+            perf_metrics: false,
+            cache_len: 0,
+        }
+    }
+
+    /// Texts to embed, or documents to rank.
+    pub(super) fn vectors(body: &[u8]) -> Result<Self, AskError> {
+        let wire: WireVectors = serde_json::from_slice(body)?;
+        let input = wire.input.ok_or(AskError::Missing("input"))?;
+        let items = match &input {
+            // The ids of one text's tokens.
+            Value::Array(items) if items.iter().any(Value::is_number) => 1,
+            Value::Array(items) => u32::try_from(items.len()).unwrap_or(u32::MAX),
+            _ => 1,
+        };
+        Ok(Self {
+            model: wire.model,
+            prompt_words: words_of(input)? + wire.query.0,
+            items,
+            dimensions: wire.dimensions,
+            top_n: wire.top_n,
+            ..Self::nothing()
+        })
+    }
+
+    /// Ollama's, llama.cpp's, Responses' and Triton's generate; `stream` is what a request means that says nothing of it.
+    pub(super) fn other(body: &[u8], stream: bool) -> Result<Self, AskError> {
+        let wire: WireOther = serde_json::from_slice(body)?;
+        let prompt = wire.prompt.ok_or(AskError::Missing("prompt"))?;
+        Ok(Self {
+            model: wire.model,
+            prompt: prompt.as_str().unwrap_or_default().to_owned(),
+            prompt_words: words_of(prompt)?,
+            max_tokens: wire.max_tokens.or(wire.options.num_predict),
+            stream: wire.stream.unwrap_or(stream),
+            ignore_eos: wire.ignore_eos.unwrap_or(false),
+            ..Self::nothing()
+        })
+    }
+
+    /// Triton's inference protocol: tensors by their names.
+    pub(super) fn infer(body: &[u8]) -> Result<Self, AskError> {
+        let wire: WireInfer = serde_json::from_slice(body)?;
+        let tensor = |name: &str| {
+            let found = wire.inputs.iter().find(|tensor| tensor.name == name)?;
+            found.data.pointer("/0/0").or_else(|| found.data.get(0))
+        };
+        let prompt = tensor("text_input").and_then(Value::as_str);
+        let prompt = prompt.ok_or(AskError::Missing("text_input"))?.to_owned();
+        let max_tokens = tensor("max_tokens").and_then(Value::as_u64);
+        Ok(Self {
+            prompt_words: prompt.split_whitespace().count() as u64,
+            prompt,
+            max_tokens: max_tokens.and_then(|most| u32::try_from(most).ok()),
+            ..Self::nothing()
         })
     }
 
@@ -198,15 +340,17 @@ impl Ask {
         Ok(Self {
             model: wire.model,
             prompt_words: words.0 + wire.system.0,
-            max_tokens: at_least_one("max_tokens", max_tokens)?,
+            max_tokens,
             choices: at_least_one("n", wire.n)?.unwrap_or(1),
-            stream: wire.stream.unwrap_or(false),
+            stream: wire.stream.or(wire.stream_tokens).unwrap_or(false),
             include_usage: options.include_usage,
             usage_each_event: options.include_usage && options.continuous_usage_stats,
             // A completion's `logprobs: 0` asks for the chosen token's alone.
             logprobs: !matches!(wire.logprobs, None | Some(Value::Bool(false))),
             ignore_eos: wire.ignore_eos.unwrap_or(false),
-            details: false,
+            perf_metrics: wire.perf_metrics_in_response,
+            cache_len: wire.prompt_cache_max_len,
+            ..Self::nothing()
         })
     }
 }
@@ -248,6 +392,7 @@ mod tests {
         ));
         assert!(matches!(Ask::chat(b"{"), Err(AskError::Json(_))));
         let zero = Ask::completion(br#"{"prompt":"x","max_tokens":0}"#);
+        let zero = zero.and_then(Ask::wants_something);
         assert!(matches!(zero, Err(AskError::Zero("max_tokens"))));
         let bare = Ask::messages(br#"{"messages":[]}"#);
         assert!(matches!(bare, Err(AskError::Missing("max_tokens"))));

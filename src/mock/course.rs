@@ -92,6 +92,9 @@ fn drawn_fault(script: &Script, number: u64) -> Option<Fault> {
 }
 
 fn length(script: &Script, number: u64, ask: &Ask, fault: Option<Fault>) -> (u32, Finish) {
+    if ask.items > 0 {
+        return (0, Finish::Stop);
+    }
     let limit = ask
         .max_tokens
         .unwrap_or(u32::MAX)

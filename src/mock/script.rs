@@ -138,6 +138,11 @@ impl Default for Script {
 }
 
 impl Script {
+    /// Whether it plays a server of Fireworks': with its figures, and its leave to ask for no tokens at all.
+    pub(super) fn is_fireworks(&self) -> bool {
+        self.owned_by == "fireworks"
+    }
+
     /// Tokens of a prompt of `words` words.
     #[expect(
         clippy::cast_precision_loss,

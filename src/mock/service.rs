@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -15,7 +15,10 @@ use sha2::{Digest, Sha256};
 use super::ask::{Ask, AskError};
 use super::clock;
 use super::course::{Course, Gaps};
-use super::dialect::{Chat, Completion, Dialect, Generate, Messages};
+use super::dialect::{
+    Chat, Completion, Dialect, Embeddings, Generate, LlamaCpp, Messages, Ollama, Rerank, Responses,
+    Together, TritonGenerate, TritonInfer, openai,
+};
 use super::fault::Fault;
 use super::life::{End, Life};
 use super::prometheus;
@@ -46,8 +49,36 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/v1/messages" => (&Messages, Ask::messages),
         "/generate" => (&Generate, |body| Ask::generate(body, false)),
         "/generate_stream" => (&Generate, |body| Ask::generate(body, true)),
-        _ => return None,
+        "/v1/embeddings" => (&Embeddings, Ask::vectors),
+        "/v1/rerank" => (&Rerank, Ask::vectors),
+        "/v1/responses" => (&Responses, |body| Ask::other(body, false)),
+        "/api/chat" => (&Ollama { chat: true }, |body| Ask::other(body, true)),
+        "/api/generate" => (&Ollama { chat: false }, |body| Ask::other(body, true)),
+        "/completion" => (&LlamaCpp, |body| Ask::other(body, false)),
+        "/" => (&Together, Ask::completion),
+        _ => return below(path),
     };
+    Some(Endpoint { dialect, read })
+}
+
+/// The endpoints that have a model's or a deployment's name in their path.
+fn below(path: &str) -> Option<Endpoint> {
+    let (dialect, read): (&'static dyn Dialect, Reader) =
+        if let Some(rest) = path.strip_prefix("/openai/deployments/") {
+            match rest.split_once('/')?.1 {
+                "chat/completions" => (&Chat, Ask::chat),
+                "completions" => (&Completion, Ask::completion),
+                "embeddings" => (&Embeddings, Ask::vectors),
+                _ => return None,
+            }
+        } else {
+            match path.strip_prefix("/v2/models/")?.split_once('/')?.1 {
+                "generate" => (&TritonGenerate, |body| Ask::other(body, false)),
+                "generate_stream" => (&TritonGenerate, |body| Ask::other(body, true)),
+                "infer" => (&TritonInfer, Ask::infer),
+                _ => return None,
+            }
+        };
     Some(Endpoint { dialect, read })
 }
 
@@ -134,8 +165,12 @@ async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoin
     };
     let received_ns = clock::now();
     let number = lane.stats().numbers.next();
-    let read = Head::read(&parts.headers)
-        .and_then(|head| Ok((head, (endpoint.read)(&body).map_err(|e| e.to_string())?)));
+    let read = Head::read(&parts.headers).and_then(|head| {
+        Ok((
+            head,
+            asked(&lane, endpoint.read, &body).map_err(|e| e.to_string())?,
+        ))
+    });
     let (head, ask) = match read {
         Ok(read) => read,
         Err(message) => {
@@ -160,6 +195,16 @@ async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoin
     };
     let life = Life::begin(lane, &course, ask.stream, note);
     respond(life, ask, &course, dialect).await
+}
+
+/// What a body asks for. Fireworks' servers take a request for no tokens, which fills their cache.
+fn asked(lane: &Lane, read: Reader, body: &[u8]) -> Result<Ask, AskError> {
+    let ask = read(body)?;
+    if lane.script().is_fireworks() {
+        Ok(ask)
+    } else {
+        ask.wants_something()
+    }
 }
 
 /// Of a body that will be noted; empty where none is.
@@ -205,12 +250,13 @@ async fn respond(life: Life, ask: Ask, course: &Course, dialect: &'static dyn Di
         _ => {}
     }
     let talk = Talk::new(lane.script(), life.number(), &ask, course);
+    let figures = figures(&lane, &talk);
     let queue = Queue::join(lane.slots()).await;
     let received_ns = life.received();
     let mut response = if ask.stream {
         let stream = Stream::new(life, talk, course, dialect, queue);
         let body = Reply::Stream(Box::new(stream));
-        let mut response = reply(200, "text/event-stream; charset=utf-8", body);
+        let mut response = reply(200, dialect.stream_type(), body);
         let fresh = HeaderValue::from_static("no-cache");
         response.headers_mut().insert(CACHE_CONTROL, fresh);
         response
@@ -218,11 +264,33 @@ async fn respond(life: Life, ask: Ask, course: &Course, dialect: &'static dyn Di
         let body = whole_answer(life, &talk, course, dialect, queue).await;
         reply(200, "application/json", body)
     };
+    response.headers_mut().extend(figures);
     if lane.script().stamp {
         let headers = response.headers_mut();
         headers.insert("x-mock-received-ns", received_ns.into());
     }
     Ok(response)
+}
+
+/// The headers in which Fireworks' servers tell of their own work.
+fn figures(lane: &Lane, talk: &Talk) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if !lane.script().is_fireworks() {
+        return headers;
+    }
+    if let Value::Object(figures) = openai::perf(talk) {
+        for (name, value) in figures {
+            let name = HeaderName::try_from(format!("fireworks-{name}"));
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let value = HeaderValue::try_from(value);
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+    headers
 }
 
 /// Waits as long as the tokens of one answer take, then gives them all at once.

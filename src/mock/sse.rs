@@ -83,6 +83,23 @@ impl Sse {
         self.close();
     }
 
+    /// The end of an object that is a line of its own: its stamp, its last brace, the line end.
+    pub(super) fn close_line(&mut self) {
+        if self.stamp {
+            let sent_ns = self.sent_ns;
+            self.text(",\"mock_sent_ns\":").number(sent_ns);
+        }
+        self.text("}");
+        self.break_line();
+    }
+
+    /// The end of a line that is an event.
+    pub(super) fn break_line(&mut self) {
+        let line_end = self.line_end;
+        self.text(line_end);
+        self.events += 1;
+    }
+
     /// The end of any event.
     pub(super) fn close(&mut self) {
         let line_end = self.line_end;

@@ -17,12 +17,19 @@ use super::script::Script;
 const LONGEST_LATENESS: u64 = 3_600_000_000_000;
 
 /// The paths that are counted by name; all others are `other`.
-pub(super) const PATHS: [&str; 11] = [
+pub(super) const PATHS: [&str; 18] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/messages",
     "/generate",
     "/generate_stream",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/responses",
+    "/api/chat",
+    "/api/generate",
+    "/completion",
+    "/",
     "/v1/models",
     "/health",
     "/metrics",

@@ -3,7 +3,7 @@
 
 use super::ask::Ask;
 use super::clock;
-use super::course::{Course, Finish};
+use super::course::{Course, Finish, Gaps};
 use super::fault::Fault;
 use super::script::{ReasoningField, Script};
 use super::words::Speech;
@@ -37,11 +37,25 @@ pub(super) struct Talk {
     pub(super) logprobs: bool,
     pub(super) details: bool,
     pub(super) done: bool,
+    /// Texts to embed, or documents to rank.
+    pub(super) items: u32,
+    pub(super) dimensions: Option<u32>,
+    pub(super) top_n: Option<u32>,
+    /// The prompt, where the answer repeats it.
+    pub(super) prompt: String,
+    /// From the start to the first token, and to the last, as the script has it, in ns.
+    pub(super) first_token_ns: u64,
+    pub(super) total_ns: u64,
+    /// Fireworks' figures are wanted.
+    pub(super) perf_metrics: bool,
+    /// Prompt tokens that came from the cache.
+    pub(super) cached_tokens: Option<u64>,
 }
 
 impl Talk {
     pub(super) fn new(script: &Script, number: u64, ask: &Ask, course: &Course) -> Self {
         let wanted = ask.include_usage || !ask.stream;
+        let gaps = Gaps::new(script, number).span(course.tokens.saturating_sub(1));
         Self {
             number,
             model: ask.model.clone().unwrap_or_else(|| script.model.clone()),
@@ -61,6 +75,16 @@ impl Talk {
             logprobs: ask.logprobs,
             details: ask.details,
             done: !script.no_done,
+            items: ask.items,
+            dimensions: ask.dimensions,
+            top_n: ask.top_n,
+            prompt: ask.prompt.clone(),
+            first_token_ns: course.first_token,
+            total_ns: course.first_token.saturating_add(gaps),
+            perf_metrics: ask.perf_metrics,
+            cached_tokens: script
+                .is_fireworks()
+                .then(|| ask.cache_len.min(course.prompt_tokens)),
         }
     }
 

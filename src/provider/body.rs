@@ -9,8 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Endpoint, ShapeError, Spec};
-use crate::domain::{Message, Prompt, Role, Secret};
+use super::{Endpoint, Kind, ShapeError, Spec};
+use crate::domain::{Message, Part, Prompt, Role, Secret};
 
 /// The parts of a request that do not change during a run.
 #[derive(Debug)]
@@ -26,12 +26,13 @@ pub(super) struct Template {
 impl Template {
     /// A request to `path` with these body fields; `own_headers` are the API's, and the settings' come over them.
     pub(super) fn new(
-        path: &'static str,
+        path: impl Into<Cow<'static, str>>,
         spec: &Spec,
         own_headers: &[(HeaderName, HeaderValue)],
         constants: Map<String, Value>,
     ) -> Result<Self, ShapeError> {
-        let accept = if spec.stream {
+        let path = path.into();
+        let accept = if spec.streams() {
             "text/event-stream"
         } else {
             "application/json"
@@ -49,11 +50,11 @@ impl Template {
         let mut head = serde_json::to_vec(&constants)?;
         head.pop();
         Ok(Self {
+            uri: Uri::try_from(path.as_ref()).map_err(|_| ShapeError::Path(path.to_string()))?,
             endpoint: Endpoint {
                 method: Method::POST,
-                path: Cow::Borrowed(path),
+                path,
             },
-            uri: Uri::from_static(path),
             headers,
             constants,
             head,
@@ -116,6 +117,23 @@ fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
     }
 }
 
+/// `text` as a part of a path or of a query: what is not plain there is escaped (RFC 3986, 2.3).
+pub(super) fn path_segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for &byte in text.as_bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                let digit = char::from_digit(u32::from(digit), 16).unwrap_or_default();
+                segment.push(digit.to_ascii_uppercase());
+            }
+        }
+    }
+    segment
+}
+
 /// A header with the key in it, marked so that it is not shown.
 pub(super) fn secret_header(
     name: HeaderName,
@@ -135,27 +153,48 @@ pub(super) fn set<T: Into<Value>>(body: &mut Map<String, Value>, name: &str, val
     }
 }
 
-/// A prompt as chat messages.
+/// A prompt as chat messages: of texts, and of images as `OpenAI` writes them.
+#[derive(Debug)]
 pub(super) struct AsMessages<'a>(pub(super) &'a Prompt);
+
+impl<'a> AsMessages<'a> {
+    /// The prompt as messages to an API of this kind.
+    ///
+    /// # Errors
+    /// It is none of text.
+    pub(super) fn new(kind: Kind, prompt: &'a Prompt) -> Result<Self, ShapeError> {
+        match prompt {
+            Prompt::Text(_) | Prompt::Messages(_) | Prompt::Parts(_) => Ok(Self(prompt)),
+            Prompt::Tokens(_) => {
+                Err(kind.lacks("chat of token ids; plain completions (--no-chat) take them"))
+            }
+            Prompt::Batch(_) | Prompt::Documents(_) => Err(unsaid(kind, prompt)),
+        }
+    }
+}
 
 impl Serialize for AsMessages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Prompt::Messages(messages) => serializer.collect_seq(messages.iter()),
-            Prompt::Text(text) => serializer.collect_seq([UserMessage::new(text)]),
-            _ => serializer.collect_seq([UserMessage::new("")]),
+            Prompt::Text(text) => serializer.collect_seq([UserMessage::new(text.as_ref())]),
+            Prompt::Parts(parts) => {
+                let parts: Vec<_> = parts.iter().map(ContentPart::from).collect();
+                serializer.collect_seq([UserMessage::new(parts)])
+            }
+            _ => Err(serde::ser::Error::custom("a prompt that is no message")),
         }
     }
 }
 
 #[derive(serde::Serialize)]
-struct UserMessage<'a> {
+struct UserMessage<T> {
     role: Role,
-    content: &'a str,
+    content: T,
 }
 
-impl<'a> UserMessage<'a> {
-    const fn new(content: &'a str) -> Self {
+impl<T> UserMessage<T> {
+    const fn new(content: T) -> Self {
         Self {
             role: Role::User,
             content,
@@ -163,13 +202,51 @@ impl<'a> UserMessage<'a> {
     }
 }
 
-/// A prompt as one text: the contents of a conversation are joined by blank lines.
-pub(super) fn as_text(prompt: &Prompt) -> Cow<'_, str> {
-    match prompt {
-        Prompt::Text(text) => Cow::Borrowed(text),
-        Prompt::Messages(messages) => Cow::Owned(joined_contents(messages.iter())),
-        _ => Cow::Borrowed(""),
+#[derive(serde::Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ContentPart<'a> {
+    Text { text: &'a str },
+    ImageUrl { image_url: ImageUrl<'a> },
+}
+
+#[derive(serde::Serialize)]
+struct ImageUrl<'a> {
+    url: &'a str,
+}
+
+impl<'a> From<&'a Part> for ContentPart<'a> {
+    fn from(part: &'a Part) -> Self {
+        match part {
+            Part::Text(text) => Self::Text { text },
+            Part::Image(url) => Self::ImageUrl {
+                image_url: ImageUrl { url },
+            },
+        }
     }
+}
+
+/// A prompt as one text for an API of this kind: the contents of a conversation are joined by blank lines.
+///
+/// # Errors
+/// It is more than text.
+pub(super) fn as_text(kind: Kind, prompt: &Prompt) -> Result<Cow<'_, str>, ShapeError> {
+    match prompt {
+        Prompt::Text(text) => Ok(Cow::Borrowed(text)),
+        Prompt::Messages(messages) => Ok(Cow::Owned(joined_contents(messages.iter()))),
+        _ => Err(unsaid(kind, prompt)),
+    }
+}
+
+/// There are no words for such a prompt.
+pub(super) fn unsaid(kind: Kind, prompt: &Prompt) -> ShapeError {
+    kind.lacks(match prompt {
+        Prompt::Text(_) => "prompts of text here",
+        Prompt::Messages(_) => "conversations here",
+        Prompt::Parts(_) => "images here; chat has them, where a server does",
+        Prompt::Tokens(_) => "prompts of token ids here",
+        Prompt::Batch(_) => "batches of texts here; embeddings have them",
+        Prompt::Documents(_) => "documents here; ranking has them",
+    })
 }
 
 /// The contents of messages, joined by blank lines.
@@ -186,6 +263,12 @@ mod tests {
     fn merged(mut body: Value, extra: &Value) -> Value {
         merge(body.as_object_mut().unwrap(), extra.as_object().unwrap());
         body
+    }
+
+    #[test]
+    fn a_segment_of_a_path_is_escaped_where_it_is_not_plain() {
+        assert_eq!(path_segment("gpt-4o_mini.v1~2"), "gpt-4o_mini.v1~2");
+        assert_eq!(path_segment("a/b c?é"), "a%2Fb%20c%3F%C3%A9");
     }
 
     #[test]

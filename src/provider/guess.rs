@@ -7,34 +7,33 @@ use super::DecodeError;
 use super::json::parse;
 use super::spec::Kind;
 
-/// Hosts whose API is known; a host matches with its sub-domains.
-const HOSTS: [(&str, Known); 7] = [
-    ("openai.com", Known::Spoken(Kind::OpenAi)),
-    ("openai.azure.com", Known::Spoken(Kind::OpenAi)),
-    ("anyscale.com", Known::Spoken(Kind::OpenAi)),
-    ("anthropic.com", Known::Spoken(Kind::Anthropic)),
-    ("fireworks.ai", Known::Unspoken("fireworks")),
-    ("together.ai", Known::Unspoken("together")),
-    ("together.xyz", Known::Unspoken("together")),
+/// Words in the names of hosts whose API is known; the first that is found decides. Azure's hosts have `OpenAI`'s name in theirs.
+const HOSTS: [(&str, Kind); 6] = [
+    ("openai.azure.com", Kind::Azure),
+    ("fireworks.ai", Kind::Fireworks),
+    ("together", Kind::Together),
+    ("openai", Kind::OpenAi),
+    ("anyscale", Kind::OpenAi),
+    ("anthropic", Kind::Anthropic),
 ];
 
-/// What servers call themselves in `owned_by`.
-const OWNERS: [(&str, Kind); 9] = [
-    ("vllm", Kind::Vllm),
-    ("sglang", Kind::SgLang),
-    ("anthropic", Kind::Anthropic),
-    ("openai", Kind::OpenAi),
+/// What servers call themselves in `owned_by` beside the names of APIs.
+const OWNERS: [(&str, Kind); 4] = [
     ("openai-internal", Kind::OpenAi),
     ("system", Kind::OpenAi),
-    ("anyscale", Kind::OpenAi),
     ("llamacpp", Kind::OpenAi),
     ("library", Kind::OpenAi),
 ];
 
-#[derive(Clone, Copy, Debug)]
-enum Known {
-    Spoken(Kind),
-    Unspoken(&'static str),
+impl Kind {
+    /// What a model is called where nothing lists them: `/v1/models` is not asked.
+    pub const fn unlisted_model(self) -> Option<&'static str> {
+        match self {
+            Self::Tgi => Some("<unused>"),
+            Self::TritonInfer | Self::TritonGenerate => Some("ensemble"),
+            _ => None,
+        }
+    }
 }
 
 /// One model of a server.
@@ -58,17 +57,6 @@ pub struct ModelList {
 /// Why nothing could be guessed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GuessError {
-    /// The host's API is known, and not spoken.
-    #[error(
-        "`{host}` speaks `{api}`, which is not one of the providers: {}",
-        Kind::names()
-    )]
-    Unspoken {
-        /// The host.
-        host: String,
-        /// Its API.
-        api: &'static str,
-    },
     /// The server's name for itself says nothing.
     #[error("cannot tell the provider from `owned_by`: `{owner}` of model `{model}`")]
     UnknownOwner {
@@ -89,9 +77,6 @@ impl GuessError {
     /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Unspoken { .. } => {
-                "its OpenAI-compatible part is spoken with --provider openai".to_owned()
-            }
             Self::UnknownOwner { .. } => format!("--provider, one of {}", Kind::names()),
             Self::NoModel | Self::Unreadable(_) => "name both: --model and --provider".to_owned(),
         }
@@ -99,25 +84,12 @@ impl GuessError {
 }
 
 /// The API of a well-known host; `None` for any other.
-///
-/// # Errors
-/// The host's API is known, and not spoken.
-pub fn guess_from_host(host: &str) -> Result<Option<Kind>, GuessError> {
-    let lower = host.trim_end_matches('.').to_ascii_lowercase();
-    let known = HOSTS.iter().find(|(domain, _)| is_within(&lower, domain));
-    match known {
-        None => Ok(None),
-        Some((_, Known::Spoken(kind))) => Ok(Some(*kind)),
-        Some((_, Known::Unspoken(api))) => Err(GuessError::Unspoken {
-            host: host.to_owned(),
-            api,
-        }),
-    }
-}
-
-fn is_within(host: &str, domain: &str) -> bool {
-    host.strip_suffix(domain)
-        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+pub fn guess_from_host(host: &str) -> Option<Kind> {
+    let lower = host.to_ascii_lowercase();
+    HOSTS
+        .iter()
+        .find(|(word, _)| lower.contains(word))
+        .map(|&(_, kind)| kind)
 }
 
 /// Reads the body of `/v1/models`.
@@ -153,10 +125,14 @@ pub fn choose(
 
 fn kind_of(model: &Model) -> Result<Kind, GuessError> {
     let owner = model.owned_by.as_deref().unwrap_or_default();
-    OWNERS
+    let known = OWNERS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(owner))
-        .map(|&(_, kind)| kind)
+        .map(|&(_, kind)| kind);
+    // What a server calls "custom" is not what the user's own file describes.
+    let named = || owner.parse().ok().filter(|&kind| kind != Kind::Custom);
+    known
+        .or_else(named)
         .ok_or_else(|| GuessError::UnknownOwner {
             owner: owner.to_owned(),
             model: model.id.clone(),
@@ -168,32 +144,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_known_with_their_sub_domains_and_no_others() {
+    fn hosts_are_known_by_a_word_in_their_names() {
         for (host, kind) in [
             ("api.openai.com", Some(Kind::OpenAi)),
-            ("me.openai.azure.com", Some(Kind::OpenAi)),
+            ("me.openai.azure.com", Some(Kind::Azure)),
             ("API.Anthropic.com.", Some(Kind::Anthropic)),
             ("api.endpoints.anyscale.com", Some(Kind::OpenAi)),
-            ("notopenai.com", None),
-            ("openai.com.example.org", None),
+            ("api.fireworks.ai", Some(Kind::Fireworks)),
+            ("api.together.xyz", Some(Kind::Together)),
+            ("openai.together.ai", Some(Kind::Together)),
+            ("openai-proxy.example.org", Some(Kind::OpenAi)),
+            ("fireworks.example.org", None),
             ("127.0.0.1", None),
             ("localhost", None),
         ] {
-            assert_eq!(guess_from_host(host), Ok(kind), "{host}");
+            assert_eq!(guess_from_host(host), kind, "{host}");
         }
-    }
-
-    #[test]
-    fn a_host_whose_api_is_not_spoken_is_a_clear_error() {
-        let error = guess_from_host("api.fireworks.ai").unwrap_err();
-        insta::assert_snapshot!(
-            format!("{error}\nhint: {}", error.hint()),
-            @r"
-        `api.fireworks.ai` speaks `fireworks`, which is not one of the providers: openai, vllm, sglang, anthropic, tgi
-        hint: its OpenAI-compatible part is spoken with --provider openai
-        "
-        );
-        assert!(guess_from_host("api.together.xyz").is_err());
     }
 
     fn guessed(body: &str) -> Result<(Kind, String), GuessError> {
@@ -209,6 +175,11 @@ mod tests {
             ("library", Kind::OpenAi),
             ("openai", Kind::OpenAi),
             ("system", Kind::OpenAi),
+            ("Anyscale", Kind::OpenAi),
+            ("fireworks", Kind::Fireworks),
+            ("together", Kind::Together),
+            ("triton-generate", Kind::TritonGenerate),
+            ("anthropic", Kind::Anthropic),
         ] {
             let body = format!(
                 r#"{{"object":"list","data":[{{"id":"m","owned_by":"{owner}","meta":{{"n":1}}}},{{"id":"x","owned_by":"?"}}]}}"#
@@ -224,10 +195,11 @@ mod tests {
             format!("{error}\nhint: {}", error.hint()),
             @r"
         cannot tell the provider from `owned_by`: `somebody` of model `m`
-        hint: --provider, one of openai, vllm, sglang, anthropic, tgi
+        hint: --provider, one of openai, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom
         "
         );
         assert!(guessed(r#"{"data":[{"id":"m","owned_by":null}]}"#).is_err());
+        assert!(guessed(r#"{"data":[{"id":"m","owned_by":"custom"}]}"#).is_err());
         assert_eq!(guessed(r#"{"data":[]}"#), Err(GuessError::NoModel));
         assert!(matches!(guessed("<html>"), Err(GuessError::Unreadable(_))));
         assert!(matches!(

@@ -2,8 +2,11 @@
 //! It opens no connection, reads no clock and holds no secret; bytes go in and come out as values.
 
 mod anthropic;
+mod azure;
 mod body;
 mod errors;
+mod figures;
+mod fireworks;
 mod guess;
 mod json;
 mod mold;
@@ -13,6 +16,8 @@ mod reasons;
 mod spec;
 mod sse;
 mod tgi;
+mod together;
+mod triton;
 mod vllm;
 
 #[cfg(test)]
@@ -48,6 +53,11 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// A decoder for one answer.
     fn decoder(&self) -> Box<dyn Decoder>;
+
+    /// A decoder for the answer to `ask`: of APIs whose answers repeat what was asked.
+    fn decoder_for(&self, _ask: &Ask) -> Box<dyn Decoder> {
+        self.decoder()
+    }
 
     /// The header that carries the key, its value marked as sensitive.
     ///
@@ -99,6 +109,9 @@ pub enum ShapeError {
         /// What was set.
         setting: &'static str,
     },
+    /// A path has characters that a path cannot have.
+    #[error("`{0}` has characters that a path cannot have")]
+    Path(String),
     /// A header's name or value has characters that a header cannot have. The value is not shown.
     #[error("header `{0}` has characters that a header cannot have")]
     Header(String),
@@ -140,11 +153,16 @@ impl Kind {
     /// Settings that an API has no field for are refused, never dropped in silence.
     fn refuse(self, settings: &[(&'static str, bool)]) -> Result<(), ShapeError> {
         match settings.iter().find(|(_, set)| *set) {
-            Some(&(setting, _)) => Err(ShapeError::Unsupported {
-                kind: self,
-                setting,
-            }),
+            Some(&(setting, _)) => Err(self.lacks(setting)),
             None => Ok(()),
+        }
+    }
+
+    /// The API has no such thing.
+    const fn lacks(self, setting: &'static str) -> ShapeError {
+        ShapeError::Unsupported {
+            kind: self,
+            setting,
         }
     }
 }
@@ -154,11 +172,25 @@ impl Kind {
 /// # Errors
 /// A setting that the API has no field for, or a header that cannot be one.
 pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
+    if spec.kind != Kind::Fireworks {
+        spec.kind.refuse(&[
+            ("force_min_tokens", spec.fireworks.force_min_tokens),
+            (
+                "acceptance_probs_override",
+                spec.fireworks.acceptance_probs.is_some(),
+            ),
+        ])?;
+    }
     Ok(match spec.kind {
-        Kind::OpenAi => Arc::new(openai::OpenAi::new(spec, serde_json::Map::new())?),
+        Kind::OpenAi => Arc::new(openai::OpenAi::new(spec, openai::Manner::of(&spec.task))?),
+        Kind::Fireworks => Arc::new(fireworks::new(spec)?),
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
+        Kind::Together => Arc::new(together::new(spec)?),
+        Kind::Azure => Arc::new(azure::new(spec)?),
         Kind::Anthropic => Arc::new(anthropic::Anthropic::new(spec)?),
         Kind::Tgi => Arc::new(tgi::Tgi::new(spec)?),
+        Kind::TritonInfer => Arc::new(triton::Infer::new(spec)?),
+        Kind::TritonGenerate => Arc::new(triton::Generate::new(spec)?),
         kind => {
             let setting = "words yet";
             return Err(ShapeError::Unsupported { kind, setting });

@@ -3,11 +3,14 @@
 
 use super::errors::error_text;
 use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
-use super::{DecodeError, Decoder};
-use crate::domain::{ContentKind, FinishReason, Signal, Usage};
+use super::{DecodeError, Decoder, Fields};
+use crate::domain::{ContentKind, FinishReason, ServerFigures, Signal, Usage, Warning};
 
 /// What the events and bodies of one API mean.
 pub(super) trait Dialect: Send {
+    /// The head of the answer, of which something may be remembered.
+    fn head(&mut self, _field: &Fields<'_>) {}
+
     /// One event of a stream.
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError>;
 
@@ -104,6 +107,25 @@ impl<'a> Out<'a> {
         self.flow.silent = 0;
         let tokens = told.or(marked).filter(|&n| n > 0);
         (self.on)(Signal::EventEnd { tokens });
+    }
+
+    /// Embeddings, or ranked documents.
+    pub(super) fn vectors(&mut self, count: u32) {
+        if count > 0 {
+            (self.on)(Signal::Vectors(count));
+        }
+    }
+
+    /// What the server measured itself.
+    pub(super) fn server(&mut self, figures: &ServerFigures) {
+        if *figures != ServerFigures::default() {
+            (self.on)(Signal::Server(figures));
+        }
+    }
+
+    /// The answer is to be warned about.
+    pub(super) fn warn(&mut self, warning: Warning) {
+        (self.on)(Signal::Warning(warning));
     }
 
     pub(super) fn usage(&mut self, usage: Usage) {
@@ -220,6 +242,10 @@ fn store(buffer: &mut Vec<u8>, bytes: &[u8]) -> Result<(), DecodeError> {
 }
 
 impl<D: Dialect> Decoder for Reader<D> {
+    fn head(&mut self, field: &Fields<'_>, _on: &mut dyn FnMut(Signal<'_>)) {
+        self.dialect.head(field);
+    }
+
     fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
         self.decide(bytes);
         let Self {

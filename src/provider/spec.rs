@@ -32,6 +32,13 @@ pub struct Spec {
     pub custom: Option<Custom>,
 }
 
+impl Spec {
+    /// Whether answers come as streams: those without text never do.
+    pub const fn streams(&self) -> bool {
+        self.stream && self.task.generates()
+    }
+}
+
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +58,21 @@ impl Task {
     /// Whether the answer is text.
     pub const fn generates(&self) -> bool {
         matches!(self, Self::Chat | Self::Completion)
+    }
+
+    /// Whether the answer is vectors.
+    pub const fn embeds(&self) -> bool {
+        matches!(self, Self::Embeddings(_))
+    }
+
+    /// Its name in messages.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completion => "plain completions",
+            Self::Embeddings(_) => "embeddings",
+            Self::Rerank(_) => "ranking",
+        }
     }
 }
 
@@ -247,7 +269,8 @@ mod tests {
         assert_eq!("Anyscale".parse(), Ok(Kind::OpenAi));
         assert_eq!(
             "triton".parse::<Kind>().unwrap_err().to_string(),
-            "`triton` is not a provider; there are openai, vllm, sglang, anthropic, tgi"
+            "`triton` is not a provider; there are openai, fireworks, vllm, sglang, together, anthropic, tgi, \
+             triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom"
         );
     }
 }

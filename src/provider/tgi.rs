@@ -42,6 +42,7 @@ impl Tgi {
     /// The API for these settings.
     pub(super) fn new(spec: &Spec) -> Result<Self, ShapeError> {
         Kind::Tgi.refuse(&[
+            ("embeddings and no ranking", !spec.task.generates()),
             ("n", spec.sampling.n.is_some_and(|n| n != 1)),
             ("reasoning_effort", spec.sampling.reasoning_effort.is_some()),
         ])?;
@@ -84,7 +85,8 @@ impl Provider for Tgi {
             max_new_tokens: ask.max_tokens,
             constants: &self.parameters,
         };
-        let inputs = as_text(&ask.prompt);
+        Kind::Tgi.refuse(&[("forced generation", ask.forced.is_some())])?;
+        let inputs = as_text(Kind::Tgi, &ask.prompt)?;
         let body = Body {
             inputs: &inputs,
             parameters,

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Context, PERCENTILES, generator, load};
+use super::{Context, PERCENTILES, generator, load, objectives, turns};
 use crate::domain::{Outcome, TokenSource, Warning};
 use crate::metrics::{Metric, Series, Summary};
 
@@ -12,7 +12,9 @@ pub fn sections(ctx: &Context<'_>) -> String {
     let mut text = String::new();
     section(&mut text, "Requests", requests(ctx));
     section(&mut text, "Load", load::lines(ctx));
-    section(&mut text, "Tokens", tokens(ctx.summary));
+    section(&mut text, "Objectives", objectives::lines(ctx));
+    section(&mut text, "Tokens", tokens(ctx));
+    section(&mut text, "Turns", turns::lines(ctx));
     section(&mut text, "Connections", connections(ctx.summary));
     section(&mut text, "Generator", generator::lines(ctx));
     section(&mut text, "Warnings", warnings(ctx));
@@ -44,11 +46,31 @@ fn requests(ctx: &Context<'_>) -> Vec<String> {
     if !failed.is_empty() {
         lines.push(format!("failed by kind: {}", failed.join(", ")));
     }
+    lines.extend(cancelled(ctx));
     lines.push(figures_are_of(summary));
-    if let Some(goodput) = summary.goodput_per_s {
-        lines.push(format!("goodput {goodput:.2} requests/s"));
-    }
+    lines.extend(match ctx.plan.observe.warmup_requests {
+        0 => None,
+        count => Some(format!(
+            "{count} requests were sent before the run to warm the server up, and are counted nowhere"
+        )),
+    });
     lines
+}
+
+/// What cancelled requests mean for the figures, where they were asked for.
+fn cancelled(ctx: &Context<'_>) -> Option<String> {
+    let rate = ctx.plan.observe.cancel_rate;
+    let phase = &ctx.summary.phase;
+    let (count, of) = (
+        phase.count(|outcome| outcome == Outcome::Cancelled),
+        phase.finished(),
+    );
+    (rate > 0.0).then(|| {
+        format!(
+            "cancelled {count} of the {of} that the figures are of (--cancel-rate {rate} drops streams after their first \
+             token): they are neither good nor failed, and stand in no latency"
+        )
+    })
 }
 
 /// Both identities, written out; a broken one is said aloud.
@@ -92,7 +114,8 @@ fn figures_are_of(summary: &Summary) -> String {
     }
 }
 
-fn tokens(summary: &Summary) -> Vec<String> {
+fn tokens(ctx: &Context<'_>) -> Vec<String> {
+    let summary = ctx.summary;
     let phase = &summary.phase;
     let mut lines = Vec::new();
     if phase.output_tokens + phase.prompt_tokens > 0 {
@@ -116,6 +139,11 @@ fn tokens(summary: &Summary) -> Vec<String> {
         ));
     }
     lines.extend(prompt_lengths(summary));
+    if ctx.plan.observe.first_visible_token {
+        lines.push(
+            "a first token is the first that is no reasoning, where there was one (--first-visible-token)".to_owned(),
+        );
+    }
     lines
 }
 
@@ -180,11 +208,11 @@ fn warnings(ctx: &Context<'_>) -> Vec<String> {
 
 /// How many users the rate takes by Little's law, beside the warning that there were too few.
 fn users_hint(ctx: &Context<'_>, warning: Warning) -> Option<String> {
-    let (rate, _) = ctx
-        .plan
-        .open_loop()
-        .filter(|_| warning == Warning::UsersTooFew && !ctx.is_of_several_loads())?;
-    let need = ctx.summary.users_needed(rate.as_f64())?;
+    let rate = ctx
+        .asked_per_s()
+        .filter(|_| warning == Warning::UsersTooFew)?;
+    let need = ctx.summary.users_needed(rate)?;
+    let rate = (rate * 1e3).round() / 1e3;
     let users = u64::from(ctx.plan.schedule.users);
     Some(if need > users {
         format!(
@@ -303,6 +331,25 @@ mod tests {
 
         Notes
           no --run-time: stopped by hand
+        "#);
+    }
+
+    #[test]
+    fn what_was_asked_of_the_requests_is_said_where_it_changes_what_figures_mean() {
+        let mut sample = sample::open();
+        let plain = sections(&sample.context());
+        let observe = &mut sample.plan.observe;
+        (observe.cancel_rate, observe.warmup_requests) = (0.25, 8);
+        observe.first_visible_token = true;
+        sample.summary.phase.outcomes.insert(Outcome::Cancelled, 1);
+        let text = sections(&sample.context());
+        let new: Vec<_> = text.lines().filter(|line| !plain.contains(line)).collect();
+        insta::assert_snapshot!(new.join("\n"), @r#"
+        cancelled 1 of the 5 that the figures are of (--cancel-rate 0.25 drops streams after their first token): they are neither good nor failed, and stand in no latency
+        the figures are of 5 requests sent in a window of 10.0 s; 0 before it are left out
+        8 requests were sent before the run to warm the server up, and are counted nowhere
+        a first token is the first that is no reasoning, where there was one (--first-visible-token)
+        asked for 2 requests/s (constant), sent 0.50/s
         "#);
     }
 

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::domain::format_span;
 use crate::metrics::{CoreLoad, Generator, Metric, Series, Summary, Verdict, core_name};
+use crate::plan::Asked;
 
 /// The section's lines.
 pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
@@ -44,16 +46,35 @@ pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
 /// The load that was asked for and the one that was sent.
 fn load(ctx: &Context<'_>) -> Option<String> {
     let sent = ctx.summary.sent_per_s()?;
-    Some(match ctx.plan.open_loop() {
-        Some((rate, law)) => {
-            let first = if ctx.is_of_several_loads() {
-                " at first"
-            } else {
-                ""
-            };
-            format!("asked for {rate} requests/s ({law}){first}, sent {sent:.2}/s")
+    let Some(asked) = asked(ctx) else {
+        return Some(format!("sent {sent:.2} requests/s"));
+    };
+    let first = if ctx.is_of_several_loads() {
+        " at first"
+    } else {
+        ""
+    };
+    Some(format!("asked for {asked}{first}, sent {sent:.2}/s"))
+}
+
+/// The load of an open loop, and what that is on average in the window where it is no single rate.
+fn asked(ctx: &Context<'_>) -> Option<String> {
+    let words = match ctx.plan.asked() {
+        Asked::Users(_) => return None,
+        Asked::Rate { per_s, law } => return Some(format!("{per_s} requests/s ({law})")),
+        Asked::Rates {
+            lowest,
+            highest,
+            law,
+        } => format!("{lowest} to {highest} requests/s ({law})"),
+        Asked::Burst { users, every } => {
+            format!("bursts of {users} requests every {}", format_span(every))
         }
-        None => format!("sent {sent:.2} requests/s"),
+        Asked::Trace { requests } => format!("the {requests} requests of a trace"),
+    };
+    Some(match ctx.asked_per_s() {
+        Some(mean) => format!("{words}, {mean:.2}/s on average"),
+        None => words,
     })
 }
 
@@ -276,6 +297,31 @@ mod tests {
         1 of 9 content events (11.11%) share the stamp of a later one that the same read returned
         no verdict: nothing was measured
         ");
+    }
+
+    #[test]
+    fn the_load_that_was_asked_for_is_said_whatever_paces_it() {
+        let second = json!({"secs": 2, "nanos": 0});
+        let stage = json!({"from": 10.0, "to": 50.0, "lasts": {"secs": 10, "nanos": 0}});
+        for (pacing, want) in [
+            (json!("closed"), "sent 0.40 requests/s"),
+            (
+                json!({"stages": {"stages": [stage], "law": "exponential"}}),
+                "asked for 10 to 50 requests/s (exponential), 30.00/s on average, sent 0.40/s",
+            ),
+            (
+                json!({"burst": {"every": second}}),
+                "asked for bursts of 4 requests every 2s, 2.00/s on average, sent 0.40/s",
+            ),
+            (
+                json!({"trace": {"due_us": [0, 1, 2, 3]}}),
+                "asked for the 4 requests of a trace, 0.40/s on average, sent 0.40/s",
+            ),
+        ] {
+            let mut sample = sample::closed();
+            sample.plan.schedule.pacing = serde_json::from_value(pacing).unwrap();
+            assert_eq!(load(&sample.context()).as_deref(), Some(want));
+        }
     }
 
     #[test]

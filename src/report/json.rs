@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, PERCENTILES, Worker, generator, load, number};
+use super::{Context, PERCENTILES, Worker, generator, load, number, objectives};
 use crate::domain::Outcome;
 use crate::metrics::{Metric, Series, Summary};
 
@@ -29,9 +29,10 @@ pub fn result(ctx: &Context<'_>) -> Result<String, serde_json::Error> {
         endpoint: json!({"method": ctx.endpoint.method, "name": ctx.endpoint.name}),
         plan: plan(ctx)?,
         window: window(ctx.summary),
-        totals: totals(ctx.summary),
+        totals: totals(ctx),
         measured: measured(ctx),
         metrics: metrics(ctx.summary),
+        objectives: objectives::objects(ctx),
         tokens: tokens(ctx.summary),
         connections: json!({
             "opened": ctx.summary.connections_opened,
@@ -62,6 +63,7 @@ struct Outline<'a> {
     totals: Value,
     measured: Value,
     metrics: IndexMap<&'static str, Distribution>,
+    objectives: Vec<Value>,
     tokens: Value,
     connections: Value,
     errors: Vec<Value>,
@@ -88,18 +90,23 @@ struct Distribution {
     too_few_samples_for: Vec<String>,
 }
 
-/// The plan, with the rows of a data set and the times of a trace replaced by their number: a result is no copy of the data.
+/// Lists of the plan that come from a file.
+const DATA: [&str; 3] = [
+    "/workload/prompts/rows",
+    "/workload/forced/texts",
+    "/schedule/pacing/trace/due_us",
+];
+
+/// The plan, with what comes from data sets replaced by its number: a result is no copy of the data.
 fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
     let mut plan = serde_json::to_value(ctx.plan)?;
-    for lists in ["/workload/prompts/rows", "/schedule/pacing/trace/due_us"] {
-        if let Some(list) = plan.pointer_mut(lists) {
-            *list = json!(list.as_array().map_or(0, Vec::len));
+    for place in DATA {
+        if let Some(data) = plan.pointer_mut(place) {
+            *data = json!(data.as_array().map_or(0, Vec::len));
         }
     }
-    if let Some(data) = plan.pointer_mut("/workload/prompts/data")
-        && let Some(data) = data.as_object_mut()
-    {
-        data.shift_remove("inline");
+    if let Some(inline) = plan.pointer_mut("/workload/prompts/data/inline") {
+        *inline = Value::Null;
     }
     Ok(plan)
 }
@@ -114,7 +121,8 @@ fn window(summary: &Summary) -> Value {
     })
 }
 
-fn totals(summary: &Summary) -> Value {
+fn totals(ctx: &Context<'_>) -> Value {
+    let summary = ctx.summary;
     let counts = &summary.counts;
     json!({
         "scheduled": counts.scheduled,
@@ -129,6 +137,7 @@ fn totals(summary: &Summary) -> Value {
         "cancelled": summary.whole_run(|outcome| outcome == Outcome::Cancelled),
         "imbalance": summary.balance.err().map(|imbalance| imbalance.to_string()),
         "outcomes": by_name(&summary.outcomes),
+        "warmup_requests_before": ctx.plan.observe.warmup_requests,
     })
 }
 
@@ -144,8 +153,9 @@ fn measured(ctx: &Context<'_>) -> Value {
         "requests_per_s": summary.requests_per_s(),
         "failures_per_s": summary.failures_per_s(),
         "sent_per_s": summary.sent_per_s(),
-        "asked_per_s": ctx.plan.open_loop().filter(|_| !ctx.is_of_several_loads()).map(|(rate, _)| rate.as_f64()),
+        "asked_per_s": ctx.asked_per_s(),
         "goodput_per_s": summary.goodput_per_s,
+        "goodput_ratio": summary.goodput_ratio(),
         "body_bytes": summary.phase.body_bytes,
     })
 }
@@ -268,7 +278,18 @@ mod tests {
             is_other_load: true,
             is_other_number: false,
         }];
-        for sample in [sample::open(), sample::closed(), empty, unsent, changed] {
+        let wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
+        let samples = [
+            sample::open(),
+            sample::closed(),
+            empty,
+            unsent,
+            changed,
+            wanted,
+            sample::conversations(),
+            sample::embeddings(),
+        ];
+        for sample in samples {
             let result = read(&sample);
             let faults: Vec<_> = validator
                 .iter_errors(&result)
@@ -347,10 +368,23 @@ mod tests {
         let mut plan = serde_json::to_value(&sample.plan).unwrap();
         let row = json!({"prompt": "private", "messages": null, "extra": {}});
         plan["workload"]["prompts"] = json!({"rows": [row, row]});
-        sample.plan = serde_json::from_value(plan).unwrap();
+        sample.plan = serde_json::from_value(plan.clone()).unwrap();
         assert_eq!(
             read(&sample)["plan"]["workload"]["prompts"],
             json!({"rows": 2})
         );
+        let data = json!({
+            "name": "x.txt", "format": "text", "column": null, "shuffle_seed": null, "limit": null, "sha256": "",
+            "bytes": 7, "inline": "private",
+        });
+        plan["workload"]["prompts"] = json!({"data": data});
+        plan["workload"]["forced"] = json!({"texts": ["private", "private", "private"]});
+        plan["schedule"]["pacing"] = json!({"trace": {"due_us": [0, 1, 2, 3]}});
+        sample.plan = serde_json::from_value(plan).unwrap();
+        let shown = &read(&sample)["plan"];
+        assert!(!shown.to_string().contains("private"), "{shown}");
+        assert_eq!(shown["workload"]["prompts"]["data"]["bytes"], json!(7));
+        assert_eq!(shown["workload"]["forced"], json!({"texts": 3}));
+        assert_eq!(shown["schedule"]["pacing"], json!({"trace": {"due_us": 4}}));
     }
 }

@@ -70,6 +70,13 @@ fn counted(count: u32, of: &str) -> String {
 }
 
 impl Context<'_> {
+    /// Requests per second that the plan asks for in the window, on average; `None` where there is no such rate, or where it
+    /// was changed while the run went on.
+    pub(crate) fn asked_per_s(&self) -> Option<f64> {
+        let asked = self.plan.asked_per_s(self.summary.from, self.summary.to);
+        asked.filter(|_| !self.is_of_several_loads())
+    }
+
     /// Whether the figures are of several loads.
     pub(crate) fn is_of_several_loads(&self) -> bool {
         self.changes.iter().any(|change| change.is_other_load)

@@ -6,6 +6,7 @@ mod generator;
 pub mod json;
 mod load;
 mod number;
+mod objectives;
 pub mod plain;
 pub mod record_line;
 mod rows;
@@ -13,6 +14,7 @@ pub mod stats_csv;
 pub mod summary_block;
 pub mod summary_file;
 pub mod table;
+mod turns;
 
 #[cfg(test)]
 pub(crate) mod sample;

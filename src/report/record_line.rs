@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde::ser::Serializer;
 
-use crate::domain::{FinishReason, Index, Mark, Offset, Outcome, Record};
+use crate::domain::{FinishReason, HitRate, Index, Mark, Offset, Outcome, Record};
 
 /// The JSON schema of a line.
 pub const SCHEMA: &str = include_str!("schema/record.schema.json");
@@ -48,6 +48,32 @@ struct Line<'a> {
     body_bytes: u64,
     new_connection: bool,
     connect_ns: u64,
+    /// Answers asked for, where that is more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choices: Option<u32>,
+    /// Embeddings or ranked documents, where the answer is such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vectors: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<Place>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<ServerFields<'a>>,
+}
+
+/// A place in a conversation; turns are counted from 1, as in the names of metrics.
+#[derive(Serialize)]
+struct Place {
+    session: u64,
+    turn: u32,
+    of: u32,
+}
+
+/// What the server measured itself.
+#[derive(Serialize)]
+struct ServerFields<'a> {
+    total_ns: Option<u64>,
+    first_token_ns: Option<u64>,
+    speculation: Speculation<'a>,
 }
 
 /// The server's counts under the names that this file promises.
@@ -80,6 +106,26 @@ impl Serialize for Tokens<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|mark| mark.tokens))
     }
+}
+
+struct Speculation<'a>(&'a [HitRate]);
+
+impl Serialize for Speculation<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|rate| HitFields {
+            position: rate.position,
+            hits: rate.hits,
+            total: rate.total,
+        }))
+    }
+}
+
+/// How many speculated tokens of one position were right.
+#[derive(Serialize)]
+struct HitFields {
+    position: u32,
+    hits: u32,
+    total: u32,
 }
 
 impl<'a> Line<'a> {
@@ -117,6 +163,18 @@ impl<'a> Line<'a> {
             body_bytes: record.body_bytes,
             new_connection: record.new_connection,
             connect_ns: record.connect_ns,
+            choices: Some(record.choices).filter(|&choices| choices > 1),
+            vectors: Some(record.vectors).filter(|&vectors| vectors > 0),
+            conversation: record.turn.map(|turn| Place {
+                session: turn.session,
+                turn: turn.number.saturating_add(1),
+                of: turn.of,
+            }),
+            server: record.server.as_deref().map(|server| ServerFields {
+                total_ns: server.total_ns,
+                first_token_ns: server.first_token_ns,
+                speculation: Speculation(&server.speculation),
+            }),
         }
     }
 }
@@ -124,6 +182,7 @@ impl<'a> Line<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{ServerFigures, Turn};
     use crate::report::sample;
 
     fn read(record: &Record) -> serde_json::Value {
@@ -133,6 +192,52 @@ mod tests {
         let lines: Vec<_> = text.lines().collect();
         assert_eq!((lines.len(), lines[0]), (2, "earlier"));
         serde_json::from_str(lines[1]).unwrap()
+    }
+
+    /// One that has everything which most have not.
+    fn rich() -> Record {
+        let rate = HitRate {
+            position: 2,
+            hits: 3,
+            total: 4,
+        };
+        Record {
+            choices: 4,
+            vectors: 8,
+            turn: Some(Turn {
+                session: 5,
+                number: 0,
+                of: 3,
+            }),
+            server: Some(Box::new(ServerFigures {
+                total_ns: Some(40_000_000),
+                first_token_ns: None,
+                speculation: vec![rate],
+            })),
+            ..sample::record(0)
+        }
+    }
+
+    #[test]
+    fn what_few_records_have_stands_only_in_theirs() {
+        let line = read(&rich());
+        assert_eq!(
+            (&line["choices"], &line["vectors"]),
+            (&serde_json::json!(4), &serde_json::json!(8))
+        );
+        assert_eq!(
+            line["conversation"],
+            serde_json::json!({"session": 5, "turn": 1, "of": 3})
+        );
+        let speculation = serde_json::json!([{"position": 2, "hits": 3, "total": 4}]);
+        assert_eq!(
+            line["server"],
+            serde_json::json!({"total_ns": 40_000_000, "first_token_ns": null, "speculation": speculation})
+        );
+        let plain = read(&sample::record(0));
+        for absent in ["choices", "vectors", "conversation", "server"] {
+            assert!(plain.get(absent).is_none(), "{absent}");
+        }
     }
 
     #[test]
@@ -150,7 +255,7 @@ mod tests {
             finish: Some(FinishReason::Length),
             ..sample::record(7)
         };
-        for record in [sample::record(0), failed] {
+        for record in [sample::record(0), failed, rich()] {
             assert!(validator.is_valid(&read(&record)), "{record:?}");
         }
         let mut wrong = read(&sample::record(0));

@@ -16,10 +16,23 @@ pub(crate) struct Row<'a> {
     pub(crate) series: Option<&'a Series>,
 }
 
+/// The rows of `phase` that a table shows: those of `rows` less the turns of conversations, which have a section of their own.
+pub(crate) fn table_rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
+    rows_of(ctx, phase, |metric| !metric.is_of_a_turn())
+}
+
 /// The rows of `phase`, sorted by (name, type) as Locust sorts them.
 ///
 /// Metrics are no requests: they have no failures, and the aggregated row leaves them out.
 pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
+    rows_of(ctx, phase, |_| true)
+}
+
+fn rows_of<'a>(
+    ctx: &Context<'a>,
+    phase: &'a Phase,
+    is_wanted: impl Fn(Metric) -> bool,
+) -> Vec<Row<'a>> {
     let endpoint = Row {
         kind: ctx.endpoint.method,
         name: ctx.endpoint.name,
@@ -27,7 +40,7 @@ pub(crate) fn rows<'a>(ctx: &Context<'a>, phase: &'a Phase) -> Vec<Row<'a>> {
     };
     let metrics = Metric::ALL
         .into_iter()
-        .filter(|&metric| is_shown(metric, ctx, phase));
+        .filter(|&metric| is_wanted(metric) && is_shown(metric, ctx, phase));
     let metrics = metrics.flat_map(|metric| {
         table_names(metric).into_iter().map(move |name| Row {
             kind: "METRIC",
@@ -61,7 +74,7 @@ fn is_shown(metric: Metric, ctx: &Context<'_>, phase: &Phase) -> bool {
     };
     match metric {
         Metric::TimeToFirstTokenFromDue | Metric::LatencyFromDue | Metric::Lateness => {
-            ctx.plan.open_loop().is_some()
+            ctx.plan.is_open()
         }
         // They are of the generator, which has a section of its own.
         Metric::SendDelay | Metric::ReceiveLag => false,
@@ -75,5 +88,37 @@ fn table_names(metric: Metric) -> Vec<&'static str> {
     match metric {
         Metric::OutputTokens => vec!["num_tokens", "completion_tokens", "generation_tokens"],
         other => vec![other.name()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::sample::{self, Sample};
+
+    fn names(sample: &Sample) -> String {
+        let ctx = sample.context();
+        let rows = rows(&ctx, &sample.summary.phase);
+        let names: Vec<_> = rows.iter().map(|row| row.name).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn vectors_have_rows_of_their_own_and_none_of_tokens() {
+        assert_eq!(
+            names(&sample::embeddings()),
+            "/v1/chat/completions connect_time latency latency_per_embedding prompt_tokens requested_prompt_tokens \
+             time_to_headers total_latency"
+        );
+        assert!(!names(&sample::rerank()).contains("latency_per_embedding"));
+    }
+
+    #[test]
+    fn times_that_were_due_have_rows_in_every_loop_but_a_closed_one() {
+        let mut sample = sample::closed();
+        assert!(!names(&sample).contains("lateness"));
+        let every = serde_json::json!({"burst": {"every": {"secs": 1, "nanos": 0}}});
+        sample.plan.schedule.pacing = serde_json::from_value(every).unwrap();
+        assert!(names(&sample).contains(" lateness "));
     }
 }

@@ -4,10 +4,10 @@ use serde_json::json;
 use time::macros::datetime;
 
 use super::{Context, Endpoint, LoadChange, Worker};
-use crate::domain::{Index, Mark, Offset, Outcome, Record, Usage};
+use crate::domain::{Index, Mark, Offset, Outcome, Record, Turn, Usage};
 use crate::metrics::{
-    CoreLoad, Generator, Machine, Metric, Observation, Series, Summary, Tally, Verdict, Window,
-    judge,
+    CoreLoad, Generator, Machine, Metric, Observation, Rules, Series, Summary, Tally, Verdict,
+    Window, judge,
 };
 use crate::plan::Plan;
 
@@ -43,12 +43,93 @@ impl Sample {
 /// Two requests per second for 10 s, of which four were sent: three good ones and a failure.
 pub(crate) fn open() -> Sample {
     let rate = json!({"open": {"rate": 2.0, "law": "constant"}});
-    sample(plan(&rate), tally())
+    sample(plan(&rate), tally(&Rules::default()))
 }
 
 /// Four users instead.
 pub(crate) fn closed() -> Sample {
-    sample(plan(&json!("closed")), tally())
+    sample(plan(&json!("closed")), tally(&Rules::default()))
+}
+
+/// `open`, folded by objectives.
+pub(crate) fn with_objectives(slos: &[&str]) -> Sample {
+    let mut plan = plan(&json!({"open": {"rate": 2.0, "law": "constant"}}));
+    plan.observe.slos = slos.iter().map(|slo| slo.parse().unwrap()).collect();
+    let rules = Rules {
+        slos: plan.observe.slos.clone(),
+        ..Rules::default()
+    };
+    let tally = tally(&rules);
+    sample(plan, tally)
+}
+
+/// `closed`, of requests that are turns of two conversations of 12 turns each, of which the last had no time.
+pub(crate) fn conversations() -> Sample {
+    let mut all = tally(&Rules::default());
+    for session in 0..2 {
+        for number in 0..(12 - session) {
+            let longer = u64::from(number) * 2_000_000;
+            let mut record = record(1_000 + u64::from(number) * 100);
+            record.turn = Some(Turn {
+                session: u64::from(session),
+                number,
+                of: 12,
+            });
+            record.usage.prompt_tokens = Some(100 + 20 * number);
+            for mark in &mut record.marks {
+                mark.at = Offset::from_nanos(mark.at.as_nanos() + longer);
+            }
+            record.end = Offset::from_nanos(record.end.as_nanos() + longer);
+            all.record(&record, &Window::default(), &Rules::default());
+            all.counts.scheduled += 1;
+            all.counts.sent += 1;
+        }
+    }
+    sample(plan(&json!("closed")), all)
+}
+
+/// Four users that ask for the vectors of two texts: three requests of 42 and one of 20 ms.
+pub(crate) fn embeddings() -> Sample {
+    let normalize = json!({"dimensions": null, "prompt_template": null, "return_logits": null, "normalize": false});
+    without_text(&json!({"embeddings": normalize}), 2)
+}
+
+/// The same for the order of ten documents.
+pub(crate) fn rerank() -> Sample {
+    let query = json!({"query": "?", "top_n": null, "return_documents": true});
+    without_text(&json!({"rerank": query}), 10)
+}
+
+fn without_text(task: &serde_json::Value, vectors: u32) -> Sample {
+    let mut plan = plan(&json!("closed"));
+    plan.provider.task = serde_json::from_value(task.clone()).unwrap();
+    plan.provider.stream = false;
+    let rules = Rules {
+        embeddings: plan.provider.task.embeds(),
+        ..Rules::default()
+    };
+    let mut tally = Tally::default();
+    for (due_ms, faster_ns) in [(0, 0), (200, 0), (400, 0), (600, 22_000_000)] {
+        let mut record = record(due_ms);
+        record.end = Offset::from_nanos(record.end.as_nanos() - faster_ns);
+        let vectors = Record {
+            streamed: false,
+            marks: Vec::new(),
+            first_visible: None,
+            output_chars: 0,
+            usage: Usage {
+                completion_tokens: Some(0),
+                ..record.usage
+            },
+            vectors,
+            ..record
+        };
+        tally.record(&vectors, &Window::default(), &rules);
+    }
+    tally.counts.scheduled = 4;
+    tally.counts.sent = 4;
+    tally.generator = generator();
+    sample(plan, tally)
 }
 
 /// 10 ms to the first token, 42 ms to the end, four tokens, 800 bytes.
@@ -94,11 +175,11 @@ pub(crate) fn record(due_ms: u64) -> Record {
     }
 }
 
-fn tally() -> Tally {
+fn tally(rules: &Rules) -> Tally {
     let window = Window::default();
     let mut tally = Tally::default();
     for due_ms in [0, 200, 400] {
-        tally.record(&record(due_ms), &window);
+        tally.record(&record(due_ms), &window, rules);
     }
     let failed = Record {
         outcome: Outcome::Http5xx,
@@ -109,7 +190,7 @@ fn tally() -> Tally {
         usage: Usage::default(),
         ..record(600)
     };
-    tally.record(&failed, &window);
+    tally.record(&failed, &window, rules);
     tally.counts.scheduled = 4;
     tally.counts.sent = 4;
     tally.generator = generator();
@@ -183,7 +264,7 @@ fn plan(pacing: &serde_json::Value) -> Plan {
             "ca_pem": null, "connection_reuse": "pooled", "proxy": null,
         },
         "provider": {
-            "kind": "openai", "model": "m", "chat": true, "stream": true, "headers": {},
+            "kind": "openai", "model": "m", "task": "chat", "stream": true, "headers": {},
             "sampling": {
                 "temperature": 1.0, "top_k": null, "n": null, "logprobs": null, "reasoning_effort": null,
             },

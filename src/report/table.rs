@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::rows::{Row, aggregated, rows};
+use super::rows::{Row, aggregated, table_rows};
 use super::{Context, PERCENTILES, number};
 use crate::metrics::Series;
 
@@ -64,7 +64,7 @@ fn statistics(ctx: &Context<'_>, name_width: usize, rates: Rates) -> String {
         "Type", "Name", "# reqs", "# fails", "Avg", "Min", "Max", "Med", "req/s", "failures/s"
     ));
     lines.add(&rule);
-    for row in rows(ctx, &ctx.summary.phase) {
+    for row in table_rows(ctx, &ctx.summary.phase) {
         let rates = if row.kind == ctx.endpoint.method {
             rates
         } else {
@@ -118,7 +118,7 @@ fn percentiles(ctx: &Context<'_>, width: usize) -> String {
     lines.add(&rule);
     let total = aggregated(&ctx.summary.phase);
     let filled = |row: &Row<'_>| row.series.is_some();
-    for row in rows(ctx, &ctx.summary.phase)
+    for row in table_rows(ctx, &ctx.summary.phase)
         .iter()
         .filter(|row| filled(row))
     {

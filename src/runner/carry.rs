@@ -12,11 +12,14 @@ use super::watchdog::{Called, Watched};
 use crate::client::{Clock, Failure, Transport};
 use crate::domain::{Index, Offset};
 use crate::plan::Limits;
+use crate::provider::Decoder;
 
 /// A request put into words, ready to be sent.
 pub(super) struct Prepared {
     pub(super) index: Index,
     pub(super) asked: Asked,
+    /// Reads the answer.
+    pub(super) decoder: Box<dyn Decoder>,
     /// What goes over the wire; a request that cannot be put into words fails without being sent.
     pub(super) request: Result<Request<Bytes>, Failure>,
 }
@@ -34,6 +37,7 @@ impl<T: Transport + 'static> Core<T> {
         let Prepared {
             index,
             asked,
+            decoder,
             request,
         } = prepared;
         let _defects = DefectWatch {
@@ -42,12 +46,7 @@ impl<T: Transport + 'static> Core<T> {
         };
         let watched = Watched::new(self.limits());
         let _watch = self.watchdog.watch(&watched, self.clock.now());
-        let reading = Reading::new(
-            self.clock,
-            Rc::clone(&watched),
-            self.job.provider.decoder(),
-            self.keeps_text(),
-        );
+        let reading = Reading::new(self.clock, Rc::clone(&watched), decoder, self.keeps_text());
         let ended = {
             let exchange = std::pin::pin!(self.speak(user, request, &reading));
             match watched.follow(exchange).await {
@@ -62,7 +61,9 @@ impl<T: Transport + 'static> Core<T> {
             behind_ns,
             ready,
         };
-        let finished = reading.close(ended, slot, asked, self.job.plan.provider.stream);
+        let spec = &self.job.plan.provider;
+        let mut finished = reading.close(ended, slot, asked, spec.streams());
+        finished.record.choices = spec.sampling.n.unwrap_or(1);
         let end = finished.record.end;
         if let Some(last) = finished.record.marks.last() {
             let events = finished.record.marks.len() as u64;
@@ -75,7 +76,7 @@ impl<T: Transport + 'static> Core<T> {
     /// An answer that comes as a whole has no first token to wait for.
     fn limits(&self) -> Limits {
         let limits = self.job.plan.limits;
-        if self.job.plan.provider.stream {
+        if self.job.plan.provider.streams() {
             limits
         } else {
             Limits {

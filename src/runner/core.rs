@@ -29,7 +29,7 @@ use super::warm::ToWarm;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Failure, Transport};
 use crate::domain::{Index, Offset, Outcome, Warning};
-use crate::metrics::{Tally, core_number};
+use crate::metrics::{Rules, Tally, core_number};
 
 /// What a core's thread is given.
 pub(super) struct CoreSeat {
@@ -76,6 +76,7 @@ pub(super) struct Core<T> {
     spares: Arc<Spares>,
     pub(super) tally: RefCell<Tally>,
     load: RefCell<ThreadWatch>,
+    rules: Rules,
     /// The way through an open loop's arrivals, and the count of those that came due; `None` when sending is over.
     pub(super) walk: RefCell<Option<Walk>>,
     pub(super) due: RefCell<Option<DueCount>>,
@@ -95,6 +96,7 @@ impl<T: Transport + 'static> Core<T> {
         let plan = &seat.job.plan;
         let walk = Walk::new(&plan.schedule, plan.seed);
         let core = Rc::new(Self {
+            rules: seat.job.rules(),
             known: Known::new(seat.control.terms()),
             slots: Slots::default(),
             to_warm: ToWarm::default(),
@@ -217,6 +219,7 @@ impl<T: Transport + 'static> Core<T> {
         Prepared {
             index,
             asked: Asked::from(&ask),
+            decoder: self.job.provider.decoder_for(&ask),
             request,
         }
     }
@@ -255,6 +258,9 @@ impl<T: Transport + 'static> Core<T> {
         if finished.after_end {
             self.warn(Warning::EventAfterEnd);
         }
+        for &warning in &finished.warnings {
+            self.warn(warning);
+        }
         self.job.show_answer(&finished);
         let finished = match &self.counter {
             None => finished,
@@ -269,7 +275,9 @@ impl<T: Transport + 'static> Core<T> {
         };
         let record = self.job.without_secrets(finished.record);
         let window = self.control.window(self.job.window_start);
-        self.tally.borrow_mut().record(&record, &window);
+        self.tally
+            .borrow_mut()
+            .record(&record, &window, &self.rules);
         let Some(records) = &self.job.records else {
             return;
         };

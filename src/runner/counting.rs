@@ -75,6 +75,7 @@ fn fold_all(
     queue: &Receiver<Finished>,
     parts: &mpsc::Sender<Tally>,
 ) {
+    let rules = job.rules();
     let mut tally = Tally::default();
     let mut handed = tokio::time::Instant::now();
     loop {
@@ -82,7 +83,7 @@ fn fold_all(
             Ok(mut finished) => {
                 finished.record.tokenizer_tokens = count(tokenizer, &finished);
                 let record = job.without_secrets(finished.record);
-                tally.record(&record, &control.window(job.window_start));
+                tally.record(&record, &control.window(job.window_start), &rules);
                 if let Some(records) = &job.records {
                     // A closed channel means that the disk failed; whoever reads it says so.
                     let _ = records.blocking_send(record);

@@ -27,7 +27,7 @@ use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
 use crate::domain::{Ask, HttpEngine, Offset, Outcome, Record, Secret, StampSource};
-use crate::metrics::{MAX_CORES, Tally};
+use crate::metrics::{MAX_CORES, Rules, Tally};
 use crate::plan::Plan;
 use crate::provider::Provider;
 use crate::schedule::Share;
@@ -419,6 +419,16 @@ impl Job {
             && let Some(text) = &finished.text
         {
             tracing::info!(target: "llmload::response", "{}", self.masked(text));
+        }
+    }
+
+    /// What the fold of its requests needs to know.
+    pub(super) fn rules(&self) -> Rules {
+        let observe = &self.plan.observe;
+        Rules {
+            slos: observe.slos.clone(),
+            first_visible: observe.first_visible_token,
+            embeddings: self.plan.provider.task.embeds(),
         }
     }
 

@@ -11,7 +11,7 @@ use super::watchdog::Watched;
 use crate::client::{Clock, Failure, Head, Observer};
 use crate::domain::{
     Ask, ContentKind, FinishReason, Index, Mark, Offset, Outcome, Record, ServerFigures, Signal,
-    Turn, Usage, format_span,
+    Turn, Usage, Warning, format_span,
 };
 use crate::provider::{self, Decoder};
 
@@ -127,6 +127,8 @@ struct Heard {
     /// Embeddings, or ranked documents.
     vectors: u32,
     server: Option<Box<ServerFigures>>,
+    /// What the decoder warned about.
+    warnings: Vec<Warning>,
     text: Option<String>,
 }
 
@@ -185,10 +187,12 @@ impl Observer for Reading {
         self.stamps.borrow_mut().headers = Some(at);
         let mut answer = self.answer.borrow_mut();
         answer.status = Some(head.status);
-        let retry_after = head
-            .retry_after
-            .and_then(|value| str::from_utf8(value).ok());
+        let retry_after = (head.field)("retry-after").and_then(|value| str::from_utf8(value).ok());
         answer.retry_after_s = retry_after.and_then(|seconds| seconds.trim().parse().ok());
+        if head.status.is_success() {
+            let Answer { decoder, heard, .. } = &mut *answer;
+            decoder.head(head.field, &mut |signal| heard.hear(&signal, at));
+        }
     }
 
     fn body(&self, bytes: &[u8], at: Offset) -> bool {
@@ -279,6 +283,7 @@ impl Heard {
             Signal::AfterEnd => self.after_end = true,
             Signal::Vectors(count) => self.vectors += count,
             Signal::Server(figures) => self.server = Some(Box::new(figures.clone())),
+            Signal::Warning(warning) => self.warnings.push(warning),
         }
     }
 
@@ -343,6 +348,7 @@ pub(super) struct Finished {
     pub(super) text: Option<String>,
     pub(super) shared: u64,
     pub(super) after_end: bool,
+    pub(super) warnings: Vec<Warning>,
     pub(super) sent_again: bool,
 }
 
@@ -362,7 +368,10 @@ impl Reading {
         };
         let (outcome, error) = match ended {
             Ended::Done(result) => {
-                answer.finish(end);
+                // A body that broke off is not complete, whatever it said until then.
+                if result.is_ok() {
+                    answer.finish(end);
+                }
                 answer.outcome(result.err(), asked.max_tokens)
             }
             Ended::TimedOut(which) => which.outcome(),
@@ -409,6 +418,7 @@ impl Reading {
             text: heard.text,
             shared: if streamed { heard.shared } else { 0 },
             after_end: heard.after_end,
+            warnings: heard.warnings,
             sent_again: stamps.sent_again.is_some(),
         }
     }

@@ -68,7 +68,7 @@ fn record(reading: Reading, ended: Ended) -> Record {
 fn answered(reading: &Reading, at: u64) {
     let head = Head {
         status: StatusCode::OK,
-        retry_after: None,
+        field: &|_| None,
     };
     reading.head(head, ms(at));
     reading.body(b"word", ms(at + 1));
@@ -122,4 +122,75 @@ async fn an_answer_with_its_terminal_event_ends_there_however_long_the_body_stay
         let record = record(reading, ended);
         assert_eq!((record.outcome, record.end), (Outcome::Ok, ms(62)));
     }
+}
+
+/// Has an end that only a complete body has; tells of its head.
+struct Unmarked;
+
+impl Decoder for Unmarked {
+    fn head(&mut self, field: &provider::Fields<'_>, on: &mut dyn FnMut(Signal<'_>)) {
+        let told = field("x-took").and_then(|value| str::from_utf8(value).ok());
+        let figures = ServerFigures {
+            total_ns: told.and_then(|text| text.parse().ok()),
+            ..ServerFigures::default()
+        };
+        on(Signal::Server(&figures));
+    }
+
+    fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        on(Signal::Warning(Warning::EchoMissing));
+        Words.feed(bytes, on)
+    }
+
+    fn finish(&mut self, on: &mut dyn FnMut(Signal<'_>)) -> Result<(), DecodeError> {
+        on(Signal::End);
+        Ok(())
+    }
+}
+
+fn finished(status: StatusCode, result: Result<(), Failure>) -> Finished {
+    let mut reading = reading();
+    reading.answer.get_mut().decoder = Box::new(Unmarked);
+    let field = |name: &str| (name == "x-took").then_some(b"7".as_slice());
+    let head = Head {
+        status,
+        field: &field,
+    };
+    reading.head(head, ms(1));
+    reading.body(b"word", ms(2));
+    let slot = Slot {
+        behind_ns: 0,
+        index: Index::Arrival(0),
+        due: ms(0),
+        ready: ms(0),
+    };
+    let asked = Asked {
+        turn: None,
+        max_tokens: 1,
+        requested_prompt_tokens: None,
+        counted_prompt_tokens: None,
+    };
+    reading.close(Ended::Done(result), slot, asked, true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_broke_off_is_cut_even_where_nothing_marks_the_end() {
+    let whole = finished(StatusCode::OK, Ok(()));
+    assert_eq!(whole.record.outcome, Outcome::Ok);
+    assert_eq!(whole.warnings, [Warning::EchoMissing]);
+    let broken = Failure::new(Outcome::Cut, "cut");
+    let cut = finished(StatusCode::OK, Err(broken));
+    assert_eq!(cut.record.outcome, Outcome::Cut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_head_of_a_good_answer_is_read_and_of_a_bad_one_is_not() {
+    let told = |status| {
+        finished(status, Ok(()))
+            .record
+            .server
+            .map(|told| told.total_ns)
+    };
+    assert_eq!(told(StatusCode::OK), Some(Some(7)));
+    assert_eq!(told(StatusCode::BAD_GATEWAY), None);
 }

@@ -166,6 +166,20 @@ pub fn tokenizer(name: &str, hub: &HubPaths) -> Result<Tokenizer, LoadError> {
     Tokenizer::new(name, files).map_err(|source| LoadError::Tokenizer { path, source })
 }
 
+/// The longest prompt of the model whose tokenizer this is, in tokens: `max_position_embeddings` of the `config.json` beside it.
+pub fn model_length(name: &str, hub: &HubPaths) -> Option<u32> {
+    let path = find(name, hub).ok()?;
+    let text = read_beside(&path, "config.json").ok()??;
+    let config: serde_json::Value = serde_json::from_str(&text).ok()?;
+    let length = [
+        "/max_position_embeddings",
+        "/text_config/max_position_embeddings",
+    ]
+    .iter()
+    .find_map(|pointer| config.pointer(pointer)?.as_u64());
+    u32::try_from(length?).ok()
+}
+
 fn find(name: &str, hub: &HubPaths) -> Result<PathBuf, LoadError> {
     let path = Path::new(name);
     if path.is_file() {

@@ -8,6 +8,7 @@ mod data;
 mod error;
 mod estimate;
 mod generated;
+mod ids;
 mod ladder;
 mod lead;
 mod length;

@@ -81,6 +81,17 @@ pub struct Batch {
     pub document_tokens: Option<u32>,
 }
 
+/// Documents of filler to rank, where only their length is given.
+const USUAL_DOCUMENTS: u32 = 10;
+
+impl Batch {
+    /// How many documents of filler there are; `None` where the prompt's own paragraphs are ranked.
+    pub fn made_documents(&self) -> Option<u32> {
+        self.documents
+            .or_else(|| self.document_tokens.map(|_| USUAL_DOCUMENTS))
+    }
+}
+
 impl Default for Batch {
     fn default() -> Self {
         Self {

@@ -145,6 +145,20 @@ impl Tokenizer {
         Some(self.count(&rendered))
     }
 
+    /// A user message as the model reads it, up to the place where its answer begins; `None` without a template.
+    pub(super) fn rendered(&self, content: &str) -> Option<String> {
+        self.template
+            .as_ref()?
+            .render(&[user_message(content)])
+            .ok()
+    }
+
+    /// The ids of `text`.
+    pub(super) fn encoded(&self, text: &str, special: bool) -> Vec<u32> {
+        let encoding = self.inner.encode_fast(text, special);
+        encoding.map_or_else(|_| Vec::new(), |encoding| encoding.get_ids().to_vec())
+    }
+
     /// The probe of `new` excludes a tokenizer that fails on ordinary text.
     fn tokens(&self, text: &str, special: bool) -> usize {
         self.inner

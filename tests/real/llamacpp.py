@@ -14,8 +14,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import xllamacpp
-
 REQUESTS = 24
 CASES = [
     ("chat, streamed", ["--chat", "--stream"]),
@@ -26,6 +24,8 @@ CASES = [
 
 
 def start_server(model):
+    import xllamacpp
+
     params = xllamacpp.CommonParams()
     params.model.path = model
     params.hostnames = ["127.0.0.1"]
@@ -112,4 +112,5 @@ def main():
     raise SystemExit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

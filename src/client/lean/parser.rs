@@ -16,8 +16,14 @@ pub(in crate::client) enum Part<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::client) struct HeadPart<'a> {
     pub(in crate::client) status: u16,
-    pub(in crate::client) retry_after: Option<&'a [u8]>,
-    pub(in crate::client) content_encoding: Option<&'a [u8]>,
+    fields: &'a [httparse::Header<'a>],
+}
+
+impl<'a> HeadPart<'a> {
+    /// The header of this name (in lower case); of several the first.
+    pub(in crate::client) fn field(&self, name: &str) -> Option<&'a [u8]> {
+        head::first(self.fields, name)
+    }
 }
 
 /// How far an answer is.
@@ -130,8 +136,7 @@ impl Parser {
             self.keep_alive = head.keep_alive;
             let part = HeadPart {
                 status: head.status,
-                retry_after: head::values(head.fields, "retry-after").next(),
-                content_encoding: head::values(head.fields, "content-encoding").next(),
+                fields: head.fields,
             };
             if on(Part::Head(part)) {
                 Headway::Past(head.length)

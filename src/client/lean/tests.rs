@@ -46,8 +46,8 @@ fn lean(pieces: &[Vec<u8>]) -> (Story, bool) {
             match part {
                 Part::Head(head) => {
                     story.status = Some(head.status);
-                    story.retry_after = head.retry_after.map(<[u8]>::to_vec);
-                    story.encoding = head.content_encoding.map(<[u8]>::to_vec);
+                    story.retry_after = head.field("retry-after").map(<[u8]>::to_vec);
+                    story.encoding = head.field("content-encoding").map(<[u8]>::to_vec);
                 }
                 Part::Body(bytes) => story.body.extend_from_slice(bytes),
             }

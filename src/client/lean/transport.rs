@@ -358,15 +358,9 @@ impl<'a, O: Observer> Course<'a, O> {
                     *head_seen = true;
                     sending.tell(*observer, Some(at));
                     let status = StatusCode::from_u16(head.status).unwrap_or_default();
-                    let retry_after = head.retry_after;
-                    observer.head(
-                        Head {
-                            status,
-                            retry_after,
-                        },
-                        at,
-                    );
-                    Encoding::of(head.content_encoding).map(|found| {
+                    let field = &|name: &str| head.field(name);
+                    observer.head(Head { status, field }, at);
+                    Encoding::of(head.field("content-encoding")).map(|found| {
                         *encoding = found;
                         true
                     })

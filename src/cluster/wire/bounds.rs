@@ -38,7 +38,8 @@ fn phase(phase: &Phase) -> Result<(), WireError> {
     if phase.body_bytes > MAX_BYTES {
         return Err(WireError::Impossible("body_bytes"));
     }
-    let tokens = [phase.output_tokens, phase.prompt_tokens];
+    countable("met", phase.met.iter().copied())?;
+    let tokens = [phase.output_tokens, phase.prompt_tokens, phase.met_all];
     countable("tokens", tokens.into_iter())
 }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use super::{WireError, cut, pb};
 use crate::domain::{Offset, Outcome, TokenSource, Warning};
 use crate::metrics::{
-    CoreLoad, Counts, ErrorCount, ErrorKey, Generator, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Machine,
-    Metric, Phase, Series, Tally,
+    CoreLoad, Counts, ErrorCount, ErrorKey, Generator, MAX_ERROR_CHARS, MAX_ERROR_KINDS,
+    MAX_OBJECTIVES, Machine, Metric, Phase, Position, Series, Tally, TurnClass,
 };
 
 /// More cores than any worker has.
@@ -72,14 +72,39 @@ numbered!(
         SentLate,
         GeneratorQueueFull,
         SentAgain,
+        EchoMissing,
+        SpeculationUnreadable,
     ]
 );
 
-numbered!(
-    Metric,
-    "metric",
-    metric_out,
-    metric_in,
+/// The same for metrics, of which some have a number of their own beside their kind's.
+macro_rules! metrics {
+    ([$($plain:ident),+ $(,)?], [$($numbered:ident: $class:ident),+ $(,)?]) => {
+        fn metric_out(metric: Metric) -> (i32, u32) {
+            match metric {
+                $(Metric::$plain => (pb::Metric::$plain as i32, 0),)+
+                $(Metric::$numbered(which) => (pb::Metric::$numbered as i32, which.number()),)+
+            }
+        }
+
+        fn metric_in(kind: i32, number: u32) -> Result<Metric, WireError> {
+            let impossible = WireError::Impossible("number");
+            match pb::Metric::try_from(kind) {
+                $(Ok(pb::Metric::$plain) if number == 0 => Ok(Metric::$plain),)+
+                $(Ok(pb::Metric::$plain) => Err(impossible),)+
+                $(Ok(pb::Metric::$numbered) => {
+                    $class::new(number).map(Metric::$numbered).ok_or(impossible)
+                })+
+                Ok(pb::Metric::Unspecified) | Err(_) => Err(WireError::Unknown {
+                    what: "metric",
+                    number: kind,
+                }),
+            }
+        }
+    };
+}
+
+metrics!(
     [
         TotalLatency,
         FailedTime,
@@ -103,6 +128,15 @@ numbered!(
         CachedTokens,
         SendDelay,
         ReceiveLag,
+        ServerTotalLatency,
+        ServerTimeToFirstToken,
+        LatencyPerEmbedding,
+    ],
+    [
+        SpeculationHitRate: Position,
+        TurnTimeToFirstToken: TurnClass,
+        TurnLatency: TurnClass,
+        TurnPromptTokens: TurnClass,
     ]
 );
 
@@ -298,10 +332,16 @@ fn phase_out(phase: Phase) -> pb::Phase {
                 count,
             })
             .collect(),
+        met_all: phase.met_all,
+        met: phase.met,
     }
 }
 
 fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
+    let fewest = phase.met.iter().min().copied().unwrap_or(0);
+    if phase.met.len() > MAX_OBJECTIVES || phase.met_all > fewest {
+        return Err(WireError::Impossible("met"));
+    }
     let outcomes = phase.outcomes.into_iter();
     let sources = phase.token_sources.into_iter();
     Ok(Phase {
@@ -317,6 +357,8 @@ fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
             "token_sources",
             sources.map(|of| Ok((source_in(of.source)?, of.count))),
         )?,
+        met_all: phase.met_all,
+        met: phase.met,
     })
 }
 
@@ -326,8 +368,10 @@ fn phase_in(phase: pb::Phase) -> Result<Phase, WireError> {
 )]
 fn series_out((metric, series): (Metric, Series)) -> pb::Series {
     let sum = series.sum();
+    let (metric, number) = metric_out(metric);
     pb::Series {
-        metric: metric_out(metric),
+        metric,
+        number,
         count: series.count(),
         sum_high: (sum >> 64) as u64,
         sum_low: sum as u64,
@@ -338,7 +382,7 @@ fn series_out((metric, series): (Metric, Series)) -> pb::Series {
 }
 
 fn series_in(series: pb::Series) -> Result<(Metric, Series), WireError> {
-    let metric = metric_in(series.metric)?;
+    let metric = metric_in(series.metric, series.number)?;
     let sum = u128::from(series.sum_high) << 64 | u128::from(series.sum_low);
     let (count, min, max) = (series.count, series.min, series.max);
     let decoded = Series::from_v2(series.histogram_v2, count, sum, min, max);

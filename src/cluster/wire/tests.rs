@@ -44,17 +44,19 @@ fn phase() -> impl Strategy<Value = Phase> {
     let outcomes = btree_map(any_of(&Outcome::ALL), count(), 0..17);
     let series = btree_map(any_of(&Metric::ALL), series(), 0..4);
     let sources = btree_map(any_of(&SOURCES), count(), 0..3);
-    let numbers = (0..=bounds::MAX_BYTES, count(), count());
-    (outcomes, series, sources, numbers).prop_map(|(outcomes, series, token_sources, numbers)| {
-        Phase {
+    let numbers = (0..=bounds::MAX_BYTES, count(), count(), vec(count(), 0..4));
+    (outcomes, series, sources, numbers).prop_map(
+        |(outcomes, series, token_sources, (bytes, output, prompt, met))| Phase {
             outcomes,
             series,
-            body_bytes: numbers.0,
-            output_tokens: numbers.1,
-            prompt_tokens: numbers.2,
+            body_bytes: bytes,
+            output_tokens: output,
+            prompt_tokens: prompt,
             token_sources,
-        }
-    })
+            met_all: met.iter().min().copied().unwrap_or(0),
+            met,
+        },
+    )
 }
 
 fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
@@ -443,6 +445,38 @@ fn a_worker_that_does_not_measure_itself_is_understood() {
     let mut tally = tally::encode(Tally::default());
     tally.generator = None;
     assert_eq!(tally::decode(tally).unwrap(), Tally::default());
+}
+
+#[test]
+fn a_metric_has_a_number_only_where_there_are_several_of_it() {
+    let of = |metric: pb::Metric, number| {
+        in_tally(|tally| {
+            tally.measured.as_mut().unwrap().series.push(pb::Series {
+                metric: metric.into(),
+                number,
+                ..pb::Series::default()
+            });
+        })
+    };
+    let impossible = "a message's `number` is impossible";
+    assert_eq!(of(pb::Metric::Latency, 1), impossible);
+    assert_eq!(of(pb::Metric::SpeculationHitRate, 17), impossible);
+    assert_eq!(of(pb::Metric::TurnLatency, 11), impossible);
+}
+
+#[test]
+fn more_requests_cannot_meet_all_objectives_than_one_of_them() {
+    let of = |all, met: &[u64]| {
+        in_tally(|tally| {
+            let measured = tally.measured.as_mut().unwrap();
+            (measured.met_all, measured.met) = (all, met.to_vec());
+        })
+    };
+    let impossible = "a message's `met` is impossible";
+    assert_eq!(of(3, &[4, 2]), impossible);
+    assert_eq!(of(1, &[]), impossible);
+    assert_eq!(of(0, &vec![0; 1_001]), impossible);
+    assert_eq!(of(0, &[bounds::MAX_COUNT + 1]), impossible);
 }
 
 #[test]

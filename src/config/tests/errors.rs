@@ -127,7 +127,9 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ run --provider triton
     error: invalid value 'triton' for '--provider <NAME>'
-      [possible values: openai, anyscale, vllm, sglang, anthropic, tgi]
+      [possible values: openai, anyscale, vllm, sglang, anthropic, tgi, fireworks, together, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom]
+
+      tip: a similar value exists: 'triton-infer'
 
     $ run -H localhost:8000
     error: `localhost:8000` has no scheme
@@ -150,8 +152,8 @@ fn errors_say_where_what_and_what_to_do() {
     hint: leave one of them out
 
     $ run --qps-distribution uniform
-    error: --qps-distribution means nothing without --qps
-    hint: give --qps, or leave --qps-distribution out
+    error: --qps-distribution means nothing without --qps or --stages
+    hint: give --qps or --stages, or leave --qps-distribution out
 
     $ run -p 5 -pcml 6
     error: a common prefix of 6 tokens does not fit into a prompt of 5
@@ -345,8 +347,7 @@ fn errors_say_where_what_and_what_to_do() {
     hint: leave one of them out
 
     $ run
-    error: ./locust.conf:1: invalid value 'limerick' for '--dataset <NAME>' [possible values: limericks, code]
-    hint: a similar value exists: 'limericks'
+    error: ./locust.conf:1: invalid value 'limerick' for '--dataset <NAME|@FILE>': not limericks, code, sonnets, random, or @FILE
 
     $ run
     error: ./locust.conf:1: `config` cannot stand in a settings file

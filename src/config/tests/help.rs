@@ -185,7 +185,9 @@ fn the_short_help_of_run_reads_like_this() {
                                     http://localhost:80]
       -m, --model <NAME>            Model to name; absent: the first that the server lists [env: MODEL]
           --provider <NAME>         API that the server speaks; absent: guessed [possible values:
-                                    openai, anyscale, vllm, sglang, anthropic, tgi]
+                                    openai, anyscale, vllm, sglang, anthropic, tgi, fireworks, together,
+                                    triton-infer, triton-generate, ollama, llama.cpp, azure, responses,
+                                    custom]
           --chat                    Use the chat API (the default)
           --no-chat                 Use the plain completion API
           --stream                  Stream the answers (the default)
@@ -210,45 +212,93 @@ fn the_short_help_of_run_reads_like_this() {
           --mock                    Start the built-in mock server and test it
 
     Load:
-      -u, --users <N>               Concurrent users; with --qps the most requests in flight [env:
-                                    LOCUST_USERS] [default: 1]
-      -r, --spawn-rate <RATE>       Users to start per second; absent: 1, with --qps all at once [env:
-                                    LOCUST_SPAWN_RATE]
-      -t, --run-time <SPAN>         Stop after this time, counted from when all users are started (20s,
-                                    5min, 1h20m) [env: LOCUST_RUN_TIME]
-          --qps <RATE>              Open loop: send this many requests per second, whatever the server
-                                    does
-          --qps-distribution <LAW>  Gaps between requests with --qps: even, uniform, or a Poisson
-                                    process [default: constant] [possible values: constant, uniform,
-                                    exponential]
-          --max-requests <N>        Stop after this many requests
-          --warmup <SPAN>           Leave this time after the start of all users out of the figures
-                                    [default: 0s]
-          --reset-stats             Measure from when all users are started (the default) [env:
-                                    LOCUST_RESET_STATS]
-          --no-reset-stats          Measure from the first request, the ramp included
-          --stop-timeout <SPAN>     How long requests in flight may take at the end before they are
-                                    cancelled [env: LOCUST_STOP_TIMEOUT] [default: 30s]
-          --seed <N>                Seed of all random draws; absent: drawn, and reported
-          --max-fail-ratio <F>      Share of failed requests above which the run has failed [default:
-                                    0.01]
-          --exit-code-on-error <N>  Exit status of a run that has failed [env:
-                                    LOCUST_EXIT_CODE_ON_ERROR] [default: 1]
-          --allow-invalid           Let a run whose verdict is INVALID end with status 0
-          --threads <N>             Cores to send from; absent or -1: all [env: LLMLOAD_THREADS,
-                                    LOCUST_PROCESSES] [alias: --processes]
+      -u, --users <N>                   Concurrent users; with --qps the most requests in flight [env:
+                                        LOCUST_USERS] [default: 1]
+      -r, --spawn-rate <RATE>           Users to start per second; absent: 1, with --qps all at once
+                                        [env: LOCUST_SPAWN_RATE]
+      -t, --run-time <SPAN>             Stop after this time, counted from when all users are started
+                                        (20s, 5min, 1h20m) [env: LOCUST_RUN_TIME]
+          --qps <RATE>                  Open loop: send this many requests per second, whatever the
+                                        server does
+          --max-requests <N>            Stop after this many requests
+          --warmup <SPAN>               Leave this time after the start of all users out of the figures
+                                        [default: 0s]
+          --reset-stats                 Measure from when all users are started (the default) [env:
+                                        LOCUST_RESET_STATS]
+          --no-reset-stats              Measure from the first request, the ramp included
+          --stop-timeout <SPAN>         How long requests in flight may take at the end before they are
+                                        cancelled [env: LOCUST_STOP_TIMEOUT] [default: 30s]
+          --seed <N>                    Seed of all random draws; absent: drawn, and reported
+          --max-fail-ratio <F>          Share of failed requests above which the run has failed
+                                        [default: 0.01]
+          --exit-code-on-error <N>      Exit status of a run that has failed [env:
+                                        LOCUST_EXIT_CODE_ON_ERROR] [default: 1]
+          --allow-invalid               Let a run whose verdict is INVALID end with status 0
+          --qps-distribution <LAW>      Gaps between requests with --qps and --stages: even, uniform, a
+                                        Poisson process, or gamma [default: constant] [possible values:
+                                        constant, uniform, exponential, gamma]
+          --burstiness <F>              Shape of gamma gaps: 1 is a Poisson process, less comes in
+                                        bursts, more is evener [default: 1.0]
+          --stages <LIST>               Open loop in stages: RATEqps:SPAN or FROM-TOqps:SPAN, with
+                                        commas (10qps:1m,10-50qps:2m)
+          --burst <SPAN>                All users send at once, again and again, this many seconds apart
+          --ramping-time <SPAN>         Grow from one user to all, or from 1 request/s to --qps, over
+                                        this time
+          --ramping-warmup-time <SPAN>  Hold the one before growing for this time [default: 30s]
+          --ramping-curve <CURVE>       Grow by factors, or by steps [default: geometric] [possible
+                                        values: geometric, linear]
+          --think-time <LAW>            A user thinks between an answer and its next request: SPAN,
+                                        FROM-TO, or exp:MEAN
+          --start-spread <SPAN>         Delay each user's first request by up to this, so that they do
+                                        not march in step [default: 1s]
+          --warmup-requests <N>         Send this many requests before the run; they are in no figure
+                                        [default: 0]
+          --cancel-rate <F>             Drop this share of the streams after their first token [default:
+                                        0]
+          --slo <SLO>                   What a good request is, for goodput: ttft<500ms, or
+                                        ttft:p95<500ms (ttft, tpot, itl, latency); repeatable
+          --trace-speed <F>             Speed up a trace's own times by this factor [default: 1.0]
+          --threads <N>                 Cores to send from; absent or -1: all [env: LLMLOAD_THREADS,
+                                        LOCUST_PROCESSES] [alias: --processes]
 
     Prompts:
-      -d, --dataset <NAME>            Text that prompts are made of [env: DATASET] [default: limericks]
-                                      [possible values: limericks, code]
-      -p, --prompt-tokens <N>         Length of a prompt in tokens [env: PROMPT_TOKENS] [default: 512]
-          --prompt-cache-max-len <N>  Tokens of common prefix that all prompts share [also: -pcml] [env:
-                                      PROMPT_CACHE_MAX_LEN] [default: 0]
-          --prompt <TEXT>             Instruction that ends a prompt; absent: the data set's own
-          --prompt-text <TEXT|@FILE>  Use this prompt as it is, or @FILE: its text, or the rows of a
-                                      .jsonl
-          --tokenizer <NAME>          tokenizer.json, its directory, or a hub id: exact prompt lengths,
-                                      output counts [env: TOKENIZER]
+      -d, --dataset <NAME|@FILE>
+              What prompts are made of: limericks, code, sonnets, random (tokens), or @FILE (a data set)
+              [env: DATASET] [default: limericks]
+      -p, --prompt-tokens <N>
+              Length of a prompt in tokens [env: PROMPT_TOKENS] [default: 512]
+          --prompt-cache-max-len <N>
+              Tokens of common prefix that all prompts share [also: -pcml] [env: PROMPT_CACHE_MAX_LEN]
+              [default: 0]
+          --prompt <TEXT>
+              Instruction that ends a prompt; absent: the data set's own
+          --prompt-text <TEXT|@FILE>
+              Use this prompt as it is, or @FILE: its text, or the rows of a .jsonl
+          --tokenizer <NAME>
+              tokenizer.json, its directory, or a hub id: exact prompt lengths, output counts [env:
+              TOKENIZER]
+          --dataset-format <FORMAT>
+              How a data set file is written; absent: by its name and first line [possible values:
+              jsonl, sharegpt, conversations, text, csv, trace]
+          --dataset-column <NAME>
+              Column of a CSV file, or field of JSON lines, that holds the prompt
+          --dataset-shuffle-seed <N>
+              Shuffle the rows of a data set file by this seed
+          --dataset-limit <N>
+              Use the first N rows of a data set file, after the shuffle
+          --prefix-groups <N>
+              Different common prefixes, one of them in each prompt [default: 1]
+          --prompt-chars <N>
+              Pad or cut each prompt to this many characters
+          --prompt-randomize
+              Begin each prompt with random words, so that no cache of prompts helps
+          --prompt-images-with-resolutions <WxH>...
+              Add images of these sizes to each prompt (chat only), one or more
+          --prompt-images-positioning <WHERE>
+              Where the images stand in the text [default: space-evenly] [possible values: space-evenly,
+              end]
+          --clear-assistant
+              Drop a conversation's last message when it is the model's
 
     Answers:
       -o, --max-tokens <N>                 Output tokens to ask for; the mean, if they vary [env:
@@ -271,6 +321,51 @@ fn the_short_help_of_run_reads_like_this() {
           --reasoning-effort <WORD>  How much the model is to think [possible values: none, low, medium,
                                      high]
 
+    Embeddings and ranking:
+          --embeddings
+              Ask for embeddings (/v1/embeddings)
+          --embeddings-batch-size <N>
+              Texts in one request [default: 1]
+          --embeddings-dimensions <N>
+              Length of the vectors to ask for
+          --embeddings-prompt-template <TEXT>
+              Template that the server puts each text into
+          --return-logits [<ID>...]
+              Ask for the logits of these token or class ids; without ids: of all
+          --normalize
+              Ask for vectors of length 1
+          --rerank
+              Ask for an order of documents (/v1/rerank)
+          --rerank-query <TEXT>
+              What the documents are ranked by [default: "Find the most relevant document."]
+          --rerank-top-n <N>
+              Ask for this many of the best documents
+          --rerank-return-documents
+              Ask for the documents themselves in the answer (the default)
+          --no-rerank-return-documents
+              Ask for their order alone
+          --num-documents <N>
+              Made-up documents in one request; absent: the prompt's paragraphs
+          --tokens-per-document <N>
+              Length of a made-up document in tokens; absent: the prompt's length dealt evenly
+
+    Providers:
+          --provider-file <FILE>
+              File that describes the API of --provider custom
+          --azure-deployment <NAME>
+              Azure: name of the deployment; absent: the model's
+          --azure-api-version <DATE>
+              Azure: version of the API [default: 2024-10-21]
+          --force-min-tokens
+              Fireworks: ask for at least as many tokens as at most
+          --forced-generation-file <FILE>
+              Fireworks: make the model say the lines of this file (or the `text` of its JSON lines), in
+              turn
+          --forced-generation-from-dataset
+              Fireworks: make the model say text of the data set
+          --acceptance-probs-override <JSON>
+              Fireworks: chances that speculated tokens are accepted, as a JSON array
+
     Time-outs:
           --timeout <SPAN>              For a whole request; absent: none
           --timeout-first-token <SPAN>  For the first token; absent: none
@@ -289,6 +384,8 @@ fn the_short_help_of_run_reads_like_this() {
                                  write it
           --show-request         Print each request's body
           --show-response        Print each answer's text
+          --first-visible-token  Count the time to first token up to the first that is no reasoning
+                                 (chat and stream only)
           --only-summary         No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
           --headless             Run without a web page; always so in this version [env:
                                  LOCUST_HEADLESS]

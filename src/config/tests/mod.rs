@@ -3,6 +3,7 @@
 mod cluster;
 mod ctl;
 mod errors;
+mod flags;
 mod help;
 mod settings;
 mod shown;

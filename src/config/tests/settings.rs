@@ -215,7 +215,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
       "provider": {
         "kind": "openai",
         "model": "m",
-        "chat": false,
+        "task": "completion",
         "stream": false,
         "sampling": {
           "temperature": 0.0,
@@ -226,7 +226,14 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         },
         "headers": {
           "x-a": "1"
-        }
+        },
+        "fireworks": {
+          "force_min_tokens": false,
+          "prompt_cache_max_len": 50,
+          "acceptance_probs": null
+        },
+        "azure": null,
+        "custom": null
       },
       "workload": {
         "prompts": {
@@ -234,6 +241,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
             "corpus": "code",
             "tokens": 100,
             "shared_prefix_tokens": 50,
+            "prefix_groups": 1,
             "instruction": "Go"
           }
         },
@@ -247,6 +255,19 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "tokenizer": {
           "name": "tok",
           "sha256": ""
+        },
+        "shape": {
+          "chars": null,
+          "randomize": false,
+          "images": [],
+          "positioning": "space-evenly",
+          "clear_assistant": false
+        },
+        "forced": null,
+        "batch": {
+          "texts": 1,
+          "documents": null,
+          "document_tokens": null
         }
       },
       "schedule": {
@@ -267,7 +288,14 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "nanos": 0
         },
         "measure_ramp": false,
-        "max_requests": 5000000000
+        "max_requests": 5000000000,
+        "ramp": null,
+        "spread": {
+          "secs": 0,
+          "nanos": 0
+        },
+        "think": null,
+        "burstiness": 1.0
       },
       "limits": {
         "total": {
@@ -291,7 +319,11 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
       "observe": {
         "show_request": true,
         "show_response": true,
-        "records": "r.jsonl"
+        "records": "r.jsonl",
+        "first_visible_token": false,
+        "cancel_rate": 0.0,
+        "warmup_requests": 0,
+        "slos": []
       }
     }
     "#);

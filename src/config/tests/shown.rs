@@ -55,7 +55,6 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     spawn-rate = 1000000000                      # default
     run-time = 5min                              # command line
     qps = 2                                      # ./locust.conf:1
-    qps-distribution = constant                  # default
     # max-requests is not set                    # default
     warmup = 0s                                  # default
     reset-stats = true                           # default
@@ -63,6 +62,19 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # seed is not set                            # default
     max-fail-ratio = 0.01                        # default
     exit-code-on-error = 1                       # default
+    qps-distribution = constant                  # default
+    burstiness = 1.0                             # default
+    # stages is not set                          # default
+    # burst is not set                           # default
+    # ramping-time is not set                    # default
+    ramping-warmup-time = 30s                    # default
+    ramping-curve = geometric                    # default
+    # think-time is not set                      # default
+    start-spread = 1s                            # default
+    warmup-requests = 0                          # default
+    cancel-rate = 0                              # default
+    # slo is not set                             # default
+    trace-speed = 1.0                            # default
     # threads is not set                         # default
     allow-invalid = false                        # default
 
@@ -73,6 +85,16 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     prompt = "a # b"                             # ./locust.conf:3
     # prompt-text is not set                     # default
     # tokenizer is not set                       # default
+    # dataset-format is not set                  # default
+    # dataset-column is not set                  # default
+    # dataset-shuffle-seed is not set            # default
+    # dataset-limit is not set                   # default
+    prefix-groups = 1                            # default
+    # prompt-chars is not set                    # default
+    # prompt-images-with-resolutions is not set  # default
+    prompt-images-positioning = space-evenly     # default
+    prompt-randomize = false                     # default
+    clear-assistant = false                      # default
 
     # Answers
     max-tokens = 64                              # default
@@ -87,6 +109,29 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # n is not set                               # default
     # logprobs is not set                        # default
     # reasoning-effort is not set                # default
+
+    # Embeddings and ranking
+    embeddings-batch-size = 1                    # default
+    # embeddings-dimensions is not set           # default
+    # embeddings-prompt-template is not set      # default
+    # return-logits is not set                   # default
+    rerank-query = Find the most relevant document. # default
+    # rerank-top-n is not set                    # default
+    rerank-return-documents = true               # default
+    # num-documents is not set                   # default
+    # tokens-per-document is not set             # default
+    embeddings = false                           # default
+    normalize = false                            # default
+    rerank = false                               # default
+
+    # Providers
+    # provider-file is not set                   # default
+    # azure-deployment is not set                # default
+    azure-api-version = 2024-10-21               # default
+    # forced-generation-file is not set          # default
+    # acceptance-probs-override is not set       # default
+    force-min-tokens = false                     # default
+    forced-generation-from-dataset = false       # default
 
     # Time-outs
     # timeout is not set                         # default
@@ -105,6 +150,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     json = false                                 # default
     show-request = false                         # default
     show-response = false                        # default
+    first-visible-token = false                  # default
     only-summary = false                         # default
 
     # Log

@@ -4,8 +4,14 @@
 mod chat;
 mod completion;
 mod generate;
+mod llamacpp;
 mod messages;
-mod openai;
+mod ollama;
+pub(super) mod openai;
+mod responses;
+mod together;
+mod triton;
+mod vectors;
 
 use std::ops::Range;
 
@@ -14,7 +20,13 @@ use serde_json::Value;
 pub(super) use self::chat::Chat;
 pub(super) use self::completion::Completion;
 pub(super) use self::generate::Generate;
+pub(super) use self::llamacpp::LlamaCpp;
 pub(super) use self::messages::Messages;
+pub(super) use self::ollama::Ollama;
+pub(super) use self::responses::Responses;
+pub(super) use self::together::Together;
+pub(super) use self::triton::{TritonGenerate, TritonInfer};
+pub(super) use self::vectors::{Embeddings, Rerank};
 use super::sse::Sse;
 use super::talk::Talk;
 
@@ -23,6 +35,11 @@ const STREAM_ERROR: &str = "the engine failed in the middle of this answer";
 
 /// A wire format.
 pub(super) trait Dialect: Sync {
+    /// The media type of a stream.
+    fn stream_type(&self) -> &'static str {
+        "text/event-stream; charset=utf-8"
+    }
+
     /// The bytes that every event begins with.
     fn head(&self, talk: &Talk) -> String;
 

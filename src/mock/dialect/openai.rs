@@ -26,6 +26,11 @@ fn write_usage(talk: &Talk, sse: &mut Sse, completion: u64, reasoning: u64) {
         .number(total)
         .text(",\"completion_tokens\":")
         .number(completion);
+    if let Some(cached) = talk.cached_tokens {
+        sse.text(",\"prompt_tokens_details\":{\"cached_tokens\":")
+            .number(cached)
+            .text("}");
+    }
     if reasoning > 0 {
         sse.text(",\"completion_tokens_details\":{\"reasoning_tokens\":")
             .number(reasoning)
@@ -60,6 +65,9 @@ pub(super) fn ending(talk: &Talk, sse: &mut Sse, choice: &str) {
         sse.text("]");
         let reasoning = u64::from(talk.reasoning) * u64::from(talk.choices);
         write_usage(talk, sse, talk.stated_tokens, reasoning);
+        if talk.perf_metrics {
+            sse.text(",\"perf_metrics\":").text(&perf(talk).to_string());
+        }
         sse.close_object();
     }
     done(talk, sse);
@@ -116,7 +124,37 @@ pub(super) fn whole(talk: &Talk, prefix: &str, object: &str, choices: &[Value]) 
             let reasoning = u64::from(talk.reasoning) * u64::from(talk.choices);
             usage["completion_tokens_details"] = json!({"reasoning_tokens": reasoning});
         }
+        if let Some(cached) = talk.cached_tokens {
+            usage["prompt_tokens_details"] = json!({"cached_tokens": cached});
+        }
         answer["usage"] = usage;
     }
+    if talk.perf_metrics {
+        answer["perf_metrics"] = perf(talk);
+    }
     answer
+}
+
+/// What Fireworks' servers tell of their own work, in seconds.
+pub(in crate::mock) fn perf(talk: &Talk) -> Value {
+    let seconds = |ns: u64| std::time::Duration::from_nanos(ns).as_secs_f64();
+    let mut perf = json!({
+        "prompt-tokens": talk.prompt_tokens,
+        "cached-prompt-tokens": talk.cached_tokens.unwrap_or(0),
+        "server-time-to-first-token": seconds(talk.first_token_ns),
+        "server-processing-time": seconds(talk.total_ns),
+        "tokenizer-queue-duration": 0.0,
+        "tokenizer-duration": 0.0,
+        "prefill-queue-duration": 0.0,
+        "prefill-duration": seconds(talk.first_token_ns),
+        "generation-queue-duration": 0.0,
+        "generation-duration": seconds(talk.total_ns - talk.first_token_ns),
+    });
+    let all = u64::from(talk.tokens) * u64::from(talk.choices);
+    if all > 0 {
+        // Every second guess of the next token is right, and every fourth of the one after it.
+        let rates = format!("1:{}/{all},2:{}/{all}", all / 2, all / 4);
+        perf["speculation-acceptance"] = json!(rates);
+    }
+    perf
 }

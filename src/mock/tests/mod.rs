@@ -2,6 +2,7 @@
 
 mod faults;
 mod load;
+mod others;
 mod shape;
 mod times;
 mod wire;

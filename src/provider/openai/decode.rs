@@ -5,12 +5,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::errors::{excerpt, words_of};
+use super::super::figures::Figures;
 use super::super::json::{Count, Few, Text, parse};
 use super::super::mold::Mold;
 use super::super::reader::{Dialect, Out};
 use super::super::reasons::finish_reason;
 use crate::domain::{ContentKind, Usage};
-use crate::provider::DecodeError;
+use crate::provider::{DecodeError, Fields};
 
 /// Choices whose progress is followed; an index comes from the server and must not size a buffer.
 const MAX_CHOICES: usize = 1024;
@@ -29,6 +30,12 @@ struct Chunk<'a> {
     object: Text<'a>,
     #[serde(borrow)]
     message: Option<&'a RawValue>,
+    /// Fireworks' figures.
+    #[serde(borrow)]
+    perf_metrics: Option<&'a RawValue>,
+    /// Where Together's whole bodies have the rest.
+    #[serde(borrow)]
+    output: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -152,16 +159,19 @@ pub(super) struct Words {
     mold: Mold,
     /// What the text in the mold is, and of which choice.
     plain: (ContentKind, u32),
+    /// What the server tells of its own work, until that is said.
+    figures: Option<Box<Figures>>,
 }
 
 impl Words {
-    /// For an answer of which `choices` were asked for.
-    pub(super) fn new(choices: u32) -> Self {
+    /// For an answer of which `choices` were asked for; `figures` gathers what the server measured, where it tells.
+    pub(super) fn new(choices: u32, figures: Option<Box<Figures>>) -> Self {
         let choices = usize::try_from(choices).unwrap_or(MAX_CHOICES);
         Self {
             choices: vec![Progress::START; choices.clamp(1, MAX_CHOICES)],
             mold: Mold::default(),
             plain: (ContentKind::Text, 0),
+            figures,
         }
     }
 
@@ -192,9 +202,22 @@ impl Words {
                 progress.finished = true;
             }
         }
-        if let Some(counts) = &chunk.usage {
-            out.usage(counts.usage());
+        let usage = chunk.usage.as_ref().map(|counts| counts.usage());
+        out.usage(usage.unwrap_or_default());
+        if let Some(figures) = &mut self.figures {
+            figures.note_usage(usage.unwrap_or_default());
+            if let Some(metrics) = chunk.perf_metrics {
+                figures.read_metrics(metrics);
+            }
         }
+    }
+
+    /// The answer is complete: what was gathered is said before.
+    fn end(&mut self, out: &mut Out<'_>) {
+        if let Some(mut figures) = self.figures.take() {
+            figures.tell(out);
+        }
+        out.end();
     }
 
     /// What `tell` does with an event that is like the one in the mold.
@@ -237,9 +260,15 @@ impl Words {
 }
 
 impl Dialect for Words {
+    fn head(&mut self, field: &Fields<'_>) {
+        if let Some(figures) = &mut self.figures {
+            figures.read_head(field);
+        }
+    }
+
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
         if data == b"[DONE]" {
-            out.end();
+            self.end(out);
             return Ok(());
         }
         if self.recognise(data, out) {
@@ -264,7 +293,10 @@ impl Dialect for Words {
     }
 
     fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
-        let chunk: Chunk<'_> = parse(body)?;
+        let mut chunk: Chunk<'_> = parse(body)?;
+        if let (None, Some(output)) = (&chunk.choices, chunk.output) {
+            chunk = parse(output.get().as_bytes())?;
+        }
         if chunk.choices.is_none() && !is_error(&chunk) {
             return Err(DecodeError::Missing {
                 field: "choices",
@@ -272,7 +304,7 @@ impl Dialect for Words {
             });
         }
         self.tell(&chunk, out);
-        out.end();
+        self.end(out);
         Ok(())
     }
 
@@ -280,7 +312,7 @@ impl Dialect for Words {
     /// and a body that was cut is told apart by a choice that did not finish.
     fn close(&mut self, out: &mut Out<'_>) {
         if self.choices.iter().all(|choice| choice.finished) {
-            out.end();
+            self.end(out);
         }
     }
 }
@@ -290,6 +322,7 @@ fn plain<'a>(chunk: &Chunk<'a>) -> Option<(ContentKind, u32, &'a str)> {
     let choice = chunk.choices.as_ref()?.only()?;
     let nothing_else = !is_error(chunk)
         && chunk.usage.is_none()
+        && chunk.perf_metrics.is_none()
         && choice.logprobs.is_none()
         && choice.finish_reason.as_str().is_empty();
     let index = choice.index.unwrap_or(0);
@@ -346,7 +379,8 @@ fn tell_content(choice: &Choice<'_>, out: &mut Out<'_>) {
             tokens = tokens.map(|_| 0);
         }
     };
-    if let Some(delta) = choice.delta.as_ref().or(choice.message.as_deref()) {
+    let delta = choice.delta.as_ref().or(choice.message.as_deref());
+    if let Some(delta) = delta {
         say(ContentKind::Reasoning, &delta.reasoning_content);
         if delta.reasoning.as_str() != delta.reasoning_content.as_str() {
             say(ContentKind::Reasoning, &delta.reasoning);
@@ -359,6 +393,10 @@ fn tell_content(choice: &Choice<'_>, out: &mut Out<'_>) {
             say(ContentKind::ToolCall, &function.arguments);
         }
     }
-    say(ContentKind::Text, &choice.text);
+    // Together says the same in both places.
+    let said = delta.is_some_and(|delta| delta.content.as_str() == choice.text.as_str());
+    if !said {
+        say(ContentKind::Text, &choice.text);
+    }
     out.silent_tokens(tokens.unwrap_or(0));
 }

@@ -4,8 +4,11 @@ mod framing;
 mod properties;
 mod recorded;
 mod requests;
+mod servers;
+mod vectors;
 
 use super::*;
+use crate::domain::Prompt;
 
 /// Settings with nothing set that need not be.
 fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
@@ -20,6 +23,29 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
         azure: None,
         custom: None,
     }
+}
+
+/// APIs that can be spoken with these settings alone.
+fn spoken() -> Vec<Kind> {
+    let unspoken = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Ollama | Kind::LlamaCpp | Kind::Responses | Kind::Custom
+        )
+    };
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| !unspoken(kind))
+        .collect()
+}
+
+/// Settings for text that an API takes, for those too that have no chat or no streams.
+fn spec_of(kind: Kind, stream: bool) -> Spec {
+    spec(
+        kind,
+        kind != Kind::Together,
+        stream && kind != Kind::TritonInfer,
+    )
 }
 
 /// A recorded answer.
@@ -79,13 +105,70 @@ recorded! {
     Tgi true "tgi" "cut" "sse";
     Tgi false "tgi" "body" "json";
     Tgi false "tgi" "list_body" "json";
+    Vllm false "openai" "vllm_embeddings" "json";
+    Vllm false "openai" "vllm_rerank" "json";
+    OpenAi false "openai" "embeddings_error" "json";
+    OpenAi false "openai" "rerank_data" "json";
+    Fireworks true "fireworks" "chat" "sse";
+    Fireworks true "fireworks" "chat_strings" "sse";
+    Fireworks true "fireworks" "chat_unreadable" "sse";
+    Fireworks false "fireworks" "completions_body" "json";
+    Together true "together" "completions" "sse";
+    Together false "together" "output_body" "json";
+    Together false "together" "body" "json";
+    Together false "together" "error_body" "json";
+    Azure true "azure" "chat" "sse";
+    Azure true "azure" "filtered" "sse";
+    Azure false "azure" "embeddings_body" "json";
+    TritonInfer false "triton" "infer" "json";
+    TritonInfer false "triton" "infer_rows" "json";
+    TritonInfer false "triton" "infer_no_echo" "json";
+    TritonGenerate false "triton" "generate" "json";
+    TritonGenerate false "triton" "error_body" "json";
+    TritonGenerate true "triton" "generate_stream" "sse";
+    TritonGenerate true "triton" "generate_error" "sse";
 }
 
 impl Recorded {
+    /// A decoder for the answer to this prompt, which some answers repeat.
     fn decoder(&self) -> Box<dyn Decoder> {
-        build(&spec(self.kind, true, self.stream))
-            .unwrap()
-            .decoder()
+        let spec = Spec {
+            task: self.task(),
+            ..spec_of(self.kind, self.stream)
+        };
+        let ask = ask(Prompt::Text("Say hi".into()), None);
+        build(&spec).unwrap().decoder_for(&ask)
+    }
+
+    fn task(&self) -> Task {
+        if self.name.contains("embeddings") {
+            Task::Embeddings(Embeddings::default())
+        } else if self.name.contains("rerank") {
+            Task::Rerank(ranking())
+        } else {
+            spec_of(self.kind, self.stream).task
+        }
+    }
+}
+
+fn ranking() -> Rerank {
+    Rerank {
+        query: "Which is best?".to_owned(),
+        top_n: None,
+        return_documents: true,
+    }
+}
+
+fn ask(prompt: Prompt, extra: Option<serde_json::Value>) -> Ask {
+    let extra = extra.map(|extra| Arc::new(extra.as_object().unwrap().clone()));
+    Ask {
+        prompt,
+        max_tokens: 64,
+        requested_prompt_tokens: None,
+        counted_prompt_tokens: None,
+        extra,
+        forced: None,
+        turn: None,
     }
 }
 

@@ -1,25 +1,10 @@
 //! The requests that each API gets: paths, headers, bodies.
 
-use std::sync::Arc;
-
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Message, Prompt, Role};
-
-fn ask(prompt: Prompt, extra: Option<Value>) -> Ask {
-    let extra = extra.map(|extra| Arc::new(extra.as_object().unwrap().clone()));
-    Ask {
-        prompt,
-        max_tokens: 64,
-        requested_prompt_tokens: None,
-        counted_prompt_tokens: None,
-        extra,
-        forced: None,
-        turn: None,
-    }
-}
+use crate::domain::{Message, Role};
 
 fn text() -> Prompt {
     Prompt::Text("Say \"hi\"".into())
@@ -103,8 +88,11 @@ fn the_end_token_is_ignored_only_where_the_server_can() {
         (Kind::OpenAi, false),
         (Kind::Vllm, true),
         (Kind::SgLang, true),
+        (Kind::Together, true),
+        (Kind::Fireworks, false),
+        (Kind::Azure, false),
     ] {
-        let body = body(&spec(kind, true, true), &ask(text(), None));
+        let body = body(&spec_of(kind, true), &ask(text(), None));
         assert_eq!(body.contains(r#""ignore_eos":true"#), ignored, "{kind}");
     }
 }
@@ -176,8 +164,8 @@ fn a_rows_fields_come_last_and_win() {
 
 #[test]
 fn both_ways_to_write_a_body_agree() {
-    for kind in Kind::ALL {
-        let spec = spec(kind, true, true);
+    for kind in spoken() {
+        let spec = spec_of(kind, true);
         let quick: Value = serde_json::from_str(&body(&spec, &ask(talk(), None))).unwrap();
         let mut merged: Value =
             serde_json::from_str(&body(&spec, &ask(talk(), Some(json!({"x": 1}))))).unwrap();
@@ -210,8 +198,13 @@ fn keys_travel_in_the_apis_own_header_and_are_not_shown() {
         (Kind::Vllm, "authorization", "Bearer sk-1"),
         (Kind::Tgi, "authorization", "Bearer sk-1"),
         (Kind::Anthropic, "x-api-key", "sk-1"),
+        (Kind::Fireworks, "authorization", "Bearer sk-1"),
+        (Kind::Together, "authorization", "Bearer sk-1"),
+        (Kind::Azure, "api-key", "sk-1"),
+        (Kind::TritonInfer, "authorization", "Bearer sk-1"),
+        (Kind::TritonGenerate, "authorization", "Bearer sk-1"),
     ] {
-        let header = build(&spec(kind, true, true)).unwrap().auth(&key).unwrap();
+        let header = build(&spec_of(kind, true)).unwrap().auth(&key).unwrap();
         assert_eq!(
             header,
             (

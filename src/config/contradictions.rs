@@ -1,0 +1,194 @@
+//! What the values of several options mean together and cannot: said before anything starts. Names alone are in `rules`.
+
+use super::build::{Builder, Result};
+use super::cli::TestArgs;
+use super::error::Fault;
+use super::source::Source;
+use super::value::Dataset;
+use crate::domain::SloFigure;
+use crate::provider::{Kind, Task};
+use crate::schedule::{Law, Pacing};
+
+/// What a rule looks at.
+pub(super) struct Wanted<'a> {
+    pub(super) args: &'a TestArgs,
+    pub(super) task: &'a Task,
+    pub(super) pacing: &'a Pacing,
+    /// Whether answers will be streamed.
+    pub(super) stream: bool,
+}
+
+/// An option, and why it cannot be: the words of the error, and the way out.
+type Objection = (&'static str, &'static str, &'static str);
+
+impl Builder<'_> {
+    /// Refuses options that would be without effect.
+    pub(super) fn refuse_contradictions(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let all = [
+            self.in_the_task(wanted),
+            self.in_the_pacing(wanted),
+            self.in_the_data_set(wanted),
+            self.in_the_provider(wanted),
+        ];
+        for (id, words, hint) in all.into_iter().flatten() {
+            self.check(id, Err(Fault::new(words).hint(hint)))?;
+        }
+        Ok(())
+    }
+
+    /// The first of `objections` whose option stands on the command line. In a file, or the environment, one may stand ready.
+    fn first(&self, objections: &[(bool, Objection)]) -> Option<Objection> {
+        let said = |&&(holds, (id, ..)): &&(bool, Objection)| {
+            holds && self.merged.source(id) == Source::CommandLine
+        };
+        objections
+            .iter()
+            .find(said)
+            .map(|&(_, objection)| objection)
+    }
+
+    fn in_the_task(&self, wanted: &Wanted<'_>) -> Option<Objection> {
+        let (args, stream) = (wanted.args, wanted.stream);
+        let chat = *wanted.task == Task::Chat;
+        let needs_stream = |slo: &crate::domain::Slo| slo.figure != SloFigure::Latency;
+        self.first(&[
+            (
+                !chat && !args.dataset.prompt_images_with_resolutions.is_empty(),
+                (
+                    "prompt_images_with_resolutions",
+                    "images go with chat alone",
+                    "leave --no-chat, --embeddings and --rerank out",
+                ),
+            ),
+            (
+                args.output.first_visible_token && !(chat && stream),
+                (
+                    "first_visible_token",
+                    "--first-visible-token needs a streamed chat",
+                    "leave --no-chat and --no-stream out",
+                ),
+            ),
+            (
+                args.pacing.cancel_rate > 0.0 && !stream,
+                (
+                    "cancel_rate",
+                    "--cancel-rate drops streams, and nothing is streamed",
+                    "leave --no-stream, --embeddings and --rerank out",
+                ),
+            ),
+            (
+                args.pacing.slo.iter().any(needs_stream) && !stream,
+                (
+                    "slo",
+                    "without streaming there are no token times to set an objective for",
+                    "--slo latency<2s, or stream",
+                ),
+            ),
+        ])
+    }
+
+    fn in_the_pacing(&self, wanted: &Wanted<'_>) -> Option<Objection> {
+        let args = &wanted.args.pacing;
+        let open = *wanted.pacing != Pacing::Closed;
+        self.first(&[
+            (
+                open && args.think_time.is_some(),
+                (
+                    "think_time",
+                    "--think-time is for users that wait for their answers, not for a rate",
+                    "leave it out, or --qps, --stages and --burst",
+                ),
+            ),
+            (
+                open && !args.start_spread.is_zero(),
+                (
+                    "start_spread",
+                    "--start-spread is for users that wait for their answers, not for a rate",
+                    "leave it out, or --qps, --stages and --burst",
+                ),
+            ),
+            (
+                args.qps_distribution != Law::Gamma,
+                (
+                    "burstiness",
+                    "--burstiness is the shape of gamma gaps",
+                    "--qps-distribution gamma",
+                ),
+            ),
+        ])
+    }
+
+    fn in_the_data_set(&self, wanted: &Wanted<'_>) -> Option<Objection> {
+        let args = wanted.args;
+        let is_file = matches!(args.prompt.dataset, Dataset::File(_));
+        let why = "it is for a data set file, and there is none";
+        let hint = "--dataset @FILE";
+        let for_files = [
+            "dataset_format",
+            "dataset_column",
+            "dataset_shuffle_seed",
+            "dataset_limit",
+            "trace_speed",
+        ];
+        let for_files = for_files.map(|id| (!is_file, (id, why, hint)));
+        let made = "a data set file says what is asked; this is for prompts that are made";
+        let made_up = [
+            "prompt_tokens",
+            "prompt_cache_max_len",
+            "prefix_groups",
+            "prompt",
+        ];
+        let hint = "leave it out, or --dataset NAME without @";
+        let made_up = made_up.map(|id| (is_file, (id, made, hint)));
+        self.first(&for_files).or_else(|| self.first(&made_up))
+    }
+
+    fn in_the_provider(&self, wanted: &Wanted<'_>) -> Option<Objection> {
+        let kind = wanted.args.target.provider?;
+        let only = |kinds: &[Kind]| !kinds.contains(&kind);
+        let fireworks = "it is a field of Fireworks' servers";
+        let azure = "it is for Azure's deployments";
+        self.first(&[
+            (
+                only(&[Kind::Fireworks]),
+                ("force_min_tokens", fireworks, "--provider fireworks"),
+            ),
+            (
+                only(&[Kind::Fireworks]),
+                ("forced_generation_file", fireworks, "--provider fireworks"),
+            ),
+            (
+                only(&[Kind::Fireworks]),
+                (
+                    "forced_generation_from_dataset",
+                    fireworks,
+                    "--provider fireworks",
+                ),
+            ),
+            (
+                only(&[Kind::Fireworks]),
+                (
+                    "acceptance_probs_override",
+                    fireworks,
+                    "--provider fireworks",
+                ),
+            ),
+            (
+                only(&[Kind::Azure]),
+                ("azure_deployment", azure, "--provider azure"),
+            ),
+            (
+                only(&[Kind::Azure]),
+                ("azure_api_version", azure, "--provider azure"),
+            ),
+            (
+                only(&[Kind::Custom]),
+                (
+                    "provider_file",
+                    "it describes a custom provider",
+                    "--provider custom",
+                ),
+            ),
+        ])
+    }
+}
