@@ -35,7 +35,8 @@ pub(super) fn pin(
     } = load::pin_data(wish).map_err(failure)?;
     let paced = settings.schedule.is_open();
     if data.format() == Format::Conversations && paced {
-        let error = anyhow!("a conversation's next turn waits for an answer, and an open loop does not");
+        let error =
+            anyhow!("a conversation's next turn waits for an answer, and an open loop does not");
         return Err(Failure::usage(error).hint(
             "conversations are paced by --users and --think-time; --dataset-format sharegpt sends their first turns alone",
         ));
@@ -67,7 +68,9 @@ fn told_of_times(due_us: &[u64], settings: &Settings) {
         due_us.len()
     );
     if !settings.given.users {
-        tracing::info!("at most {TRACE_USERS} requests in flight at once; --users sets another limit");
+        tracing::info!(
+            "at most {TRACE_USERS} requests in flight at once; --users sets another limit"
+        );
     }
 }
 
@@ -131,7 +134,12 @@ mod tests {
         let worst = "\u{1}".repeat(1 << 20);
         assert!(fits_a_message(&plan(worst, 24_000)).is_ok());
         let failure = fits_a_message(&plan("a".to_owned(), 2_000_000)).unwrap_err();
-        assert!(failure.error.to_string().ends_with("bytes, and workers take 15728640 at most"));
+        assert!(
+            failure
+                .error
+                .to_string()
+                .ends_with("bytes, and workers take 15728640 at most")
+        );
         assert!(failure.hint.unwrap().contains("--dataset-limit"));
     }
 }

@@ -25,8 +25,8 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending, Settings,
-    Surroundings, TargetOptions, WorkerOptions,
+    Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending,
+    Settings, Surroundings, TargetOptions, WorkerOptions,
 };
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;

@@ -90,7 +90,10 @@ pub enum LoadError {
         source: Box<DataError>,
     },
     /// The data set of a plan is not on this machine.
-    #[error("no data set `{name}` of {bytes} bytes here: looked for {}", listed(looked))]
+    #[error(
+        "no data set `{name}` of {bytes} bytes here: looked for {}",
+        listed(looked)
+    )]
     NoData {
         /// As it was asked for.
         name: String,

@@ -93,13 +93,17 @@ pub(super) fn of_fields(fields: Map<String, Value>) -> Option<Row> {
 pub(super) fn clear_assistant(row: &mut Row) {
     if let Some(messages) = &mut row.messages
         && messages.len() > 1
-        && messages.last().is_some_and(|last| last.role == Role::Assistant)
+        && messages
+            .last()
+            .is_some_and(|last| last.role == Role::Assistant)
     {
         messages.pop();
     }
     if let Some(Value::Array(messages)) = row.extra.get_mut("messages")
         && messages.len() > 1
-        && messages.last().is_some_and(|last| last["role"] == "assistant")
+        && messages
+            .last()
+            .is_some_and(|last| last["role"] == "assistant")
     {
         messages.pop();
     }
@@ -159,7 +163,10 @@ mod tests {
             let plain = rows[0].messages.as_ref().map(Vec::len);
             plain.or_else(|| Some(rows[0].extra["messages"].as_array()?.len()))
         };
-        let (user, model) = (r#"{"role":"user","content":"A"}"#, r#"{"role":"assistant","content":"B"}"#);
+        let (user, model) = (
+            r#"{"role":"user","content":"A"}"#,
+            r#"{"role":"assistant","content":"B"}"#,
+        );
         assert_eq!(left(&format!("[{user},{model}]")), Some(1));
         assert_eq!(left(&format!("[{user},{model},{user}]")), Some(3));
         assert_eq!(left(&format!("[{model}]")), Some(1));

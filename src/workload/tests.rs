@@ -457,7 +457,14 @@ fn a_rows_own_fields_go_before_the_settings() {
 
 #[test]
 fn no_rows_and_an_own_instruction() {
-    let none = Workload::new(&spec(PromptSource::Rows(vec![])), true, Seed(1), None, None, 1);
+    let none = Workload::new(
+        &spec(PromptSource::Rows(vec![])),
+        true,
+        Seed(1),
+        None,
+        None,
+        1,
+    );
     assert_eq!(none.unwrap_err(), WorkloadError::NoRows);
     let own = spec(PromptSource::Generated {
         corpus: Corpus::Code,

@@ -70,9 +70,21 @@ fn each_kind_of_file_is_sent_row_by_row() {
     let talk = |text: &str| json!({"conversations": [{"from": "human", "value": text}, {"from": "gpt", "value": "x"}]});
     let sharegpt = json!([talk("one"), talk("two"), {"conversations": []}, talk("three")]);
     for (name, text, kind) in [
-        ("rows.txt", "one\n\ntwo\nthree\n".to_owned(), "text (by its name)"),
-        ("rows.csv", "id,question\n1,one\n2,two\n3,three\n".to_owned(), "csv (by its name)"),
-        ("rows.tsv", "id\tquestion\n1\tone\n2\ttwo\n3\tthree\n".to_owned(), "csv (by its name)"),
+        (
+            "rows.txt",
+            "one\n\ntwo\nthree\n".to_owned(),
+            "text (by its name)",
+        ),
+        (
+            "rows.csv",
+            "id,question\n1,one\n2,two\n3,three\n".to_owned(),
+            "csv (by its name)",
+        ),
+        (
+            "rows.tsv",
+            "id\tquestion\n1\tone\n2\ttwo\n3\tthree\n".to_owned(),
+            "csv (by its name)",
+        ),
         (
             "rows.jsonl",
             "{\"prompt\":\"one\"}\n{\"prompt\":\"two\"}\n{\"prompt\":\"three\"}\n".to_owned(),
@@ -98,9 +110,18 @@ fn rows_bring_their_own_lengths_and_fields() {
     let set = Set::new("rows.csv", "prompt,max_tokens\n\"a\nb\",3\nc,\n");
     let (bodies, _) = asked(&set, "-u 1 --max-requests 2");
     assert_eq!(told(&bodies), [("a\nb".to_owned(), 3), ("c".to_owned(), 5)]);
-    let set = Set::new("rows.jsonl", "{\"prompt\":\"a\",\"max_tokens\":2,\"top_p\":0.5}\n");
+    let set = Set::new(
+        "rows.jsonl",
+        "{\"prompt\":\"a\",\"max_tokens\":2,\"top_p\":0.5}\n",
+    );
     let (bodies, _) = asked(&set, "-u 1 --max-requests 1");
-    assert_eq!((bodies[0]["max_tokens"].as_u64(), bodies[0]["top_p"].as_f64()), (Some(2), Some(0.5)));
+    assert_eq!(
+        (
+            bodies[0]["max_tokens"].as_u64(),
+            bodies[0]["top_p"].as_f64()
+        ),
+        (Some(2), Some(0.5))
+    );
     let set = Set::new("rows.jsonl", "{\"q\":\"a\",\"id\":4}\n");
     let (bodies, _) = asked(&set, "-u 1 --max-requests 1 --dataset-column q");
     assert_eq!(told(&bodies), [("a".to_owned(), 5)]);
@@ -135,7 +156,10 @@ fn a_trace_brings_lengths_and_common_beginnings_and_qps_may_pace_it() {
     let pairs = told[0].0.bytes().zip(told[1].0.bytes());
     let common = pairs.take_while(|(a, b)| a == b).count();
     let whole = told[0].0.len();
-    assert!((whole * 7 / 10..whole * 9 / 10).contains(&common), "{common} of {whole}");
+    assert!(
+        (whole * 7 / 10..whole * 9 / 10).contains(&common),
+        "{common} of {whole}"
+    );
 }
 
 #[test]
@@ -143,9 +167,19 @@ fn conversations_are_refused_in_an_open_loop() {
     let _shared = shared();
     let mock = quick_mock();
     let set = Set::new("talk.jsonl", "{\"turns\":[\"a\",\"b\"]}\n");
-    let line = towards(&mock, &format!("{} --dataset-format conversations --qps 5 --max-requests 2", set.option()));
+    let line = towards(
+        &mock,
+        &format!(
+            "{} --dataset-format conversations --qps 5 --max-requests 2",
+            set.option()
+        ),
+    );
     let ended = Program::start(&format!("run {line}")).wait().expect(2);
-    assert!(ended.stderr.contains("an open loop does not"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("an open loop does not"),
+        "{}",
+        ended.stderr
+    );
     assert!(ended.stderr.contains("--think-time"), "{}", ended.stderr);
     assert_eq!(settled(&mock).requests.numbered, 0);
 }
@@ -155,8 +189,16 @@ fn a_bad_row_is_named_before_anything_is_sent() {
     let _shared = shared();
     let mock = quick_mock();
     for (name, text, words) in [
-        ("rows.jsonl", "{\"prompt\":\"a\"}\n{\"prompt\":\n", "rows.jsonl`: line 2: not a JSON object"),
-        ("rows.json", "[{\"conversations\":[]}, 5]", "rows.json`: element 2: not a JSON object"),
+        (
+            "rows.jsonl",
+            "{\"prompt\":\"a\"}\n{\"prompt\":\n",
+            "rows.jsonl`: line 2: not a JSON object",
+        ),
+        (
+            "rows.json",
+            "[{\"conversations\":[]}, 5]",
+            "rows.json`: element 2: not a JSON object",
+        ),
         ("rows.csv", "prompt\n\"a\n", "rows.csv`: no rows"),
         ("rows.csv", "a,b\n1,2\n", "no column `prompt`"),
     ] {
@@ -201,7 +243,11 @@ fn one_process_and_seven_workers_send_the_same_rows() {
         let (one, seven) = (seen(&line, 0), seen(&line, 7));
         assert_eq!(one, seven);
         let twice = one.values().filter(|count| **count == 2).count();
-        assert_eq!((one.len(), twice), (all, 7), "each row once, then from the first again");
+        assert_eq!(
+            (one.len(), twice),
+            (all, 7),
+            "each row once, then from the first again"
+        );
         let limited = seen(&format!("{line} --dataset-limit 5"), 3);
         assert_eq!(limited.len(), 5);
         assert!(limited.keys().all(|body| one.contains_key(body)));

@@ -43,7 +43,9 @@ pub enum RowFault {
     #[error("`{0}` is no number of tokens")]
     NoLength(String),
     /// Nobody talks.
-    #[error("no list of turns (`conversations` of `from` and `value`, or `messages` of `role` and `content`)")]
+    #[error(
+        "no list of turns (`conversations` of `from` and `value`, or `messages` of `role` and `content`)"
+    )]
     NoTalk,
     /// Not a row of a trace.
     #[error("no number in `{0}`")]
@@ -125,7 +127,9 @@ impl RowFault {
     const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Encoding => Some("data sets are text: unpack or convert the file first"),
-            Self::Json(_) => Some("--dataset-format says how the file is written; by its name it should be JSON"),
+            Self::Json(_) => {
+                Some("--dataset-format says how the file is written; by its name it should be JSON")
+            }
             Self::NothingAsked => Some("--dataset-column names the field that holds the prompt"),
             Self::Unsorted => Some("sort the trace by its times"),
             _ => None,

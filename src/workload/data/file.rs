@@ -244,7 +244,10 @@ impl From<File> for Shared {
 impl ReadAt for Shared {
     fn read_some(&self, start: u64, buffer: &mut [u8]) -> io::Result<usize> {
         use std::io::Seek as _;
-        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         file.seek(io::SeekFrom::Start(start))?;
         file.read(buffer)
     }
@@ -285,7 +288,10 @@ mod tests {
         fs::write(&path, "one\ntwo\n").unwrap();
         let pinned = pin_data(wish(&path)).unwrap();
         assert_eq!(pinned.reference.inline.as_deref(), Some("one\ntwo\n"));
-        assert_eq!((pinned.reference.bytes, pinned.known_by), (8, Some("its name")));
+        assert_eq!(
+            (pinned.reference.bytes, pinned.known_by),
+            (8, Some("its name"))
+        );
         fs::remove_file(&path).unwrap();
         assert_eq!(data(&pinned.reference).unwrap().rows(), 2);
         let path = large(folder.path(), 1 << 20);
@@ -302,12 +308,19 @@ mod tests {
         let text = fs::read_to_string(&path).unwrap();
         fs::write(&path, text.replacen("word", "Word", 1)).unwrap();
         let error = data(&reference).unwrap_err();
-        assert!(error.to_string().contains("large.txt` is another one here: "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("large.txt` is another one here: "),
+            "{error}"
+        );
         assert!(error.hint().unwrap().contains("large.txt"));
         reference.name = "/nowhere/at/all.txt".to_owned();
         let error = data(&reference).unwrap_err();
         assert!(
-            error.to_string().ends_with("looked for `/nowhere/at/all.txt`, `all.txt`"),
+            error
+                .to_string()
+                .ends_with("looked for `/nowhere/at/all.txt`, `all.txt`"),
             "{error}"
         );
         assert!(error.hint().unwrap().contains("/nowhere/at/all.txt"));
@@ -349,11 +362,19 @@ mod tests {
         let error = pin_data(wish(&missing)).unwrap_err();
         assert!(error.to_string().contains("none.jsonl"));
         let error = pin_data(wish(folder.path())).unwrap_err();
-        assert!(words(&error).ends_with("not a regular file"), "{}", words(&error));
+        assert!(
+            words(&error).ends_with("not a regular file"),
+            "{}",
+            words(&error)
+        );
         let path = folder.path().join("rows.jsonl");
         fs::write(&path, "{\"prompt\":\"a\"}\n{\"promt\":\"a\"}\n").unwrap();
         let error = pin_data(wish(&path)).unwrap_err();
-        assert!(words(&error).contains("rows.jsonl`: line 2: neither `prompt`"), "{}", words(&error));
+        assert!(
+            words(&error).contains("rows.jsonl`: line 2: neither `prompt`"),
+            "{}",
+            words(&error)
+        );
         let path = folder.path().join("rows.txt");
         fs::write(&path, "a\n").unwrap();
         let named = DataWish {
@@ -361,7 +382,10 @@ mod tests {
             ..wish(&path)
         };
         let error = pin_data(named).unwrap_err();
-        assert_eq!(error.to_string(), "a data set of format `text` has no columns");
+        assert_eq!(
+            error.to_string(),
+            "a data set of format `text` has no columns"
+        );
         let missing = WorkloadError::DataMissing { name: "a".into() };
         assert_eq!(missing.to_string(), "the data set `a` is not opened");
     }

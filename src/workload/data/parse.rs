@@ -86,17 +86,18 @@ impl Parser {
 }
 
 /// What a table's record says.
-pub(super) fn record_item(
-    columns: Columns,
-    record: &ByteRecord,
-) -> Result<Option<Item>, RowFault> {
+pub(super) fn record_item(columns: Columns, record: &ByteRecord) -> Result<Option<Item>, RowFault> {
     let (prompt, length) = match columns {
         Columns::Lengths {
             time,
             input,
             output,
         } => {
-            let fields = [field(record, time)?, field(record, input)?, field(record, output)?];
+            let fields = [
+                field(record, time)?,
+                field(record, input)?,
+                field(record, output)?,
+            ];
             return Arrival::of_table(fields).map(|arrival| Some(Item::Arrival(arrival)));
         }
         Columns::Prompts { prompt, max_tokens } => (prompt, max_tokens),
@@ -123,9 +124,7 @@ fn body(fields: Map<String, Value>, column: Option<&str>) -> Result<Option<Item>
     let text = text.ok_or_else(|| RowFault::NoText(column.to_owned()))?;
     let max_tokens = match LENGTHS.iter().find_map(|name| fields.get(*name)) {
         None | Some(Value::Null) => None,
-        Some(value) => Some(
-            whole(value).ok_or_else(|| RowFault::NoLength(value.to_string()))?,
-        ),
+        Some(value) => Some(whole(value).ok_or_else(|| RowFault::NoLength(value.to_string()))?),
     };
     Ok(said(text).map(|row| Item::Row { row, max_tokens }))
 }
@@ -189,7 +188,10 @@ mod tests {
     #[test]
     fn a_named_field_is_the_prompt_and_the_others_stay_behind() {
         let parser = parser(Format::Jsonl, Some("q"));
-        let (found, length) = row(&parser, r#"{"id":4,"q":"Why?","output_tokens":9,"prompt":"No"}"#);
+        let (found, length) = row(
+            &parser,
+            r#"{"id":4,"q":"Why?","output_tokens":9,"prompt":"No"}"#,
+        );
         assert_eq!((found.prompt.as_deref(), length), (Some("Why?"), Some(9)));
         assert!(found.extra.is_empty());
         let fault = parser.row(br#"{"prompt":"Why?"}"#).unwrap_err();
@@ -239,7 +241,10 @@ mod tests {
             ..parser(Format::Csv, None)
         };
         let (found, length) = row(&parser, "\r\n12,\"a \"\"b\"\"\nc\"\r\n13,d");
-        assert_eq!((found.prompt.as_deref(), length), (Some("a \"b\"\nc"), Some(12)));
+        assert_eq!(
+            (found.prompt.as_deref(), length),
+            (Some("a \"b\"\nc"), Some(12))
+        );
         assert_eq!(row(&parser, ",a").1, None);
         assert_eq!(parser.row(b"5,").unwrap(), None);
         assert!(matches!(parser.row(b"five,a"), Err(RowFault::NoLength(_))));

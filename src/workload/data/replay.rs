@@ -71,7 +71,11 @@ impl Replay {
     }
 
     /// Holds the lengths of these prompts against the tokenizer; whether they are what was asked for.
-    pub(super) fn prove(&mut self, arrivals: impl Iterator<Item = Arrival>, measure: &Measure) -> bool {
+    pub(super) fn prove(
+        &mut self,
+        arrivals: impl Iterator<Item = Arrival>,
+        measure: &Measure,
+    ) -> bool {
         let mut spent = 0;
         for (arrival, key) in arrivals.zip(0..) {
             if !self.exact || spent >= PROOF_TOKENS {
@@ -143,7 +147,11 @@ impl Replay {
     /// The beginning of a verse, of the nearest length there is.
     fn short(&self, tokens: u32, rng: &mut ChaCha8Rng) -> Made {
         let wanted = tokens as usize;
-        let ways = |length: &usize| self.shorts.get(*length).is_some_and(|ways| !ways.is_empty());
+        let ways = |length: &usize| {
+            self.shorts
+                .get(*length)
+                .is_some_and(|ways| !ways.is_empty())
+        };
         let lengths = (0..self.shorts.len()).filter(ways);
         let Some(found) = lengths.min_by_key(|length| length.abs_diff(wanted)) else {
             return Made {

@@ -120,7 +120,9 @@ impl Kind {
 /// The first byte that is no blank.
 pub(super) fn first_mark(head: &[u8]) -> Option<u8> {
     let head = head.strip_prefix(BOM).unwrap_or(head);
-    head.iter().copied().find(|byte| !byte.is_ascii_whitespace())
+    head.iter()
+        .copied()
+        .find(|byte| !byte.is_ascii_whitespace())
 }
 
 impl Rows {

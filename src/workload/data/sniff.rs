@@ -58,7 +58,9 @@ fn line(input: &mut impl BufRead) -> io::Result<String> {
     loop {
         line.clear();
         let piece = &mut *input;
-        let read = piece.take(LONGEST_ROW as u64).read_until(b'\n', &mut line)?;
+        let read = piece
+            .take(LONGEST_ROW as u64)
+            .read_until(b'\n', &mut line)?;
         if read == 0 || !line.trim_ascii().is_empty() {
             let text = String::from_utf8_lossy(&line);
             return Ok(text.trim_start_matches('\u{feff}').trim().to_owned());
@@ -94,14 +96,26 @@ mod tests {
             ("txt", "{\"prompt\":1}", Format::Text),
             ("jsonl", "\n{\"prompt\":\"a\"}\n{", Format::Jsonl),
             ("ndjson", "{\"messages\":[]}", Format::Jsonl),
-            ("jsonl", "{\"timestamp\":1,\"input_length\":2,\"output_length\":3}", Format::Trace),
+            (
+                "jsonl",
+                "{\"timestamp\":1,\"input_length\":2,\"output_length\":3}",
+                Format::Trace,
+            ),
             ("jsonl", "{\"conversations\":[]}", Format::ShareGpt),
-            ("json", "[{\"id\":1,\"conversations\":[]},{", Format::ShareGpt),
+            (
+                "json",
+                "[{\"id\":1,\"conversations\":[]},{",
+                Format::ShareGpt,
+            ),
             ("json", "\u{feff}[ {\"prompt\":\"a\"} ]", Format::Jsonl),
             ("json", "[]", Format::ShareGpt),
             ("json", "{\n", Format::ShareGpt),
             ("csv", "prompt,max_tokens\n", Format::Csv),
-            ("csv", "Timestamp,Model,Request tokens,Response tokens\n", Format::Trace),
+            (
+                "csv",
+                "Timestamp,Model,Request tokens,Response tokens\n",
+                Format::Trace,
+            ),
             ("tsv", "prompt\tx\n", Format::Csv),
             ("", "Hello\n", Format::Text),
             ("dat", "{\"prompt\":\"a\"}", Format::Jsonl),

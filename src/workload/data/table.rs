@@ -47,7 +47,11 @@ impl Columns {
         };
         let needed = |wanted: &[&str]| {
             one_of(wanted).ok_or_else(|| DataError::Column {
-                wanted: wanted.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" or "),
+                wanted: wanted
+                    .iter()
+                    .map(|it| format!("`{it}`"))
+                    .collect::<Vec<_>>()
+                    .join(" or "),
                 found: names.clone(),
             })
         };
@@ -74,7 +78,10 @@ impl Columns {
 
 /// Whether a header is a trace's.
 pub(super) fn is_trace(header: &str) -> bool {
-    let record: ByteRecord = header.split([',', '\t']).map(|it| it.trim_matches('"')).collect();
+    let record: ByteRecord = header
+        .split([',', '\t'])
+        .map(|it| it.trim_matches('"'))
+        .collect();
     Columns::find(&record, Format::Trace, None).is_ok()
 }
 
@@ -95,10 +102,19 @@ mod tests {
     fn the_prompt_is_in_the_named_column_or_in_a_usual_one() {
         let columns = |prompt, max_tokens| Columns::Prompts { prompt, max_tokens };
         let header = ["id", "Question", "text", "output_tokens"];
-        assert_eq!(find(&header, Format::Csv, None).unwrap(), columns(2, Some(3)));
-        assert_eq!(find(&header, Format::Csv, Some("question")).unwrap(), columns(1, Some(3)));
+        assert_eq!(
+            find(&header, Format::Csv, None).unwrap(),
+            columns(2, Some(3))
+        );
+        assert_eq!(
+            find(&header, Format::Csv, Some("question")).unwrap(),
+            columns(1, Some(3))
+        );
         let header = ["A", "a"];
-        assert_eq!(find(&header, Format::Csv, Some("a")).unwrap(), columns(1, None));
+        assert_eq!(
+            find(&header, Format::Csv, Some("a")).unwrap(),
+            columns(1, None)
+        );
         let error = find(&["id", "body"], Format::Csv, None).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -110,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_trace_is_known_by_its_header() {
-        assert!(is_trace("Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type"));
+        assert!(is_trace(
+            "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type"
+        ));
         assert!(!is_trace("prompt,output_tokens"));
     }
 }

@@ -61,7 +61,9 @@ fn message(entry: &Value) -> Result<Option<Message>, RowFault> {
     let who = field(["from", "role"]).and_then(Value::as_str);
     let who = who.ok_or(RowFault::NoTalk)?;
     let what = field(["value", "content"]).ok_or(RowFault::NoTalk)?;
-    Ok(role(who).zip(text(what)).map(|(role, content)| Message { role, content }))
+    Ok(role(who)
+        .zip(text(what))
+        .map(|(role, content)| Message { role, content }))
 }
 
 fn role(word: &str) -> Option<Role> {
@@ -108,7 +110,10 @@ mod tests {
                 {"from":"gpt","value":"1"},{"from":"human","value":" "},{"from":"human","value":"Two"},
                 {"from":"gpt","value":"2"},{"from":"system","value":"Be rude"}]}"#,
         );
-        let (system, one) = ((Role::System, "Be brief".into()), (Role::User, "One".into()));
+        let (system, one) = (
+            (Role::System, "Be brief".into()),
+            (Role::User, "One".into()),
+        );
         assert_eq!(turns, [vec![system, one], vec![(Role::User, "Two".into())]]);
     }
 
@@ -133,7 +138,12 @@ mod tests {
         ] {
             assert_eq!(read(row).unwrap(), None, "{row}");
         }
-        for row in [r#"{"prompt":"A"}"#, r#"{"turns":"A"}"#, r#"{"turns":[1]}"#, r#"{"turns":[{"from":"human"}]}"#] {
+        for row in [
+            r#"{"prompt":"A"}"#,
+            r#"{"turns":"A"}"#,
+            r#"{"turns":[1]}"#,
+            r#"{"turns":[{"from":"human"}]}"#,
+        ] {
             assert!(matches!(read(row), Err(RowFault::NoTalk)), "{row}");
         }
     }

@@ -59,7 +59,10 @@ fn all(data: Data) -> Vec<(String, u32)> {
     let rows = data.rows() as u64;
     let workload = workload(data, 1);
     let ask = |i| workload.try_ask(Index::Arrival(i)).unwrap();
-    (0..rows).map(ask).map(|ask| (said(&ask), ask.max_tokens)).collect()
+    (0..rows)
+        .map(ask)
+        .map(|ask| (said(&ask), ask.max_tokens))
+        .collect()
 }
 
 fn prompts(data: Data) -> Vec<String> {
@@ -77,7 +80,10 @@ fn lines_of_text_are_prompts_and_blank_ones_are_not() {
 
 #[test]
 fn json_lines_and_arrays_of_rows_are_bodies() {
-    let rows = ["{\"prompt\":\"a\",\"max_tokens\":7,\"top_p\":0.5}", "{\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}"];
+    let rows = [
+        "{\"prompt\":\"a\",\"max_tokens\":7,\"top_p\":0.5}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}",
+    ];
     for text in [
         format!("{}\n\n{}\n", rows[0], rows[1]),
         format!("[\n  {},\n  {}\n]\n", rows[0], rows[1]),
@@ -88,7 +94,11 @@ fn json_lines_and_arrays_of_rows_are_bodies() {
         assert_eq!((said(&first), first.max_tokens), ("a".into(), 7));
         assert_eq!(first.extra.as_ref().unwrap()["top_p"], 0.5);
         assert_eq!(said(&workload.ask(Index::Arrival(1))), "User:b");
-        assert_eq!(said(&workload.ask(Index::Arrival(2))), "a", "they start over");
+        assert_eq!(
+            said(&workload.ask(Index::Arrival(2))),
+            "a",
+            "they start over"
+        );
     }
 }
 
@@ -130,13 +140,21 @@ fn what_cannot_be_read_is_named_before_the_run() {
         row("[{\"prompt\":\"a\"}, 4]", Format::Jsonl),
         "element 2: not a JSON object: invalid type: integer `4`, expected a map at line 1 column 1"
     );
-    assert!(row("[{\"prompt\":\"a\"}", Format::Jsonl).starts_with("byte 15: the array does not end"));
+    assert!(
+        row("[{\"prompt\":\"a\"}", Format::Jsonl).starts_with("byte 15: the array does not end")
+    );
     assert!(row("prompt,b\n1,2\n3\n", Format::Csv).contains("line: 3"));
-    assert!(row("prompt,max_tokens\n\"a\nb\",2\nc,x\n", Format::Csv).starts_with("line 4: `x` is no number"));
+    assert!(
+        row("prompt,max_tokens\n\"a\nb\",2\nc,x\n", Format::Csv)
+            .starts_with("line 4: `x` is no number")
+    );
     assert!(row("a,b\n1,2\n", Format::Csv).starts_with("no column `prompt` or"));
     assert!(row("{\"prompt\":\"a\"}", Format::ShareGpt).starts_with("line 1: no list of turns"));
     let alone = "[{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"}]}]";
-    assert_eq!(row(alone, Format::ShareGpt), "no rows: 1 have nothing to send");
+    assert_eq!(
+        row(alone, Format::ShareGpt),
+        "no rows: 1 have nothing to send"
+    );
     let trace = "{\"timestamp\":5,\"input_length\":1,\"output_length\":1}\n";
     let back = format!("{trace}{}", trace.replace('5', "4"));
     assert!(row(&back, Format::Trace).starts_with("line 2: its time is before"));
@@ -177,7 +195,8 @@ fn a_models_last_word_is_left_out_where_that_is_asked_for() {
     assert_eq!(said(&kept.ask(Index::Arrival(0))), "User:a|Assistant:b");
 }
 
-const TRACE: &str = "{\"timestamp\": 1000, \"input_length\": 60, \"output_length\": 5, \"hash_ids\": [0]}
+const TRACE: &str =
+    "{\"timestamp\": 1000, \"input_length\": 60, \"output_length\": 5, \"hash_ids\": [0]}
 {\"timestamp\": 1000, \"input_length\": 1300, \"output_length\": 7, \"hash_ids\": [0, 1, 2]}
 {\"timestamp\": 3500, \"input_length\": 1300, \"output_length\": 9, \"hash_ids\": [0, 1, 3]}
 ";
@@ -200,12 +219,26 @@ fn a_traces_times_begin_at_zero_and_can_be_faster() {
 fn a_traces_requests_have_its_lengths_and_its_common_beginnings() {
     let workload = workload(data(TRACE, Format::Trace), 1);
     let asks: Vec<Ask> = (0..3).map(|i| workload.ask(Index::Arrival(i))).collect();
-    let lengths = asks.iter().map(|ask| (ask.requested_prompt_tokens, ask.max_tokens));
+    let lengths = asks
+        .iter()
+        .map(|ask| (ask.requested_prompt_tokens, ask.max_tokens));
     assert!(lengths.eq([(Some(60), 5), (Some(1300), 7), (Some(1300), 9)]));
     let (one, two) = (said(&asks[1]), said(&asks[2]));
-    let common = one.bytes().zip(two.bytes()).take_while(|(a, b)| a == b).count();
-    assert!((one.len() * 7 / 10..one.len() * 9 / 10).contains(&common), "{common} of {}", one.len());
-    assert!(workload.notes()[0].starts_with("no tokenizer"), "{:?}", workload.notes());
+    let common = one
+        .bytes()
+        .zip(two.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert!(
+        (one.len() * 7 / 10..one.len() * 9 / 10).contains(&common),
+        "{common} of {}",
+        one.len()
+    );
+    assert!(
+        workload.notes()[0].starts_with("no tokenizer"),
+        "{:?}",
+        workload.notes()
+    );
 }
 
 const TALKS: &str = r#"[
@@ -256,7 +289,10 @@ fn conversations_are_asked_turn_by_turn_and_dealt_to_users_in_turn() {
             line(3, 1, 3, "User:a1"),
         ]
     );
-    assert_eq!([0, 1, 3, 4].map(|turn| workload.session_start(turn)), [0, 3, 3, 6]);
+    assert_eq!(
+        [0, 1, 3, 4].map(|turn| workload.session_start(turn)),
+        [0, 3, 3, 6]
+    );
 }
 
 fn numbered(rows: usize) -> String {

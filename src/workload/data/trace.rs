@@ -23,7 +23,12 @@ impl Arrival {
     /// Of Mooncake's fields: `timestamp` in milliseconds, `input_length`, `output_length`, `hash_ids`.
     pub(super) fn of_json(fields: &Map<String, Value>) -> Result<Self, RowFault> {
         let missing = |name: &str| RowFault::NoNumber(name.to_owned());
-        let length = |name: &str| fields.get(name).and_then(whole).ok_or_else(|| missing(name));
+        let length = |name: &str| {
+            fields
+                .get(name)
+                .and_then(whole)
+                .ok_or_else(|| missing(name))
+        };
         let time = fields.get("timestamp").and_then(Value::as_f64);
         let blocks = match fields.get("hash_ids") {
             None | Some(Value::Null) => Some(Vec::new()),
@@ -112,7 +117,10 @@ mod tests {
     #[test]
     fn a_tables_times_are_seconds() {
         let arrival = Arrival::of_table(["5.25", " 472", "18"]).unwrap();
-        assert_eq!((arrival.time_us, arrival.input, arrival.output), (5_250_000, 472, 18));
+        assert_eq!(
+            (arrival.time_us, arrival.input, arrival.output),
+            (5_250_000, 472, 18)
+        );
         let fault = Arrival::of_table(["2023-11-16 18:17:03", "1", "1"]).unwrap_err();
         assert_eq!(fault.to_string(), "no number in `2023-11-16 18:17:03`");
     }
