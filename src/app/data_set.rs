@@ -13,14 +13,14 @@ use crate::schedule::Pacing;
 use crate::workload::load::{self, DataWish, LoadError, Pinned};
 use crate::workload::{Data, Format, PromptSource};
 
+/// Where prompts come from, and when a trace's are due, in microseconds.
+pub(super) type Source = (PromptSource, Option<Arc<[u64]>>);
+
 /// What a plan needs in a message beside itself: its share, secrets, the frame.
 const BESIDE: usize = 1 << 20;
 
 /// Reads the data set once, whole. With a trace come the times of its requests, unless something else paces them.
-pub(super) fn pin(
-    settings: &Settings,
-    options: &DataOptions,
-) -> Result<(PromptSource, Option<Arc<[u64]>>), Failure> {
+pub(super) fn pin(settings: &Settings, options: &DataOptions) -> Result<Source, Failure> {
     let wish = DataWish {
         path: &options.path,
         format: options.format,

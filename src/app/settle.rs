@@ -1,7 +1,6 @@
 //! From settings to a plan: what only files, the server or chance can tell is found out here, before anything starts.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use anyhow::Context;
 
@@ -14,7 +13,7 @@ use super::target::read_text;
 use crate::config::{Found, Prompts, Settings};
 use crate::domain::Seed;
 use crate::plan::Plan;
-use crate::workload::{self, PromptSource, TokenizerRef};
+use crate::workload::{self, TokenizerRef};
 
 /// The plan of a run. The server is asked from `source`, where one is given.
 pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
@@ -75,7 +74,7 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
 }
 
 /// Where prompts come from, and when a trace's are due.
-fn prompts(settings: &Settings) -> Result<(PromptSource, Option<Arc<[u64]>>), Failure> {
+fn prompts(settings: &Settings) -> Result<data_set::Source, Failure> {
     let source = match &settings.prompts {
         Prompts::Ready(source) => source.clone(),
         Prompts::Data(options) => return data_set::pin(settings, options),

@@ -168,9 +168,9 @@ pub struct DataRef {
 pub enum Format {
     /// One JSON object a line, merged into the request's body.
     Jsonl,
-    /// ShareGPT: a JSON array of conversations, `from` and `value`. A request is the first human turn.
+    /// `ShareGPT`: a JSON array of conversations, `from` and `value`. A request is the first human turn.
     ShareGpt,
-    /// Conversations, of ShareGPT's or OpenAI's words, whose turns are asked one after another, each with its history.
+    /// Conversations, of `ShareGPT`'s or `OpenAI`'s words, whose turns are asked one after another, each with its history.
     Conversations,
     /// One prompt a line.
     Text,

@@ -5,10 +5,16 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use llmload::mock::MockHandle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Cluster, Ended, Program, quick_mock, settled, shared, towards};
+use crate::process::{self, Cluster, Ended, Program, quick_mock, settled, shared};
+
+/// As all runs of these tests, but that the rows have lengths of their own.
+fn towards(mock: &MockHandle, line: &str) -> String {
+    process::towards(mock, line).replace("-p 40 ", "")
+}
 
 /// A folder with a data set in it.
 struct Set {
@@ -229,11 +235,11 @@ fn seen(line: &str, workers: usize) -> BTreeMap<String, usize> {
 #[test]
 fn one_process_and_seven_workers_send_the_same_rows() {
     let _shared = shared();
-    let rows: String = (0..40).map(|row| format!("row {row}\n")).collect();
-    let small = Set::new("rows.txt", &rows);
+    let rows: Vec<_> = (0..40).map(|row| format!("row {row}\n")).collect();
+    let small = Set::new("rows.txt", &rows.concat());
     // More than travels inside a plan.
     let row = |row: usize| format!("row {row} {}\n", "word ".repeat(5_000));
-    let large = Set::new("large.txt", &(0..60).map(row).collect::<String>());
+    let large = Set::new("large.txt", &(0..60).map(row).collect::<Vec<_>>().concat());
     for (set, all) in [(&small, 40), (&large, 60)] {
         let line = format!(
             "{} --dataset-shuffle-seed 5 -u 14 --qps 200 --max-requests {}",

@@ -331,8 +331,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
         let row = |i: usize| format!("{i},\"prompt {i}\nof {i}\",{}\r\n", i + 1);
-        let text: String = (0..60_000).map(row).collect();
-        fs::write(&path, format!("id,prompt,max_tokens\r\n{text}")).unwrap();
+        let rows: Vec<_> = (0..60_000).map(row).collect();
+        fs::write(&path, format!("id,prompt,max_tokens\r\n{}", rows.concat())).unwrap();
         let pinned = pin_data(wish(&path)).unwrap();
         assert!(pinned.reference.inline.is_none());
         let data = std::sync::Arc::new(data(&pinned.reference).unwrap());

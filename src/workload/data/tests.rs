@@ -174,7 +174,7 @@ fn what_cannot_be_read_is_named_before_the_run() {
 fn a_row_that_changes_after_the_scan_is_lost_and_named() {
     let text = "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}\n";
     let mut data = data(text, Format::Jsonl);
-    data.source = Box::new(text[..20].as_bytes().to_vec());
+    data.source = Box::new(text.as_bytes()[..20].to_vec());
     let workload = workload(data, 1);
     assert!(workload.try_ask(Index::Arrival(0)).is_ok());
     let lost = workload.try_ask(Index::Arrival(1)).unwrap_err();
@@ -296,7 +296,8 @@ fn conversations_are_asked_turn_by_turn_and_dealt_to_users_in_turn() {
 }
 
 fn numbered(rows: usize) -> String {
-    (0..rows).map(|row| format!("row {row}\n")).collect()
+    let lines: Vec<_> = (0..rows).map(|row| format!("row {row}\n")).collect();
+    lines.concat()
 }
 
 /// What users 0 to `users` - 1 send in `turns` turns each.
@@ -355,10 +356,10 @@ proptest! {
 
     #[test]
     fn each_users_turns_are_a_conversation_from_its_beginning_to_its_end(
-        lengths in prop::collection::vec(1_usize..5, 1..12), users in 1_u32..6, user in 0_u32..6,
+        lengths in prop::collection::vec(1_u32..5, 1..12), users in 1_u32..6, user in 0_u32..6,
     ) {
         let user = user % users;
-        let talk = |(number, turns): (usize, &usize)| {
+        let talk = |(number, turns): (usize, &u32)| {
             let turn = |turn| serde_json::json!({"role": "user", "content": format!("{number}.{turn}")});
             serde_json::json!({"messages": (0..*turns).map(turn).collect::<Vec<_>>()}).to_string()
         };
@@ -370,7 +371,7 @@ proptest! {
             .flat_map(|session| {
                 let row = usize::try_from(session).unwrap() % lengths.len();
                 let of = lengths[row];
-                (0..of).map(move |turn| (session, turn as u32, of as u32, format!("User:{row}.{turn}")))
+                (0..of).map(move |turn| (session, turn, of, format!("User:{row}.{turn}")))
             });
         for line in spoken {
             prop_assert_eq!(Some(line), expected.next());
