@@ -7,6 +7,7 @@ mod changes;
 mod conduct;
 mod console;
 mod ctl;
+mod data_set;
 mod discover;
 mod engine;
 mod failure;

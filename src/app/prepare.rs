@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
+use super::data_set;
 use super::failure::Failure;
 use super::open_files;
 use super::surroundings::Process;
@@ -67,6 +68,7 @@ impl Machine {
             plan.provider.task == provider::Task::Chat,
             plan.seed,
             tokenizer.clone(),
+            data_set::open(&plan)?,
             plan.schedule.users,
         )
         .map_err(|error| {
@@ -171,8 +173,9 @@ fn try_words(workload: &Workload, provider: &dyn Provider, plan: &Plan) -> Resul
     } else {
         Index::Turn { user: 0, turn: 0 }
     };
+    let ask = workload.try_ask(first).map_err(Failure::usage)?;
     provider
-        .shape(&workload.ask(first))
+        .shape(&ask)
         .map(drop)
         .map_err(|error| Failure::usage(anyhow!("{error}")))
 }

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use super::changes::Changes;
 use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
+use super::data_set;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
@@ -151,6 +152,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         })?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
+    data_set::fits_a_message(&plan)?;
     let ready = journal::open(journal::Wish {
         journal: &options.journal,
         plan,

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Context;
 
+use super::data_set;
 use super::discover::{Discovered, Way, discover};
 use super::failure::Failure;
 use super::prepare::load_tokenizer;
@@ -13,7 +14,7 @@ use crate::config::{Found, Prompts, Settings};
 use crate::domain::Seed;
 use crate::plan::Plan;
 use crate::provider::{self, Custom, Kind};
-use crate::workload::{self, PromptSource, TokenizerRef};
+use crate::workload::{self, TokenizerRef};
 
 /// The plan of a run. The server is asked from `source`, where one is given.
 pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
@@ -28,7 +29,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .as_deref()
         .map(pin_tokenizer)
         .transpose()?;
-    let prompts = prompts(&settings.prompts)?;
+    let (prompts, due_us) = prompts(settings)?;
     let custom = custom(settings)?;
     let way = Way {
         ca_pem: ca_pem.as_deref(),
@@ -59,7 +60,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         prompts,
         tokenizer,
         forced: None,
-        due_us: None,
+        due_us,
         custom,
         ca_pem,
     }))
@@ -102,18 +103,18 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
     })
 }
 
-fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {
-    match prompts {
-        Prompts::Ready(source) => Ok(source.clone()),
-        Prompts::Data(_) => Err(Failure::usage(anyhow::anyhow!(
-            "data sets are not read yet"
-        ))),
+/// Where prompts come from, and when a trace's are due.
+fn prompts(settings: &Settings) -> Result<data_set::Source, Failure> {
+    let source = match &settings.prompts {
+        Prompts::Ready(source) => source.clone(),
+        Prompts::Data(options) => return data_set::pin(settings, options),
         Prompts::File(path) => workload::load::prompt_text(&format!("@{}", path.display()))
             .map_err(|error| {
                 Failure::usage(error)
                     .hint("--prompt-text @FILE takes a text, or rows in a file that ends in .jsonl")
-            }),
-    }
+            })?,
+    };
+    Ok((source, None))
 }
 
 #[cfg(test)]

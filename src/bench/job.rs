@@ -37,7 +37,7 @@ impl Words {
         let plan = plan(traffic, port, numbered);
         let users = plan.schedule.users;
         let chat = plan.provider.task == provider::Task::Chat;
-        let workload = Workload::new(&plan.workload, chat, plan.seed, None, users)?;
+        let workload = Workload::new(&plan.workload, chat, plan.seed, None, None, users)?;
         let provider = provider::build(&plan.provider)?;
         Ok(Self {
             plan,

@@ -25,8 +25,8 @@ use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
-    Endpoint, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending, Settings,
-    Surroundings, TargetOptions, WorkerOptions,
+    Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending,
+    Settings, Surroundings, TargetOptions, WorkerOptions,
 };
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
@@ -151,6 +151,10 @@ impl Builder<'_> {
             batch: asking::batch(&args.vectors),
             forced: asking::forced(&args.provider),
             trace_speed: args.pacing.trace_speed,
+            given: Given {
+                users: self.merged.is_given("users"),
+                spawn_rate: self.merged.is_given("spawn_rate"),
+            },
             stream,
             target: self.target(args.target, url)?,
             sampling: sampling(args.sampling),

@@ -46,8 +46,9 @@ pub use cluster::{
 pub use ctl::{CtlOptions, Order, Users};
 pub use error::ConfigError;
 pub use options::{
-    Command, DataOptions, Endpoint, ForcedOptions, Found, LogLevel, Logging, MasterOptions,
-    Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TargetOptions, WorkerOptions,
+    Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
+    Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TRACE_USERS, TargetOptions,
+    WorkerOptions,
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};

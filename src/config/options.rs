@@ -159,6 +159,8 @@ pub struct Settings {
     pub schedule: schedule::Spec,
     /// By what factor a trace's own times are faster.
     pub trace_speed: f64,
+    /// Which settings of the load somebody gave: a trace's own times have other defaults.
+    pub given: Given,
     /// How long to wait for what.
     pub limits: Limits,
     /// What is kept and shown of each request.
@@ -176,6 +178,19 @@ pub struct Settings {
     /// How to log.
     pub logging: Logging,
 }
+
+/// Which settings of the load somebody gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// `schedule.users`.
+    pub users: bool,
+    /// `schedule.spawn_rate`.
+    pub spawn_rate: bool,
+}
+
+/// The most requests of a trace that are in flight at once, unless a number of users is given: a server that is not kept up with
+/// shows in its latencies, not in requests that wait here.
+pub const TRACE_USERS: u32 = 1024;
 
 /// The server and how to reach it, before files are read.
 #[derive(Clone, Debug, PartialEq)]
@@ -348,7 +363,7 @@ impl Settings {
     pub fn plan(&self, found: Found) -> Plan {
         let mut schedule = self.schedule.clone();
         if let Some(due_us) = found.due_us {
-            schedule.pacing = schedule::Pacing::Trace { due_us };
+            self.follow_trace(&mut schedule, due_us);
         }
         Plan {
             seed: found.seed,
@@ -384,5 +399,18 @@ impl Settings {
             limits: self.limits,
             observe: self.observe.clone(),
         }
+    }
+
+    /// Paces by a trace's times, with an open loop's defaults where nobody gave others.
+    fn follow_trace(&self, schedule: &mut schedule::Spec, due_us: Arc<[u64]>) {
+        if !self.given.users {
+            let arrivals = u32::try_from(due_us.len()).unwrap_or(u32::MAX);
+            schedule.users = arrivals.clamp(1, TRACE_USERS);
+        }
+        if !self.given.spawn_rate {
+            schedule.spawn_rate = schedule::AT_ONCE;
+        }
+        schedule.spread = Duration::ZERO;
+        schedule.pacing = schedule::Pacing::Trace { due_us };
     }
 }

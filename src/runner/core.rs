@@ -27,8 +27,8 @@ use super::spares::Spares;
 use super::walk::{DueCount, Walk};
 use super::warm::ToWarm;
 use super::watchdog::Watchdog;
-use crate::client::{Clock, Transport};
-use crate::domain::{Index, Offset, Warning};
+use crate::client::{Clock, Failure, Transport};
+use crate::domain::{Index, Offset, Outcome, Warning};
 use crate::metrics::{Rules, Tally, core_number};
 
 /// What a core's thread is given.
@@ -208,8 +208,14 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Draws request `index` and puts it into words.
     pub(super) fn prepare(&self, index: Index) -> Prepared {
-        let ask = self.job.workload.ask(index);
-        let request = self.job.words(&ask);
+        let (ask, lost) = match self.job.workload.try_ask(index) {
+            Ok(ask) => (ask, None),
+            Err(lost) => (self.job.workload.ask(index), Some(lost)),
+        };
+        let request = match lost {
+            None => self.job.words(&ask),
+            Some(lost) => Err(Failure::new(Outcome::Connect, lost.to_string())),
+        };
         Prepared {
             index,
             asked: Asked::from(&ask),

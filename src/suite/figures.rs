@@ -127,7 +127,7 @@ impl Figures {
             provider: provider_name(plan),
             model: plan.provider.model.clone(),
             users: plan.schedule.users,
-            asked_per_s: plan.open_loop().map(|(rate, _)| rate.as_f64()),
+            asked_per_s: plan.asked_per_s(summary.from, summary.to),
             window_s: summary.window_s(),
             sent: summary.requests() + cancelled(summary),
             requests: summary.requests(),

@@ -25,6 +25,12 @@ pub enum WorkloadError {
     /// There is nothing to deal.
     #[error("the data set has no rows")]
     NoRows,
+    /// The settings name a data set that was not handed over.
+    #[error("the data set `{name}` is not opened")]
+    DataMissing {
+        /// Its name.
+        name: String,
+    },
     /// The settings name a tokenizer that was not handed over.
     #[error("the tokenizer `{name}` is not loaded")]
     TokenizerMissing {
@@ -52,7 +58,7 @@ impl WorkloadError {
             )),
             Self::SharedPrefix { .. } => Some("a -pcml of 16 or more".to_owned()),
             Self::Length(error) => Some(error.hint().to_owned()),
-            Self::NoRows => None,
+            Self::NoRows | Self::DataMissing { .. } => None,
             Self::TokenizerMissing { .. } => Some("--tokenizer".to_owned()),
             Self::TokenizerDiffers { .. } => {
                 Some("put the same tokenizer.json on every machine".to_owned())

@@ -1,11 +1,14 @@
-//! The one place of the room that reads files: tokenizers, the local hub cache, prompts and data sets.
+//! The place of the room that reads files: tokenizers, the local hub cache, prompts; data sets are opened in `data/file.rs`.
 //! It reads no environment (that comes in as [`HubPaths`]) and never goes to the network.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{PromptSource, RowError, Tokenizer, TokenizerError, TokenizerFiles, rows};
+pub use super::data::file::{DataWish, Pinned, data, pin_data};
+use super::{
+    DataError, Format, PromptSource, RowError, Tokenizer, TokenizerError, TokenizerFiles, rows,
+};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -77,6 +80,44 @@ pub enum LoadError {
         #[source]
         source: RowError,
     },
+    /// A data set that cannot be used.
+    #[error("cannot use the data set `{}`", path.display())]
+    Data {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: Box<DataError>,
+    },
+    /// The data set of a plan is not on this machine.
+    #[error(
+        "no data set `{name}` of {bytes} bytes here: looked for {}",
+        listed(looked)
+    )]
+    NoData {
+        /// As it was asked for.
+        name: String,
+        /// How long it is.
+        bytes: u64,
+        /// Where it could have been.
+        looked: Vec<PathBuf>,
+    },
+    /// The data set here is not the plan's.
+    #[error("the data set `{}` is another one here: {found}; the plan has {wanted}", path.display())]
+    DataDiffers {
+        /// Which.
+        path: PathBuf,
+        /// As planned.
+        wanted: String,
+        /// As found.
+        found: String,
+    },
+    /// A column was named, and there are none.
+    #[error("a data set of format `{}` has no columns", format.name())]
+    NoColumn {
+        /// How it is written.
+        format: Format,
+    },
 }
 
 impl LoadError {
@@ -91,6 +132,15 @@ impl LoadError {
                 "--tokenizer takes a {TOKENIZER}, a folder that holds one, or a hub id like org/name"
             )),
             Self::Rows { .. } => Some("each line is one JSON object".to_owned()),
+            Self::Data { source, .. } => source.hint().map(str::to_owned),
+            Self::NoData { name, .. } => Some(format!(
+                "a data set of more than 1 MiB does not travel: put `{name}` at the same path on every worker, or into its working directory"
+            )),
+            Self::DataDiffers { path, .. } => Some(format!(
+                "put the master's `{}` on every machine",
+                path.display()
+            )),
+            Self::NoColumn { .. } => Some("leave --dataset-column out".to_owned()),
             Self::Read { .. } => None,
         }
     }

@@ -1,9 +1,10 @@
 //! WHAT to ask: prompts of a wanted length, data set rows, output lengths, tokenizers.
-//! Pure functions of (settings, seed, index), apart from `load`, which reads files. It knows neither when a
+//! Pure functions of (settings, seed, index), apart from `load` and `data/file`, which read files. It knows neither when a
 //! request is sent nor how an API wants it said.
 
 mod compose;
 mod corpus;
+mod data;
 mod error;
 mod estimate;
 mod generated;
@@ -23,6 +24,7 @@ mod tests;
 
 use std::sync::Arc;
 
+pub use data::{Data, DataError, Place, RowFault, RowLost};
 pub use error::WorkloadError;
 pub use length::LengthError;
 pub use rows::RowError;
@@ -33,6 +35,7 @@ pub use spec::{
 pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
 use compose::Composer;
+use data::Dealer;
 use generated::{Made, Wanted};
 use length::Lengths;
 use measure::Measure;
@@ -67,6 +70,8 @@ enum Source {
         counted: Option<u32>,
     },
     Dealt(Vec<Card>),
+    /// Rows that are read when they are asked for.
+    Data(Box<Dealer>),
 }
 
 /// A prompt that was made before the run.
@@ -84,19 +89,27 @@ impl Workload {
     /// Makes everything that requests are made of. Slow: it counts the tokens of the corpus.
     ///
     /// `chat` says which API the prompts are for (a chat template has tokens of its own). `users` is the number
-    /// of users of the whole cluster.
+    /// of users of the whole cluster. `data` is the data set that the settings name, opened.
     pub fn new(
         spec: &Spec,
         chat: bool,
         seed: Seed,
         tokenizer: Option<Arc<Tokenizer>>,
+        data: Option<Arc<Data>>,
         users: u32,
     ) -> Result<Self, WorkloadError> {
         check(spec, tokenizer.as_deref())?;
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let measure = Measure::new(tokenizer, chat);
-        let source = source(spec, seed, &measure, &mut notes)?;
+        let source = match data {
+            Some(data) => {
+                let clear = spec.shape.clear_assistant;
+                let dealer = Dealer::new(data, &measure, seed, users.max(1), clear, &mut notes)?;
+                Source::Data(Box::new(dealer))
+            }
+            None => source(spec, seed, &measure, &mut notes)?,
+        };
         notes.splice(0..0, doubts(&spec.prompts, &measure));
         Ok(Self {
             source,
@@ -107,7 +120,18 @@ impl Workload {
         })
     }
 
-    /// The content of request `index`.
+    /// The content of request `index`, and nothing to ask where its row is lost.
+    ///
+    /// # Errors
+    /// A row of a file that cannot be read any more.
+    pub fn try_ask(&self, index: Index) -> Result<Ask, RowLost> {
+        match &self.source {
+            Source::Data(dealer) => dealer.ask(index, self.lengths.at(index)),
+            _ => Ok(self.ask(index)),
+        }
+    }
+
+    /// The content of request `index`; an empty one where [`try_ask`](Self::try_ask) fails.
     ///
     /// Prompts made before the run (rows, one text) are dealt in order: arrival i gets number i, and turn t of
     /// user u gets number u + t · users, so that users in step never send the same one at once; then they
@@ -143,19 +167,30 @@ impl Workload {
                     turn: None,
                 }
             }
+            Source::Data(dealer) => {
+                let drawn = self.lengths.at(index);
+                let asked = dealer.ask(index, drawn);
+                asked.unwrap_or_else(|_| Dealer::nothing(drawn))
+            }
         }
     }
 
     /// The number of the next turn of `user` from `turn` on that there is: conversations have places for as many turns as the
     /// longest one has. The same number where prompts are no conversations.
-    pub fn next_turn(&self, _user: u32, turn: u32) -> u32 {
-        turn
+    pub fn next_turn(&self, user: u32, turn: u32) -> u32 {
+        match &self.source {
+            Source::Data(dealer) => dealer.next_turn(user, turn),
+            _ => turn,
+        }
     }
 
     /// The first number from `turn` on with which a conversation begins: where to go on when one cannot be continued. The same
     /// number where prompts are no conversations.
     pub fn session_start(&self, turn: u32) -> u32 {
-        turn
+        match &self.source {
+            Source::Data(dealer) => dealer.session_start(turn),
+            _ => turn,
+        }
     }
 
     /// What the user should know about these prompts: where they are not quite as asked.
@@ -225,10 +260,21 @@ fn source(
                 prompt,
             }]))
         }
-        PromptSource::Random { .. } | PromptSource::Data(_) => Err(WorkloadError::NoRows),
+        PromptSource::Random { .. } => Err(WorkloadError::NoRows),
+        PromptSource::Data(data) => Err(WorkloadError::DataMissing {
+            name: data.name.clone(),
+        }),
         PromptSource::Rows(rows) if rows.is_empty() => Err(WorkloadError::NoRows),
-        PromptSource::Rows(rows) => Ok(Source::Dealt(
-            rows.iter().map(|row| card(row, measure)).collect(),
+        PromptSource::Rows(list) => Ok(Source::Dealt(
+            list.iter()
+                .map(|row| {
+                    let mut row = row.clone();
+                    if spec.shape.clear_assistant {
+                        rows::clear_assistant(&mut row);
+                    }
+                    card(&row, measure)
+                })
+                .collect(),
         )),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Row;
-use crate::domain::Message;
+use crate::domain::{Message, Role};
 
 /// Fields that say what is asked, in the words of one API or another.
 const CONTENT: [&str; 8] = [
@@ -56,10 +56,20 @@ pub(super) fn parse(text: &str) -> Result<Vec<Row>, RowError> {
 }
 
 fn row(text: &str, line: usize) -> Result<Row, RowError> {
-    let mut extra: Map<String, Value> =
-        serde_json::from_str(text).map_err(|source| RowError::Json { line, source })?;
-    if !CONTENT.iter().any(|field| extra.contains_key(*field)) {
-        return Err(RowError::NothingAsked { line });
+    let fields = serde_json::from_str(text).map_err(|source| RowError::Json { line, source })?;
+    of_fields(fields).ok_or(RowError::NothingAsked { line })
+}
+
+/// Whether these fields ask for anything.
+pub(super) fn asks(fields: &Map<String, Value>) -> bool {
+    CONTENT.iter().any(|field| fields.contains_key(*field))
+}
+
+/// The row that these fields are; `None` where they ask for nothing.
+pub(super) fn of_fields(fields: Map<String, Value>) -> Option<Row> {
+    let mut extra = fields;
+    if !asks(&extra) {
+        return None;
     }
     let prompt = extra
         .get("prompt")
@@ -72,11 +82,31 @@ fn row(text: &str, line: usize) -> Result<Row, RowError> {
     if messages.is_some() {
         extra.shift_remove("messages");
     }
-    Ok(Row {
+    Some(Row {
         prompt,
         messages,
         extra,
     })
+}
+
+/// Leaves the last message out where it is the model's, unless it is all there is.
+pub(super) fn clear_assistant(row: &mut Row) {
+    if let Some(messages) = &mut row.messages
+        && messages.len() > 1
+        && messages
+            .last()
+            .is_some_and(|last| last.role == Role::Assistant)
+    {
+        messages.pop();
+    }
+    if let Some(Value::Array(messages)) = row.extra.get_mut("messages")
+        && messages.len() > 1
+        && messages
+            .last()
+            .is_some_and(|last| last["role"] == "assistant")
+    {
+        messages.pop();
+    }
 }
 
 /// Messages that are a role and a text and nothing more; others (images, tool calls, names) go out as they are.
@@ -93,7 +123,6 @@ fn plain(value: &Value) -> Option<Vec<Message>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Role;
 
     #[test]
     fn known_fields_are_read_and_the_rest_is_kept() {
@@ -124,6 +153,26 @@ mod tests {
             assert!(rows[0].extra.contains_key("messages"));
         }
         assert!(parse("{\"prompt\":[1,2]}").unwrap()[0].prompt.is_none());
+    }
+
+    #[test]
+    fn a_models_last_message_is_cleared_and_nothing_else() {
+        let left = |messages: &str| {
+            let mut rows = parse(&format!("{{\"messages\":{messages}}}")).unwrap();
+            clear_assistant(&mut rows[0]);
+            let plain = rows[0].messages.as_ref().map(Vec::len);
+            plain.or_else(|| Some(rows[0].extra["messages"].as_array()?.len()))
+        };
+        let (user, model) = (
+            r#"{"role":"user","content":"A"}"#,
+            r#"{"role":"assistant","content":"B"}"#,
+        );
+        assert_eq!(left(&format!("[{user},{model}]")), Some(1));
+        assert_eq!(left(&format!("[{user},{model},{user}]")), Some(3));
+        assert_eq!(left(&format!("[{model}]")), Some(1));
+        let image = r#"{"role":"user","content":[{"type":"text","text":"A"}]}"#;
+        assert_eq!(left(&format!("[{image},{model}]")), Some(1));
+        assert_eq!(left(&format!("[{model},{image}]")), Some(2));
     }
 
     #[test]

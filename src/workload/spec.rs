@@ -168,9 +168,9 @@ pub struct DataRef {
 pub enum Format {
     /// One JSON object a line, merged into the request's body.
     Jsonl,
-    /// ShareGPT: a JSON array of conversations, `from` and `value`. A request is the first human turn.
+    /// `ShareGPT`: a JSON array of conversations, `from` and `value`. A request is the first human turn.
     ShareGpt,
-    /// Conversations, of ShareGPT's or OpenAI's words, whose turns are asked one after another, each with its history.
+    /// Conversations, of `ShareGPT`'s or `OpenAI`'s words, whose turns are asked one after another, each with its history.
     Conversations,
     /// One prompt a line.
     Text,
@@ -178,6 +178,20 @@ pub enum Format {
     Csv,
     /// A trace of lengths, times and block hashes: one JSON object a line (Mooncake's).
     Trace,
+}
+
+impl Format {
+    /// The word on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::ShareGpt => "sharegpt",
+            Self::Conversations => "conversations",
+            Self::Text => "text",
+            Self::Csv => "csv",
+            Self::Trace => "trace",
+        }
+    }
 }
 
 /// One row of a JSONL file.

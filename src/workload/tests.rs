@@ -101,6 +101,18 @@ fn tokenizer(file: &[u8], template: bool) -> Arc<Tokenizer> {
     Arc::new(Tokenizer::new("tiny", files).unwrap())
 }
 
+/// Counts with a tokenizer that was made here.
+pub(super) fn tiny_measure(chat: bool) -> Measure {
+    Measure::new(Some(tokenizer(&BPE_FILE, true)), chat)
+}
+
+/// Of a data set that was opened already, for chat, without a tokenizer.
+pub(super) fn data_workload(data: Arc<Data>, shape: &Shape, users: u32) -> Workload {
+    let mut spec = spec(PromptSource::Rows(Vec::new()));
+    spec.shape = shape.clone();
+    Workload::new(&spec, true, Seed(42), None, Some(data), users).unwrap()
+}
+
 fn output(mean: u32) -> LengthSpec {
     LengthSpec {
         mean,
@@ -133,7 +145,7 @@ fn generated(corpus: Corpus, tokens: u32, shared_prefix_tokens: u32) -> Spec {
 }
 
 fn made(spec: &Spec, chat: bool, tokenizer: Option<&Arc<Tokenizer>>) -> Workload {
-    Workload::new(spec, chat, Seed(42), tokenizer.cloned(), 4).unwrap()
+    Workload::new(spec, chat, Seed(42), tokenizer.cloned(), None, 4).unwrap()
 }
 
 fn text(ask: &Ask) -> &str {
@@ -193,6 +205,7 @@ fn small_prompts_are_exact_too_down_to_the_smallest() {
         true,
         Seed(1),
         Some(tokenizer.clone()),
+        None,
         1,
     );
     let Err(WorkloadError::TooShort { smallest, .. }) = too_short else {
@@ -285,7 +298,7 @@ fn a_prompt_that_cannot_hold_its_instruction_is_refused_with_the_smallest_possib
     let tokenizer = tokenizer(&BPE_FILE, true);
     let refuse = |tokens, shared| {
         let spec = generated(Corpus::Code, tokens, shared);
-        Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), 1).unwrap_err()
+        Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), None, 1).unwrap_err()
     };
     let WorkloadError::TooShort {
         tokens: 5,
@@ -373,11 +386,11 @@ fn another_tokenizer_than_the_planned_one_is_refused() {
         sha256: sha256.to_owned(),
     };
     spec.tokenizer = Some(pin(tokenizer.sha256()));
-    assert!(Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), 1).is_ok());
-    let refused = Workload::new(&spec, true, Seed(1), None, 1).unwrap_err();
+    assert!(Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), None, 1).is_ok());
+    let refused = Workload::new(&spec, true, Seed(1), None, None, 1).unwrap_err();
     assert_eq!(refused.to_string(), "the tokenizer `tiny` is not loaded");
     spec.tokenizer = Some(pin("00"));
-    let refused = Workload::new(&spec, true, Seed(1), Some(tokenizer), 1).unwrap_err();
+    let refused = Workload::new(&spec, true, Seed(1), Some(tokenizer), None, 1).unwrap_err();
     assert!(matches!(refused, WorkloadError::TokenizerDiffers { .. }));
 }
 
@@ -444,7 +457,14 @@ fn a_rows_own_fields_go_before_the_settings() {
 
 #[test]
 fn no_rows_and_an_own_instruction() {
-    let none = Workload::new(&spec(PromptSource::Rows(vec![])), true, Seed(1), None, 1);
+    let none = Workload::new(
+        &spec(PromptSource::Rows(vec![])),
+        true,
+        Seed(1),
+        None,
+        None,
+        1,
+    );
     assert_eq!(none.unwrap_err(), WorkloadError::NoRows);
     let own = spec(PromptSource::Generated {
         corpus: Corpus::Code,
@@ -480,7 +500,7 @@ proptest! {
     fn an_ask_is_a_function_of_seed_and_index(seed: u64, user in 0_u32..9, turn in 0_u32..99) {
         let spec = generated(Corpus::Limericks, 300, 50);
         let index = Index::Turn { user, turn };
-        let ask = |seed| Workload::new(&spec, true, Seed(seed), None, 9).unwrap().ask(index);
+        let ask = |seed| Workload::new(&spec, true, Seed(seed), None, None, 9).unwrap().ask(index);
         prop_assert_eq!(ask(seed), ask(seed));
         prop_assert_ne!(ask(seed).prompt, ask(seed ^ 1).prompt);
     }

@@ -18,6 +18,7 @@ mod command;
 mod connections;
 mod control;
 mod counts;
+mod datasets;
 mod disk;
 mod epochs;
 mod errors;

@@ -124,7 +124,7 @@ impl Worker {
     pub(crate) async fn new(mock: &MockHandle, spec: &Spec, share: Share) -> Self {
         let plan = plan(mock, spec.clone());
         let (sender, records) = mpsc::channel(100_000);
-        let workload = Workload::new(&plan.workload, true, SEED, None, spec.users);
+        let workload = Workload::new(&plan.workload, true, SEED, None, None, spec.users);
         let job = Job {
             worker: 0,
             share,

@@ -1,0 +1,380 @@
+//! Data sets as a whole, held in memory: what is found, in which order it is dealt, and what is asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::scan::{Wanted, scan};
+use super::*;
+use crate::domain::{Ask, Index, Message, Prompt};
+use crate::workload::tests::data_workload;
+use crate::workload::{Shape, Workload};
+
+fn data_of(
+    text: &str,
+    format: Format,
+    column: Option<&str>,
+    shuffle_seed: Option<u64>,
+    limit: Option<u64>,
+) -> Result<Data, DataError> {
+    let wanted = Wanted {
+        format,
+        column,
+        tabs: false,
+        keep: limit.filter(|_| shuffle_seed.is_none()),
+    };
+    let scan = scan(wanted, text.as_bytes())?;
+    assert_eq!(scan.bytes, text.len() as u64);
+    let source = Box::new(text.as_bytes().to_vec());
+    Ok(Data::new("rows".into(), scan, shuffle_seed, limit, source))
+}
+
+fn data(text: &str, format: Format) -> Data {
+    data_of(text, format, None, None, None).unwrap()
+}
+
+fn fault(text: &str, format: Format) -> String {
+    let error = data_of(text, format, None, None, None).unwrap_err();
+    error.to_string()
+}
+
+/// A workload of these rows, for so many users.
+fn workload(data: Data, users: u32) -> Workload {
+    data_workload(Arc::new(data), &Shape::default(), users)
+}
+
+fn said(ask: &Ask) -> String {
+    match &ask.prompt {
+        Prompt::Text(text) => text.to_string(),
+        Prompt::Messages(messages) => {
+            let words = |message: &Message| format!("{:?}:{}", message.role, message.content);
+            messages.iter().map(words).collect::<Vec<_>>().join("|")
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn all(data: Data) -> Vec<(String, u32)> {
+    let rows = data.rows() as u64;
+    let workload = workload(data, 1);
+    let ask = |i| workload.try_ask(Index::Arrival(i)).unwrap();
+    (0..rows)
+        .map(ask)
+        .map(|ask| (said(&ask), ask.max_tokens))
+        .collect()
+}
+
+fn prompts(data: Data) -> Vec<String> {
+    all(data).into_iter().map(|(prompt, _)| prompt).collect()
+}
+
+#[test]
+fn lines_of_text_are_prompts_and_blank_ones_are_not() {
+    let text = "\u{feff}one\r\n\n  \ntwo \nthree";
+    assert_eq!(prompts(data(text, Format::Text)), ["one", "two ", "three"]);
+    let few = data_of(text, Format::Text, None, None, Some(2)).unwrap();
+    assert_eq!(prompts(few), ["one", "two "]);
+    assert_eq!(fault("\n \n", Format::Text), "no rows");
+}
+
+#[test]
+fn json_lines_and_arrays_of_rows_are_bodies() {
+    let rows = [
+        "{\"prompt\":\"a\",\"max_tokens\":7,\"top_p\":0.5}",
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"b\"}]}",
+    ];
+    for text in [
+        format!("{}\n\n{}\n", rows[0], rows[1]),
+        format!("[\n  {},\n  {}\n]\n", rows[0], rows[1]),
+    ] {
+        let data = data(&text, Format::Jsonl);
+        let workload = workload(data, 1);
+        let first = workload.ask(Index::Arrival(0));
+        assert_eq!((said(&first), first.max_tokens), ("a".into(), 7));
+        assert_eq!(first.extra.as_ref().unwrap()["top_p"], 0.5);
+        assert_eq!(said(&workload.ask(Index::Arrival(1))), "User:b");
+        assert_eq!(
+            said(&workload.ask(Index::Arrival(2))),
+            "a",
+            "they start over"
+        );
+    }
+}
+
+#[test]
+fn a_table_is_read_by_its_header_whatever_line_breaks_its_fields_hold() {
+    for end in ["\n", "\r\n"] {
+        let text = [
+            "id,prompt,output_tokens",
+            "1,\"a, \"\"quoted\"\"\nline\",5",
+            "",
+            "2,b,",
+            "3,,4",
+            "4,\"c\r\n\",6",
+        ]
+        .join(end);
+        let expected = [
+            ("a, \"quoted\"\nline".to_owned(), 5),
+            ("b".to_owned(), 64),
+            ("c\r\n".to_owned(), 6),
+        ];
+        for text in [text.clone(), format!("{text}{end}")] {
+            let data = data(&text, Format::Csv);
+            assert_eq!(data.left_out(), 1);
+            assert_eq!(all(data), expected, "{text:?}");
+        }
+    }
+    let named = data_of("a,b\n1,2\n", Format::Csv, Some("b"), None, None).unwrap();
+    assert_eq!(prompts(named), ["2"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_before_the_run() {
+    let row = fault;
+    assert_eq!(
+        row("{\"prompt\":\"a\"}\n\n{\"prompt\":", Format::Jsonl),
+        "line 3: not a JSON object: EOF while parsing a value at line 1 column 10"
+    );
+    assert_eq!(
+        row("[{\"prompt\":\"a\"}, 4]", Format::Jsonl),
+        "element 2: not a JSON object: invalid type: integer `4`, expected a map at line 1 column 1"
+    );
+    assert!(
+        row("[{\"prompt\":\"a\"}", Format::Jsonl).starts_with("byte 15: the array does not end")
+    );
+    assert!(row("prompt,b\n1,2\n3\n", Format::Csv).contains("line: 3"));
+    assert!(
+        row("prompt,max_tokens\n\"a\nb\",2\nc,x\n", Format::Csv)
+            .starts_with("line 4: `x` is no number")
+    );
+    assert!(row("a,b\n1,2\n", Format::Csv).starts_with("no column `prompt` or"));
+    assert!(row("{\"prompt\":\"a\"}", Format::ShareGpt).starts_with("line 1: no list of turns"));
+    let alone = "[{\"conversations\":[{\"from\":\"human\",\"value\":\"a\"}]}]";
+    assert_eq!(
+        row(alone, Format::ShareGpt),
+        "no rows: 1 have nothing to send"
+    );
+    let trace = "{\"timestamp\":5,\"input_length\":1,\"output_length\":1}\n";
+    let back = format!("{trace}{}", trace.replace('5', "4"));
+    assert!(row(&back, Format::Trace).starts_with("line 2: its time is before"));
+    let bytes = scan(
+        Wanted {
+            format: Format::Text,
+            column: None,
+            tabs: false,
+            keep: None,
+        },
+        &b"a\n\xff\n"[..],
+    );
+    assert_eq!(bytes.unwrap_err().to_string(), "line 2: not UTF-8");
+}
+
+#[test]
+fn a_row_that_changes_after_the_scan_is_lost_and_named() {
+    let text = "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}\n";
+    let mut data = data(text, Format::Jsonl);
+    data.source = Box::new(text.as_bytes()[..20].to_vec());
+    let workload = workload(data, 1);
+    assert!(workload.try_ask(Index::Arrival(0)).is_ok());
+    let lost = workload.try_ask(Index::Arrival(1)).unwrap_err();
+    assert_eq!(lost.to_string(), "row 2 of `rows` cannot be read any more");
+    assert_eq!(said(&workload.ask(Index::Arrival(1))), "");
+}
+
+#[test]
+fn a_models_last_word_is_left_out_where_that_is_asked_for() {
+    let text = "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"assistant\",\"content\":\"b\"}]}";
+    let shape = Shape {
+        clear_assistant: true,
+        ..Shape::default()
+    };
+    let cleared = data_workload(Arc::new(data(text, Format::Jsonl)), &shape, 1);
+    assert_eq!(said(&cleared.ask(Index::Arrival(0))), "User:a");
+    let kept = workload(data(text, Format::Jsonl), 1);
+    assert_eq!(said(&kept.ask(Index::Arrival(0))), "User:a|Assistant:b");
+}
+
+const TRACE: &str =
+    "{\"timestamp\": 1000, \"input_length\": 60, \"output_length\": 5, \"hash_ids\": [0]}
+{\"timestamp\": 1000, \"input_length\": 1300, \"output_length\": 7, \"hash_ids\": [0, 1, 2]}
+{\"timestamp\": 3500, \"input_length\": 1300, \"output_length\": 9, \"hash_ids\": [0, 1, 3]}
+";
+
+#[test]
+fn a_traces_times_begin_at_zero_and_can_be_faster() {
+    let trace = data(TRACE, Format::Trace);
+    assert_eq!(*trace.due_us(1.0, None), [0, 0, 2_500_000]);
+    assert_eq!(*trace.due_us(2.0, Some(9)), [0, 0, 1_250_000]);
+    assert_eq!(*trace.due_us(0.5, Some(2)), [0, 0]);
+    let limited = data_of(TRACE, Format::Trace, None, Some(1), Some(2)).unwrap();
+    assert_eq!(*limited.due_us(1.0, None), [0, 0]);
+    let table = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,G,40,9,49,x\n45.5,G,50,0,50,x\n";
+    let table = data(table, Format::Trace);
+    assert_eq!(*table.due_us(1.0, None), [0, 40_500_000]);
+    assert_eq!(data("a\n", Format::Text).due_us(1.0, None).len(), 0);
+}
+
+#[test]
+fn a_traces_requests_have_its_lengths_and_its_common_beginnings() {
+    let workload = workload(data(TRACE, Format::Trace), 1);
+    let asks: Vec<Ask> = (0..3).map(|i| workload.ask(Index::Arrival(i))).collect();
+    let lengths = asks
+        .iter()
+        .map(|ask| (ask.requested_prompt_tokens, ask.max_tokens));
+    assert!(lengths.eq([(Some(60), 5), (Some(1300), 7), (Some(1300), 9)]));
+    let (one, two) = (said(&asks[1]), said(&asks[2]));
+    let common = one
+        .bytes()
+        .zip(two.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    assert!(
+        (one.len() * 7 / 10..one.len() * 9 / 10).contains(&common),
+        "{common} of {}",
+        one.len()
+    );
+    assert!(
+        workload.notes()[0].starts_with("no tokenizer"),
+        "{:?}",
+        workload.notes()
+    );
+}
+
+const TALKS: &str = r#"[
+ {"conversations":[{"from":"human","value":"a0"},{"from":"gpt","value":"x"},{"from":"human","value":"a1"},{"from":"gpt","value":"x"},
+                   {"from":"human","value":"a2"}]},
+ {"conversations":[{"from":"system","value":"s"},{"from":"human","value":"b0"},{"from":"gpt","value":"x"}]},
+ {"conversations":[{"from":"gpt","value":"x"}]},
+ {"messages":[{"role":"user","content":"c0"},{"role":"assistant","content":"x"},{"role":"user","content":"c1"}]}
+]"#;
+
+/// What user `user` says in its first `most` turns.
+fn spoken(workload: &Workload, user: u32, most: usize) -> Vec<(u64, u32, u32, String)> {
+    let mut turn = 0;
+    let mut spoken = Vec::new();
+    while spoken.len() < most {
+        turn = workload.next_turn(user, turn);
+        let ask = workload.try_ask(Index::Turn { user, turn }).unwrap();
+        let place = ask.turn.unwrap();
+        spoken.push((place.session, place.number, place.of, said(&ask)));
+        turn += 1;
+    }
+    spoken
+}
+
+#[test]
+fn conversations_are_asked_turn_by_turn_and_dealt_to_users_in_turn() {
+    let talks = data(TALKS, Format::Conversations);
+    assert_eq!((talks.rows(), talks.left_out()), (3, 1));
+    let workload = workload(talks, 2);
+    let line = |session, number, of, text: &str| (session, number, of, text.to_owned());
+    assert_eq!(
+        spoken(&workload, 0, 7),
+        [
+            line(0, 0, 3, "User:a0"),
+            line(0, 1, 3, "User:a1"),
+            line(0, 2, 3, "User:a2"),
+            line(2, 0, 2, "User:c0"),
+            line(2, 1, 2, "User:c1"),
+            line(4, 0, 1, "System:s|User:b0"),
+            line(6, 0, 3, "User:a0"),
+        ]
+    );
+    assert_eq!(
+        spoken(&workload, 1, 3),
+        [
+            line(1, 0, 1, "System:s|User:b0"),
+            line(3, 0, 3, "User:a0"),
+            line(3, 1, 3, "User:a1"),
+        ]
+    );
+    assert_eq!(
+        [0, 1, 3, 4].map(|turn| workload.session_start(turn)),
+        [0, 3, 3, 6]
+    );
+}
+
+fn numbered(rows: usize) -> String {
+    let lines: Vec<_> = (0..rows).map(|row| format!("row {row}\n")).collect();
+    lines.concat()
+}
+
+/// What users 0 to `users` - 1 send in `turns` turns each.
+fn sent(rows: usize, seed: Option<u64>, users: u32, turns: u32) -> BTreeMap<Index, String> {
+    let data = data_of(&numbered(rows), Format::Text, None, seed, None).unwrap();
+    let workload = workload(data, users);
+    (0..users)
+        .flat_map(|user| (0..turns).map(move |turn| Index::Turn { user, turn }))
+        .map(|index| (index, said(&workload.try_ask(index).unwrap())))
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn in_a_round_of_dealing_all_rows_are_distinct_and_rounds_are_equal(
+        rows in 1_usize..40, seed: Option<u64>, users in 1_u32..40, turns in 1_u32..6,
+    ) {
+        let sent = sent(rows, seed, users, turns);
+        let number = |index: &Index| match index {
+            Index::Turn { user, turn } => user + turn * users,
+            Index::Arrival(_) => 0,
+        };
+        let mut rounds: BTreeMap<usize, BTreeSet<&String>> = BTreeMap::new();
+        let mut sizes: BTreeMap<usize, usize> = BTreeMap::new();
+        for (index, text) in &sent {
+            let round = number(index) as usize / rows;
+            rounds.entry(round).or_default().insert(text);
+            *sizes.entry(round).or_default() += 1;
+        }
+        for (round, texts) in &rounds {
+            prop_assert_eq!(texts.len(), sizes[round], "round {}", round);
+        }
+        // Users in step never send the same row, as long as there are rows for all.
+        for turn in 0..turns {
+            let together: BTreeSet<_> = (0..users).map(|user| &sent[&Index::Turn { user, turn }]).collect();
+            prop_assert_eq!(together.len(), rows.min(users as usize));
+        }
+    }
+
+    #[test]
+    fn a_shuffle_is_of_all_rows_and_its_limit_its_beginning(rows in 1_usize..60, seed: u64, limit in 1_u64..70) {
+        let whole = prompts(data_of(&numbered(rows), Format::Text, None, Some(seed), None).unwrap());
+        let mut sorted = whole.clone();
+        sorted.sort_by_key(|text| text[4..].parse::<usize>().unwrap());
+        let plain = prompts(data(&numbered(rows), Format::Text));
+        prop_assert_eq!(&sorted, &plain);
+        let first = prompts(data_of(&numbered(rows), Format::Text, None, Some(seed), Some(limit)).unwrap());
+        prop_assert_eq!(&first[..], &whole[..first.len()]);
+        prop_assert_eq!(first.len() as u64, limit.min(rows as u64));
+        if rows > 40 {
+            prop_assert_ne!(whole, plain);
+        }
+    }
+
+    #[test]
+    fn each_users_turns_are_a_conversation_from_its_beginning_to_its_end(
+        lengths in prop::collection::vec(1_u32..5, 1..12), users in 1_u32..6, user in 0_u32..6,
+    ) {
+        let user = user % users;
+        let talk = |(number, turns): (usize, &u32)| {
+            let turn = |turn| serde_json::json!({"role": "user", "content": format!("{number}.{turn}")});
+            serde_json::json!({"messages": (0..*turns).map(turn).collect::<Vec<_>>()}).to_string()
+        };
+        let text = lengths.iter().enumerate().map(talk).collect::<Vec<_>>().join("\n");
+        let workload = workload(data(&text, Format::Conversations), users);
+        let spoken = spoken(&workload, user, 30);
+        let mut expected = (0_u64..)
+            .map(|round| u64::from(user) + round * u64::from(users))
+            .flat_map(|session| {
+                let row = usize::try_from(session).unwrap() % lengths.len();
+                let of = lengths[row];
+                (0..of).map(move |turn| (session, turn, of, format!("User:{row}.{turn}")))
+            });
+        for line in spoken {
+            prop_assert_eq!(Some(line), expected.next());
+        }
+    }
+}
