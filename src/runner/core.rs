@@ -28,7 +28,7 @@ use super::walk::{DueCount, Walk};
 use super::warm::ToWarm;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Transport};
-use crate::domain::{Index, Offset, Warning};
+use crate::domain::{Ask, Index, Offset, Warning};
 use crate::metrics::{Tally, core_number};
 
 /// What a core's thread is given.
@@ -206,11 +206,15 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Draws request `index` and puts it into words.
     pub(super) fn prepare(&self, index: Index) -> Prepared {
-        let ask = self.job.workload.ask(index);
-        let request = self.job.words(&ask);
+        self.put_into_words(index, &self.job.workload.ask(index))
+    }
+
+    /// Puts what request `index` asks into words.
+    pub(super) fn put_into_words(&self, index: Index, ask: &Ask) -> Prepared {
+        let request = self.job.words(ask);
         Prepared {
             index,
-            asked: Asked::from(&ask),
+            asked: Asked::from(ask),
             request,
         }
     }
