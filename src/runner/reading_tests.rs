@@ -50,6 +50,10 @@ fn ms(at: u64) -> Offset {
 }
 
 fn record(reading: Reading, ended: Ended) -> Record {
+    finished(reading, ended).record
+}
+
+fn finished(reading: Reading, ended: Ended) -> Finished {
     let slot = Slot {
         behind_ns: 0,
         index: Index::Arrival(0),
@@ -62,7 +66,7 @@ fn record(reading: Reading, ended: Ended) -> Record {
         requested_prompt_tokens: None,
         counted_prompt_tokens: None,
     };
-    reading.close(ended, slot, asked, true).record
+    reading.close(ended, slot, asked, true)
 }
 
 fn answered(reading: &Reading, at: u64) {
@@ -121,5 +125,65 @@ async fn an_answer_with_its_terminal_event_ends_there_however_long_the_body_stay
         advance(LIMIT).await;
         let record = record(reading, ended);
         assert_eq!((record.outcome, record.end), (Outcome::Ok, ms(62)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_dropped_ends_with_its_first_event_whatever_came_in_the_same_read() {
+    for whole in [false, true] {
+        let wanted = Wanted {
+            answer: true,
+            first_event_alone: true,
+        };
+        let reading = reading().wanting(wanted);
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        let head = Head {
+            status: StatusCode::OK,
+            retry_after: None,
+        };
+        reading.head(head, ms(60));
+        assert!(!reading.body(b"word", ms(61)), "no more is wanted");
+        if whole {
+            // The rest of the read.
+            reading.body(b"word", ms(61));
+            reading.body(b".", ms(61));
+        }
+        advance(LIMIT).await;
+        let failure = Failure::new(Outcome::Cut, "closed");
+        let record = record(reading, Ended::Done(Err(failure)));
+        assert_eq!((record.outcome, record.end), (Outcome::Cancelled, ms(61)));
+        assert_eq!((record.marks.len(), record.output_chars), (1, 4));
+        assert_eq!(record.error, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_visible_text_is_kept_where_it_is_wanted_and_nowhere_else() {
+    for answer in [true, false] {
+        let wanted = Wanted {
+            answer,
+            first_event_alone: false,
+        };
+        let reading = reading().wanting(wanted);
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        answered(&reading, 60);
+        reading.hear_reasoning();
+        let finished = finished(reading, Ended::Done(Ok(())));
+        assert_eq!(finished.answer, answer.then(|| "word".to_owned()));
+    }
+}
+
+impl Reading {
+    /// A word that is no part of the visible answer.
+    fn hear_reasoning(&self) {
+        let thought = Signal::Content {
+            kind: ContentKind::Reasoning,
+            text: "hm",
+            tokens: None,
+            choice: 0,
+        };
+        self.answer.borrow_mut().heard.hear(&thought, ms(70));
     }
 }

@@ -44,7 +44,7 @@ fn plan() -> crate::plan::Plan {
             "ca_pem": null, "connection_reuse": "pooled", "proxy": null,
         },
         "provider": {
-            "kind": "openai", "model": "m", "chat": true, "stream": true, "sampling": {}, "headers": {},
+            "kind": "openai", "model": "m", "task": "chat", "stream": true, "sampling": {}, "headers": {},
         },
         "workload": {
             "prompts": {"text": "hello"}, "tokenizer": null,

@@ -39,7 +39,7 @@ pub(super) fn plan(rate: Option<f64>, seconds: Option<u64>, max_requests: Option
             "ca_pem": null, "connection_reuse": "pooled", "proxy": null,
         },
         "provider": {
-            "kind": "openai", "model": "m", "chat": true, "stream": true, "sampling": {}, "headers": {},
+            "kind": "openai", "model": "m", "task": "chat", "stream": true, "sampling": {}, "headers": {},
         },
         "workload": {
             "prompts": {"text": "hello"}, "tokenizer": null,
