@@ -325,7 +325,7 @@ const PARTIES: [Party; 3] = [Party::Alone, Party::Workers(1), Party::Workers(3)]
 fn warm_up_requests_are_sent_and_counted_nowhere() {
     let _shared = shared();
     for line in [
-        "--warmup-requests 20 -u 5 -r 1000 --start-spread 0s --max-requests 31",
+        "--warmup-requests 20 -u 5 -r 1000 --max-requests 31",
         "--warmup-requests 20 -u 5 --qps 60 --max-requests 31",
     ] {
         for party in PARTIES {
@@ -354,7 +354,7 @@ fn warm_up_requests_are_sent_and_counted_nowhere() {
 #[test]
 fn a_warm_up_that_fails_is_told_of_once_and_the_run_begins() {
     let _shared = shared();
-    let mock = faulty_mock("2ms", "1ms", &["status:503=1"]);
+    let mock = faulty_mock("2ms", "1ms", &["status=1:503"]);
     let line = crate::process::towards(&mock, "--warmup-requests 7 -u 2 -r 1000 --max-requests 9");
     let ended = crate::process::Program::start(&format!("run {line}")).wait();
     let ended = ended.expect(1);
