@@ -54,7 +54,7 @@ pub(super) struct Conductor {
     /// What was announced last, and what is wished beyond that.
     announced: Load,
     wanted: Load,
-    plan: Spec,
+    plan: Box<Spec>,
     /// When the run began, as far as this person saw it.
     begun: Option<Instant>,
 }
@@ -76,7 +76,7 @@ impl Conductor {
             stops: 0,
             announced: load,
             wanted: load,
-            plan: plan.clone(),
+            plan: Box::new(plan.clone()),
             begun: None,
         }
     }

@@ -54,10 +54,6 @@ pub(super) struct Slot {
 
 /// What of an ask is still needed when its text is sent.
 #[derive(Clone, Copy)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are called as in the ask and in the record"
-)]
 pub(super) struct Asked {
     max_tokens: u32,
     requested_prompt_tokens: Option<u32>,

@@ -175,6 +175,8 @@ impl Piece {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these are exact")]
+
     use proptest::prelude::*;
 
     use super::*;

@@ -116,6 +116,8 @@ impl Think {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::float_cmp, reason = "these are exact")]
+
     use super::*;
     use crate::domain::Rate;
 
@@ -139,12 +141,12 @@ mod tests {
         Offset::from(Duration::from_secs_f64(at))
     }
 
-    fn ramp(curve: Curve, time: u64) -> Option<Ramp> {
-        Some(Ramp {
+    const fn ramp(curve: Curve, time: u64) -> Ramp {
+        Ramp {
             warmup: Duration::from_secs(30),
             time: Duration::from_secs(time),
             curve,
-        })
+        }
     }
 
     #[test]
@@ -158,12 +160,12 @@ mod tests {
     #[test]
     fn a_ramp_starts_users_along_its_curve_and_never_faster_than_ten_a_second() {
         let mut spec = closed(64);
-        spec.ramp = ramp(Curve::Geometric, 60);
+        spec.ramp = Some(ramp(Curve::Geometric, 60));
         let starts = |spec: &Spec| [0, 1, 7, 63].map(|user| spec.spawn_at(user).as_secs_f64());
         assert_eq!(starts(&spec), [0.0, 40.0, 60.0, 90.0]);
-        spec.ramp = ramp(Curve::Linear, 63);
+        spec.ramp = Some(ramp(Curve::Linear, 63));
         assert_eq!(starts(&spec), [0.0, 31.0, 37.0, 93.0]);
-        spec.ramp = ramp(Curve::Linear, 1);
+        spec.ramp = Some(ramp(Curve::Linear, 1));
         assert_eq!(starts(&spec), [0.0, 30.1, 30.7, 36.3]);
         assert_eq!(spec.all_spawned(), secs(36.3));
         spec.users = 1;
