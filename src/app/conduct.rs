@@ -2,15 +2,17 @@
 //! words. It decides how often one must ask to be rid of a run, and nothing about the load.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::changes::reported;
 use super::keys::{Key, Keyboard};
 use super::signals::Signal;
 use crate::cluster::{Change, Coming, MasterCommand, MasterEvent, Refusal};
-use crate::domain::Rate;
-use crate::schedule::Load;
+use crate::domain::{Offset, Rate};
+use crate::schedule::{Load, Spec};
 
 /// Orders that may wait for the master; signals find a place whatever keys are pressed.
 pub(super) const ORDERS: usize = 64;
@@ -52,13 +54,17 @@ pub(super) struct Conductor {
     /// What was announced last, and what is wished beyond that.
     announced: Load,
     wanted: Load,
+    plan: Box<Spec>,
+    /// When the run began, as far as this person saw it.
+    begun: Option<Instant>,
 }
 
 impl Conductor {
-    /// Of a run that begins with `load`.
+    /// Of a run by `plan` that begins, or goes on, with `load`.
     pub(super) fn new(
         orders: mpsc::Sender<MasterCommand>,
         signals: mpsc::Receiver<Signal>,
+        plan: &Spec,
         load: Load,
     ) -> Self {
         Self {
@@ -70,6 +76,8 @@ impl Conductor {
             stops: 0,
             announced: load,
             wanted: load,
+            plan: Box::new(plan.clone()),
+            begun: None,
         }
     }
 
@@ -91,6 +99,7 @@ impl Conductor {
     /// Takes note of what the run says, whoever asked for it.
     pub(super) fn note(&mut self, event: &MasterEvent) {
         match *event {
+            MasterEvent::Starting { .. } => self.begun = Some(Instant::now()),
             MasterEvent::Changed { load, .. } => {
                 self.announced = load;
                 if self.answers.is_empty() {
@@ -140,7 +149,7 @@ impl Conductor {
     }
 
     fn press(&mut self, key: Key) -> Option<Said> {
-        let is_open = self.wanted.rate.is_some();
+        let is_open = self.plan.has_rate();
         match key {
             Key::Listening if is_open => Some(words(KEYS_OPEN)),
             Key::Listening => Some(words(KEYS)),
@@ -159,13 +168,25 @@ impl Conductor {
     }
 
     fn wish_rate(&mut self, other: impl FnOnce(f64) -> f64) -> Option<Said> {
-        let Some(rate) = self.wanted.rate else {
-            return Some(impossible(&Refusal::Closed));
+        let Some(rate) = self.rate_now() else {
+            let why = if self.plan.is_open() {
+                Refusal::Timed
+            } else {
+                Refusal::Closed
+            };
+            return Some(impossible(&why));
         };
-        match Rate::try_from(other(rate.as_f64())) {
+        match Rate::try_from(other(rate)) {
             Ok(rate) => self.wish(Change::Rate(rate)),
             Err(error) => Some(impossible(&error)),
         }
+    }
+
+    /// The rate that is wished, or that the plan has about now.
+    fn rate_now(&self) -> Option<f64> {
+        let since = self.begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let planned = || self.plan.rate_at(Offset::from(since));
+        self.wanted.rate.map(Rate::as_f64).or_else(planned)
     }
 
     fn wish(&mut self, change: Change) -> Option<Said> {
@@ -233,7 +254,7 @@ async fn pressed(keyboard: &mut Option<Keyboard>) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Offset;
+    use crate::schedule::{AT_ONCE, Law, Pacing};
 
     struct Stage {
         conductor: Conductor,
@@ -250,10 +271,34 @@ mod tests {
         }
     }
 
+    fn plan(rate: Option<u32>) -> Spec {
+        let open = |rate| Pacing::Open {
+            rate: Rate::per_second(rate),
+            law: Law::Constant,
+        };
+        Spec {
+            users: 20,
+            spawn_rate: AT_ONCE,
+            pacing: rate.map_or(Pacing::Closed, open),
+            run_time: None,
+            warmup: Duration::ZERO,
+            measure_ramp: false,
+            max_requests: None,
+            ramp: None,
+            spread: Duration::ZERO,
+            think: None,
+            burstiness: 1.0,
+        }
+    }
+
     fn stage(rate: Option<u32>) -> Stage {
+        staged(&plan(rate), load(rate))
+    }
+
+    fn staged(plan: &Spec, load: Load) -> Stage {
         let (sender, orders) = mpsc::channel(ORDERS);
         let (signals, heard) = mpsc::channel(4);
-        let mut conductor = Conductor::new(sender, heard, load(rate));
+        let mut conductor = Conductor::new(sender, heard, plan, load);
         conductor.hush();
         Stage {
             conductor,
@@ -349,6 +394,30 @@ mod tests {
         let mut stage = self::stage(Some(1));
         let said = line(stage.conductor.press(Key::Rate(-1)));
         assert!(said.starts_with("not possible: a rate of 0"), "{said}");
+    }
+
+    #[test]
+    fn a_plan_that_changes_its_rate_is_changed_from_where_it_is_and_bursts_have_none() {
+        let mut spec = plan(None);
+        spec.pacing = Pacing::Stages {
+            stages: vec![crate::schedule::Stage {
+                from: 30.0,
+                to: 30.0,
+                lasts: Duration::from_secs(60),
+            }],
+            law: Law::Constant,
+        };
+        let mut stage = staged(&spec, load(None));
+        assert_eq!(stage.conductor.press(Key::Rate(1)), None);
+        let MasterCommand::Change(change, _) = stage.order() else {
+            panic!("no wish");
+        };
+        assert_eq!(change, Change::Rate(Rate::per_second(31)));
+        spec.pacing = Pacing::Burst {
+            every: Duration::from_secs(1),
+        };
+        let said = line(staged(&spec, load(None)).conductor.press(Key::Rate(1)));
+        assert!(said.ends_with("it has no rate"), "{said}");
     }
 
     #[test]

@@ -101,6 +101,7 @@ fn way_out(words: &str) -> Option<&'static str> {
         Refusal::NotRunning,
         Refusal::Ending,
         Refusal::Closed,
+        Refusal::Timed,
         Refusal::Counted,
         Refusal::TooMany,
     ];
@@ -111,6 +112,7 @@ fn way_out(words: &str) -> Option<&'static str> {
         Refusal::NotRunning => "`llmload ctl status` tells when it has",
         Refusal::Ending => "start another run",
         Refusal::Closed => "`llmload ctl users N` changes its users; --qps makes an open loop",
+        Refusal::Timed => "--qps or --stages makes a run that has a rate",
         Refusal::Counted => "--run-time instead of --max-requests makes a run that can be changed",
         Refusal::TooMany => "ask for fewer",
     })
@@ -457,6 +459,7 @@ mod tests {
             Refusal::NotRunning,
             Refusal::Ending,
             Refusal::Closed,
+            Refusal::Timed,
             Refusal::Counted,
             Refusal::TooMany,
         ] {

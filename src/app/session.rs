@@ -329,7 +329,8 @@ impl Stage {
         let (events, mut happening) = mpsc::channel(EVENTS);
         let first = Load::of(&self.plan.schedule);
         let mut changes = Changes::resumed(first, &self.epochs);
-        let mut conductor = Conductor::new(control, self.signals, changes.load());
+        let mut conductor =
+            Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
         let shown = Shown {
             cluster: self.cluster,
             clock_zero: self.clock_zero,

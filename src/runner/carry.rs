@@ -7,11 +7,10 @@ use http::Request;
 
 use super::control::Control;
 use super::core::Core;
-use super::reading::{Asked, Ended, Reading, Slot};
+use super::reading::{Asked, Ended, Reading, Slot, Wanted};
 use super::watchdog::{Called, Watched};
 use crate::client::{Clock, Failure, Transport};
-use crate::domain::{Index, Offset};
-use crate::plan::Limits;
+use crate::domain::{Index, Offset, Outcome, Record};
 use crate::provider::Decoder;
 
 /// A request put into words, ready to be sent.
@@ -25,7 +24,7 @@ pub(super) struct Prepared {
 }
 
 impl<T: Transport + 'static> Core<T> {
-    /// Sends one request and sees it to its end, which is returned. `user` carries it. With the time at which it is due
+    /// Sends one request and sees it to its end. `user` carries it. With the time at which it is due
     /// comes by how much the run's time is behind the clock.
     pub(super) async fn carry(
         &self,
@@ -33,7 +32,7 @@ impl<T: Transport + 'static> Core<T> {
         prepared: Prepared,
         (due, behind_ns): (Offset, i64),
         ready: Offset,
-    ) -> Offset {
+    ) -> Carried {
         let Prepared {
             index,
             asked,
@@ -44,17 +43,14 @@ impl<T: Transport + 'static> Core<T> {
             control: &self.control,
             clock: self.clock,
         };
-        let watched = Watched::new(self.limits());
+        let watched = Watched::new(self.job.limits());
         let _watch = self.watchdog.watch(&watched, self.clock.now());
-        let reading = Reading::new(self.clock, Rc::clone(&watched), decoder, self.keeps_text());
-        let ended = {
-            let exchange = std::pin::pin!(self.speak(user, request, &reading));
-            match watched.follow(exchange).await {
-                Ok(result) => Ended::Done(result),
-                Err(Called::Cancelled) => Ended::Cancelled,
-                Err(Called::TimedOut(which)) => Ended::TimedOut(which),
-            }
-        };
+        let reading = Reading::new(self.clock, Rc::clone(&watched), decoder, self.keeps_text())
+            .wanting(Wanted {
+                answer: asked.is_turn(),
+                first_event_alone: self.job.drops(index),
+            });
+        let ended = exchange(&*self.transport, user, request, &watched, &reading).await;
         let slot = Slot {
             index,
             due,
@@ -64,35 +60,52 @@ impl<T: Transport + 'static> Core<T> {
         let spec = &self.job.plan.provider;
         let mut finished = reading.close(ended, slot, asked, spec.streams());
         finished.record.choices = spec.sampling.n.unwrap_or(1);
-        let end = finished.record.end;
+        let carried = Carried::of(&finished.record, finished.answer.take());
         if let Some(last) = finished.record.marks.last() {
             let events = finished.record.marks.len() as u64;
             self.meter.count_events(last.at, events, finished.shared);
         }
         self.finish(finished).await;
-        end
+        carried
     }
+}
 
-    /// An answer that comes as a whole has no first token to wait for.
-    fn limits(&self) -> Limits {
-        let limits = self.job.plan.limits;
-        if self.job.plan.provider.streams() {
-            limits
-        } else {
-            Limits {
-                first_token: None,
-                ..limits
-            }
+/// What whoever carried a request needs to know of its end.
+pub(super) struct Carried {
+    pub(super) end: Offset,
+    /// The visible text of a good answer, of a conversation's turn alone.
+    pub(super) answer: Option<String>,
+    /// It failed before there was a connection.
+    pub(super) unreached: bool,
+}
+
+impl Carried {
+    fn of(record: &Record, answer: Option<String>) -> Self {
+        let nowhere = matches!(
+            record.outcome,
+            Outcome::Connect | Outcome::Dns | Outcome::Tls | Outcome::TimeoutConnect
+        );
+        Self {
+            end: record.end,
+            answer: answer.filter(|_| record.outcome.is_good()),
+            unreached: nowhere && record.begun.is_none(),
         }
     }
+}
 
-    async fn speak(
-        &self,
-        user: u32,
-        request: Result<Request<Bytes>, Failure>,
-        reading: &Reading,
-    ) -> Result<(), Failure> {
-        self.transport.exchange(user, request?, reading).await
+/// One exchange, to its end or until it is called off.
+pub(super) async fn exchange(
+    transport: &impl Transport,
+    user: u32,
+    request: Result<Request<Bytes>, Failure>,
+    watched: &Watched,
+    reading: &Reading,
+) -> Ended {
+    let speak = async { transport.exchange(user, request?, reading).await };
+    match watched.follow(std::pin::pin!(speak)).await {
+        Ok(result) => Ended::Done(result),
+        Err(Called::Cancelled) => Ended::Cancelled,
+        Err(Called::TimedOut(which)) => Ended::TimedOut(which),
     }
 }
 

@@ -203,7 +203,9 @@ impl<T: Transport + 'static> Core<T> {
     }
 
     fn end_user(&self, life: &Rc<Life>) {
-        // A user of a closed loop knows its end, and so does one that carries a request: see `Slots::release`.
+        // One of a closed loop may be waiting for its next request; one that carries a request knows its end: see
+        // `Slots::release`.
+        life.ended.notify_one();
         if self.slots.end(life) {
             self.gauges.users.fetch_sub(1, Relaxed);
         }

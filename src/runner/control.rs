@@ -84,6 +84,8 @@ pub(super) struct Control {
     /// Requests that the users took from the budget.
     taken: AtomicU64,
     defect: AtomicBool,
+    /// The failure of a request before the run was told of.
+    pub(super) complained: AtomicBool,
     /// Cancelled when the budget of a counted closed loop is spent.
     pub(super) spent: CancellationToken,
     /// Cancelled when all arrivals of a counted open loop came due.
@@ -117,6 +119,7 @@ impl Control {
             behind_ns: AtomicI64::new(0),
             taken: AtomicU64::new(0),
             defect: AtomicBool::new(false),
+            complained: AtomicBool::new(false),
             spent: CancellationToken::new(),
             exhausted: CancellationToken::new(),
             aborted: CancellationToken::new(),

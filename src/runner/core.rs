@@ -28,8 +28,9 @@ use super::walk::{DueCount, Walk};
 use super::warm::ToWarm;
 use super::watchdog::Watchdog;
 use crate::client::{Clock, Failure, Transport};
-use crate::domain::{Index, Offset, Outcome, Warning};
+use crate::domain::{Ask, Index, Offset, Outcome, Warning};
 use crate::metrics::{Rules, Tally, core_number};
+use crate::workload::RowLost;
 
 /// What a core's thread is given.
 pub(super) struct CoreSeat {
@@ -208,18 +209,33 @@ impl<T: Transport + 'static> Core<T> {
 
     /// Draws request `index` and puts it into words.
     pub(super) fn prepare(&self, index: Index) -> Prepared {
-        let (ask, lost) = match self.job.workload.try_ask(index) {
+        let (ask, lost) = self.draw(index);
+        self.put_into_words(index, &ask, lost)
+    }
+
+    /// Draws what request `index` asks; with it, why that is not what it should be.
+    pub(super) fn draw(&self, index: Index) -> (Ask, Option<RowLost>) {
+        match self.job.workload.try_ask(index) {
             Ok(ask) => (ask, None),
             Err(lost) => (self.job.workload.ask(index), Some(lost)),
-        };
+        }
+    }
+
+    /// Puts what request `index` asks into words. One whose row was lost fails without being sent.
+    pub(super) fn put_into_words(
+        &self,
+        index: Index,
+        ask: &Ask,
+        lost: Option<RowLost>,
+    ) -> Prepared {
         let request = match lost {
-            None => self.job.words(&ask),
+            None => self.job.words(ask),
             Some(lost) => Err(Failure::new(Outcome::Connect, lost.to_string())),
         };
         Prepared {
             index,
-            asked: Asked::from(&ask),
-            decoder: self.job.provider.decoder_for(&ask),
+            asked: Asked::from(ask),
+            decoder: self.job.provider.decoder_for(ask),
             request,
         }
     }

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use tokio::sync::Notify;
+
 use super::deal::{CorePart, Dealt, Place};
 use crate::domain::Offset;
 
@@ -18,6 +20,8 @@ pub(super) struct Life {
     /// It begins no request from then on.
     pub(super) end: Cell<Offset>,
     pub(super) begun: Cell<bool>,
+    /// Told when its time is over.
+    pub(super) ended: Notify,
     over: Cell<bool>,
 }
 
@@ -130,6 +134,7 @@ impl Life {
             start: Cell::new(place.start),
             end: Cell::new(Offset::MAX),
             begun: Cell::new(false),
+            ended: Notify::new(),
             over: Cell::new(false),
         }
     }
@@ -148,6 +153,7 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::Pace;
 
     fn s(at: u64) -> Offset {
         Offset::from_nanos(at * 1_000_000_000)
@@ -164,7 +170,7 @@ mod tests {
         Dealt {
             from: s(since),
             since: s(since),
-            rate: None,
+            pace: Pace::Planned,
             paused: false,
             budget: None,
             first_turn: u32::try_from(since).unwrap(),

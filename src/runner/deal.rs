@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Offset, Rate};
-use crate::schedule::{Shard, Share, Spec};
+use crate::domain::{Offset, Seed};
+use crate::schedule::{Pace, Shard, Share, Spec};
 
 /// A share as the cores carry it out.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Dealt {
     /// From when its users live or end, if nothing else is said of them. Before `from` where the share came late.
     pub(super) since: Offset,
     /// Of all arrivals of the cluster.
-    pub(super) rate: Option<Rate>,
+    pub(super) pace: Pace,
     /// No user begins a request.
     pub(super) paused: bool,
     /// Requests that all cores together may send in the whole of a counted closed loop.
@@ -52,6 +52,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Dealer {
     spec: Spec,
+    seed: Seed,
     homes: BTreeMap<u32, u32>,
     cores: u32,
     /// Users of the first share that will send anything at all.
@@ -60,9 +61,10 @@ pub(super) struct Dealer {
 
 impl Dealer {
     /// For `cores` cores; of the first share's users the first `warm` have connections opened ahead.
-    pub(super) fn new(spec: Spec, cores: u32, warm: usize) -> Self {
+    pub(super) fn new(spec: Spec, seed: Seed, cores: u32, warm: usize) -> Self {
         Self {
             spec,
+            seed,
             homes: BTreeMap::new(),
             cores,
             warm,
@@ -80,7 +82,7 @@ impl Dealer {
             let named = starts.get(&user);
             let start = match named {
                 Some(&place) => share.at(place),
-                None if first => self.spec.spawn_at(user),
+                None if first => self.spec.first_request_at(user, self.seed),
                 None => share.from,
             };
             cores[home as usize].users.push(Place {
@@ -95,7 +97,7 @@ impl Dealer {
         Dealt {
             from,
             since: share.from,
-            rate: share.load.arrivals(),
+            pace: share.load.arrivals(),
             paused: share.load.paused,
             budget: share.budget,
             first_turn: share.first_turn(),
@@ -147,6 +149,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::Rate;
     use crate::schedule::{AT_ONCE, Law, Load, Pacing, Placed, UserSet};
 
     fn spec(users: u32) -> Spec {
@@ -183,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_first_users_are_dealt_in_turn_and_later_ones_to_who_has_the_fewest() {
-        let mut dealer = Dealer::new(spec(10), 3, 2);
+        let mut dealer = Dealer::new(spec(10), Seed(1), 3, 2);
         let first = dealer.deal(&share(0, [1, 3, 5, 7, 9]), Offset::ZERO);
         assert_eq!(users(&first), [vec![1, 7], vec![3, 9], vec![5]]);
         let warm = first
@@ -205,7 +208,7 @@ mod tests {
             shares in proptest::collection::vec(proptest::collection::btree_set(0_u32..12, 0..8), 1..5),
             cores in 1_u32..6,
         ) {
-            let mut dealer = Dealer::new(spec(12), cores, 0);
+            let mut dealer = Dealer::new(spec(12), Seed(1), cores, 0);
             for (epoch, set) in (0..).zip(shares) {
                 let dealt = dealer.deal(&share(epoch, set.iter().copied()), Offset::ZERO);
                 for index in 0..200 {

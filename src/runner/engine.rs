@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request};
+use rand::RngExt as _;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -20,15 +21,16 @@ use super::load::MachineWatch;
 use super::meter::Meter;
 use super::pacer::Pacer;
 use super::reading::Finished;
+use super::rehearsal;
 use super::spares::Spares;
 use super::steer::Helm;
 use super::warm;
 use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
-use crate::domain::{Ask, HttpEngine, Offset, Outcome, Record, Secret, StampSource};
+use crate::domain::{Ask, HttpEngine, Index, Offset, Outcome, Record, Secret, StampSource};
 use crate::metrics::{MAX_CORES, Rules, Tally};
-use crate::plan::Plan;
+use crate::plan::{Limits, Plan};
 use crate::provider::Provider;
 use crate::schedule::Share;
 use crate::workload::{Tokenizer, Workload};
@@ -377,8 +379,13 @@ where
     T: Transport + 'static,
 {
     let Gate { ready, mut started } = gate;
+    let ahead = async {
+        let mut opened = warm::before_start(&transport, &seat).await;
+        opened.extend(rehearsal::before_start(&transport, &seat).await);
+        opened
+    };
     let opened = tokio::select! {
-        opened = warm::before_start(&transport, &seat) => opened,
+        opened = ahead => opened,
         _ = &mut started => return,
     };
     // Who asked for the engine may be gone; then there is no start either.
@@ -412,6 +419,29 @@ impl Job {
             tracing::info!(target: "llmload::request", "{}", String::from_utf8_lossy(request.body()));
         }
         Ok(request)
+    }
+
+    /// The time-outs of a request. An answer that comes as a whole has no first token to wait for.
+    pub(super) fn limits(&self) -> Limits {
+        let limits = self.plan.limits;
+        if self.plan.provider.streams() {
+            limits
+        } else {
+            Limits {
+                first_token: None,
+                ..limits
+            }
+        }
+    }
+
+    /// Whether the stream of request `index` is dropped after its first content event.
+    pub(super) fn drops(&self, index: Index) -> bool {
+        let share = self.plan.observe.cancel_rate;
+        if share <= 0.0 || !self.plan.provider.streams() {
+            return false;
+        }
+        let draw: f64 = self.plan.seed.stream("cancel", index.key()).random();
+        draw < share
     }
 
     pub(super) fn show_answer(&self, finished: &Finished) {

@@ -183,7 +183,8 @@ impl<T: Transport + 'static> Core<T> {
             let ready = due.max(free_since);
             let end = core
                 .carry(life.user, prepared, (due, behind_ns), ready)
-                .await;
+                .await
+                .end;
             drop(in_flight);
             if !core.slots.release(life, end, core.known.time()) {
                 core.gauges.users.fetch_sub(1, Relaxed);
@@ -196,7 +197,7 @@ impl<T: Transport + 'static> Core<T> {
         let (mut walk, mut due) = (self.walk.borrow_mut(), self.due.borrow_mut());
         let walks = [walk.as_mut(), due.as_mut().map(|due| &mut due.walk)];
         for walk in walks.into_iter().flatten() {
-            walk.change(dealt.from, dealt.rate, part);
+            walk.change(dealt.from, dealt.pace, part);
         }
     }
 

@@ -54,15 +54,27 @@ pub(super) struct Slot {
 
 /// What of an ask is still needed when its text is sent.
 #[derive(Clone, Copy)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "they are called as in the ask and in the record"
-)]
 pub(super) struct Asked {
     max_tokens: u32,
     requested_prompt_tokens: Option<u32>,
     counted_prompt_tokens: Option<u32>,
     turn: Option<Turn>,
+}
+
+impl Asked {
+    /// Whether it is a turn of a conversation that goes on after it.
+    pub(super) fn is_turn(&self) -> bool {
+        self.turn.is_some()
+    }
+}
+
+/// What is wanted of an exchange beside its record.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wanted {
+    /// The visible text of its answer.
+    pub(super) answer: bool,
+    /// Nothing after its first content event: the stream is dropped there.
+    pub(super) first_event_alone: bool,
 }
 
 impl From<&Ask> for Asked {
@@ -130,6 +142,12 @@ struct Heard {
     /// What the decoder warned about.
     warnings: Vec<Warning>,
     text: Option<String>,
+    /// What of it is visible, where it is wanted.
+    answer: Option<String>,
+    /// The stream is to be dropped at its first content event.
+    drops: bool,
+    /// That was there.
+    dropped: bool,
 }
 
 impl Reading {
@@ -158,6 +176,14 @@ impl Reading {
             stamps: RefCell::default(),
             answer: RefCell::new(answer),
         }
+    }
+
+    /// The same, of which more is wanted.
+    pub(super) fn wanting(mut self, wanted: Wanted) -> Self {
+        let heard = &mut self.answer.get_mut().heard;
+        heard.answer = wanted.answer.then(String::new);
+        heard.drops = wanted.first_event_alone;
+        self
     }
 }
 
@@ -202,7 +228,7 @@ impl Observer for Reading {
         if !answer.heard.marks.is_empty() {
             self.watched.has_content.set(true);
         }
-        more
+        more && !answer.heard.dropped
     }
 
     fn end(&self, at: Offset) {
@@ -270,10 +296,20 @@ impl Answer {
 
 impl Heard {
     fn hear(&mut self, signal: &Signal<'_>, at: Offset) {
+        // How the bytes were cut must not show: of a stream that is dropped nothing counts that came with its first event.
+        if self.dropped {
+            return;
+        }
         match *signal {
             Signal::Content {
-                kind, text, tokens, ..
-            } => self.content(kind, text, tokens),
+                kind,
+                text,
+                tokens,
+                choice,
+            } => {
+                self.content(kind, text, tokens);
+                self.note_answer(kind, text, choice);
+            }
             Signal::EventEnd { tokens } => self.event_end(tokens, at),
             Signal::SilentTokens(tokens) => self.marked_tokens += tokens,
             Signal::Usage(usage) => self.usage = self.usage.updated(usage),
@@ -297,6 +333,16 @@ impl Heard {
         }
     }
 
+    /// A conversation goes on with what its user could read.
+    fn note_answer(&mut self, kind: ContentKind, text: &str, choice: u32) {
+        if let Some(answer) = &mut self.answer
+            && choice == 0
+            && matches!(kind, ContentKind::Text | ContentKind::Refusal)
+        {
+            answer.push_str(text);
+        }
+    }
+
     fn event_end(&mut self, tokens: Option<u32>, at: Offset) {
         // No two reads have one stamp, but all events of one read do: that of the last bytes.
         if self.marks.last().is_some_and(|last| last.at == at) {
@@ -309,6 +355,7 @@ impl Heard {
         if std::mem::take(&mut self.visible) && self.first_visible.is_none() {
             self.first_visible = Some(at);
         }
+        self.dropped = self.drops;
     }
 
     fn outcome(&self, max_tokens: u32) -> (Outcome, String) {
@@ -346,6 +393,8 @@ fn count_chars(text: &str) -> u64 {
 pub(super) struct Finished {
     pub(super) record: Record,
     pub(super) text: Option<String>,
+    /// What of it is visible, where it is wanted.
+    pub(super) answer: Option<String>,
     pub(super) shared: u64,
     pub(super) after_end: bool,
     pub(super) warnings: Vec<Warning>,
@@ -359,12 +408,13 @@ impl Reading {
         let stamps = self.stamps.into_inner();
         let mut answer = self.answer.into_inner();
         // Once the terminal event was read, a body that stays open is the connection's own affair: it ended with that.
-        let over = answer.heard.ended.then(|| self.watched.last_activity.get());
+        let is_over = answer.heard.ended || answer.heard.dropped;
+        let over = is_over.then(|| self.watched.last_activity.get());
         let end = stamps.end.or(over).unwrap_or(now);
-        let ended = if answer.heard.ended {
-            Ended::Done(Ok(()))
-        } else {
-            ended
+        let ended = match (answer.heard.dropped, answer.heard.ended) {
+            (true, _) => Ended::Cancelled,
+            (false, true) => Ended::Done(Ok(())),
+            (false, false) => ended,
         };
         let (outcome, error) = match ended {
             Ended::Done(result) => {
@@ -416,6 +466,7 @@ impl Reading {
         Finished {
             record,
             text: heard.text,
+            answer: heard.answer,
             shared: if streamed { heard.shared } else { 0 },
             after_end: heard.after_end,
             warnings: heard.warnings,

@@ -50,6 +50,10 @@ fn ms(at: u64) -> Offset {
 }
 
 fn record(reading: Reading, ended: Ended) -> Record {
+    finished(reading, ended).record
+}
+
+fn finished(reading: Reading, ended: Ended) -> Finished {
     let slot = Slot {
         behind_ns: 0,
         index: Index::Arrival(0),
@@ -62,7 +66,7 @@ fn record(reading: Reading, ended: Ended) -> Record {
         requested_prompt_tokens: None,
         counted_prompt_tokens: None,
     };
-    reading.close(ended, slot, asked, true).record
+    reading.close(ended, slot, asked, true)
 }
 
 fn answered(reading: &Reading, at: u64) {
@@ -148,7 +152,7 @@ impl Decoder for Unmarked {
     }
 }
 
-fn finished(status: StatusCode, result: Result<(), Failure>) -> Finished {
+fn unmarked(status: StatusCode, result: Result<(), Failure>) -> Finished {
     let mut reading = reading();
     reading.answer.get_mut().decoder = Box::new(Unmarked);
     let field = |name: &str| (name == "x-took").then_some(b"7".as_slice());
@@ -158,39 +162,87 @@ fn finished(status: StatusCode, result: Result<(), Failure>) -> Finished {
     };
     reading.head(head, ms(1));
     reading.body(b"word", ms(2));
-    let slot = Slot {
-        behind_ns: 0,
-        index: Index::Arrival(0),
-        due: ms(0),
-        ready: ms(0),
-    };
-    let asked = Asked {
-        turn: None,
-        max_tokens: 1,
-        requested_prompt_tokens: None,
-        counted_prompt_tokens: None,
-    };
-    reading.close(Ended::Done(result), slot, asked, true)
+    finished(reading, Ended::Done(result))
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_body_that_broke_off_is_cut_even_where_nothing_marks_the_end() {
-    let whole = finished(StatusCode::OK, Ok(()));
+    let whole = unmarked(StatusCode::OK, Ok(()));
     assert_eq!(whole.record.outcome, Outcome::Ok);
     assert_eq!(whole.warnings, [Warning::EchoMissing]);
     let broken = Failure::new(Outcome::Cut, "cut");
-    let cut = finished(StatusCode::OK, Err(broken));
+    let cut = unmarked(StatusCode::OK, Err(broken));
     assert_eq!(cut.record.outcome, Outcome::Cut);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_head_of_a_good_answer_is_read_and_of_a_bad_one_is_not() {
     let told = |status| {
-        finished(status, Ok(()))
+        unmarked(status, Ok(()))
             .record
             .server
             .map(|told| told.total_ns)
     };
     assert_eq!(told(StatusCode::OK), Some(Some(7)));
     assert_eq!(told(StatusCode::BAD_GATEWAY), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_dropped_ends_with_its_first_event_whatever_came_in_the_same_read() {
+    for whole in [false, true] {
+        let wanted = Wanted {
+            answer: true,
+            first_event_alone: true,
+        };
+        let reading = reading().wanting(wanted);
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        let head = Head {
+            status: StatusCode::OK,
+            field: &|_| None,
+        };
+        reading.head(head, ms(60));
+        assert!(!reading.body(b"word", ms(61)), "no more is wanted");
+        if whole {
+            // The rest of the read.
+            reading.body(b"word", ms(61));
+            reading.body(b".", ms(61));
+        }
+        advance(LIMIT).await;
+        let failure = Failure::new(Outcome::Cut, "closed");
+        let record = record(reading, Ended::Done(Err(failure)));
+        assert_eq!((record.outcome, record.end), (Outcome::Cancelled, ms(61)));
+        assert_eq!((record.marks.len(), record.output_chars), (1, 4));
+        assert_eq!(record.error, "");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_visible_text_is_kept_where_it_is_wanted_and_nowhere_else() {
+    for answer in [true, false] {
+        let wanted = Wanted {
+            answer,
+            first_event_alone: false,
+        };
+        let reading = reading().wanting(wanted);
+        reading.connected(true, Duration::ZERO);
+        reading.sent(ms(3), ms(3));
+        answered(&reading, 60);
+        reading.hear_reasoning();
+        let finished = finished(reading, Ended::Done(Ok(())));
+        assert_eq!(finished.answer, answer.then(|| "word".to_owned()));
+    }
+}
+
+impl Reading {
+    /// A word that is no part of the visible answer.
+    fn hear_reasoning(&self) {
+        let thought = Signal::Content {
+            kind: ContentKind::Reasoning,
+            text: "hm",
+            tokens: None,
+            choice: 0,
+        };
+        self.answer.borrow_mut().heard.hear(&thought, ms(70));
+    }
 }

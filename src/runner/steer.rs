@@ -34,10 +34,10 @@ pub(super) struct Helm {
 impl Helm {
     /// Deals the job's first share.
     pub(super) fn new(job: &Job, cores: u32, control: Arc<Control>) -> (Self, Arc<Dealt>) {
-        let spec = job.plan.schedule.clone();
+        let (spec, seed) = (job.plan.schedule.clone(), job.plan.seed);
         let mut helm = Self {
             control,
-            dealer: Dealer::new(spec, cores, job.most_to_warm()),
+            dealer: Dealer::new(spec, seed, cores, job.most_to_warm()),
             clock: None,
             early: None,
             last: Offset::ZERO,

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use crate::domain::{Offset, Rate, Seed};
-use crate::schedule::{Arrivals, Shard, Spec};
+use crate::domain::{Offset, Seed};
+use crate::schedule::{Arrivals, Pace, Shard, Spec};
 
 /// Arrivals in order, those of other owners passed over.
 ///
@@ -23,7 +23,6 @@ pub(super) struct Walk {
     ahead: Cursor,
     /// Which part is its own, from when on. In order.
     parts: VecDeque<(Offset, Option<Shard>)>,
-    limit: u64,
     /// What `ahead` is at, once it was moved there.
     next: Next,
     /// No arrival before this one is told of again, wherever a late change may have it: it was taken.
@@ -47,16 +46,6 @@ impl Cursor {
     fn pass(&mut self) {
         self.last = self.arrivals.next().or(self.last);
     }
-
-    /// When the last arrival of all was due, if that is before the cursor.
-    fn end(&mut self, limit: u64) -> Option<Offset> {
-        if limit == 0 {
-            return Some(Offset::ZERO);
-        }
-        self.last
-            .filter(|&(index, _)| index + 1 >= limit)
-            .map(|(_, due)| due)
-    }
 }
 
 impl Walk {
@@ -73,16 +62,16 @@ impl Walk {
             here: cursor.clone(),
             ahead: cursor,
             parts: VecDeque::new(),
-            limit: spec.max_requests.unwrap_or(u64::MAX),
             next: Next::Unknown,
             untaken: 0,
         })
     }
 
-    /// What is due from `from` on is due at `rate`, and its own if `part` owns it. Changes come in their order, each before
+    /// What is due from `from` on is due at `pace`, and its own if `part` owns it. Changes come in their order, each before
     /// an arrival from after it was taken. Where others' were passed over already, it goes back.
-    pub(super) fn change(&mut self, from: Offset, rate: Option<Rate>, part: Option<Shard>) {
-        self.origin.change(from, rate);
+    pub(super) fn change(&mut self, from: Offset, pace: impl Into<Pace>, part: Option<Shard>) {
+        let pace = pace.into();
+        self.origin.change(from, pace);
         if self.here.last.is_some_and(|(_, due)| due >= from) {
             self.here = Cursor {
                 arrivals: self.origin.clone(),
@@ -90,7 +79,7 @@ impl Walk {
             };
             self.reached = false;
         } else {
-            self.here.arrivals.change(from, rate);
+            self.here.arrivals.change(from, pace);
         }
         self.parts.push_back((from, part));
         self.look_again();
@@ -177,7 +166,7 @@ impl Walk {
         if self.peek().is_some() {
             return None;
         }
-        self.ahead.end(self.limit)
+        self.ahead.arrivals.over()
     }
 
     /// Whether anything that is due at `at` could be its own.
@@ -253,7 +242,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::schedule::{AT_ONCE, Law, Pacing};
+    use crate::domain::Rate;
+    use crate::schedule::{AT_ONCE, Curve, Law, Pacing, Ramp, Stage};
 
     fn spec(rate: u32, law: Law, max_requests: Option<u64>) -> Spec {
         Spec {
@@ -305,12 +295,66 @@ mod tests {
         );
     }
 
-    fn laws() -> impl Strategy<Value = Law> {
-        prop_oneof![
+    fn stage(from: f64, to: f64, millis: u64) -> Stage {
+        Stage {
+            from,
+            to,
+            lasts: Duration::from_millis(millis),
+        }
+    }
+
+    /// Schedules of about 30 requests a second for 20 s, of all kinds.
+    fn specs() -> impl Strategy<Value = Spec> {
+        let laws = prop_oneof![
             Just(Law::Constant),
             Just(Law::Uniform),
-            Just(Law::Exponential)
-        ]
+            Just(Law::Exponential),
+            Just(Law::Gamma)
+        ];
+        (laws, 0_u32..5).prop_map(|(law, kind)| {
+            let mut spec = Spec {
+                burstiness: 0.5,
+                ..spec(30, law, None)
+            };
+            match kind {
+                0 => {}
+                1 => {
+                    spec.run_time = Some(Duration::from_secs(12));
+                    spec.ramp = Some(Ramp {
+                        warmup: Duration::from_secs(2),
+                        time: Duration::from_secs(6),
+                        curve: Curve::Geometric,
+                    });
+                }
+                2 => {
+                    let stages = vec![
+                        stage(10.0, 60.0, 7_000),
+                        stage(0.0, 0.0, 3_000),
+                        stage(60.0, 30.0, 10_000),
+                    ];
+                    spec.pacing = Pacing::Stages { stages, law };
+                }
+                3 => {
+                    spec.users = 9;
+                    let every = Duration::from_millis(310);
+                    spec.pacing = Pacing::Burst { every };
+                }
+                _ => {
+                    let due_us = (0..600).map(|i: u64| i * 31_000 + i % 7 * 4_000).collect();
+                    spec.pacing = Pacing::Trace { due_us };
+                }
+            }
+            spec
+        })
+    }
+
+    /// A rate, or none, or the plan's own times.
+    fn pace(number: u32) -> Pace {
+        match number {
+            0 => Pace::Still,
+            1..=20 => Pace::Planned,
+            rate => Pace::Fixed(Rate::per_second(rate)),
+        }
     }
 
     /// Per epoch: how long after the one before it begins, how long before that it is told, its rate, its number of owners.
@@ -319,25 +363,24 @@ mod tests {
     proptest! {
         #[test]
         fn whoever_is_told_when_each_arrival_is_taken_exactly_once_and_at_its_time(
-            seed: u64, law in laws(),
+            seed: u64, spec in specs(),
             epochs in proptest::collection::vec((100_u64..4_000, 1_u64..100, 0_u32..60, 1_u32..5), 1..5),
         ) {
             const MOST: usize = 5;
-            let spec = spec(30, law, None);
             let mut all = Arrivals::new(&spec, Seed(seed)).unwrap();
             let mut walks: Vec<Walk> =
                 (0..MOST).map(|_| Walk::new(&spec, Seed(seed)).unwrap()).collect();
-            walks[0].change(Offset::ZERO, Some(Rate::per_second(30)), Some(Shard::WHOLE));
+            walks[0].change(Offset::ZERO, Pace::Planned, Some(Shard::WHOLE));
             let (mut taken, mut at) = (Vec::new(), 0);
             for &(after, ahead, rate, owners) in &epochs as &[Epoch] {
-                let rate = (rate > 0).then(|| Rate::per_second(rate));
+                let pace = pace(rate);
                 at += after;
-                all.change(ms(at), rate);
+                all.change(ms(at), pace);
                 for (k, walk) in walks.iter_mut().enumerate() {
                     let told = ms(at - ahead * (k as u64 + 1) / MOST as u64);
                     taken.extend(take_until(walk, told));
                     let k = u32::try_from(k).unwrap();
-                    walk.change(ms(at), rate, (k < owners).then(|| Shard::new(k, owners)));
+                    walk.change(ms(at), pace, (k < owners).then(|| Shard::new(k, owners)));
                 }
             }
             for walk in &mut walks {
@@ -348,15 +391,14 @@ mod tests {
         }
 
         #[test]
-        fn the_count_is_that_of_the_walk(seed: u64, law in laws(), at in 1_u64..20_000, rate in 1_u32..100) {
-            let spec = spec(30, law, None);
+        fn the_count_is_that_of_the_walk(seed: u64, spec in specs(), at in 1_u64..20_000, rate in 0_u32..100) {
             let mut walk = Walk::new(&spec, Seed(seed)).unwrap();
-            walk.change(Offset::ZERO, Some(Rate::per_second(30)), Some(Shard::new(1, 3)));
+            walk.change(Offset::ZERO, Pace::Planned, Some(Shard::new(1, 3)));
             let mut count = DueCount::new(walk.clone());
             let mut taken = take_until(&mut walk, ms(at / 2));
             count.advance(ms(at / 3), 0);
             for walk in [&mut walk, &mut count.walk] {
-                walk.change(ms(at), Some(Rate::per_second(rate)), Some(Shard::new(0, 2)));
+                walk.change(ms(at), pace(rate), Some(Shard::new(0, 2)));
             }
             taken.extend(take_until(&mut walk, Offset::MAX));
             count.advance(Offset::MAX, 0);
@@ -408,5 +450,21 @@ mod tests {
         );
         assert_eq!(count.advance(ms(100), 2), 1);
         assert_eq!(count.advance(Offset::MAX, 0), 48);
+    }
+
+    #[test]
+    fn a_trace_that_ends_in_a_pause_is_over_once_the_pause_is() {
+        let mut spec = spec(10, Law::Constant, None);
+        spec.run_time = None;
+        spec.pacing = Pacing::Trace {
+            due_us: [0, 500_000, 1_500_000, 2_500_000].into(),
+        };
+        let mut walk = Walk::new(&spec, Seed(1)).unwrap();
+        walk.change(Offset::ZERO, Pace::Planned, Some(Shard::WHOLE));
+        walk.change(ms(1_000), Pace::Still, Some(Shard::WHOLE));
+        assert_eq!(take_until(&mut walk, ms(9_000)), [(0, ms(0)), (1, ms(500))]);
+        assert_eq!(walk.end(), None, "it may go on before the third");
+        walk.change(ms(3_000), Pace::Planned, Some(Shard::WHOLE));
+        assert_eq!((walk.peek(), walk.end()), (None, Some(ms(2_500))));
     }
 }

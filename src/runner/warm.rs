@@ -221,7 +221,7 @@ impl Job {
             (false, _) => self.share.budget,
             (true, Reuse::PerUser) => None,
             (true, _) => spec
-                .max_requests
+                .most_arrivals()
                 .map(|max| self.share.arrivals.map_or(0, |part| part.share(max))),
         };
         requests.map_or(usize::MAX, |most| {

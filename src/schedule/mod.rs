@@ -2,11 +2,14 @@
 //! Pure functions of (settings, seed, index): no clock, no socket, no knowledge of prompts or servers.
 
 mod arrivals;
+mod planned;
+mod profile;
 mod shard;
 mod share;
 mod spec;
+mod users;
 
-pub use arrivals::Arrivals;
+pub use arrivals::{Arrivals, Pace};
 pub use shard::Shard;
 pub use share::{Load, Placed, Share, UserRun, UserSet};
 pub use spec::{AT_ONCE, Curve, Law, Pacing, Ramp, Spec, Stage, Think};

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AT_ONCE, Pacing, Spec};
-use crate::domain::Offset;
+use super::{Pacing, Spec};
 
 /// Part `index` of `of` equal parts. The parts of a schedule are disjoint and their union is the schedule.
 ///
@@ -70,33 +69,6 @@ impl Shard {
 }
 
 impl Spec {
-    /// When `user` (from 0) starts: user k at floor(k / spawn rate), or all at the start.
-    pub fn spawn_at(&self, user: u32) -> Offset {
-        if self.spawn_rate >= AT_ONCE {
-            return Offset::ZERO;
-        }
-        self.spawn_rate.nth(u64::from(user))
-    }
-
-    /// When the last user starts.
-    pub fn all_spawned(&self) -> Offset {
-        self.spawn_at(self.users.saturating_sub(1))
-    }
-
-    /// Start of the measured window: all users spawned, and the warm-up over; or the run's own start.
-    pub fn window_start(&self) -> Offset {
-        if self.measure_ramp {
-            Offset::ZERO
-        } else {
-            self.all_spawned() + self.warmup
-        }
-    }
-
-    /// When sending ends by itself: the run time counts from the moment all users are spawned.
-    pub fn end_of_sending(&self) -> Option<Offset> {
-        self.run_time.map(|span| self.all_spawned() + span)
-    }
-
     /// How many parts of an open loop can send at all: a part without a user would never send what it owns.
     pub fn parts(&self, wanted: u32) -> u32 {
         wanted.min(self.users).max(1)
@@ -115,9 +87,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{Arrivals, Law};
+    use super::super::{AT_ONCE, Arrivals, Law, Stage};
     use super::*;
-    use crate::domain::{Rate, Seed};
+    use crate::domain::{Offset, Rate, Seed};
 
     fn spec(users: u32, pacing: Pacing, max: Option<u64>) -> Spec {
         let run_time = Some(Duration::from_secs(20));
@@ -143,20 +115,49 @@ mod tests {
             .collect()
     }
 
-    fn laws() -> impl Strategy<Value = Law> {
-        prop_oneof![
+    /// Schedules of all kinds.
+    fn pacings() -> impl Strategy<Value = Pacing> {
+        let law = prop_oneof![
             Just(Law::Constant),
             Just(Law::Uniform),
-            Just(Law::Exponential)
+            Just(Law::Exponential),
+            Just(Law::Gamma)
+        ];
+        let stage = (0.0..90.0_f64, 0.0..90.0_f64, 1_u64..12).prop_map(|(from, to, secs)| Stage {
+            from,
+            to,
+            lasts: Duration::from_secs(secs),
+        });
+        let stages = proptest::collection::vec(stage, 1..5);
+        let gaps = proptest::collection::vec(0_u64..200_000, 0..300);
+        prop_oneof![
+            (0.1_f64..200.0, law.clone()).prop_map(|(rate, law)| Pacing::Open {
+                rate: Rate::try_from(rate).unwrap(),
+                law
+            }),
+            (stages, law).prop_map(|(stages, law)| Pacing::Stages { stages, law }),
+            (10_u64..3_000).prop_map(|every| Pacing::Burst {
+                every: Duration::from_millis(every)
+            }),
+            gaps.prop_map(|gaps| Pacing::Trace {
+                due_us: gaps
+                    .iter()
+                    .scan(0, |at, gap| {
+                        *at += gap;
+                        Some(*at)
+                    })
+                    .collect()
+            }),
         ]
     }
 
     proptest! {
         #[test]
         fn seven_workers_of_three_cores_send_what_one_does(
-            seed: u64, law in laws(), rate in 0.1_f64..200.0, users in 1_u32..60, max in proptest::option::of(0_u64..500),
+            seed: u64, pacing in pacings(), users in 1_u32..60, max in proptest::option::of(0_u64..500), burstiness in 0.1..8.0,
         ) {
-            let spec = spec(users, Pacing::Open { rate: Rate::try_from(rate).unwrap(), law }, max);
+            let mut spec = spec(users, pacing, max);
+            spec.burstiness = burstiness;
             let whole = arrivals_of(&spec, Seed(seed), Shard::WHOLE);
             let mut union = Vec::new();
             let mut owned = Vec::new();
@@ -187,8 +188,8 @@ mod tests {
         }
 
         #[test]
-        fn arrivals_never_go_back_and_end_before_the_end(seed: u64, law in laws(), rate in 0.1_f64..500.0) {
-            let spec = spec(5, Pacing::Open { rate: Rate::try_from(rate).unwrap(), law }, None);
+        fn arrivals_never_go_back_and_end_before_the_end(seed: u64, pacing in pacings()) {
+            let spec = spec(5, pacing, None);
             let all = arrivals_of(&spec, Seed(seed), Shard::WHOLE);
             prop_assert!(all.windows(2).all(|pair| pair[0].1 <= pair[1].1));
             prop_assert!(all.iter().all(|&(_, due)| due < spec.end_of_sending().unwrap()));

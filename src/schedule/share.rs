@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Pacing, Shard, Spec};
+use super::{Pace, Pacing, Shard, Spec};
 use crate::domain::{Offset, Rate};
 
 /// What the whole cluster is to do from an instant on.
@@ -13,7 +13,8 @@ pub struct Load {
     pub users: u32,
     /// Users started per second, over the whole cluster.
     pub spawn_rate: Rate,
-    /// Open loop: mean arrivals per second, over the whole cluster; `None` in a closed one.
+    /// Open loop: mean arrivals per second, over the whole cluster. `None` in a closed one, and where the times are the
+    /// plan's own: of a ramp, stages, bursts, or a trace.
     pub rate: Option<Rate>,
     /// Nothing is due, and no user begins a request.
     pub paused: bool,
@@ -57,7 +58,7 @@ impl Load {
     /// The load that a run begins with.
     pub fn of(spec: &Spec) -> Self {
         let rate = match spec.pacing {
-            Pacing::Open { rate, .. } => Some(rate),
+            Pacing::Open { rate, .. } if spec.ramp.is_none() => Some(rate),
             _ => None,
         };
         Self {
@@ -68,9 +69,13 @@ impl Load {
         }
     }
 
-    /// The arrivals' rate; `None` when there are none.
-    pub fn arrivals(&self) -> Option<Rate> {
-        self.rate.filter(|_| !self.paused && self.users > 0)
+    /// What sets the times of an open loop's arrivals.
+    pub fn arrivals(&self) -> Pace {
+        if self.paused || self.users == 0 {
+            Pace::Still
+        } else {
+            self.rate.map_or(Pace::Planned, Pace::Fixed)
+        }
     }
 }
 

@@ -237,7 +237,8 @@ fn too_few_open_files_are_told_before_the_run_with_numbers() {
     let (place, mock) = (Place::new(), quick_mock());
     let url = crate::command::url(&mock);
     let mut args = words("run -u 300 -r 1000 --max-requests 300 -o 2 -p 32 --threads 2 -m mock");
-    args.extend(["--only-summary", "--provider", "openai", "-H", &url]);
+    args.extend(["--only-summary", "--start-spread", "0s"]);
+    args.extend(["--provider", "openai", "-H", &url]);
     let ran = limited(&place, "-n 200", &args);
     ran.expect(2);
     insta::assert_snapshot!(ran.complaint(), @r"

@@ -29,6 +29,7 @@ mod journal;
 mod kept;
 #[cfg(target_os = "linux")]
 mod keys;
+mod pacing;
 mod peers;
 mod ports;
 mod process;

@@ -370,7 +370,7 @@ impl Cluster {
 /// The options that all runs of these tests share: a short prompt, five tokens, a seed, a result.
 pub(crate) fn towards(mock: &MockHandle, line: &str) -> String {
     format!(
-        "-H http://{} -m mock --provider openai -p 40 -o 5 --seed 7 --only-summary --json-file result.json {line}",
+        "-H http://{} -m mock --provider openai -p 40 -o 5 --seed 7 --only-summary --start-spread 0s --json-file result.json {line}",
         mock.addr()
     )
 }

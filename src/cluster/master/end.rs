@@ -56,7 +56,7 @@ impl Master {
     fn is_budget_spent(&self) -> bool {
         let schedule = &self.config.plan.schedule;
         let scheduled = self.books.total().counts.scheduled;
-        let budget = schedule.max_requests;
+        let budget = schedule.most_arrivals();
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
     }
 

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// A closed loop's rate follows from its users.
     #[error("the run is a closed loop: its users set its rate")]
     Closed,
+    /// Bursts and traces have times and no rate.
+    #[error("the run's requests are due at times of their own: it has no rate")]
+    Timed,
     /// A run that is limited by count deals the count to its users at its start.
     #[error("the run sends a fixed number of requests, which are dealt to its users")]
     Counted,
@@ -76,7 +79,8 @@ impl Master {
             Change::Users(users) => load.users = users,
             Change::MoreUsers(more) => load.users = load.users.saturating_add_signed(more),
             Change::SpawnRate(rate) => load.spawn_rate = rate,
-            Change::Rate(_) if load.rate.is_none() => return Err(Refusal::Closed),
+            Change::Rate(_) if !self.config.plan.schedule.is_open() => return Err(Refusal::Closed),
+            Change::Rate(_) if !self.config.plan.schedule.has_rate() => return Err(Refusal::Timed),
             Change::Rate(rate) => load.rate = Some(rate),
             Change::Pause => load.paused = true,
             Change::Resume => load.paused = false,

@@ -12,6 +12,8 @@ use crate::cluster::{
     Change, EndedBy, MasterConfig, MasterEvent, MasterInput, RunResult, WorkerState,
 };
 use crate::domain::Rate;
+use crate::plan::Plan;
+use crate::schedule::{Curve, Law, Pacing, Ramp, Stage};
 
 /// Arrivals of ten seconds at 37 a second, and of the 7 ms that eight users take to start.
 const ARRIVALS: u64 = 371;
@@ -139,15 +141,59 @@ fn histories_of_a_worker_that_dies_are_counted_to_the_last_arrival_it_owned() {
     });
 }
 
+/// A plan of 25 s of every kind: two of three of one rate or closed, the others with times of their own.
+fn plan_of(seed: u64) -> Plan {
+    let law = [Law::Constant, Law::Gamma][(seed / 12 % 2) as usize];
+    let rate = (!seed.is_multiple_of(3)).then_some(37.0);
+    let mut plan = plan(rate, Some(25), None);
+    plan.schedule.burstiness = 0.5;
+    let stage = |from, to, secs| Stage {
+        from,
+        to,
+        lasts: Duration::from_secs(secs),
+    };
+    match seed % 12 {
+        1 => {
+            let stages = vec![
+                stage(5.0, 60.0, 9),
+                stage(0.0, 0.0, 4),
+                stage(40.0, 30.0, 12),
+            ];
+            plan.schedule.pacing = Pacing::Stages { stages, law };
+        }
+        4 => {
+            let every = Duration::from_millis(700);
+            plan.schedule.pacing = Pacing::Burst { every };
+        }
+        7 => {
+            let due_us = (0..900).map(|i: u64| i * 27_000 + i % 5 * 3_000).collect();
+            plan.schedule.pacing = Pacing::Trace { due_us };
+        }
+        10 => {
+            let rate = Rate::per_second(50);
+            plan.schedule.pacing = Pacing::Open { rate, law };
+            plan.schedule.run_time = Some(Duration::from_secs(15));
+            plan.schedule.ramp = Some(Ramp {
+                warmup: Duration::from_secs(3),
+                time: Duration::from_secs(7),
+                curve: Curve::Geometric,
+            });
+        }
+        _ => {}
+    }
+    plan
+}
+
 /// Everything at once, on an open or a closed loop.
 fn chaos(seed: u64) {
-    let rate = (!seed.is_multiple_of(3)).then_some(37.0);
+    let plan = plan_of(seed);
+    let open = plan.schedule.is_open();
     let journal = seed.is_multiple_of(2);
     let config = MasterConfig {
         journal,
         // Before the start a part may be left without a worker for good.
         max_wait: Some(Duration::from_secs(30)),
-        ..MasterConfig::new(seed * 2 + 1, plan(rate, Some(25), None), 3)
+        ..MasterConfig::new(seed * 2 + 1, plan, 3)
     };
     let mut world = world_of(seed, config, 3).with_drift();
     if journal {
@@ -155,7 +201,7 @@ fn chaos(seed: u64) {
         world = world.with_disk(disk);
     }
     for _ in 0..=world.below(6) {
-        mishap(&mut world, rate.is_some());
+        mishap(&mut world, open);
     }
     if journal && world.below(4) == 0 {
         let (at, back) = (2_000 + world.below(15_000), 500 + world.below(4_000));
@@ -163,7 +209,7 @@ fn chaos(seed: u64) {
     }
     let result = world.run();
     let end = result.window.end;
-    if let (Some(end), true, EndedBy::Time) = (end, rate.is_some(), &result.ended_by) {
+    if let (Some(end), true, EndedBy::Time) = (end, open, &result.ended_by) {
         let due = world.witness.due(Duration::from_nanos(end.as_nanos()));
         assert_eq!(
             result.tally.counts.scheduled, due,
