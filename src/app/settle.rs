@@ -9,10 +9,10 @@ use super::failure::Failure;
 use super::prepare::load_tokenizer;
 use super::surroundings::{draw, hub_paths};
 use super::target::read_text;
-use crate::config::{Found, Prompts, Settings};
+use crate::config::{ForcedOptions, Found, Prompts, Settings};
 use crate::domain::Seed;
 use crate::plan::Plan;
-use crate::workload::{self, PromptSource, TokenizerRef};
+use crate::workload::{self, Forced, PromptSource, TokenizerRef};
 
 /// The plan of a run. The server is asked from `source`, where one is given.
 pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
@@ -28,6 +28,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .map(pin_tokenizer)
         .transpose()?;
     let prompts = prompts(&settings.prompts)?;
+    let forced = settings.forced.as_ref().map(forced).transpose()?;
     let way = Way {
         ca_pem: ca_pem.as_deref(),
         source,
@@ -56,7 +57,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         model,
         prompts,
         tokenizer,
-        forced: None,
+        forced,
         due_us: None,
         custom: None,
         ca_pem,
@@ -70,6 +71,20 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
         name: name.to_owned(),
         sha256: tokenizer.sha256().to_owned(),
     })
+}
+
+fn forced(options: &ForcedOptions) -> Result<Forced, Failure> {
+    match options {
+        ForcedOptions::Corpus => Ok(Forced::Corpus),
+        ForcedOptions::File(path) => {
+            workload::load::forced(path)
+                .map(Forced::Texts)
+                .map_err(|error| {
+                    let hint = error.hint();
+                    Failure::usage(error).with_hint(hint)
+                })
+        }
+    }
 }
 
 fn prompts(prompts: &Prompts) -> Result<PromptSource, Failure> {

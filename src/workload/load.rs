@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{PromptSource, RowError, Tokenizer, TokenizerError, TokenizerFiles, rows};
+use super::{
+    ForcedError, PromptSource, RowError, Tokenizer, TokenizerError, TokenizerFiles, forced, rows,
+};
 
 const TOKENIZER: &str = "tokenizer.json";
 const CONFIG: &str = "tokenizer_config.json";
@@ -77,6 +79,15 @@ pub enum LoadError {
         #[source]
         source: RowError,
     },
+    /// A file of texts to force with a bad line.
+    #[error("cannot use the texts of `{}`", path.display())]
+    Forced {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: ForcedError,
+    },
 }
 
 impl LoadError {
@@ -91,6 +102,9 @@ impl LoadError {
                 "--tokenizer takes a {TOKENIZER}, a folder that holds one, or a hub id like org/name"
             )),
             Self::Rows { .. } => Some("each line is one JSON object".to_owned()),
+            Self::Forced { .. } => {
+                Some("each line is a text, or a JSON object with a `text`".to_owned())
+            }
             Self::Read { .. } => None,
         }
     }
@@ -199,6 +213,19 @@ pub fn prompt_text(value: &str) -> Result<PromptSource, LoadError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// The texts of a file that the model is made to say, in their order: its lines, or the `text` of its JSON lines.
+pub fn forced(path: &Path) -> Result<Vec<String>, LoadError> {
+    let text = fs::read_to_string(path).map_err(|source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let json = path.extension().is_some_and(|ending| ending == "jsonl");
+    forced::parse(&text, json).map_err(|source| LoadError::Forced {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]
