@@ -16,7 +16,7 @@ use crate::domain::{Index, Seed};
 /// Beginnings kept for one length: enough for variety.
 const MOST_CUTS: usize = 12;
 /// Bytes of beginnings to measure.
-const MOST_MEASURED: usize = 500_000;
+const MOST_MEASURED: usize = 400_000;
 /// Texts that are counted whole, to see whether lengths add up.
 const PROOFS: u64 = 32;
 const BLANK: &str = "\n\n";
@@ -133,15 +133,22 @@ impl Script {
 #[derive(Debug)]
 pub(super) struct Reel {
     items: Vec<Item>,
-    /// For each number of tokens, beginnings of that length.
-    cuts: Vec<Vec<Cut>>,
+    /// Beginnings of items by their lengths when they stand alone, from the shortest on.
+    alone: Vec<Vec<Cut>>,
+    /// Tokens of the shortest of these.
+    shortest: i64,
+    /// The same when they stand after others; lengths of items at the start of a text go with these.
+    after: Vec<Vec<Cut>>,
 }
 
 /// A whole item with its closing blank line.
 #[derive(Debug)]
 struct Item {
     text: String,
-    tokens: u32,
+    /// Tokens at the start of a text.
+    first: i64,
+    /// Tokens later on.
+    tokens: i64,
 }
 
 /// The beginning of an item.
@@ -152,78 +159,120 @@ struct Cut {
 }
 
 impl Reel {
+    /// Measures the text of `corpus`; `None` where the tokenizer makes no tokens of it.
     fn new(corpus: Corpus, measure: &Measure) -> Option<Self> {
-        let item = |text: &str| {
-            let text = [text, BLANK].concat();
-            let tokens = measure.part(&text);
-            Item { text, tokens }
+        let texts: Vec<String> = corpus.items().map(|it| [it, BLANK].concat()).collect();
+        let (alone, shortest) = cuts(&texts, &|text| measure.text(text).into())?;
+        let (after, least) = cuts(&texts, &|text| measure.ending(text))?;
+        let item = |text: String| Item {
+            first: i64::from(measure.first(&text)) + least - 1,
+            tokens: measure.part(&text).into(),
+            text,
         };
-        let items: Vec<Item> = corpus.items().map(item).collect();
-        if items.iter().any(|item| item.tokens == 0) {
-            return None;
-        }
-        let longest = items.iter().map(|item| item.tokens).max()?;
-        let mut cuts = vec![Vec::new(); longest as usize + 1];
-        let words = |text: &str, at: usize| {
-            let after = text[at..].chars().next();
-            after.is_some_and(char::is_whitespace) && !text[..at].ends_with(char::is_whitespace)
+        let items: Vec<Item> = texts.into_iter().map(item).collect();
+        // What has no length would be dealt for ever.
+        let reel = Self {
+            items,
+            alone,
+            shortest,
+            after,
         };
-        add(&mut cuts, &items, measure, &words);
-        // Inside of words and after their spaces, where nothing else has the length.
-        if cuts[1..].iter().any(Vec::is_empty) {
-            add(&mut cuts, &items, measure, &|_, _| true);
-        }
-        (!cuts[1].is_empty()).then_some(Self { items, cuts })
+        reel.items
+            .iter()
+            .all(|item| item.tokens > 0)
+            .then_some(reel)
     }
 
     /// `tokens` tokens of text, from a beginning that `rng` draws.
     fn cut(&self, tokens: u32, rng: &mut ChaCha8Rng) -> String {
         let mut text = String::new();
-        let mut room = tokens;
+        let mut room = i64::from(tokens);
         let mut next = rng.random_range(0..self.items.len());
-        while room as usize >= self.cuts.len() {
-            let item = &self.items[next];
-            text.push_str(&item.text);
-            room = room.saturating_sub(item.tokens);
-            next = (next + 1) % self.items.len();
+        let place = room - self.shortest + 1;
+        if room <= self.items[next].first
+            || usize::try_from(place).is_ok_and(|place| place < self.alone.len())
+        {
+            end(&self.alone, &self.items, place, rng, &mut text);
+            return text;
         }
-        while room > 0 {
-            let ways = &self.cuts[room as usize];
-            if !ways.is_empty() {
-                let way = ways[rng.random_range(0..ways.len())];
-                text.push_str(&self.items[way.item].text[..way.end]);
+        room -= self.items[next].first;
+        text.push_str(&self.items[next].text);
+        while usize::try_from(room).is_ok_and(|room| room >= self.after.len()) {
+            let count = self.items.len();
+            // Something must be left to end with.
+            let fitting = (1..=count)
+                .map(|more| (next + more) % count)
+                .find(|item| self.items[*item].tokens < room);
+            let Some(item) = fitting else {
                 break;
-            }
-            room -= 1;
+            };
+            next = item;
+            room -= self.items[next].tokens;
+            text.push_str(&self.items[next].text);
         }
+        end(&self.after, &self.items, room, rng, &mut text);
         text
     }
 }
 
-/// Adds the beginnings of items that end where `ends` says, if they have one length at the start of a text and later on.
-fn add(
-    cuts: &mut [Vec<Cut>],
-    items: &[Item],
-    measure: &Measure,
-    ends: &dyn Fn(&str, usize) -> bool,
-) {
-    let mut measured = 0;
-    for (item, Item { text, .. }) in items.iter().enumerate() {
-        for end in (1..text.len()).filter(|end| ends(text, *end)) {
-            let beginning = &text[..end];
-            measured += 2 * end;
-            let tokens = measure.ending(beginning);
-            if let Some(ways) = cuts.get_mut(tokens as usize)
-                && ways.len() < MOST_CUTS
-                && measure.text(beginning) == tokens
-            {
-                ways.push(Cut { item, end });
+/// Appends a beginning of `room` tokens; of fewer where there is none of so many.
+fn end(cuts: &[Vec<Cut>], items: &[Item], room: i64, rng: &mut ChaCha8Rng, out: &mut String) {
+    let room = usize::try_from(room).unwrap_or(0).min(cuts.len() - 1);
+    if let Some(ways) = cuts[..=room].iter().rev().find(|ways| !ways.is_empty()) {
+        let way = ways[rng.random_range(0..ways.len())];
+        out.push_str(&items[way.item].text[..way.end]);
+    }
+}
+
+/// For each length from 1 on, beginnings of texts that `count` finds so long, and what it finds for the shortest: up to
+/// the end of a word, or inside of words where nothing else has the length.
+fn cuts(texts: &[String], count: &dyn Fn(&str) -> i64) -> Option<(Vec<Vec<Cut>>, i64)> {
+    let is_space = |letter: u8| letter.is_ascii_whitespace();
+    let words = measured(texts, count, &|text, end| {
+        is_space(text[end]) && !is_space(text[end - 1])
+    });
+    let least = words.iter().map(|(tokens, _)| *tokens).min()?;
+    let most = words.iter().map(|(tokens, _)| *tokens).max()?;
+    let mut cuts = vec![Vec::new(); usize::try_from(most - least + 2).ok()?];
+    add(&mut cuts, &words, least);
+    if cuts[1..].iter().any(Vec::is_empty) {
+        let mut more = vec![Vec::new(); cuts.len()];
+        add(&mut more, &measured(texts, count, &|_, _| true), least);
+        for (ways, more) in cuts.iter_mut().zip(more) {
+            if ways.is_empty() {
+                *ways = more;
             }
         }
-        if measured > MOST_MEASURED {
-            break;
+    }
+    Some((cuts, least))
+}
+
+fn add(cuts: &mut [Vec<Cut>], found: &[(i64, Cut)], least: i64) {
+    for (tokens, cut) in found {
+        let place = usize::try_from(tokens - least + 1).unwrap_or(0);
+        if let Some(ways) = cuts.get_mut(place).filter(|ways| ways.len() < MOST_CUTS) {
+            ways.push(*cut);
         }
     }
+}
+
+fn measured(
+    texts: &[String],
+    count: &dyn Fn(&str) -> i64,
+    ends: &dyn Fn(&[u8], usize) -> bool,
+) -> Vec<(i64, Cut)> {
+    let mut spent = 0;
+    let mut found = Vec::new();
+    for (item, text) in texts.iter().enumerate() {
+        if spent > MOST_MEASURED {
+            break;
+        }
+        for end in (1..text.len()).filter(|end| ends(text.as_bytes(), *end)) {
+            spent += end;
+            found.push((count(&text[..end]), Cut { item, end }));
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::measure::Measure;
 /// Beginnings kept for one length: enough for variety.
 const MOST_CUTS: usize = 12;
 /// Bytes of beginnings to measure: what limericks and code have, and a part of what longer texts have.
-const MOST_MEASURED: usize = 1_500_000;
+const MOST_MEASURED: usize = 600_000;
 /// What ends a paragraph.
 const BLANK: &str = "\n\n";
 

@@ -123,16 +123,26 @@ impl Measure {
         }
     }
 
-    /// Tokens of `text` as the last paragraph of a text.
-    pub(super) fn ending(&self, text: &str) -> u32 {
+    /// Tokens that `text` as the last paragraph of a text has more than the one word that `first` counts in its place.
+    pub(super) fn ending(&self, text: &str) -> i64 {
         match self {
             Self::Exact {
                 tokenizer,
-                around: (before, _),
+                around: (_, both),
                 ..
-            } => difference(tokenizer.count(&[BEFORE, text].concat()), *before),
-            Self::Estimate { .. } => estimate::tokens(text),
+            } => {
+                let all = tokenizer.count(&[BEFORE, text].concat());
+                i64::from(difference(all, 0)) - i64::from(difference(*both, 0))
+            }
+            Self::Estimate { .. } => {
+                i64::from(estimate::tokens(text)) - i64::from(estimate::tokens(AFTER))
+            }
         }
+    }
+
+    /// Tokens of `text` as the first paragraphs of a text that goes on with one word.
+    pub(super) fn first(&self, text: &str) -> u32 {
+        self.text(&[text, AFTER].concat())
     }
 
     /// Words that a model's vocabulary holds, in the order of their ids; none without a tokenizer.

@@ -62,7 +62,7 @@ use crate::domain::{Ask, Index, Prompt, Seed};
 /// numbers of users give equal asks on every machine.
 ///
 /// Generated prompts are, with a tokenizer, of exactly the wanted number of tokens as the server counts them;
-/// without one, of about that number: over many requests within 10 % (verse) or 12 % (code) for common
+/// without one, of about that number: over many requests within 10 % (limericks) or 12 % (code, sonnets) for common
 /// tokenizers. Each begins with a line of its own, so that a server's prefix cache finds nothing to share
 /// beyond the shared prefix that was asked for; random ones with words of their own.
 #[derive(Debug)]

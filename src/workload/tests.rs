@@ -40,6 +40,7 @@ fn trained(mut inner: Inner, mut trainer: TrainerWrapper, texts: Vec<String>) ->
 pub(super) static BPE_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut inner = Inner::new(BPE::default());
     inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+    inner.with_decoder(Some(ByteLevel::default()));
     let bos = TemplateProcessing::builder()
         .try_single("<s> $A")
         .unwrap()

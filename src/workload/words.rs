@@ -14,6 +14,8 @@ const MOST_WORDS: usize = 4_096;
 const MOST_TRIED: usize = 20_000;
 /// So many words of one token are enough to do without any others.
 const ENOUGH: usize = 64;
+/// Most letters of a word of our own.
+const SHORT: usize = 6;
 
 /// Words to fill a text with.
 #[derive(Clone, Debug)]
@@ -141,8 +143,10 @@ fn steps(by_length: &[Vec<usize>]) -> Vec<Option<u32>> {
     steps
 }
 
+/// Short ones, which are one token to most tokenizers and to the rule of thumb.
 fn ours() -> impl Iterator<Item = String> {
-    let mut words: Vec<&str> = corpus::lead_words().flatten().collect();
+    let short = |word: &&str| word.len() <= SHORT;
+    let mut words: Vec<&str> = corpus::lead_words().flatten().filter(short).collect();
     words.sort_unstable();
     words.dedup();
     words.into_iter().map(str::to_owned)
