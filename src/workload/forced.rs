@@ -16,7 +16,7 @@ use crate::domain::{Index, Seed};
 /// Beginnings kept for one length: enough for variety.
 const MOST_CUTS: usize = 12;
 /// Bytes of beginnings to measure.
-const MOST_MEASURED: usize = 400_000;
+const MOST_MEASURED: usize = 200_000;
 /// Texts that are counted whole, to see whether lengths add up.
 const PROOFS: u64 = 32;
 const BLANK: &str = "\n\n";
@@ -187,23 +187,17 @@ impl Reel {
     fn cut(&self, tokens: u32, rng: &mut ChaCha8Rng) -> String {
         let mut text = String::new();
         let mut room = i64::from(tokens);
-        let mut next = rng.random_range(0..self.items.len());
-        let place = room - self.shortest + 1;
-        if room <= self.items[next].first
-            || usize::try_from(place).is_ok_and(|place| place < self.alone.len())
-        {
-            end(&self.alone, &self.items, place, rng, &mut text);
+        let alone = room - self.shortest + 1;
+        let start = rng.random_range(0..self.items.len());
+        let first = self.fitting(start, |item| item.first < room);
+        let Some(mut next) = first.filter(|_| alone >= length(&self.alone)) else {
+            end(&self.alone, &self.items, alone, rng, &mut text);
             return text;
-        }
+        };
         room -= self.items[next].first;
         text.push_str(&self.items[next].text);
-        while usize::try_from(room).is_ok_and(|room| room >= self.after.len()) {
-            let count = self.items.len();
-            // Something must be left to end with.
-            let fitting = (1..=count)
-                .map(|more| (next + more) % count)
-                .find(|item| self.items[*item].tokens < room);
-            let Some(item) = fitting else {
+        while room >= length(&self.after) {
+            let Some(item) = self.fitting(next + 1, |item| item.tokens < room) else {
                 break;
             };
             next = item;
@@ -213,6 +207,18 @@ impl Reel {
         end(&self.after, &self.items, room, rng, &mut text);
         text
     }
+
+    /// The next item from `start` on that leaves something to end with.
+    fn fitting(&self, start: usize, fits: impl Fn(&Item) -> bool) -> Option<usize> {
+        let count = self.items.len();
+        (start..start + count)
+            .map(|item| item % count)
+            .find(|item| fits(&self.items[*item]))
+    }
+}
+
+fn length(cuts: &[Vec<Cut>]) -> i64 {
+    i64::try_from(cuts.len()).unwrap_or(i64::MAX)
 }
 
 /// Appends a beginning of `room` tokens; of fewer where there is none of so many.
@@ -231,7 +237,11 @@ fn cuts(texts: &[String], count: &dyn Fn(&str) -> i64) -> Option<(Vec<Vec<Cut>>,
     let words = measured(texts, count, &|text, end| {
         is_space(text[end]) && !is_space(text[end - 1])
     });
-    let least = words.iter().map(|(tokens, _)| *tokens).min()?;
+    // Of words alone the shortest may be some tokens already.
+    let letters = texts.iter().map(|text| count(&text[..1]));
+    let least = letters
+        .chain(words.iter().map(|(tokens, _)| *tokens))
+        .min()?;
     let most = words.iter().map(|(tokens, _)| *tokens).max()?;
     let mut cuts = vec![Vec::new(); usize::try_from(most - least + 2).ok()?];
     add(&mut cuts, &words, least);
@@ -244,13 +254,17 @@ fn cuts(texts: &[String], count: &dyn Fn(&str) -> i64) -> Option<(Vec<Vec<Cut>>,
             }
         }
     }
+    // Longer ones are made of whole texts and these.
+    let unbroken = cuts[1..].iter().take_while(|ways| !ways.is_empty()).count();
+    cuts.truncate(unbroken + 1);
     Some((cuts, least))
 }
 
 fn add(cuts: &mut [Vec<Cut>], found: &[(i64, Cut)], least: i64) {
     for (tokens, cut) in found {
         let place = usize::try_from(tokens - least + 1).unwrap_or(0);
-        if let Some(ways) = cuts.get_mut(place).filter(|ways| ways.len() < MOST_CUTS) {
+        let ways = cuts.get_mut(place).filter(|_| place > 0);
+        if let Some(ways) = ways.filter(|ways| ways.len() < MOST_CUTS) {
             ways.push(*cut);
         }
     }

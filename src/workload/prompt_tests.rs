@@ -388,19 +388,35 @@ fn forced_text_of_the_corpus_has_as_many_tokens_as_are_asked_for() {
         (&UNIGRAM_FILE, Corpus::Sonnets),
     ] {
         let tokenizer = tokenizer(file, true);
-        for mean in [1, 2, 3, 17, 64, 300, 2_000] {
+        // From 1 to 400, and a long one.
+        for (mean, range) in [(200, 0.995), (2_000, 0.0)] {
             let mut spec = generated(corpus, 900, 0);
             spec.forced = Some(Forced::Corpus);
-            spec.output = output(mean);
+            spec.output = LengthSpec {
+                law: LengthLaw::Uniform,
+                range,
+                ..output(mean)
+            };
             let workload = of(&spec, Api::Chat, Some(&tokenizer));
             assert_eq!(workload.notes(), [""; 0], "{corpus:?} {mean}");
-            let said: BTreeSet<Arc<str>> = asks(&workload, 12)
-                .into_iter()
-                .map(|ask| ask.forced.unwrap())
-                .inspect(|text| assert_eq!(tokenizer.count(text), mean as usize, "{text}"))
-                .collect();
-            assert!(mean < 60 || said.len() > 6, "{mean}: {} texts", said.len());
+            for ask in asks(&workload, 120) {
+                let forced = ask.forced.unwrap();
+                assert_eq!(
+                    tokenizer.count(&forced),
+                    ask.max_tokens as usize,
+                    "{forced}"
+                );
+            }
         }
+        let spec = Spec {
+            forced: Some(Forced::Corpus),
+            ..generated(corpus, 900, 0)
+        };
+        let said: BTreeSet<_> = asks(&of(&spec, Api::Chat, Some(&tokenizer)), 12)
+            .into_iter()
+            .map(|ask| ask.forced)
+            .collect();
+        assert!(said.len() > 6, "{} texts of 12 differ", said.len());
     }
 }
 
@@ -523,7 +539,7 @@ proptest! {
     #[test]
     fn seven_workers_make_what_one_makes(seed: u64, randomize: bool, chars in prop::option::of(1_u32..4_000)) {
         let mut spec = grouped(Corpus::Sonnets, 700, 90, 3);
-        spec.shape = Shape { randomize, chars, ..Shape::default() };
+        spec.shape = Shape { chars, randomize, ..Shape::default() };
         spec.forced = Some(Forced::Texts(vec!["a".to_owned(), "b".to_owned()]));
         let worker = || Workload::new(&spec, Api::Chat, Seed(seed), None, 9).unwrap();
         let seven: Vec<Workload> = (0..7).map(|_| worker()).collect();
