@@ -15,10 +15,12 @@ use crate::domain::{Index, Seed};
 
 /// Beginnings kept for one length: enough for variety.
 const MOST_CUTS: usize = 12;
-/// Bytes of beginnings to measure.
-const MOST_MEASURED: usize = 200_000;
+/// Bytes of beginnings to measure: of those that end with a word, and of others.
+const MOST_MEASURED: (usize, usize) = (600_000, 200_000);
 /// Texts that are counted whole, to see whether lengths add up.
 const PROOFS: u64 = 32;
+/// Letters of each text among which a beginning may end.
+const FIRST: usize = 24;
 const BLANK: &str = "\n\n";
 
 /// A file of texts to force that cannot be used.
@@ -189,15 +191,16 @@ impl Reel {
         let mut room = i64::from(tokens);
         let alone = room - self.shortest + 1;
         let start = rng.random_range(0..self.items.len());
-        let first = self.fitting(start, |item| item.first < room);
-        let Some(mut next) = first.filter(|_| alone >= length(&self.alone)) else {
+        let fits = |room: i64| room >= length(&self.after) || is_filled(&self.after, room);
+        let first = self.next(start, |item| fits(room - item.first));
+        let Some(mut next) = first.filter(|_| !is_filled(&self.alone, alone)) else {
             end(&self.alone, &self.items, alone, rng, &mut text);
             return text;
         };
         room -= self.items[next].first;
         text.push_str(&self.items[next].text);
-        while room >= length(&self.after) {
-            let Some(item) = self.fitting(next + 1, |item| item.tokens < room) else {
+        while !is_filled(&self.after, room) {
+            let Some(item) = self.next(next + 1, |item| fits(room - item.tokens)) else {
                 break;
             };
             next = item;
@@ -208,8 +211,8 @@ impl Reel {
         text
     }
 
-    /// The next item from `start` on that leaves something to end with.
-    fn fitting(&self, start: usize, fits: impl Fn(&Item) -> bool) -> Option<usize> {
+    /// The first item from `start` on that fits.
+    fn next(&self, start: usize, fits: impl Fn(&Item) -> bool) -> Option<usize> {
         let count = self.items.len();
         (start..start + count)
             .map(|item| item % count)
@@ -217,8 +220,16 @@ impl Reel {
     }
 }
 
+/// Whether a beginning may end at a place.
+type Ends = dyn Fn(&[u8], usize) -> bool;
+
 fn length(cuts: &[Vec<Cut>]) -> i64 {
     i64::try_from(cuts.len()).unwrap_or(i64::MAX)
+}
+
+fn is_filled(cuts: &[Vec<Cut>], room: i64) -> bool {
+    let ways = usize::try_from(room).ok().and_then(|room| cuts.get(room));
+    ways.is_some_and(|ways| !ways.is_empty())
 }
 
 /// Appends a beginning of `room` tokens; of fewer where there is none of so many.
@@ -233,9 +244,8 @@ fn end(cuts: &[Vec<Cut>], items: &[Item], room: i64, rng: &mut ChaCha8Rng, out: 
 /// For each length from 1 on, beginnings of texts that `count` finds so long, and what it finds for the shortest: up to
 /// the end of a word, or inside of words where nothing else has the length.
 fn cuts(texts: &[String], count: &dyn Fn(&str) -> i64) -> Option<(Vec<Vec<Cut>>, i64)> {
-    let is_space = |letter: u8| letter.is_ascii_whitespace();
-    let words = measured(texts, count, &|text, end| {
-        is_space(text[end]) && !is_space(text[end - 1])
+    let words = measured(texts, MOST_MEASURED.0, count, &|text, end| {
+        text[end].is_ascii_whitespace() && !text[end - 1].is_ascii_whitespace()
     });
     // Of words alone the shortest may be some tokens already.
     let letters = texts.iter().map(|text| count(&text[..1]));
@@ -245,18 +255,24 @@ fn cuts(texts: &[String], count: &dyn Fn(&str) -> i64) -> Option<(Vec<Vec<Cut>>,
     let most = words.iter().map(|(tokens, _)| *tokens).max()?;
     let mut cuts = vec![Vec::new(); usize::try_from(most - least + 2).ok()?];
     add(&mut cuts, &words, least);
-    if cuts[1..].iter().any(Vec::is_empty) {
+    // The first letters of all texts, and all of some.
+    let ends: [&Ends; 2] = [&|_, end| end <= FIRST, &|_, end| end > FIRST];
+    for ends in ends {
+        if cuts[1..].iter().all(|ways| !ways.is_empty()) {
+            break;
+        }
         let mut more = vec![Vec::new(); cuts.len()];
-        add(&mut more, &measured(texts, count, &|_, _| true), least);
+        add(
+            &mut more,
+            &measured(texts, MOST_MEASURED.1, count, ends),
+            least,
+        );
         for (ways, more) in cuts.iter_mut().zip(more) {
             if ways.is_empty() {
                 *ways = more;
             }
         }
     }
-    // Longer ones are made of whole texts and these.
-    let unbroken = cuts[1..].iter().take_while(|ways| !ways.is_empty()).count();
-    cuts.truncate(unbroken + 1);
     Some((cuts, least))
 }
 
@@ -272,13 +288,14 @@ fn add(cuts: &mut [Vec<Cut>], found: &[(i64, Cut)], least: i64) {
 
 fn measured(
     texts: &[String],
+    most: usize,
     count: &dyn Fn(&str) -> i64,
-    ends: &dyn Fn(&[u8], usize) -> bool,
+    ends: &Ends,
 ) -> Vec<(i64, Cut)> {
     let mut spent = 0;
     let mut found = Vec::new();
     for (item, text) in texts.iter().enumerate() {
-        if spent > MOST_MEASURED {
+        if spent > most {
             break;
         }
         for end in (1..text.len()).filter(|end| ends(text.as_bytes(), *end)) {

@@ -416,7 +416,7 @@ fn forced_text_of_the_corpus_has_as_many_tokens_as_are_asked_for() {
             .into_iter()
             .map(|ask| ask.forced)
             .collect();
-        assert!(said.len() > 6, "{} texts of 12 differ", said.len());
+        assert!(said.len() > 4, "{} texts of 12 differ", said.len());
     }
 }
 
