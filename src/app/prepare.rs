@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::runner::Job;
 use crate::workload::load::HubPaths;
-use crate::workload::{self, Tokenizer, TokenizerRef, Workload};
+use crate::workload::{self, Api, Tokenizer, TokenizerRef, Workload};
 
 /// What this machine adds to any plan: its cores, its secrets, its folders.
 #[derive(Clone, Debug)]
@@ -65,7 +65,7 @@ impl Machine {
             .transpose()?;
         let workload = Workload::new(
             &plan.workload,
-            plan.provider.task == provider::Task::Chat,
+            api(&plan.provider.task),
             plan.seed,
             tokenizer.clone(),
             data_set::open(&plan)?,
@@ -150,6 +150,16 @@ impl Machine {
             .map(|ending| ending.to_string_lossy().into_owned())
             .unwrap_or_default();
         Some(path.with_extension(format!("{}.{ending}", part.worker + 1).trim_end_matches('.')))
+    }
+}
+
+/// What prompts are for.
+const fn api(task: &provider::Task) -> Api {
+    match task {
+        provider::Task::Chat => Api::Chat,
+        provider::Task::Completion => Api::Completion,
+        provider::Task::Embeddings(_) => Api::Embeddings,
+        provider::Task::Rerank(_) => Api::Rerank,
     }
 }
 

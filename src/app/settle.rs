@@ -10,11 +10,11 @@ use super::failure::Failure;
 use super::prepare::load_tokenizer;
 use super::surroundings::{draw, hub_paths};
 use super::target::read_text;
-use crate::config::{Found, Prompts, Settings};
+use crate::config::{ForcedOptions, Found, Prompts, Settings};
 use crate::domain::Seed;
 use crate::plan::Plan;
 use crate::provider::{self, Custom, Kind};
-use crate::workload::{self, TokenizerRef};
+use crate::workload::{self, Forced, TokenizerRef};
 
 /// The plan of a run. The server is asked from `source`, where one is given.
 pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
@@ -31,6 +31,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .transpose()?;
     let (prompts, due_us) = prompts(settings)?;
     let custom = custom(settings)?;
+    let forced = settings.forced.as_ref().map(forced).transpose()?;
     let way = Way {
         ca_pem: ca_pem.as_deref(),
         source,
@@ -59,7 +60,7 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         model,
         prompts,
         tokenizer,
-        forced: None,
+        forced,
         due_us,
         custom,
         ca_pem,
@@ -101,6 +102,20 @@ fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
         name: name.to_owned(),
         sha256: tokenizer.sha256().to_owned(),
     })
+}
+
+fn forced(options: &ForcedOptions) -> Result<Forced, Failure> {
+    match options {
+        ForcedOptions::Corpus => Ok(Forced::Corpus),
+        ForcedOptions::File(path) => {
+            workload::load::forced(path)
+                .map(Forced::Texts)
+                .map_err(|error| {
+                    let hint = error.hint();
+                    Failure::usage(error).with_hint(hint)
+                })
+        }
+    }
 }
 
 /// Where prompts come from, and when a trace's are due.

@@ -17,7 +17,7 @@ use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{self, Kind, Provider, Sampling};
 use crate::runner::Job;
 use crate::schedule::{self, AT_ONCE, Law, Pacing, Share};
-use crate::workload::{self, Corpus, LengthLaw, LengthSpec, PromptSource, Row, Workload};
+use crate::workload::{self, Api, Corpus, LengthLaw, LengthSpec, PromptSource, Row, Workload};
 
 const HOST: &str = "127.0.0.1";
 
@@ -36,8 +36,8 @@ impl Words {
     pub(super) fn new(traffic: &Traffic, port: u16, numbered: bool) -> Result<Self, BenchError> {
         let plan = plan(traffic, port, numbered);
         let users = plan.schedule.users;
-        let chat = plan.provider.task == provider::Task::Chat;
-        let workload = Workload::new(&plan.workload, chat, plan.seed, None, None, users)?;
+        // The bench asks for nothing but chats.
+        let workload = Workload::new(&plan.workload, Api::Chat, plan.seed, None, None, users)?;
         let provider = provider::build(&plan.provider)?;
         Ok(Self {
             plan,

@@ -1,103 +1,124 @@
 //! One generated prompt: shared prefix, opening line, whole items, a beginning of one, the instruction.
 //! Its length is a sum of lengths measured before; nothing is tokenized here once it is built.
 
-use rand_chacha::ChaCha8Rng;
-
 use super::Corpus;
+use super::draw::{Compose, Draw};
 use super::ladder::Ladder;
 use super::lead::Leads;
 use super::measure::Measure;
-use crate::domain::Seed;
 
-/// Attempts to piece together a shared prefix of the exact length.
-const PREFIX_ATTEMPTS: u64 = 200;
 /// Bytes to reserve for each token: a little over what our texts have.
 const BYTES_PER_TOKEN: usize = 5;
 
+/// What stands around the items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a> {
+    /// How long prompts are, all in all.
+    pub(super) tokens: u32,
+    /// The common prefixes; one that is empty for none.
+    pub(super) prefixes: &'a [String],
+    /// What ends a prompt.
+    pub(super) instruction: &'a str,
+    /// Whether a line that is drawn for each prompt stands before its prefix, too.
+    pub(super) ahead: bool,
+}
+
 /// Makes prompts of one length.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Composer {
-    prefix: String,
+    prefixes: Vec<Prefix>,
+    /// Lines before the prefix.
+    ahead: Option<Leads>,
     leads: Leads,
     ladder: Ladder,
     instruction: String,
     tokens: u32,
-    /// Tokens of prefix, base line and instruction together, with what the server adds around them.
-    fixed: i64,
+}
+
+/// A common prefix.
+#[derive(Clone, Debug)]
+pub(super) struct Prefix {
+    /// What prompts begin with.
+    pub(super) text: String,
+    /// Tokens of it and all that prompts of the group have beside what is filled in, with what the server adds.
+    pub(super) fixed: i64,
 }
 
 /// There is no room for an opening line.
 pub(super) struct Narrow;
 
 impl Composer {
-    /// Measures all pieces for prompts of `tokens` tokens that begin with `prefix` and end with `instruction`.
+    /// Measures all pieces for prompts in `frame`.
     pub(super) fn new(
         corpus: Corpus,
         ladder: Ladder,
-        tokens: u32,
-        prefix: &str,
-        instruction: &str,
+        frame: Frame<'_>,
         measure: &Measure,
     ) -> Result<Self, Narrow> {
+        let bare = frame.prefixes.iter().all(String::is_empty);
+        let instruction = frame.instruction;
         // Words after a prefix stand as in any paragraph, and counting a long prefix each time is slow.
-        let leads = Leads::new(corpus, |line| match prefix {
-            "" => measure.whole(&[line, instruction].concat()),
-            _ => measure.part(line),
+        let leads = Leads::new(corpus, |line| {
+            if bare {
+                measure.whole(&[line, instruction].concat())
+            } else {
+                measure.part(line)
+            }
         });
-        let fixed = measure.whole(&[prefix, &Leads::base(corpus), instruction].concat());
-        let needed = i64::from(fixed) + leads.most() + i64::from(ladder.least());
-        if i64::from(tokens) < needed {
+        let ahead = frame.ahead.then(|| {
+            Leads::new(corpus, |line| {
+                measure.whole(&[line, &Leads::base(corpus), instruction].concat())
+            })
+        });
+        let prefixes = prefixes(corpus, frame, measure);
+        let longest = prefixes.iter().map(|prefix| prefix.fixed).max();
+        let needed = longest.unwrap_or(0)
+            + leads.most()
+            + ahead.as_ref().map_or(0, Leads::most)
+            + i64::from(ladder.least());
+        if i64::from(frame.tokens) < needed {
             return Err(Narrow);
         }
         Ok(Self {
-            prefix: prefix.to_owned(),
+            prefixes,
+            ahead,
             leads,
             ladder,
             instruction: instruction.to_owned(),
-            tokens,
-            fixed: fixed.into(),
+            tokens: frame.tokens,
         })
     }
+}
 
-    /// The prompt that `rng` draws.
-    pub(super) fn compose(&self, rng: &mut ChaCha8Rng) -> String {
-        self.compose_off(0, rng)
-    }
-
-    /// As `compose`, with `correction` tokens more to fill: what a tokenizer that does not add up needs.
-    pub(super) fn compose_off(&self, correction: i64, rng: &mut ChaCha8Rng) -> String {
+impl Compose for Composer {
+    fn compose_off(&self, correction: i64, draw: Draw) -> String {
+        let mut rng = draw.rng();
+        let prefix = &self.prefixes[draw.group(self.prefixes.len())];
         let mut text = String::with_capacity(self.tokens as usize * BYTES_PER_TOKEN);
-        text.push_str(&self.prefix);
-        let lead = self.leads.draw(rng, &mut text);
-        let room = i64::from(self.tokens) - self.fixed - lead + correction;
+        let ahead = match &self.ahead {
+            Some(leads) => leads.draw(&mut draw.ahead(), &mut text),
+            None => 0,
+        };
+        text.push_str(&prefix.text);
+        let lead = self.leads.draw(&mut rng, &mut text);
+        let room = i64::from(self.tokens) - prefix.fixed - ahead - lead + correction;
         let room = u32::try_from(room).unwrap_or(0);
         self.ladder
-            .fill(room, &mut self.ladder.deck(), rng, &mut text);
+            .fill(room, &mut self.ladder.deck(), &mut rng, &mut text);
         text.push_str(&self.instruction);
         text
     }
 }
 
-/// A text of exactly `tokens` tokens to stand before all prompts: the same for equal seeds, whatever the index.
-pub(super) fn shared_prefix(
-    ladder: &Ladder,
-    tokens: u32,
-    seed: Seed,
-    measure: &Measure,
-) -> Option<String> {
-    let mut aim = i64::from(tokens);
-    for attempt in 0..PREFIX_ATTEMPTS {
-        let mut rng = seed.stream("shared-prefix", attempt);
-        let mut text = String::new();
-        let room = u32::try_from(aim).unwrap_or(0);
-        ladder.fill(room, &mut ladder.deck(), &mut rng, &mut text);
-        let got = measure.opening(&text);
-        if got == tokens {
-            return Some(text);
-        }
-        // The start of a text may cost a token more or less than its middle.
-        let off = i64::from(tokens) - i64::from(got);
-        aim = (aim + off).clamp(1, i64::from(tokens) + i64::from(ladder.least()));
-    }
-    None
+/// The prefixes with the tokens that stand beside what is filled in.
+fn prefixes(corpus: Corpus, frame: Frame<'_>, measure: &Measure) -> Vec<Prefix> {
+    let base = Leads::base(corpus);
+    let ahead = if frame.ahead { base.as_str() } else { "" };
+    let measured = |text: &String| Prefix {
+        fixed: measure
+            .whole(&[ahead, text, &base, frame.instruction].concat())
+            .into(),
+        text: text.clone(),
+    };
+    frame.prefixes.iter().map(measured).collect()
 }

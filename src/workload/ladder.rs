@@ -9,6 +9,8 @@ use super::measure::Measure;
 
 /// Beginnings kept for one length: enough for variety.
 const MOST_CUTS: usize = 12;
+/// Bytes of beginnings to measure: what limericks and code have, and a part of what longer texts have.
+const MOST_MEASURED: usize = 600_000;
 /// What ends a paragraph.
 const BLANK: &str = "\n\n";
 
@@ -132,8 +134,13 @@ impl Deck {
 /// For each length up to twice the longest item's, beginnings of that length, cut at the end of a word.
 fn beginnings(items: &[Item], longest: u32, measure: &Measure) -> Vec<Vec<Rung>> {
     let mut rungs: Vec<Vec<Rung>> = vec![Vec::new(); 2 * longest as usize + 1];
+    let mut measured = 0;
     for (index, item) in items.iter().enumerate() {
+        if measured > MOST_MEASURED {
+            break;
+        }
         for end in word_ends(&item.text) {
+            measured += end;
             let tokens = measure.part(&[&item.text[..end], BLANK].concat());
             if let Some(ways) = rungs.get_mut(tokens as usize)
                 && ways.len() < MOST_CUTS

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 pub use super::data::file::{DataWish, Pinned, data, pin_data};
 use super::{
-    DataError, Format, PromptSource, RowError, Tokenizer, TokenizerError, TokenizerFiles, rows,
+    DataError, ForcedError, Format, PromptSource, RowError, Tokenizer, TokenizerError,
+    TokenizerFiles, forced, rows,
 };
 
 const TOKENIZER: &str = "tokenizer.json";
@@ -80,6 +81,15 @@ pub enum LoadError {
         #[source]
         source: RowError,
     },
+    /// A file of texts to force with a bad line.
+    #[error("cannot use the texts of `{}`", path.display())]
+    Forced {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: ForcedError,
+    },
     /// A data set that cannot be used.
     #[error("cannot use the data set `{}`", path.display())]
     Data {
@@ -141,6 +151,9 @@ impl LoadError {
                 path.display()
             )),
             Self::NoColumn { .. } => Some("leave --dataset-column out".to_owned()),
+            Self::Forced { .. } => {
+                Some("each line is a text, or a JSON object with a `text`".to_owned())
+            }
             Self::Read { .. } => None,
         }
     }
@@ -263,6 +276,19 @@ pub fn prompt_text(value: &str) -> Result<PromptSource, LoadError> {
             path: path.to_owned(),
             source,
         })
+}
+
+/// The texts of a file that the model is made to say, in their order: its lines, or the `text` of its JSON lines.
+pub fn forced(path: &Path) -> Result<Vec<String>, LoadError> {
+    let text = fs::read_to_string(path).map_err(|source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    let json = path.extension().is_some_and(|ending| ending == "jsonl");
+    forced::parse(&text, json).map_err(|source| LoadError::Forced {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use crate::domain::Prompt;
 const BEFORE: &str = "Once.\n\n";
 /// What stands after it: the first word of any paragraph.
 const AFTER: &str = "Once";
+/// What stands after a word: another word.
+const WORD: &str = " once";
 
 /// Counts, or estimates.
 #[derive(Clone, Debug)]
@@ -99,6 +101,55 @@ impl Measure {
                 ..
             } => difference(tokenizer.count(&[BEFORE, text, AFTER].concat()), *both),
             Self::Estimate { .. } => estimate::tokens(text),
+        }
+    }
+
+    /// Tokens that `text` (a word after its space) adds between two words.
+    pub(super) fn word(&self, text: &str) -> u32 {
+        match self {
+            Self::Exact { tokenizer, .. } => difference(
+                tokenizer.count(&[AFTER, text, WORD].concat()),
+                tokenizer.count(&[AFTER, WORD].concat()),
+            ),
+            Self::Estimate { .. } => estimate::tokens(text),
+        }
+    }
+
+    /// Tokens of `text` alone: what no server adds anything to.
+    pub(super) fn text(&self, text: &str) -> u32 {
+        match self {
+            Self::Exact { tokenizer, .. } => difference(tokenizer.count(text), 0),
+            Self::Estimate { .. } => estimate::tokens(text),
+        }
+    }
+
+    /// Tokens that `text` as the last paragraph of a text has more than the one word that `first` counts in its place.
+    pub(super) fn ending(&self, text: &str) -> i64 {
+        match self {
+            Self::Exact {
+                tokenizer,
+                around: (_, both),
+                ..
+            } => {
+                let all = tokenizer.count(&[BEFORE, text].concat());
+                i64::from(difference(all, 0)) - i64::from(difference(*both, 0))
+            }
+            Self::Estimate { .. } => {
+                i64::from(estimate::tokens(text)) - i64::from(estimate::tokens(AFTER))
+            }
+        }
+    }
+
+    /// Tokens of `text` as the first paragraphs of a text that goes on with one word.
+    pub(super) fn first(&self, text: &str) -> u32 {
+        self.text(&[text, AFTER].concat())
+    }
+
+    /// Words that a model's vocabulary holds, in the order of their ids; none without a tokenizer.
+    pub(super) fn vocabulary(&self) -> Vec<String> {
+        match self {
+            Self::Exact { tokenizer, .. } => tokenizer.words(),
+            Self::Estimate { .. } => Vec::new(),
         }
     }
 

@@ -2,30 +2,44 @@
 //! Pure functions of (settings, seed, index), apart from `load` and `data/file`, which read files. It knows neither when a
 //! request is sent nor how an API wants it said.
 
+mod api;
+mod batch;
 mod compose;
 mod corpus;
 mod data;
+mod draw;
 mod error;
 mod estimate;
+mod forced;
 mod generated;
 mod ids;
+mod images;
 mod ladder;
 mod lead;
 mod length;
 pub mod load;
 mod measure;
+mod pool;
+mod prefix;
+mod random;
 mod rows;
+mod shape;
 mod spec;
 mod template;
 mod tokenizer;
+mod words;
 
+#[cfg(test)]
+mod prompt_tests;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
+pub use api::Api;
 pub use data::{Data, DataError, Place, RowFault, RowLost};
 pub use error::WorkloadError;
+pub use forced::ForcedError;
 pub use length::LengthError;
 pub use rows::RowError;
 pub use spec::{
@@ -34,12 +48,15 @@ pub use spec::{
 };
 pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
-use compose::Composer;
+use batch::Bundle;
 use data::Dealer;
+use draw::{Compose, Draw};
+use forced::Script;
 use generated::{Made, Wanted};
 use length::Lengths;
 use measure::Measure;
 use serde_json::{Map, Value};
+use shape::Finish;
 
 use crate::domain::{Ask, Index, Prompt, Seed};
 
@@ -49,12 +66,15 @@ use crate::domain::{Ask, Index, Prompt, Seed};
 /// numbers of users give equal asks on every machine.
 ///
 /// Generated prompts are, with a tokenizer, of exactly the wanted number of tokens as the server counts them;
-/// without one, of about that number: over many requests within 10 % (limericks) or 12 % (code) for common
+/// without one, of about that number: over many requests within 10 % (limericks) or 12 % (code, sonnets) for common
 /// tokenizers. Each begins with a line of its own, so that a server's prefix cache finds nothing to share
-/// beyond the shared prefix that was asked for.
+/// beyond the shared prefix that was asked for; random ones with words of their own.
 #[derive(Debug)]
 pub struct Workload {
     source: Source,
+    bundle: Bundle,
+    finish: Finish,
+    forced: Option<Script>,
     lengths: Lengths,
     seed: Seed,
     users: u32,
@@ -65,7 +85,7 @@ pub struct Workload {
 #[derive(Debug)]
 enum Source {
     Composed {
-        composer: Box<Composer>,
+        composer: Box<dyn Compose>,
         requested: u32,
         counted: Option<u32>,
     },
@@ -88,11 +108,11 @@ struct Card {
 impl Workload {
     /// Makes everything that requests are made of. Slow: it counts the tokens of the corpus.
     ///
-    /// `chat` says which API the prompts are for (a chat template has tokens of its own). `users` is the number
-    /// of users of the whole cluster. `data` is the data set that the settings name, opened.
+    /// `api` says what the prompts are for. `users` is the number of users of the whole cluster. `data` is the data set that
+    /// the settings name, opened.
     pub fn new(
         spec: &Spec,
-        chat: bool,
+        api: Api,
         seed: Seed,
         tokenizer: Option<Arc<Tokenizer>>,
         data: Option<Arc<Data>>,
@@ -101,18 +121,38 @@ impl Workload {
         check(spec, tokenizer.as_deref())?;
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
-        let measure = Measure::new(tokenizer, chat);
-        let source = match data {
-            Some(data) => {
+        let measure = Measure::new(tokenizer, api == Api::Chat);
+        let bundle = Bundle::new(spec, api, seed, &measure, &mut notes)?;
+        let corpus = corpus(&spec.prompts);
+        let drawn = matches!(
+            spec.prompts,
+            PromptSource::Generated { .. } | PromptSource::Random { .. }
+        );
+        let finish = Finish::new(&spec.shape, corpus, drawn, api, seed)?;
+        let mut source = match (&bundle, data) {
+            (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
+            (_, Some(data)) => {
                 let clear = spec.shape.clear_assistant;
                 let dealer = Dealer::new(data, &measure, seed, users.max(1), clear, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
-            None => source(spec, seed, &measure, &mut notes)?,
+            (_, None) => source(spec, seed, &measure, &mut notes)?,
         };
-        notes.splice(0..0, doubts(&spec.prompts, &measure));
+        if !matches!(bundle, Bundle::Documents(_)) {
+            source.settle(&finish, &measure, &mut notes)?;
+            notes.splice(0..0, doubts(&spec.prompts, &measure));
+            notes.extend(finish.notes());
+        }
+        let forced = spec
+            .forced
+            .as_ref()
+            .map(|it| Script::new(it, corpus, seed, &lengths, &measure, &mut notes))
+            .transpose()?;
         Ok(Self {
             source,
+            bundle,
+            finish,
+            forced,
             lengths,
             seed,
             users: users.max(1),
@@ -120,34 +160,55 @@ impl Workload {
         })
     }
 
-    /// The content of request `index`, and nothing to ask where its row is lost.
+    /// The content of request `index`.
+    ///
+    /// Prompts made before the run (rows, one text) are dealt in order: arrival i gets number i, and turn t of
+    /// user u gets number u + t · users, so that users in step never send the same one at once; then they
+    /// start over. A request that holds several prompts gets the next ones of them.
     ///
     /// # Errors
     /// A row of a file that cannot be read any more.
     pub fn try_ask(&self, index: Index) -> Result<Ask, RowLost> {
-        match &self.source {
-            Source::Data(dealer) => dealer.ask(index, self.lengths.at(index)),
-            _ => Ok(self.ask(index)),
-        }
+        let mut ask = match &self.bundle {
+            Bundle::One => self.prompt(index, 0, 1)?,
+            Bundle::Texts(count) => {
+                let prompts = (0..*count).map(|nth| self.prompt(index, nth, *count));
+                let prompts: Vec<Ask> = prompts.collect::<Result<_, _>>()?;
+                match batch::texts(prompts.into_iter()) {
+                    Some(batch) => batch,
+                    None => self.prompt(index, 0, 1)?,
+                }
+            }
+            Bundle::Paragraphs => batch::paragraphs(self.prompt(index, 0, 1)?),
+            Bundle::Documents(filler) => filler.fill(self.prompt(index, 0, 1)?, index.key()),
+        };
+        let say = |script: &Script| script.at(self.number(index), index.key(), ask.max_tokens);
+        ask.forced = self.forced.as_ref().map(say);
+        Ok(ask)
     }
 
     /// The content of request `index`; an empty one where [`try_ask`](Self::try_ask) fails.
-    ///
-    /// Prompts made before the run (rows, one text) are dealt in order: arrival i gets number i, and turn t of
-    /// user u gets number u + t · users, so that users in step never send the same one at once; then they
-    /// start over.
     pub fn ask(&self, index: Index) -> Ask {
-        match &self.source {
+        let asked = self.try_ask(index);
+        asked.unwrap_or_else(|_| Dealer::nothing(self.lengths.at(index)))
+    }
+
+    /// The `nth` of `of` prompts of request `index`.
+    fn prompt(&self, index: Index, nth: u64, of: u64) -> Result<Ask, RowLost> {
+        let key = batch::nth_key(index.key(), nth, of);
+        let plain = self.plain(index, nth, of, key)?;
+        Ok(self.finish.apply(plain, key))
+    }
+
+    /// The same as it is made, before anything is done to it.
+    fn plain(&self, index: Index, nth: u64, of: u64, key: u64) -> Result<Ask, RowLost> {
+        Ok(match &self.source {
             Source::Composed {
                 composer,
                 requested,
                 counted,
             } => Ask {
-                prompt: Prompt::Text(
-                    composer
-                        .compose(&mut self.seed.stream("prompt", index.key()))
-                        .into(),
-                ),
+                prompt: Prompt::Text(composer.compose(Draw::prompt(self.seed, key)).into()),
                 max_tokens: self.lengths.at(index),
                 requested_prompt_tokens: Some(*requested),
                 counted_prompt_tokens: *counted,
@@ -156,7 +217,10 @@ impl Workload {
                 turn: None,
             },
             Source::Dealt(cards) => {
-                let card = &cards[self.place(index, cards.len())];
+                let number = self.number(index).wrapping_mul(of).wrapping_add(nth);
+                // The remainder is below a length, which is a usize.
+                let place = usize::try_from(number % cards.len() as u64).unwrap_or(0);
+                let card = &cards[place];
                 Ask {
                     prompt: card.prompt.clone(),
                     max_tokens: card.max_tokens.unwrap_or_else(|| self.lengths.at(index)),
@@ -167,12 +231,8 @@ impl Workload {
                     turn: None,
                 }
             }
-            Source::Data(dealer) => {
-                let drawn = self.lengths.at(index);
-                let asked = dealer.ask(index, drawn);
-                asked.unwrap_or_else(|_| Dealer::nothing(drawn))
-            }
-        }
+            Source::Data(dealer) => dealer.ask(index, (nth, of), self.lengths.at(index))?,
+        })
     }
 
     /// The number of the next turn of `user` from `turn` on that there is: conversations have places for as many turns as the
@@ -198,13 +258,79 @@ impl Workload {
         &self.notes
     }
 
-    fn place(&self, index: Index, cards: usize) -> usize {
-        let number = match index {
+    fn number(&self, index: Index) -> u64 {
+        match index {
             Index::Arrival(i) => i,
             Index::Turn { user, turn } => u64::from(user) + u64::from(turn) * u64::from(self.users),
+        }
+    }
+}
+
+impl Source {
+    /// Does to prompts before the run what can be done then, and counts them again.
+    fn settle(
+        &mut self,
+        finish: &Finish,
+        measure: &Measure,
+        notes: &mut Vec<String>,
+    ) -> Result<(), WorkloadError> {
+        if finish.is_nothing() {
+            return Ok(());
+        }
+        let cards = match self {
+            Self::Dealt(cards) => cards,
+            Self::Data(dealer) if finish.has_images() && !dealer.is_text() => {
+                return Err(WorkloadError::ImagesInMessages);
+            }
+            Self::Data(_) | Self::Composed { .. } => return Ok(()),
         };
-        // The remainder is below a length, which is a usize.
-        usize::try_from(number % cards as u64).unwrap_or(0)
+        if finish.has_images() && cards.iter().any(Card::is_conversation) {
+            return Err(WorkloadError::ImagesInMessages);
+        }
+        for card in cards.iter_mut() {
+            if finish.settle(&mut card.prompt) {
+                card.requested = None;
+                card.counted = measure.count(&card.prompt);
+            }
+        }
+        let elsewhere = cards.iter().filter(|card| card.is_elsewhere()).count();
+        if elsewhere > 0 {
+            notes.push(format!(
+                "nothing is done to the prompts of {elsewhere} rows, which are no plain text"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Card {
+    /// Of a request that has something else in its place.
+    fn empty() -> Self {
+        Self {
+            prompt: Prompt::Text("".into()),
+            requested: None,
+            counted: None,
+            max_tokens: None,
+            extra: None,
+        }
+    }
+
+    /// Whether a row holds its content in fields of its own.
+    fn is_elsewhere(&self) -> bool {
+        let blank = matches!(&self.prompt, Prompt::Text(text) if text.is_empty());
+        blank && self.extra.is_some()
+    }
+
+    fn is_conversation(&self) -> bool {
+        matches!(self.prompt, Prompt::Messages(_)) || self.is_elsewhere()
+    }
+}
+
+/// The text that goes with these prompts.
+const fn corpus(prompts: &PromptSource) -> Corpus {
+    match prompts {
+        PromptSource::Generated { corpus, .. } => *corpus,
+        _ => Corpus::Limericks,
     }
 }
 
@@ -238,16 +364,34 @@ fn source(
             corpus,
             tokens,
             shared_prefix_tokens,
+            prefix_groups,
             instruction,
-            ..
         } => {
             let wanted = Wanted {
                 corpus: *corpus,
                 tokens: *tokens,
                 shared_prefix_tokens: *shared_prefix_tokens,
+                prefix_groups: *prefix_groups,
+                randomize: spec.shape.randomize,
                 instruction: instruction.as_deref(),
             };
             let made = generated::make(wanted, seed, measure, notes)?;
+            notes.extend(groups(*prefix_groups, *shared_prefix_tokens));
+            Ok(from_made(made, *tokens, measure))
+        }
+        PromptSource::Random {
+            tokens,
+            shared_prefix_tokens,
+            prefix_groups,
+        } => {
+            let wanted = random::Wanted {
+                tokens: *tokens,
+                shared_prefix_tokens: *shared_prefix_tokens,
+                prefix_groups: *prefix_groups,
+                randomize: spec.shape.randomize,
+            };
+            let made = random::make(wanted, seed, measure, notes)?;
+            notes.extend(groups(*prefix_groups, *shared_prefix_tokens));
             Ok(from_made(made, *tokens, measure))
         }
         PromptSource::Text(text) => {
@@ -260,7 +404,6 @@ fn source(
                 prompt,
             }]))
         }
-        PromptSource::Random { .. } => Err(WorkloadError::NoRows),
         PromptSource::Data(data) => Err(WorkloadError::DataMissing {
             name: data.name.clone(),
         }),
@@ -277,6 +420,21 @@ fn source(
                 .collect(),
         )),
     }
+}
+
+/// What to say about common prefixes.
+fn groups(groups: u32, tokens: u32) -> Option<String> {
+    if groups < 2 {
+        return None;
+    }
+    Some(match tokens {
+        0 => format!(
+            "{groups} groups of prompts with a common prefix, but a prefix of no tokens; hint: -pcml"
+        ),
+        _ => format!(
+            "each prompt begins with one of {groups} common prefixes of {tokens} tokens, by chance"
+        ),
+    })
 }
 
 fn from_made(made: Made, tokens: u32, measure: &Measure) -> Source {
@@ -325,7 +483,8 @@ fn card(row: &Row, measure: &Measure) -> Card {
 
 /// Why a generated prompt's length may differ from what the server counts.
 fn doubts(prompts: &PromptSource, measure: &Measure) -> Option<String> {
-    let PromptSource::Generated { tokens, .. } = prompts else {
+    let (PromptSource::Generated { tokens, .. } | PromptSource::Random { tokens, .. }) = prompts
+    else {
         return None;
     };
     match measure {

@@ -205,7 +205,7 @@ pub struct Row {
     pub extra: Map<String, Value>,
 }
 
-/// A text that the product ships, of its own writing.
+/// A text that the product ships.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Corpus {
@@ -213,7 +213,7 @@ pub enum Corpus {
     Limericks,
     /// Source code; the instruction asks for a translation to C++.
     Code,
-    /// Shakespeare's sonnets; the instruction asks for a translation to Spanish.
+    /// Shakespeare's sonnets; the instruction asks for what they say, in Spanish.
     Sonnets,
 }
 

@@ -37,9 +37,10 @@ fn trained(mut inner: Inner, mut trainer: TrainerWrapper, texts: Vec<String>) ->
 }
 
 /// Byte-level BPE with a beginning-of-text token, as most models have it.
-static BPE_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(super) static BPE_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut inner = Inner::new(BPE::default());
     inner.with_pre_tokenizer(Some(ByteLevel::new(false, true, true)));
+    inner.with_decoder(Some(ByteLevel::default()));
     let bos = TemplateProcessing::builder()
         .try_single("<s> $A")
         .unwrap()
@@ -57,7 +58,7 @@ static BPE_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// Unigram with a mark for spaces, as sentence piece models have it.
-static UNIGRAM_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(super) static UNIGRAM_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let mut inner = Inner::new(Unigram::default());
     inner.with_pre_tokenizer(Some(Metaspace::new(
         '\u{2581}',
@@ -75,7 +76,7 @@ static UNIGRAM_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// BPE that merges across blank lines, so that parts do not add up to the whole.
-static MERGING_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(super) static MERGING_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let merges = ["\n \n", "\" \n\n", "\"\n\n A", "a r"];
     let mut vocab: Vec<String> = (0_u8..128)
         .map(|byte| char::from(byte).to_string())
@@ -92,7 +93,7 @@ static MERGING_FILE: LazyLock<Vec<u8>> = LazyLock::new(|| {
     file.to_string().into_bytes()
 });
 
-fn tokenizer(file: &[u8], template: bool) -> Arc<Tokenizer> {
+pub(super) fn tokenizer(file: &[u8], template: bool) -> Arc<Tokenizer> {
     let files = TokenizerFiles {
         tokenizer: file,
         config: Some(CONFIG),
@@ -110,10 +111,10 @@ pub(super) fn tiny_measure(chat: bool) -> Measure {
 pub(super) fn data_workload(data: Arc<Data>, shape: &Shape, users: u32) -> Workload {
     let mut spec = spec(PromptSource::Rows(Vec::new()));
     spec.shape = shape.clone();
-    Workload::new(&spec, true, Seed(42), None, Some(data), users).unwrap()
+    Workload::new(&spec, Api::Chat, Seed(42), None, Some(data), users).unwrap()
 }
 
-fn output(mean: u32) -> LengthSpec {
+pub(super) fn output(mean: u32) -> LengthSpec {
     LengthSpec {
         mean,
         law: LengthLaw::Constant,
@@ -123,7 +124,7 @@ fn output(mean: u32) -> LengthSpec {
     }
 }
 
-fn spec(prompts: PromptSource) -> Spec {
+pub(super) fn spec(prompts: PromptSource) -> Spec {
     Spec {
         shape: Shape::default(),
         forced: None,
@@ -134,7 +135,7 @@ fn spec(prompts: PromptSource) -> Spec {
     }
 }
 
-fn generated(corpus: Corpus, tokens: u32, shared_prefix_tokens: u32) -> Spec {
+pub(super) fn generated(corpus: Corpus, tokens: u32, shared_prefix_tokens: u32) -> Spec {
     spec(PromptSource::Generated {
         corpus,
         tokens,
@@ -144,11 +145,15 @@ fn generated(corpus: Corpus, tokens: u32, shared_prefix_tokens: u32) -> Spec {
     })
 }
 
-fn made(spec: &Spec, chat: bool, tokenizer: Option<&Arc<Tokenizer>>) -> Workload {
-    Workload::new(spec, chat, Seed(42), tokenizer.cloned(), None, 4).unwrap()
+pub(super) const fn api(chat: bool) -> Api {
+    if chat { Api::Chat } else { Api::Completion }
 }
 
-fn text(ask: &Ask) -> &str {
+pub(super) fn made(spec: &Spec, chat: bool, tokenizer: Option<&Arc<Tokenizer>>) -> Workload {
+    Workload::new(spec, api(chat), Seed(42), tokenizer.cloned(), None, 4).unwrap()
+}
+
+pub(super) fn text(ask: &Ask) -> &str {
     match &ask.prompt {
         Prompt::Text(text) => text,
         _ => panic!("a generated prompt is one text"),
@@ -156,7 +161,7 @@ fn text(ask: &Ask) -> &str {
 }
 
 /// Counted apart from the code under test: the template written out, the special tokens added by hand.
-fn recount(file: &[u8], text: &str, chat: bool) -> usize {
+pub(super) fn recount(file: &[u8], text: &str, chat: bool) -> usize {
     let mut inner = Inner::from_bytes(file).unwrap();
     inner.with_truncation(None).unwrap();
     let rendered = format!("<s>[user]\n{}\n[end]\n[assistant]\n", text.trim());
@@ -164,7 +169,7 @@ fn recount(file: &[u8], text: &str, chat: bool) -> usize {
     inner.encode(text, !chat).unwrap().len()
 }
 
-fn common_start(a: &str, b: &str) -> usize {
+pub(super) fn common_start(a: &str, b: &str) -> usize {
     a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
 }
 
@@ -172,7 +177,7 @@ fn common_start(a: &str, b: &str) -> usize {
 fn prompts_have_exactly_the_wanted_tokens() {
     for (name, file) in [("bpe", &*BPE_FILE), ("unigram", &UNIGRAM_FILE)] {
         let tokenizer = tokenizer(file, true);
-        for corpus in [Corpus::Limericks, Corpus::Code] {
+        for corpus in [Corpus::Limericks, Corpus::Code, Corpus::Sonnets] {
             for (tokens, chat) in [
                 (90, false),
                 (128, true),
@@ -202,7 +207,7 @@ fn small_prompts_are_exact_too_down_to_the_smallest() {
     let tokenizer = tokenizer(&BPE_FILE, true);
     let too_short = Workload::new(
         &generated(Corpus::Limericks, 1, 0),
-        true,
+        Api::Chat,
         Seed(1),
         Some(tokenizer.clone()),
         None,
@@ -298,7 +303,7 @@ fn a_prompt_that_cannot_hold_its_instruction_is_refused_with_the_smallest_possib
     let tokenizer = tokenizer(&BPE_FILE, true);
     let refuse = |tokens, shared| {
         let spec = generated(Corpus::Code, tokens, shared);
-        Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), None, 1).unwrap_err()
+        Workload::new(&spec, Api::Chat, Seed(1), Some(tokenizer.clone()), None, 1).unwrap_err()
     };
     let WorkloadError::TooShort {
         tokens: 5,
@@ -386,11 +391,11 @@ fn another_tokenizer_than_the_planned_one_is_refused() {
         sha256: sha256.to_owned(),
     };
     spec.tokenizer = Some(pin(tokenizer.sha256()));
-    assert!(Workload::new(&spec, true, Seed(1), Some(tokenizer.clone()), None, 1).is_ok());
-    let refused = Workload::new(&spec, true, Seed(1), None, None, 1).unwrap_err();
+    assert!(Workload::new(&spec, Api::Chat, Seed(1), Some(tokenizer.clone()), None, 1).is_ok());
+    let refused = Workload::new(&spec, Api::Chat, Seed(1), None, None, 1).unwrap_err();
     assert_eq!(refused.to_string(), "the tokenizer `tiny` is not loaded");
     spec.tokenizer = Some(pin("00"));
-    let refused = Workload::new(&spec, true, Seed(1), Some(tokenizer), None, 1).unwrap_err();
+    let refused = Workload::new(&spec, Api::Chat, Seed(1), Some(tokenizer), None, 1).unwrap_err();
     assert!(matches!(refused, WorkloadError::TokenizerDiffers { .. }));
 }
 
@@ -459,7 +464,7 @@ fn a_rows_own_fields_go_before_the_settings() {
 fn no_rows_and_an_own_instruction() {
     let none = Workload::new(
         &spec(PromptSource::Rows(vec![])),
-        true,
+        Api::Chat,
         Seed(1),
         None,
         None,
@@ -500,7 +505,7 @@ proptest! {
     fn an_ask_is_a_function_of_seed_and_index(seed: u64, user in 0_u32..9, turn in 0_u32..99) {
         let spec = generated(Corpus::Limericks, 300, 50);
         let index = Index::Turn { user, turn };
-        let ask = |seed| Workload::new(&spec, true, Seed(seed), None, None, 9).unwrap().ask(index);
+        let ask = |seed| Workload::new(&spec, Api::Chat, Seed(seed), None, None, 9).unwrap().ask(index);
         prop_assert_eq!(ask(seed), ask(seed));
         prop_assert_ne!(ask(seed).prompt, ask(seed ^ 1).prompt);
     }

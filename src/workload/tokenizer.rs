@@ -1,7 +1,7 @@
 //! Counting tokens the way the server does: a model's tokenizer with its chat template.
 //! It is made of bytes that somebody else read, and it makes no prompts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -12,6 +12,12 @@ use crate::domain::{Message, Prompt, Role};
 
 /// A text that every usable tokenizer must take, so that counting cannot fail later.
 const PROBE: &str = "Hello, world! 123\n\n\t{\"\u{e9}\": \u{4f60}\u{597d} \u{1f680}}";
+
+#[cfg(test)]
+std::thread_local! {
+    /// Texts that this thread had counted, to see that none are while requests are sent.
+    pub(super) static COUNTED: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
 
 /// Content that is no tokenizer.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +146,19 @@ impl Tokenizer {
         u32::try_from(tokens).ok()
     }
 
+    /// Words of ASCII letters that the vocabulary holds, in the order of their ids; added tokens are left out.
+    pub(super) fn words(&self) -> Vec<String> {
+        let mut ids: Vec<u32> = self.inner.get_vocab(false).into_values().collect();
+        ids.sort_unstable();
+        let mut seen = BTreeSet::new();
+        ids.iter()
+            .filter_map(|id| self.inner.decode(&[*id], true).ok())
+            .map(|text| text.trim().to_owned())
+            .filter(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphabetic()))
+            .filter(|word| seen.insert(word.clone()))
+            .collect()
+    }
+
     fn count_chat(&self, messages: &[Message]) -> Option<usize> {
         let rendered = self.template.as_ref()?.render(messages).ok()?;
         Some(self.count(&rendered))
@@ -161,6 +180,8 @@ impl Tokenizer {
 
     /// The probe of `new` excludes a tokenizer that fails on ordinary text.
     fn tokens(&self, text: &str, special: bool) -> usize {
+        #[cfg(test)]
+        COUNTED.set(COUNTED.get() + 1);
         self.inner
             .encode_fast(text, special)
             .map_or(0, |encoding| encoding.len())

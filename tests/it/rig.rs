@@ -13,7 +13,7 @@ use llmload::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target}
 use llmload::provider::{self, Kind, Sampling};
 use llmload::runner::{Engine, Job, Slice, Standby};
 use llmload::schedule::{AT_ONCE, Arrivals, Law, Load, Pacing, Shard, Share, Spec, UserSet};
-use llmload::workload::{self, Corpus, LengthLaw, LengthSpec, PromptSource, Workload};
+use llmload::workload::{self, Api, Corpus, LengthLaw, LengthSpec, PromptSource, Workload};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
@@ -124,7 +124,7 @@ impl Worker {
     pub(crate) async fn new(mock: &MockHandle, spec: &Spec, share: Share) -> Self {
         let plan = plan(mock, spec.clone());
         let (sender, records) = mpsc::channel(100_000);
-        let workload = Workload::new(&plan.workload, true, SEED, None, None, spec.users);
+        let workload = Workload::new(&plan.workload, Api::Chat, SEED, None, None, spec.users);
         let job = Job {
             worker: 0,
             share,

@@ -1,5 +1,5 @@
 //! The texts that the product ships: corpora, their instructions, and the words of opening lines.
-//! All of it is our own writing. It counts no tokens and draws nothing.
+//! All of it is our own writing but the sonnets, which are Shakespeare's (1609) in modern spelling. It counts no tokens and draws nothing.
 
 use super::Corpus;
 
@@ -10,7 +10,8 @@ impl Corpus {
     /// The items: paragraphs without inner blank lines, each starting with a letter.
     pub fn items(self) -> impl Iterator<Item = &'static str> {
         let text = match self {
-            Self::Limericks | Self::Sonnets => include_str!("limericks.txt"),
+            Self::Limericks => include_str!("limericks.txt"),
+            Self::Sonnets => include_str!("sonnets.txt"),
             Self::Code => include_str!("code.txt"),
         };
         text.split("\n\n").map(str::trim_end)
@@ -19,7 +20,8 @@ impl Corpus {
     /// The instruction that ends a prompt unless another one is given.
     pub const fn instruction(self) -> &'static str {
         match self {
-            Self::Limericks | Self::Sonnets => "Translate every limerick above to Spanish.",
+            Self::Limericks => "Translate every limerick above to Spanish.",
+            Self::Sonnets => "Tell in plain Spanish what each sonnet above says.",
             Self::Code => "Translate all the code above to C++.",
         }
     }
@@ -42,7 +44,7 @@ impl Corpus {
 
     /// Whether an opening line starts with a capital letter.
     pub(super) const fn capitalises(self) -> bool {
-        matches!(self, Self::Limericks)
+        matches!(self, Self::Limericks | Self::Sonnets)
     }
 }
 
@@ -55,11 +57,11 @@ pub(super) fn lead_words() -> impl Iterator<Item = Vec<&'static str>> {
 mod tests {
     use super::*;
 
-    const BOTH: [Corpus; 2] = [Corpus::Limericks, Corpus::Code];
+    const ALL: [Corpus; 3] = [Corpus::Limericks, Corpus::Code, Corpus::Sonnets];
 
     #[test]
     fn items_are_paragraphs_that_start_with_a_letter() {
-        for item in BOTH.into_iter().flat_map(Corpus::items) {
+        for item in ALL.into_iter().flat_map(Corpus::items) {
             assert!(
                 item.starts_with(|c: char| c.is_ascii_alphabetic()),
                 "{item}"
@@ -76,6 +78,22 @@ mod tests {
         items.sort_unstable();
         items.dedup();
         assert_eq!((items.len(), count), (count, 101));
+    }
+
+    #[test]
+    fn a_sonnet_has_fourteen_lines_and_none_is_there_twice() {
+        let mut items: Vec<_> = Corpus::Sonnets.items().collect();
+        assert!(items.iter().all(|item| item.lines().count() == 14));
+        assert!(
+            items
+                .iter()
+                .flat_map(|item| item.lines())
+                .all(|line| line.trim() == line)
+        );
+        let count = items.len();
+        items.sort_unstable();
+        items.dedup();
+        assert_eq!((items.len(), count), (count, 75));
     }
 
     #[test]

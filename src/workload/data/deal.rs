@@ -65,12 +65,19 @@ impl Dealer {
         Ok(dealer)
     }
 
-    /// The content of request `index`, which asks for `drawn` tokens unless its row says otherwise.
-    pub(in crate::workload) fn ask(&self, index: Index, drawn: u32) -> Result<Ask, RowLost> {
+    /// The content of request `index`, or of the `place.0`-th of `place.1` parts of it, which asks for `drawn` tokens unless its
+    /// row says otherwise.
+    pub(in crate::workload) fn ask(
+        &self,
+        index: Index,
+        place: (u64, u64),
+        drawn: u32,
+    ) -> Result<Ask, RowLost> {
         if self.most_turns > 0 {
             return self.turn(index, drawn);
         }
-        let nth = self.nth(self.number(index));
+        let number = self.number(index).wrapping_mul(place.1);
+        let nth = self.nth(number.wrapping_add(place.0));
         match self.data.item(nth)? {
             Item::Row { row, max_tokens } => {
                 let card = self.card(row);
@@ -80,6 +87,18 @@ impl Dealer {
             Item::Arrival(arrival) => Ok(self.arrival(&arrival, index)),
             Item::Talk(talk) => Ok(plain(messages(talk.turns.concat()), drawn)),
         }
+    }
+
+    /// Whether each row is one text.
+    pub(in crate::workload) fn is_text(&self) -> bool {
+        let mut rows = (0..self.data.rows()).map(|nth| self.data.item(nth));
+        rows.all(|item| match item {
+            Ok(Item::Row { row, .. }) => {
+                matches!(self.card(row).prompt, Prompt::Text(text) if !text.is_empty())
+            }
+            Ok(Item::Arrival(_)) | Err(_) => true,
+            Ok(Item::Talk(_)) => false,
+        })
     }
 
     /// What is asked where a row is lost: nothing.
