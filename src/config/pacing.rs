@@ -73,7 +73,10 @@ impl Builder<'_> {
             users: load.users,
             spawn_rate: spawn_rate(load, &pacing),
             spread: match pacing {
-                Pacing::Closed => args.start_spread,
+                // One user marches with nobody.
+                Pacing::Closed if load.users > 1 || self.merged.is_given("start_spread") => {
+                    args.start_spread
+                }
                 _ => Duration::ZERO,
             },
             pacing,

@@ -371,4 +371,4 @@ fn prompt_is_off(record: &Record) -> bool {
 
 #[cfg(test)]
 #[path = "fold_tests.rs"]
-mod tests;
+pub(super) mod tests;

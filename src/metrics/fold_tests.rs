@@ -16,7 +16,7 @@ const OPEN: Window = Window {
 };
 
 /// Due at 0 ms, sent at 1, head at 5, content at 11, 21 and 41, end at 43; four tokens by usage.
-fn record() -> Record {
+pub(in crate::metrics) fn record() -> Record {
     let mark = |at| Mark {
         at: ms(at),
         tokens: 0,

@@ -10,7 +10,11 @@ fn ms(at: u64) -> Offset {
 
 /// Sent at 1 ms, content at 11, 21 and 41, end at 43; four tokens.
 fn record() -> Record {
-    crate::report::sample::record(0)
+    let mut record = super::super::fold::tests::record();
+    for (mark, tokens) in record.marks.iter_mut().zip([1, 1, 2]) {
+        mark.tokens = tokens;
+    }
+    record
 }
 
 fn rules(slos: &[&str]) -> Rules {

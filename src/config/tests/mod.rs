@@ -5,6 +5,7 @@ mod ctl;
 mod errors;
 mod flags;
 mod help;
+mod machines;
 mod settings;
 mod shown;
 
