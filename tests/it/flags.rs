@@ -505,7 +505,10 @@ fn the_model_is_made_to_say_the_texts_of_a_file_in_turn_or_text_of_the_corpus() 
     );
     let corpus = forced("--forced-generation-from-dataset --tokenizer tiny -o 70");
     assert!(corpus.iter().all(|text| text.len() == 70), "{corpus:#?}");
-    assert!(corpus.iter().collect::<BTreeSet<_>>().len() > 1, "{corpus:#?}");
+    assert!(
+        corpus.iter().collect::<BTreeSet<_>>().len() > 1,
+        "{corpus:#?}"
+    );
 }
 
 #[test]

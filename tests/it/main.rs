@@ -12,6 +12,7 @@
 )]
 
 mod accuracy;
+mod batch;
 #[cfg(target_os = "linux")]
 mod bench;
 mod command;

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 /// The token ids of the chat template before a message's content, and behind it.
-pub(crate) const AROUND: [&[u64]; 2] = [&[0, 60, 85], &[1]];
+pub(crate) const AROUND: [&[u64]; 2] = [&[0, 56, 68], &[1]];
 
 /// Writes the tokenizer of the letters that stand on keys, one token each, into a folder of its own below `folder`.
 pub(crate) fn write(folder: &Path) {
