@@ -15,6 +15,7 @@ mod accuracy;
 mod batch;
 #[cfg(target_os = "linux")]
 mod bench;
+mod columns;
 mod command;
 mod connections;
 mod control;
@@ -38,6 +39,7 @@ mod process;
 mod providers;
 mod rates;
 mod rig;
+mod same;
 mod schedule;
 mod secrets;
 mod server;
