@@ -3,14 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use llmload::mock::{MockHandle, Script, spawn_thread};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::process::{Ended, Program, faulty_mock, quick_mock, settled, shared};
+use crate::providers::in_turn;
 use crate::server::{Answer, Server};
 use crate::tiny;
 
@@ -325,24 +324,10 @@ fn vectors() -> Vec<(&'static str, Vec<Place>)> {
     ]
 }
 
-/// Does `work` to each of `list`, some at the same time.
-fn each<T: Sync>(list: &[T], work: impl Fn(&T) + Sync) {
-    let next = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while let Some(item) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    work(item);
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn options_stand_in_the_body_under_the_apis_own_names() {
     let _shared = shared();
-    each(&rows(), |(line, places)| {
+    in_turn(&rows(), |(line, places)| {
         // Behind the limit that all have, so that a row may have its own.
         let bodies = sent(&format!("-u 1 --max-requests 2 {line}"));
         for body in &bodies {
@@ -596,7 +581,7 @@ fn output_lengths_are_drawn_as_their_law_and_their_bounds_say() {
         ("-o 100 --max-tokens-jitter 5", 95, 105, 6),
         ("-o 100", 100, 100, 0),
     ];
-    each(&rows, |&(line, least, most, width)| {
+    in_turn(&rows, |&(line, least, most, width)| {
         let lengths = drawn(line);
         let (shortest, longest) = (
             *lengths.iter().min().unwrap(),

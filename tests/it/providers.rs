@@ -8,6 +8,7 @@ use llmload::mock::{MockHandle, Script, spawn_thread};
 use tempfile::TempDir;
 
 use crate::process::{Ended, Program, Report, settled, shared};
+use crate::tiny;
 
 /// How a server lets a client know the length of its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,10 +141,12 @@ fn cases() -> Vec<(String, &'static str, Counts)> {
 /// Six requests for five tokens each, by two users.
 fn asked(mock: &MockHandle, line: &str) -> Ended {
     let folder = TempDir::new().unwrap();
+    tiny::write(folder.path());
     for (name, text) in [
         ("lines.toml", LINES),
         ("events.toml", EVENTS),
         ("words.toml", WORDS),
+        ("vectors.toml", VECTORS),
     ] {
         fs::write(folder.path().join(name), text).unwrap();
     }
@@ -225,15 +228,101 @@ fn assert_times(line: &str, report: &Report, streamed: bool) {
 #[test]
 fn each_api_is_spoken_to_its_own_path_and_read_to_the_last_token() {
     let _shared = shared();
-    let (cases, next) = (cases(), AtomicUsize::new(0));
+    in_turn(&cases(), judge);
+}
+
+/// Does `work` to each of `list`, some at the same time.
+pub(crate) fn in_turn<T: Sync>(list: &[T], work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..6 {
             scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    judge(case);
+                while let Some(item) = list.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(item);
                 }
             });
         }
+    });
+}
+
+/// The words of a server for embeddings, as a file of one's own.
+const VECTORS: &str = r#"
+path = "/v1/embeddings"
+body = '{"model": {{ model }}, "input": {{ texts }}}'
+[whole]
+vectors = "/data"
+prompt_tokens = "/usage/prompt_tokens"
+"#;
+
+#[test]
+fn each_api_for_vectors_and_ranks_is_spoken_to_its_own_path_and_counted() {
+    let _shared = shared();
+    let embeddings = "--embeddings --embeddings-batch-size 3";
+    let rerank = "--rerank --num-documents 4";
+    let mut cases: Vec<(String, &str)> = Vec::new();
+    for provider in ["openai", "anyscale", "fireworks", "vllm", "sglang"] {
+        cases.push((
+            format!("--provider {provider} {embeddings}"),
+            "/v1/embeddings",
+        ));
+        cases.push((format!("--provider {provider} {rerank}"), "/v1/rerank"));
+    }
+    cases.push((format!("--provider azure {embeddings}"), OTHER));
+    let own = format!("--provider custom --provider-file vectors.toml {embeddings}");
+    cases.push((own, "/v1/embeddings"));
+    in_turn(&cases, |(line, path)| {
+        let mock = crate::process::quick_mock();
+        let report = asked(&mock, line).result();
+        let seen = settled(&mock);
+        assert_eq!(seen.requests.by_path[path], 6, "{line}: {seen:#?}");
+        assert_eq!((seen.wholes.completed, seen.sent.tokens), (6, 0), "{line}");
+        assert_eq!(report.total("completed"), 6, "{line}");
+        assert_eq!(report.count("/metrics/prompt_tokens/count"), 6, "{line}");
+        assert!(report.count("/tokens/prompt") > 6 * 3, "{line}");
+        let metrics = report.at("/metrics").as_object().unwrap();
+        for absent in ["ttft_ms", "output_tokens", "latency_per_token_ms"] {
+            assert!(!metrics.contains_key(absent), "{line}: {absent}");
+        }
+        let each = metrics.get("latency_per_embedding_ms");
+        assert_eq!(each.is_some(), line.contains("--embeddings"), "{line}");
+        if let Some(each) = each {
+            let whole = report.number("/metrics/total_latency_ms/mean");
+            let share = each["mean"].as_f64().unwrap() * 3.0;
+            assert!(
+                (share / whole - 1.0).abs() < 1e-3,
+                "{line}: {share} of {whole}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_tokenizer_counts_what_the_server_does_not() {
+    let _shared = shared();
+    let lines = [
+        "--provider triton-generate --no-chat",
+        "--provider triton-generate --no-chat --no-stream",
+        "--provider triton-infer --no-chat --no-stream",
+    ];
+    in_turn(&lines, |line| {
+        let mock = crate::process::quick_mock();
+        let line = format!("{line} --tokenizer tiny -p 120 --records records.jsonl");
+        let ended = asked(&mock, &line);
+        let report = ended.result();
+        let sources = report.at("/tokens/requests_by_source");
+        assert_eq!(*sources, serde_json::json!({"tokenizer": 6}), "{line}");
+        // A token is a letter here, and each of the mock's five words has some.
+        let records = ended.records("records.jsonl");
+        let letters = records
+            .iter()
+            .map(|record| record["output_chars"].as_u64().unwrap());
+        let letters: u64 = letters.sum();
+        assert!(letters > 6 * 5 * 3, "{line}");
+        assert_eq!(report.count("/tokens/whole_run_output"), letters, "{line}");
+        assert!(
+            (report.number("/metrics/prompt_tokens/mean") - 120.0).abs() < 1e-9,
+            "{line}"
+        );
     });
 }
 
