@@ -7,6 +7,7 @@ use std::thread;
 use llmload::mock::{MockHandle, Script, spawn_thread};
 use tempfile::TempDir;
 
+use crate::counts::Party;
 use crate::process::{Ended, Program, Report, settled, shared};
 use crate::tiny;
 
@@ -379,6 +380,48 @@ fn the_figures_of_fireworks_servers_are_in_the_report() {
             );
         }
     }
+}
+
+#[test]
+fn a_cluster_merges_the_figures_of_fireworks_servers() {
+    let _shared = shared();
+    let mock = fireworks_mock();
+    let line = "--provider fireworks -o 40 -pcml 7 -u 4 -r 1000 --max-requests 6 --no-reset-stats";
+    let report = Party::Workers(2).carry_out(&mock, line).result();
+    assert_always(&report, "server_side_ttft_ms", 30.0);
+    assert_always(&report, "server_side_total_latency_ms", 69.0);
+    assert_always(&report, "speculation_hit_rate_position_1_percent", 50.0);
+    assert_always(&report, "speculation_hit_rate_position_2_percent", 25.0);
+    assert_always(&report, "cached_tokens", 7.0);
+}
+
+#[test]
+fn workers_speak_by_a_file_that_the_master_alone_has() {
+    let _shared = shared();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("lines.toml");
+    fs::write(&file, LINES).unwrap();
+    let mock = crate::process::quick_mock();
+    let line = format!(
+        "--provider custom --provider-file {} --no-chat -u 6 -r 1000 --max-requests 30",
+        file.display()
+    );
+    let line = crate::process::towards(&mock, &line);
+    let master = Program::start(&format!(
+        "master --master-bind-port 0 --expect-workers 2 {line}"
+    ));
+    let address = master.wait_for_words("listening on ");
+    fs::remove_file(&file).unwrap();
+    let address = address.split(';').next().unwrap();
+    let worker = |_| Program::start(&format!("worker --master {address} --threads 1"));
+    let workers: Vec<_> = (0..2).map(worker).collect();
+    let report = master.wait().expect(0).result();
+    for worker in workers {
+        worker.wait().expect(0);
+    }
+    assert_eq!(settled(&mock).requests.by_path["/api/generate"], 30);
+    assert_eq!(report.total("completed"), 30);
+    assert_eq!(report.count("/tokens/whole_run_output"), 5 * 30);
 }
 
 #[test]
