@@ -26,7 +26,8 @@ type Case = (
     Vec<(&'static str, &'static str)>,
 );
 
-fn cases() -> Vec<Case> {
+/// Runs that generate text.
+fn chats() -> Vec<Case> {
     let chat = vec![SETTINGS, MEANS, REQUESTS, TTFT, TOTAL];
     vec![
         (
@@ -80,6 +81,12 @@ fn cases() -> Vec<Case> {
             vec![SETTINGS, MEANS, "Cached Tokens", REQUESTS, TTFT, TOTAL],
             vec![("Provider", "fireworks"), ("Cached Tokens", "9.0")],
         ),
+    ]
+}
+
+/// Runs that do not.
+fn vectors() -> Vec<Case> {
+    vec![
         (
             "--embeddings --embeddings-batch-size 4 --max-tokens-distribution uniform -o 64 --max-tokens-cap 80",
             vec![
@@ -161,7 +168,7 @@ fn row(text: &str) -> BTreeMap<String, String> {
 fn each_kind_of_run_has_the_columns_that_it_always_had() {
     let _shared = shared();
     std::thread::scope(|scope| {
-        for (options, header, values) in cases() {
+        for (options, header, values) in chats().into_iter().chain(vectors()) {
             scope.spawn(move || {
                 let fireworks = options.contains("fireworks");
                 let mock = if fireworks {

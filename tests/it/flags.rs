@@ -156,6 +156,8 @@ fn openai() -> Vec<(&'static str, Vec<Place>)> {
 
 fn fireworks() -> Vec<(&'static str, Vec<Place>)> {
     vec![
+        ("--provider vllm", vec![("/ignore_eos", json!(true))]),
+        ("--provider sglang", vec![("/ignore_eos", json!(true))]),
         (
             "--provider fireworks",
             vec![
@@ -198,8 +200,6 @@ fn fireworks() -> Vec<(&'static str, Vec<Place>)> {
 
 fn dialects() -> Vec<(&'static str, Vec<Place>)> {
     vec![
-        ("--provider vllm", vec![("/ignore_eos", json!(true))]),
-        ("--provider sglang", vec![("/ignore_eos", json!(true))]),
         (
             "--provider together --no-chat",
             vec![
@@ -328,7 +328,7 @@ fn vectors() -> Vec<(&'static str, Vec<Place>)> {
 fn options_stand_in_the_body_under_the_apis_own_names() {
     let _shared = shared();
     in_turn(&rows(), |(line, places)| {
-        // Behind the limit that all have, so that a row may have its own.
+        // A row may say otherwise.
         let bodies = sent(&format!("-u 1 --max-requests 2 {line}"));
         for body in &bodies {
             for (place, value) in places {
