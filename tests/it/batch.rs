@@ -295,7 +295,7 @@ fn prompts_of_a_prefill_are_dealt_over_the_workers_and_share_what_is_cached() {
     let _shared = shared();
     let server = Server::start(Answer::Complete(1));
     let line =
-        "--model m --tokenizer tiny --num-servers 2 -s 100:60 --min-tokens-to-batch 200 -f csv";
+        "--model m --tokenizer tiny --num-servers 3 -s 100:60 --min-tokens-to-batch 200 -f csv";
     let ended = run(&format!("prefill -H {} {line}", server.url())).expect(0);
     assert_eq!(rows(&ended, PREFILL)[0][..3], ["100", "60", "5"]);
     let requests: Vec<_> = server
@@ -307,14 +307,14 @@ fn prompts_of_a_prefill_are_dealt_over_the_workers_and_share_what_is_cached() {
         (worker(head).0, serde_json::from_str::<Value>(body).unwrap())
     };
     let mut last: Vec<_> = requests[64..].iter().map(parsed).collect();
-    assert_eq!(last.len(), 4, "one to warm each, and one each");
-    let warm: Vec<_> = last.drain(..2).collect();
+    assert_eq!(last.len(), 6, "one to warm each, and one each");
+    let warm: Vec<_> = last.drain(..3).collect();
     last.sort_by(|one, other| one.0.cmp(&other.0));
     let counts: Vec<_> = last
         .iter()
         .map(|(_, body)| body["prompt"].as_array().unwrap().len())
         .collect();
-    assert_eq!(counts, [3, 2]);
+    assert_eq!(counts, [2, 2, 1]);
     let cached = warm[0].1["prompt"].as_array().unwrap();
     assert_eq!(
         (cached.len(), &warm[0].1, &warm[1].0),

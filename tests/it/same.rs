@@ -8,9 +8,9 @@ use tempfile::TempDir;
 use crate::process::{Cluster, Program, faulty_mock, settled, shared, towards};
 use crate::tiny;
 
-/// How often the server saw each body.
-fn asked(line: &str, workers: usize) -> BTreeMap<String, usize> {
-    let mock = faulty_mock("1ms", "0ms", &[]);
+/// How often a server that answers after `ttft` saw each body.
+fn asked_of(ttft: &str, line: &str, workers: usize) -> BTreeMap<String, usize> {
+    let mock = faulty_mock(ttft, "0ms", &[]);
     let line = towards(&mock, line).replace("-p 40 ", "");
     if workers == 0 {
         Program::start(&format!("run {line}")).wait().expect(0);
@@ -28,6 +28,10 @@ fn asked(line: &str, workers: usize) -> BTreeMap<String, usize> {
         "{line}"
     );
     bodies
+}
+
+fn asked(line: &str, workers: usize) -> BTreeMap<String, usize> {
+    asked_of("1ms", line, workers)
 }
 
 /// Twenty-one users, so that each of seven workers has three; 60 requests in half a second.
@@ -105,6 +109,28 @@ fn seven_workers_ask_for_what_one_process_does() {
                     assert_eq!(one.len(), *distinct, "{line}");
                     assert_eq!(one, asked(&line, 7), "{line}");
                 }
+            });
+        }
+    });
+}
+
+#[test]
+fn the_users_of_seven_workers_ask_for_what_those_of_one_process_do() {
+    let _shared = shared();
+    let folder = TempDir::new().unwrap();
+    let rows = rows(&folder);
+    // Nobody has an answer before all have asked.
+    let closed = "-u 21 -r 21000 --max-requests 21";
+    let lines = [
+        format!("{closed} --dataset @{rows}"),
+        format!("{closed} -p 80 -pcml 40 --prefix-groups 4"),
+    ];
+    std::thread::scope(|scope| {
+        for line in &lines {
+            scope.spawn(move || {
+                let one = asked_of("2s", line, 0);
+                assert_eq!(one.len(), 21, "{line}: no two users ask for the same");
+                assert_eq!(one, asked_of("2s", line, 7), "{line}");
             });
         }
     });
