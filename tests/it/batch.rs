@@ -6,6 +6,7 @@ use llmload::mock::{MockHandle, Script, spawn_thread};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::command::Place;
 use crate::process::{Ended, Program, alone, faulty_mock, settled, shared};
 use crate::server::{Answer, Server};
 use crate::tiny;
@@ -405,6 +406,38 @@ fn what_cannot_be_done_is_said_with_a_way_out() {
         "{}",
         nobody.stderr
     );
+}
+
+#[test]
+fn a_key_travels_with_each_request_and_is_never_shown() {
+    let _shared = shared();
+    let place = Place::new();
+    tiny::write(place.path());
+    for status in [401, 503] {
+        let server = Server::start(Answer::Refuse(status));
+        let url = server.url();
+        for (variable, option) in [("API_KEY", ""), ("FIREWORKS_API_KEY", ""), ("", "-k")] {
+            let line = "gen --model m --tokenizer tiny -p 200:1 --retries 0";
+            let mut args: Vec<&str> = line.split(' ').collect();
+            let mut variables = vec![("FIREWORKS_BASE_URL", url.as_str())];
+            if option.is_empty() {
+                variables.push((variable, "hunter2hunter2"));
+            } else {
+                args.extend([option, "hunter2hunter2"]);
+            }
+            let ran = place.run_with(&args, &variables);
+            let head = server.heads().pop().unwrap();
+            assert!(head.starts_with("POST /v1/completions"), "{head}");
+            assert_eq!(
+                header(&head, "authorization"),
+                Some("Bearer hunter2hunter2")
+            );
+            ran.expect(1);
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert!(said.contains("wrong key"), "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
 }
 
 #[test]
