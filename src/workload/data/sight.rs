@@ -79,7 +79,10 @@ impl Data {
             return Vec::new();
         }
         let object = serde_json::from_slice::<Map<String, Value>>(bytes);
-        object.map_or_else(|_| Vec::new(), |object| object.into_iter().map(|it| it.0).collect())
+        object.map_or_else(
+            |_| Vec::new(),
+            |object| object.into_iter().map(|it| it.0).collect(),
+        )
     }
 
     /// The names in a table's header; none for other files.
