@@ -40,7 +40,7 @@ fn talks() -> Set {
 
 fn line(set: &Set, users: u32, requests: u32) -> String {
     format!(
-        "{} --dataset-format conversations -u {users} -r 1000 --max-requests {requests} --show-request --show-response --records sent.jsonl",
+        "{} --dataset-format conversations -u {users} -r 1000 --no-reset-stats --max-requests {requests} --show-request --show-response --records sent.jsonl",
         set.option()
     )
 }

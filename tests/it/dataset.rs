@@ -255,6 +255,20 @@ fn a_data_set_is_told_of_in_words() {
     );
     let told = done(&place, &["inspect", "rows.csv"]);
     insta::assert_snapshot!(told, @r#"
+    rows.csv
+      format          csv, by its name
+      rows            3
+      left out        1: the prompt is blank
+      bytes           74
+      SHA-256         853b18bfe185b024aab8272b4df780d935e947fdcb2f51dedc75885e8ffa3f46
+      fields          id, question (the prompt), max_tokens
+                            min       mean      p50      p95      max
+      characters              6       10.0       10       14       14
+      tokens                  2        4.0        4        6        6  by rule of thumb; --tokenizer counts
+      max_tokens              5        7.0        5        9        9  in 2 rows
+      row 1           "Why, and when?"
+      row 2           "Who is it?"
+      row 3           "Where?"
     "#);
     let trace = |time: u32, input: u32, ids: &[u32]| {
         let row =
@@ -269,6 +283,20 @@ fn a_data_set_is_told_of_in_words() {
     place.write("trace.jsonl", &rows.concat());
     let told = done(&place, &["inspect", "@trace.jsonl"]);
     insta::assert_snapshot!(told, @r#"
+    trace.jsonl
+      format          trace, by its first row
+      rows            3
+      bytes           219
+      SHA-256         e1f200220489a01077e5bb484e220788167e1c59ef6bfab9b081c7a80325c980
+      fields          timestamp, input_length, output_length, hash_ids
+      span            2.000 s, 1.000 arrivals/s
+      blocks          6, 2 of them seen before (33.3%)
+                            min       mean      p50      p95      max
+      input tokens           90      830.0     1000     1400     1400
+      output tokens          20       20.0       20       20       20
+      row 1           at 0.000000 s: 1000 tokens in, 20 out, 2 blocks
+      row 2           at 0.500000 s: 1400 tokens in, 20 out, 3 blocks
+      row 3           at 2.000000 s: 90 tokens in, 20 out, 1 block
     "#);
     let talks = json!([
         {"conversations": [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "1"}, {"from": "human", "value": "And two, please?"}]},
@@ -281,6 +309,19 @@ fn a_data_set_is_told_of_in_words() {
         &["inspect", "talks.json", "--format", "conversations"],
     );
     insta::assert_snapshot!(told, @r#"
+    talks.json
+      format          conversations
+      rows            2
+      left out        1: others speak than a person and a model, or not in text
+      bytes           226
+      SHA-256         8cdb9e7bff80121d23f958614278e9b8c0c417a61c773b6fede73bf62cd00371
+      fields          conversations
+                            min       mean      p50      p95      max
+      turns                   1        1.5        1        2        2
+      characters/turn         4        8.7        6       16       16
+      tokens/turn             2        3.0        2        5        5  by rule of thumb; --tokenizer counts
+      row 1           2 turns: "One?"
+      row 2           1 turn: "Alone?"
     "#);
     let first = inspected(&place, &["talks.json"]);
     let why = json!({"one message alone": 1, "others speak than a person and a model, or not in text": 1});
@@ -314,8 +355,18 @@ fn tokens_are_counted_as_a_server_would() {
     let rows = "{\"prompt\":\"a b\"}\n{\"messages\":[{\"role\":\"user\",\"content\":\"c\"},{\"role\":\"assistant\",\"content\":\"d e\"}]}\n{\"input\":\"x\"}\n";
     place.write("rows.jsonl", rows);
     insta::assert_snapshot!(count(&["rows.jsonl", "--chat"]), @r#"
+    row 1: 5 tokens
+    row 2: 6 tokens
+    row 3: not counted
+    total: 3 rows, 11 tokens
+    not counted: 1 (no plain text, or refused by the chat template)
     "#);
     insta::assert_snapshot!(count(&["@rows.jsonl", "--limit", "2", "--ids"]), @r#"
+    row 1: 2 tokens
+    0 0
+    row 2: 3 tokens
+    0 0 0
+    total: 2 rows, 5 tokens
     "#);
     let mut command = place.command(crate::command::binary());
     let command = command.args(["dataset", "tokenize", "-"]).args(with);

@@ -236,7 +236,7 @@ impl Inspection {
                 it.min, it.mean, it.p50, it.p95, it.max
             );
             if name == "max_tokens" && it.count != self.rows {
-                let _ = write!(out, "  in {} rows", it.count);
+                let _ = write!(out, "  in {}", counted(it.count, "row"));
             }
             if name.starts_with("tokens") && self.tokens_by == TokensBy::RuleOfThumb {
                 out.push_str("  by rule of thumb; --tokenizer counts");
@@ -264,6 +264,12 @@ impl Trace {
         };
         line("blocks", &share);
     }
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: usize, thing: &str) -> String {
+    let many = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{many}")
 }
 
 /// The beginning of a text in one line, in quotes.
@@ -346,6 +352,18 @@ mod tests {
             }],
         };
         insta::assert_snapshot!(found.words(), @r#"
+        rows.csv
+          format          csv, by its name
+          rows            3
+          left out        2: the prompt is blank
+          bytes           90
+          SHA-256         ab
+          fields          id, question (the prompt)
+                                min       mean      p50      p95      max
+          characters              3        7.0        8       10       10
+          tokens                  1        2.0        2        3        3  by rule of thumb; --tokenizer counts
+          max_tokens             64       64.0       64       64       64  in 1 row
+          row 1           "Why?"
     "#);
     }
 }

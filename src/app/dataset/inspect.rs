@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use indexmap::IndexMap;
 
-use super::figures::{Inspection, Numbers, Shown, TokensBy, TraceNumbers, shortened};
+use super::figures::{Inspection, Numbers, Shown, TokensBy, TraceNumbers, counted, shortened};
 use super::{contents, lost, texts, tokenizer};
 use crate::app::console::Console;
 use crate::app::data_set;
@@ -112,8 +112,8 @@ impl Sums {
                     self.measure(turn, tokenizer);
                 }
                 let first = turns.first().map(|turn| shortened(&turn.join("\n")));
-                let word = if turns.len() == 1 { "turn" } else { "turns" };
-                format!("{} {word}: {}", turns.len(), first.unwrap_or_default())
+                let count = counted(turns.len(), "turn");
+                format!("{count}: {}", first.unwrap_or_default())
             }
             Said::Arrival {
                 time_us,
@@ -122,11 +122,9 @@ impl Sums {
                 blocks,
             } => {
                 let (seconds, micros) = (time_us / 1_000_000, time_us % 1_000_000);
-                let count = blocks.len();
+                let known = counted(blocks.len(), "block");
                 self.trace.add(time_us, (input, output), blocks);
-                format!(
-                    "at {seconds}.{micros:06} s: {input} tokens in {count} blocks, {output} out"
-                )
+                format!("at {seconds}.{micros:06} s: {input} tokens in, {output} out, {known}")
             }
         };
         if row < FIRST {
