@@ -109,7 +109,8 @@ pub(super) fn open(plan: &Plan) -> Result<Option<Arc<Data>>, Failure> {
     Ok(Some(Arc::new(data)))
 }
 
-fn failure(error: LoadError) -> Failure {
+/// What cannot be loaded is a setting that cannot be carried out.
+pub(super) fn failure(error: LoadError) -> Failure {
     let hint = error.hint();
     Failure::usage(error).with_hint(hint)
 }

@@ -16,21 +16,31 @@ use crate::report::summary_file::{self, Row, RowError};
 /// What is there and no plain file, a pipe or `/dev/stdout`, is written to: it must not be renamed away. A link
 /// stays, and the file that it names is replaced.
 pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
+    replace_by(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// The same by what `write` writes, piece by piece.
+///
+/// # Errors
+/// Also those of `write`; the old file stands then.
+pub(super) fn replace_by<E: From<io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
-        return OpenOptions::new()
-            .write(true)
-            .open(path)?
-            .write_all(text.as_bytes());
+        return write(&mut OpenOptions::new().write(true).open(path)?);
     }
     let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let beside = beside(path, "tmp");
-    let written = File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
-    if let Err(error) = written.and_then(|()| fs::rename(&beside, path)) {
+    let written = File::create(&beside)
+        .map_err(E::from)
+        .and_then(|mut file| write(&mut file));
+    let replaced = written.and_then(|()| fs::rename(&beside, path).map_err(E::from));
+    if replaced.is_err() {
         // What is half written is of no use to anybody; the old file stands.
         let _ = fs::remove_file(&beside);
-        return Err(error);
     }
-    Ok(())
+    replaced
 }
 
 /// `path` with a dot and `ending` behind it.

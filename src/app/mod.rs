@@ -8,6 +8,7 @@ mod conduct;
 mod console;
 mod ctl;
 mod data_set;
+mod dataset;
 mod discover;
 mod engine;
 mod failure;
@@ -65,6 +66,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(report_command())
         .subcommand(gen_command())
         .subcommand(prefill_command())
+        .subcommand(dataset::command())
         .subcommand(sweep::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
@@ -152,6 +154,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             logging::start_plain()?;
             runtime()?.block_on(prefill(args))
         }
+        Command::Other { name, matches } if name == dataset::NAME => dataset::dataset(&matches),
         Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

@@ -32,7 +32,7 @@ mod source;
 mod target;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(crate) mod value;
 
 use std::ffi::OsString;
 use std::io;

@@ -61,7 +61,7 @@ pub(super) const LAWS: &[(&str, Law)] = &[
 pub(super) const CURVES: &[(&str, Curve)] =
     &[("geometric", Curve::Geometric), ("linear", Curve::Linear)];
 
-pub(super) const FORMATS: &[(&str, Format)] = &[
+pub(crate) const FORMATS: &[(&str, Format)] = &[
     ("jsonl", Format::Jsonl),
     ("sharegpt", Format::ShareGpt),
     ("conversations", Format::Conversations),
@@ -75,7 +75,7 @@ pub(super) const POSITIONINGS: &[(&str, Positioning)] = &[
     ("end", Positioning::End),
 ];
 
-pub(super) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
+pub(crate) const LENGTH_LAWS: &[(&str, LengthLaw)] = &[
     ("constant", LengthLaw::Constant),
     ("uniform", LengthLaw::Uniform),
     ("exponential", LengthLaw::Exponential),
@@ -90,7 +90,7 @@ const CORPORA: &[(&str, Corpus)] = &[
 
 /// What prompts are made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Dataset {
+pub(crate) enum Dataset {
     /// A text that the product ships.
     Corpus(Corpus),
     /// Random tokens.
@@ -100,7 +100,7 @@ pub(super) enum Dataset {
 }
 
 /// A corpus by its name, or a file behind an `@`.
-pub(super) fn dataset(text: &str) -> Result<Dataset, String> {
+pub(crate) fn dataset(text: &str) -> Result<Dataset, String> {
     let named = |(word, _): &&(&str, Corpus)| word.eq_ignore_ascii_case(text);
     if let Some((_, corpus)) = CORPORA.iter().find(named) {
         return Ok(Dataset::Corpus(*corpus));
@@ -149,7 +149,7 @@ pub(super) const LOG_LEVELS: &[(&str, LogLevel)] = &[
 ];
 
 /// One of `words`, in any case.
-pub(super) fn choice<T: Copy + Send + Sync + 'static>(
+pub(crate) fn choice<T: Copy + Send + Sync + 'static>(
     words: &'static [(&'static str, T)],
 ) -> impl TypedValueParser<Value = T> {
     PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).try_map(move |typed| {
@@ -162,7 +162,7 @@ pub(super) fn choice<T: Copy + Send + Sync + 'static>(
 }
 
 /// `count`, from 1.
-pub(super) fn count(text: &str) -> Result<u32, String> {
+pub(crate) fn count(text: &str) -> Result<u32, String> {
     let count = whole(text)?;
     u32::try_from(count)
         .map_err(|_| format!("must be at most {}", u32::MAX))
@@ -170,12 +170,12 @@ pub(super) fn count(text: &str) -> Result<u32, String> {
 }
 
 /// A count of tokens, from 0.
-pub(super) fn tokens(text: &str) -> Result<u32, String> {
+pub(crate) fn tokens(text: &str) -> Result<u32, String> {
     u32::try_from(whole(text)?).map_err(|_| format!("must be at most {}", u32::MAX))
 }
 
 /// A count that may be large, from 1.
-pub(super) fn large_count(text: &str) -> Result<u64, String> {
+pub(crate) fn large_count(text: &str) -> Result<u64, String> {
     at_least(whole(text)?, 1)
 }
 
@@ -189,7 +189,7 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
 }
 
 /// A finite number from 0.
-pub(super) fn non_negative(text: &str) -> Result<f64, String> {
+pub(crate) fn non_negative(text: &str) -> Result<f64, String> {
     let number: f64 = text.trim().parse().map_err(|_| "not a number".to_owned())?;
     if !number.is_finite() || number < 0.0 {
         return Err("must be 0 or more".to_owned());

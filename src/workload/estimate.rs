@@ -30,8 +30,8 @@ enum Last {
     Other,
 }
 
-/// About how many tokens `text` has.
-pub(super) fn tokens(text: &str) -> u32 {
+/// About how many tokens `text` has, by rule of thumb.
+pub fn tokens(text: &str) -> u32 {
     let mut last = Last::Other;
     let mut hundredths = 0;
     for letter in text.chars() {

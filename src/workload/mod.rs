@@ -37,8 +37,9 @@ mod tests;
 use std::sync::Arc;
 
 pub use api::Api;
-pub use data::{Data, DataError, Place, RowFault, RowLost};
+pub use data::{Data, DataError, Place, RowFault, RowLost, Said, Sight, Unsent};
 pub use error::WorkloadError;
+pub use estimate::tokens as estimated_tokens;
 pub use forced::ForcedError;
 pub use length::LengthError;
 pub use rows::RowError;

@@ -160,16 +160,13 @@ impl Tokenizer {
     }
 
     fn count_chat(&self, messages: &[Message]) -> Option<usize> {
-        let rendered = self.template.as_ref()?.render(messages).ok()?;
-        Some(self.count(&rendered))
+        Some(self.count(&self.rendered(messages)?))
     }
 
-    /// A user message as the model reads it, up to the place where its answer begins; `None` without a template.
-    pub(super) fn rendered(&self, content: &str) -> Option<String> {
-        self.template
-            .as_ref()?
-            .render(&[user_message(content)])
-            .ok()
+    /// A conversation as the model reads it, up to the place where its answer begins; `None` without a template, or where that
+    /// refuses it.
+    pub(super) fn rendered(&self, messages: &[Message]) -> Option<String> {
+        self.template.as_ref()?.render(messages).ok()
     }
 
     /// The ids of `text`.
@@ -188,7 +185,7 @@ impl Tokenizer {
     }
 }
 
-fn user_message(text: &str) -> Message {
+pub(super) fn user_message(text: &str) -> Message {
     Message {
         role: Role::User,
         content: text.to_owned(),
@@ -196,7 +193,7 @@ fn user_message(text: &str) -> Message {
 }
 
 /// As completion APIs get a conversation.
-fn joined(messages: &[Message]) -> String {
+pub(super) fn joined(messages: &[Message]) -> String {
     let contents: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
     contents.join("\n\n")
 }

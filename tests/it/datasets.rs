@@ -11,31 +11,31 @@ use tempfile::TempDir;
 use crate::process::{self, Cluster, Ended, Program, quick_mock, settled, shared};
 
 /// As all runs of these tests, but that the rows have lengths of their own.
-fn towards(mock: &MockHandle, line: &str) -> String {
+pub(crate) fn towards(mock: &MockHandle, line: &str) -> String {
     process::towards(mock, line).replace("-p 40 ", "")
 }
 
 /// A folder with a data set in it.
-struct Set {
-    folder: TempDir,
+pub(crate) struct Set {
+    pub(crate) folder: TempDir,
     name: &'static str,
 }
 
 impl Set {
-    fn new(name: &'static str, text: &str) -> Self {
+    pub(crate) fn new(name: &'static str, text: &str) -> Self {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join(name), text).unwrap();
         Self { folder, name }
     }
 
-    fn option(&self) -> String {
+    pub(crate) fn option(&self) -> String {
         let path = self.folder.path().join(self.name);
         format!("--dataset @{}", path.display())
     }
 }
 
 /// The bodies that `--show-request` told of.
-fn bodies(ended: &Ended) -> Vec<Value> {
+pub(crate) fn bodies(ended: &Ended) -> Vec<Value> {
     let lines = ended.stderr.lines();
     lines
         .filter_map(|line| serde_json::from_str(&line[line.find("{\"")?..]).ok())

@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::command::{Place, Ran, at_once, faulty, serve, url, words};
 
 /// One token a word between white space, as the mock counts.
-const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+pub(crate) const WORDS: &str = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
     "pre_tokenizer":{"type":"WhitespaceSplit"},"post_processor":null,"decoder":null,
     "model":{"type":"WordLevel","vocab":{"[UNK]":0},"unk_token":"[UNK]"}}"#;
 

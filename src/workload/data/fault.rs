@@ -24,6 +24,30 @@ impl fmt::Display for Place {
     }
 }
 
+/// Why a good row has nothing to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unsent {
+    /// Its prompt is blank.
+    Blank,
+    /// A conversation in which no person says anything.
+    Silent,
+    /// A conversation of one message; of `ShareGPT`'s those count alone that were answered.
+    Unanswered,
+    /// A conversation with others than instructions, a person and a model, or with more than text.
+    Foreign,
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Blank => "the prompt is blank",
+            Self::Silent => "nobody asks anything",
+            Self::Unanswered => "one message alone",
+            Self::Foreign => "others speak than a person and a model, or not in text",
+        })
+    }
+}
+
 /// Why a row cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RowFault {

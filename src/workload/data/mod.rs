@@ -8,6 +8,7 @@ pub(super) mod file;
 mod parse;
 mod replay;
 mod scan;
+mod sight;
 mod sniff;
 mod table;
 mod talk;
@@ -15,6 +16,7 @@ mod talk;
 mod tests;
 mod trace;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
@@ -22,7 +24,8 @@ use std::sync::Arc;
 use rand::RngExt;
 
 pub(super) use deal::Dealer;
-pub use fault::{DataError, Place, RowFault, RowLost};
+pub use fault::{DataError, Place, RowFault, RowLost, Unsent};
+pub use sight::{Said, Sight};
 
 use super::Format;
 use crate::domain::Seed;
@@ -96,8 +99,13 @@ impl Data {
     }
 
     /// Rows with nothing to send, of the whole file.
-    pub const fn left_out(&self) -> u64 {
-        self.scan.rows.left_out
+    pub fn left_out(&self) -> u64 {
+        self.reasons().values().sum()
+    }
+
+    /// The same by the reason.
+    pub const fn reasons(&self) -> &BTreeMap<Unsent, u64> {
+        &self.scan.rows.left_out
     }
 
     /// When the requests of a trace are due, in microseconds from the first, `speed` times as fast as they came; at most `most`.
@@ -125,20 +133,32 @@ impl Data {
 
     /// What the row that is dealt `nth` asks for, read now.
     fn item(&self, nth: usize) -> Result<Item, RowLost> {
+        self.understood(nth, &self.bytes(nth)?)
+    }
+
+    fn bytes(&self, nth: usize) -> Result<Vec<u8>, RowLost> {
         let row = self.row(nth);
-        let lost = |cause| RowLost {
-            name: self.name.clone(),
-            row: row as u64 + 1,
-            cause,
-        };
         let mut bytes = vec![0; self.scan.rows.lengths[row] as usize];
         let start = self.scan.rows.starts[row];
-        self.source.read_at(start, &mut bytes).map_err(lost)?;
-        match self.scan.parser.row(&bytes) {
-            Ok(Some(item)) => Ok(item),
+        let read = self.source.read_at(start, &mut bytes);
+        read.map_err(|cause| self.lost(nth, cause))?;
+        Ok(bytes)
+    }
+
+    fn understood(&self, nth: usize, bytes: &[u8]) -> Result<Item, RowLost> {
+        match self.scan.parser.row(bytes) {
+            Ok(Ok(item)) => Ok(item),
             // It was good when it was scanned.
-            Ok(None) => Err(lost(io::Error::other("the file has changed"))),
-            Err(fault) => Err(lost(io::Error::other(fault))),
+            Ok(Err(_)) => Err(self.lost(nth, io::Error::other("the file has changed"))),
+            Err(fault) => Err(self.lost(nth, io::Error::other(fault))),
+        }
+    }
+
+    fn lost(&self, nth: usize, cause: io::Error) -> RowLost {
+        RowLost {
+            name: self.name.clone(),
+            row: self.row(nth) as u64 + 1,
+            cause,
         }
     }
 }

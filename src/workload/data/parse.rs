@@ -3,7 +3,7 @@
 use csv::ByteRecord;
 use serde_json::{Map, Value};
 
-use super::fault::RowFault;
+use super::fault::{RowFault, Unsent};
 use super::table::{Columns, LENGTHS, field};
 use super::talk::{Talk, talk};
 use super::trace::Arrival;
@@ -41,6 +41,9 @@ pub(super) enum Item {
     Arrival(Arrival),
 }
 
+/// What was found in a good row, or why there is nothing to send in it.
+pub(super) type Found<T> = Result<Result<T, Unsent>, RowFault>;
+
 /// Reads rows of one data set.
 #[derive(Clone, Debug)]
 pub(super) struct Parser {
@@ -50,8 +53,8 @@ pub(super) struct Parser {
 }
 
 impl Parser {
-    /// What a row says, by its bytes in the file; `None` where it has nothing to send.
-    pub(super) fn row(&self, bytes: &[u8]) -> Result<Option<Item>, RowFault> {
+    /// What a row says, by its bytes in the file, or why it has nothing to send.
+    pub(super) fn row(&self, bytes: &[u8]) -> Found<Item> {
         let Layout::Table { delimiter, columns } = self.layout else {
             let text = std::str::from_utf8(bytes).map_err(|_| RowFault::Encoding)?;
             return self.text(text);
@@ -66,27 +69,27 @@ impl Parser {
         record_item(columns, &record)
     }
 
-    fn text(&self, text: &str) -> Result<Option<Item>, RowFault> {
+    fn text(&self, text: &str) -> Found<Item> {
         if self.format == Format::Text {
-            let text = text.trim_end_matches(['\n', '\r']);
-            return Ok(said(text).map(|row| Item::Row {
-                row,
-                max_tokens: None,
-            }));
+            return Ok(said(text.trim_end_matches(['\n', '\r'])).map(without_length));
+        }
+        if self.format == Format::Jsonl && text.trim_start().starts_with('"') {
+            let text: String = serde_json::from_str(text).map_err(RowFault::Json)?;
+            return Ok(said(&text).map(without_length));
         }
         let fields: Map<String, Value> = serde_json::from_str(text).map_err(RowFault::Json)?;
         let column = self.column.as_deref();
         match self.format {
             Format::ShareGpt => Ok(talk(&fields, column)?.and_then(first_turn)),
             Format::Conversations => Ok(talk(&fields, column)?.map(Item::Talk)),
-            Format::Trace => Arrival::of_json(&fields).map(|arrival| Some(Item::Arrival(arrival))),
+            Format::Trace => Ok(Ok(Item::Arrival(Arrival::of_json(&fields)?))),
             _ => body(fields, column),
         }
     }
 }
 
 /// What a table's record says.
-pub(super) fn record_item(columns: Columns, record: &ByteRecord) -> Result<Option<Item>, RowFault> {
+pub(super) fn record_item(columns: Columns, record: &ByteRecord) -> Found<Item> {
     let (prompt, length) = match columns {
         Columns::Lengths {
             time,
@@ -98,7 +101,7 @@ pub(super) fn record_item(columns: Columns, record: &ByteRecord) -> Result<Optio
                 field(record, input)?,
                 field(record, output)?,
             ];
-            return Arrival::of_table(fields).map(|arrival| Some(Item::Arrival(arrival)));
+            return Ok(Ok(Item::Arrival(Arrival::of_table(fields)?)));
         }
         Columns::Prompts { prompt, max_tokens } => (prompt, max_tokens),
     };
@@ -114,11 +117,10 @@ pub(super) fn record_item(columns: Columns, record: &ByteRecord) -> Result<Optio
 }
 
 /// One object: fields of the body, or the one that was named.
-fn body(fields: Map<String, Value>, column: Option<&str>) -> Result<Option<Item>, RowFault> {
+fn body(fields: Map<String, Value>, column: Option<&str>) -> Found<Item> {
     let Some(column) = column else {
         let row = rows::of_fields(fields).ok_or(RowFault::NothingAsked)?;
-        let max_tokens = None;
-        return Ok(Some(Item::Row { row, max_tokens }));
+        return Ok(Ok(without_length(row)));
     };
     let text = fields.get(column).and_then(Value::as_str);
     let text = text.ok_or_else(|| RowFault::NoText(column.to_owned()))?;
@@ -130,18 +132,22 @@ fn body(fields: Map<String, Value>, column: Option<&str>) -> Result<Option<Item>
 }
 
 /// What `ShareGPT`'s conversations are used for mostly: the first question of those that were answered.
-fn first_turn(talk: Talk) -> Option<Item> {
+fn first_turn(talk: Talk) -> Result<Item, Unsent> {
     if talk.messages < 2 {
-        return None;
+        return Err(Unsent::Unanswered);
     }
-    let first = talk.turns.into_iter().next()?;
+    let first = talk.turns.into_iter().next().ok_or(Unsent::Silent)?;
     let row = match <[Message; 1]>::try_from(first) {
         Ok([message]) if message.role == Role::User => said(&message.content)?,
         Ok(message) => conversation(message.into()),
         Err(messages) => conversation(messages),
     };
+    Ok(without_length(row))
+}
+
+fn without_length(row: Row) -> Item {
     let max_tokens = None;
-    Some(Item::Row { row, max_tokens })
+    Item::Row { row, max_tokens }
 }
 
 fn conversation(messages: Vec<Message>) -> Row {
@@ -152,9 +158,12 @@ fn conversation(messages: Vec<Message>) -> Row {
     }
 }
 
-/// A prompt; none where it is blank.
-fn said(text: &str) -> Option<Row> {
-    (!text.trim().is_empty()).then(|| Row {
+/// A prompt, unless it is blank.
+fn said(text: &str) -> Result<Row, Unsent> {
+    if text.trim().is_empty() {
+        return Err(Unsent::Blank);
+    }
+    Ok(Row {
         prompt: Some(text.to_owned()),
         messages: None,
         extra: Map::new(),
@@ -180,7 +189,7 @@ mod tests {
     #[track_caller]
     fn row(parser: &Parser, text: &str) -> (Row, Option<u32>) {
         match parser.row(text.as_bytes()).unwrap() {
-            Some(Item::Row { row, max_tokens }) => (row, max_tokens),
+            Ok(Item::Row { row, max_tokens }) => (row, max_tokens),
             other => panic!("{other:?}"),
         }
     }
@@ -215,14 +224,14 @@ mod tests {
         let messages = told.messages.unwrap();
         assert_eq!((messages.len(), messages[0].role), (2, Role::System));
         let alone = br#"{"conversations":[{"from":"human","value":"Hi"}]}"#;
-        assert_eq!(parser.row(alone).unwrap(), None);
+        assert_eq!(parser.row(alone).unwrap(), Err(Unsent::Unanswered));
     }
 
     #[test]
     fn a_line_of_text_is_a_prompt_and_a_blank_one_is_not() {
         let parser = parser(Format::Text, None);
         assert_eq!(row(&parser, " Hi\r\n").0.prompt.as_deref(), Some(" Hi"));
-        assert_eq!(parser.row(b" \r\n").unwrap(), None);
+        assert_eq!(parser.row(b" \r\n").unwrap(), Err(Unsent::Blank));
         assert!(matches!(parser.row(b"\xff"), Err(RowFault::Encoding)));
     }
 
@@ -246,7 +255,7 @@ mod tests {
             (Some("a \"b\"\nc"), Some(12))
         );
         assert_eq!(row(&parser, ",a").1, None);
-        assert_eq!(parser.row(b"5,").unwrap(), None);
+        assert_eq!(parser.row(b"5,").unwrap(), Err(Unsent::Blank));
         assert!(matches!(parser.row(b"five,a"), Err(RowFault::NoLength(_))));
     }
 }

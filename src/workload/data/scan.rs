@@ -1,13 +1,14 @@
 //! One pass over a data set: where its rows are, whether each can be read, what the whole file is. Rows are not kept.
 //! It opens no file.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use csv::ByteRecord;
 use sha2::{Digest as _, Sha256};
 
 use super::array::Splitter;
-use super::fault::{DataError, LONGEST_ROW, Place, RowFault};
+use super::fault::{DataError, LONGEST_ROW, Place, RowFault, Unsent};
 use super::parse::{Item, Layout, Parser, record_item};
 use super::table::Columns;
 use crate::workload::Format;
@@ -52,8 +53,8 @@ pub(super) struct Rows {
     pub(super) turns: Vec<u32>,
     /// Of a trace: microseconds after the first row.
     pub(super) times_us: Vec<u64>,
-    /// Rows with nothing to send.
-    pub(super) left_out: u64,
+    /// Rows with nothing to send, by the reason.
+    pub(super) left_out: BTreeMap<Unsent, u64>,
     /// The first row's time.
     zero_us: u64,
     last_us: Option<u64>,
@@ -85,7 +86,7 @@ pub(super) fn scan(wanted: Wanted<'_>, input: impl Read) -> Result<Scan, DataErr
         Kind::Table => parser.layout = table(wanted, input, &mut rows)?,
     }
     if rows.starts.is_empty() {
-        let left_out = rows.left_out;
+        let left_out = rows.left_out.values().sum();
         return Err(DataError::Empty { left_out });
     }
     Ok(Scan {
@@ -131,11 +132,14 @@ impl Rows {
         &mut self,
         keep: Option<u64>,
         (start, length): (u64, usize),
-        item: Option<Item>,
+        item: Result<Item, Unsent>,
     ) -> Result<(), DataOrFault> {
-        let Some(item) = item else {
-            self.left_out += 1;
-            return Ok(());
+        let item = match item {
+            Ok(item) => item,
+            Err(why) => {
+                *self.left_out.entry(why).or_default() += 1;
+                return Ok(());
+            }
         };
         let length = u32::try_from(length).map_err(|_| RowFault::TooLong)?;
         let mut time_us = None;

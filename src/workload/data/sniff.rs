@@ -32,6 +32,9 @@ pub(super) fn sniff(ending: &str, input: impl Read) -> io::Result<(Format, &'sta
 
 /// By the fields of the first object.
 fn of_first(ending: &str, first: &[u8]) -> (Format, &'static str) {
+    if first.trim_ascii_start().starts_with(b"\"") {
+        return (Format::Jsonl, "its first row");
+    }
     let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(first) else {
         let format = match ending {
             "json" => Format::ShareGpt,
@@ -108,6 +111,7 @@ mod tests {
                 Format::ShareGpt,
             ),
             ("json", "\u{feff}[ {\"prompt\":\"a\"} ]", Format::Jsonl),
+            ("json", "[\"a\", \"b\"]", Format::Jsonl),
             ("json", "[]", Format::ShareGpt),
             ("json", "{\n", Format::ShareGpt),
             ("csv", "prompt,max_tokens\n", Format::Csv),

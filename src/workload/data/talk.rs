@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::RowFault;
+use super::fault::{RowFault, Unsent};
+use super::parse::Found;
 use crate::domain::{Message, Role};
 
 /// Fields that hold the turns.
@@ -18,12 +19,8 @@ pub(super) struct Talk {
     pub(super) messages: usize,
 }
 
-/// The conversation in `row`, in the field `column` where one is named; `None` where there is nothing to ask, or where
-/// others speak than instructions, a person and a model.
-pub(super) fn talk(
-    row: &Map<String, Value>,
-    column: Option<&str>,
-) -> Result<Option<Talk>, RowFault> {
+/// The conversation in `row`, in the field `column` where one is named.
+pub(super) fn talk(row: &Map<String, Value>, column: Option<&str>) -> Found<Talk> {
     let list = match column {
         Some(column) => row.get(column),
         None => LISTS.iter().find_map(|name| row.get(*name)),
@@ -33,7 +30,7 @@ pub(super) fn talk(
     let mut said = Vec::new();
     for entry in list {
         let Some(message) = message(entry)? else {
-            return Ok(None);
+            return Ok(Err(Unsent::Foreign));
         };
         let Message { role, content } = &message;
         if *role == Role::Assistant || content.trim().is_empty() {
@@ -46,7 +43,10 @@ pub(super) fn talk(
         }
     }
     let messages = list.len();
-    Ok((!turns.is_empty()).then_some(Talk { turns, messages }))
+    if turns.is_empty() {
+        return Ok(Err(Unsent::Silent));
+    }
+    Ok(Ok(Talk { turns, messages }))
 }
 
 /// One entry; `None` for what is no text of one of the three.
@@ -93,7 +93,7 @@ fn text(value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Option<Talk>, RowFault> {
+    fn read(text: &str) -> Found<Talk> {
         talk(&serde_json::from_str(text).unwrap(), None)
     }
 
@@ -130,13 +130,22 @@ mod tests {
 
     #[test]
     fn what_cannot_be_said_again_is_left_out_and_what_is_no_talk_refused() {
-        for row in [
-            r#"{"messages":[{"role":"user","content":"A"},{"role":"tool","content":"4"}]}"#,
-            r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#,
-            r#"{"conversations":[{"from":"gpt","value":"A"}]}"#,
-            r#"{"conversations":[]}"#,
+        for (row, why) in [
+            (
+                r#"{"messages":[{"role":"user","content":"A"},{"role":"tool","content":"4"}]}"#,
+                Unsent::Foreign,
+            ),
+            (
+                r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}]}"#,
+                Unsent::Foreign,
+            ),
+            (
+                r#"{"conversations":[{"from":"gpt","value":"A"}]}"#,
+                Unsent::Silent,
+            ),
+            (r#"{"conversations":[]}"#, Unsent::Silent),
         ] {
-            assert_eq!(read(row).unwrap(), None, "{row}");
+            assert_eq!(read(row).unwrap(), Err(why), "{row}");
         }
         for row in [
             r#"{"prompt":"A"}"#,

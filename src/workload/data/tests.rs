@@ -378,3 +378,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_row_is_seen_with_its_fields_and_a_table_with_its_columns() {
+    let rows = data(
+        "{\"prompt\":\"a\",\"max_tokens\":7}\n{\"image\":\"u\"}\n",
+        Format::Jsonl,
+    );
+    let first = rows.sight(0, true).unwrap();
+    let prompt = Some(Prompt::Text("a".into()));
+    let max_tokens = Some(7);
+    assert_eq!(first.said, Said::Request { prompt, max_tokens });
+    assert_eq!(first.fields, ["prompt", "max_tokens"]);
+    let elsewhere = Said::Request {
+        prompt: None,
+        max_tokens: None,
+    };
+    assert_eq!(rows.sight(1, true).unwrap().said, elsewhere);
+    assert!(rows.columns().unwrap().is_empty());
+    let table = data(
+        "\u{feff}id,\"text\nof it\",question\n\n1,,x\n2,b,\n",
+        Format::Csv,
+    );
+    assert_eq!(table.columns().unwrap(), ["id", "text\nof it", "question"]);
+    assert_eq!(table.prompt_column(), Some(2));
+    assert_eq!(*table.reasons(), BTreeMap::from([(Unsent::Blank, 1)]));
+}
+
+#[test]
+fn a_list_of_texts_is_a_list_of_prompts() {
+    let list = data("[\"a\", \"\", \"b\\nc\"]", Format::Jsonl);
+    assert_eq!(list.left_out(), 1);
+    assert_eq!(prompts(list), ["a", "b\nc"]);
+    let row = fault("[\"a\", 4]", Format::Jsonl);
+    assert!(row.starts_with("element 2: not a JSON object"), "{row}");
+}
