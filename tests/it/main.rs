@@ -27,6 +27,7 @@ mod disk;
 mod epochs;
 mod errors;
 mod faults;
+mod fields;
 mod files;
 mod flags;
 mod http2;
