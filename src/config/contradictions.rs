@@ -36,10 +36,10 @@ impl Builder<'_> {
             self.in_the_data_set(wanted),
             self.in_the_provider(wanted),
         ];
-        for (id, words, hint) in all.into_iter().flatten() {
-            self.check(id, Err(Fault::new(words).hint(hint)))?;
+        match all.into_iter().flatten().next() {
+            Some((id, words, hint)) => self.check(id, Err(Fault::new(words).hint(hint))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The first of `objections` whose option stands on the command line. In a file, or the environment, one may stand ready.

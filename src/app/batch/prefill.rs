@@ -100,18 +100,7 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
             count(answer.figures.prompt_tokens),
             count(answer.figures.cached_tokens),
         ]);
-        let expected = (u64::from(cached) + 64) * u64::from(batch);
-        if answer
-            .figures
-            .cached_tokens
-            .is_some_and(|found| found > expected)
-        {
-            tracing::warn!(
-                "the server had {} tokens in its cache, more than the {cached} of each prompt: another --seed asks with prompts that \
-                 it has not seen",
-                count(answer.figures.cached_tokens)
-            );
-        }
+        doubt_the_cache(&answer, cached, batch);
         let parts = [
             durations.tokenizer_queue,
             durations.tokenizer,
@@ -133,6 +122,22 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
         );
     }
     Ok(status::OK)
+}
+
+/// A prompt that was sent before is no fresh one.
+fn doubt_the_cache(answer: &Answer, cached: u32, batch: u32) {
+    let expected = (u64::from(cached) + 64) * u64::from(batch);
+    if answer
+        .figures
+        .cached_tokens
+        .is_some_and(|found| found > expected)
+    {
+        tracing::warn!(
+            "the server had {} tokens in its cache, more than the {cached} of each prompt: another --seed asks with prompts that \
+             it has not seen",
+            count(answer.figures.cached_tokens)
+        );
+    }
 }
 
 fn pairs(

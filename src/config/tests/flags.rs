@@ -21,6 +21,7 @@ use Seen::{Beside, Plan};
 type Row = (&'static str, &'static str, Seen);
 
 /// The options that say what is asked.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn asking() -> Vec<Row> {
     vec![
         (
@@ -153,6 +154,7 @@ fn asking() -> Vec<Row> {
 }
 
 /// The options that say in which words.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn saying() -> Vec<Row> {
     vec![
         (
@@ -269,6 +271,7 @@ fn saying() -> Vec<Row> {
 }
 
 /// The options that say when, and what is shown.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn pacing() -> Vec<Row> {
     vec![
         ("-u 7", "LOCUST_USERS=7", Plan("/schedule/users", json!(7))),
