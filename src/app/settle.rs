@@ -207,4 +207,25 @@ mod tests {
         hint: docs/providers.md has a whole example
         ");
     }
+
+    #[tokio::test]
+    async fn a_server_whose_words_name_no_model_is_not_asked_for_any() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("words.toml");
+        let text = include_str!("../../tests/fixtures/custom/words.toml");
+        std::fs::write(&path, text.replace("/{{ model }}", "")).unwrap();
+        let words = ["llmload", "run", "-H", "http://127.0.0.1:1", "-t", "1s"];
+        let more = ["-k", "key", "--provider", "custom", "--provider-file"];
+        let words = words.iter().chain(&more).copied();
+        let words = words.chain([path.to_str().unwrap()]);
+        let Ok(Command::Run(run)) = resolve(&command(), words, &Nothing) else {
+            panic!("not a run");
+        };
+        let plan = settle(&run.settings, None)
+            .await
+            .map_err(|failure| failure.to_string());
+        let provider = plan.unwrap().provider;
+        assert_eq!(provider.kind, Kind::Custom);
+        assert!(provider::build(&provider).is_ok());
+    }
 }

@@ -8,7 +8,8 @@ use super::catalogue::{Setting, Shape, is_order};
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
-use super::{Surroundings, conf, ctl, target};
+use super::{Surroundings, conf, ctl};
+use crate::domain::is_secret_header;
 
 const MASK: &str = "***";
 /// Where the sources stand, if the values are short.
@@ -133,7 +134,7 @@ fn shown(id: &str, value: &str) -> String {
     match id {
         "api_key" => MASK.to_owned(),
         "header" => match value.split_once(':') {
-            Some((name, _)) if target::is_secret(&name.trim().to_ascii_lowercase()) => {
+            Some((name, _)) if is_secret_header(name.trim()) => {
                 format!("{name}: {MASK}")
             }
             Some(_) => quoted(value),

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use http::{HeaderName, HeaderValue, Uri};
 use indexmap::IndexMap;
 
-use crate::domain::Secret;
+use crate::domain::{Secret, is_secret_header};
 
 use super::Endpoint;
 use super::error::Fault;
@@ -122,7 +122,7 @@ pub(super) fn headers(lines: &[String]) -> Result<Headers, Fault> {
     let mut headers = Headers::default();
     for line in lines {
         let (name, value) = header(line)?;
-        if is_secret(&name) {
+        if is_secret_header(&name) {
             headers.secret.insert(name, Secret::new(value));
         } else {
             headers.plain.insert(name, value);
@@ -153,23 +153,6 @@ pub(super) fn header(line: &str) -> Result<(String, String), Fault> {
         )));
     }
     Ok((name.as_str().to_owned(), value.to_owned()))
-}
-
-/// Whether a header of this name (in lower case) is taken to carry a secret. In doubt it is.
-pub(super) fn is_secret(name: &str) -> bool {
-    const MARKS: [&str; 7] = [
-        "auth",
-        "token",
-        "secret",
-        "password",
-        "credential",
-        "cookie",
-        "api-key",
-    ];
-    let name = name.replace('_', "-");
-    MARKS.iter().any(|mark| name.contains(mark))
-        || name.contains("apikey")
-        || name.ends_with("-key")
 }
 
 /// An API key that a header can carry.

@@ -43,6 +43,22 @@ impl Secret {
     }
 }
 
+/// Whether a header of this name, in any case, is taken to carry a secret. In doubt it is.
+pub fn is_secret_header(name: &str) -> bool {
+    const MARKS: [&str; 8] = [
+        "auth",
+        "token",
+        "secret",
+        "password",
+        "credential",
+        "cookie",
+        "api-key",
+        "apikey",
+    ];
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    MARKS.iter().any(|mark| name.contains(mark)) || name.ends_with("-key")
+}
+
 const MASK: &str = "***";
 
 /// What stands where a quotation was cut.

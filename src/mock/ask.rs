@@ -16,7 +16,14 @@ pub(super) enum AskError {
     Missing(&'static str),
     #[error("`{0}` must be at least 1")]
     Zero(&'static str),
+    #[error("`{name}` must be at most {most}")]
+    TooMany { name: &'static str, most: u32 },
 }
+
+/// Choices that one answer may have: each has a state of its own.
+const MOST_CHOICES: u32 = 1024;
+/// Numbers that one vector may have.
+const MOST_DIMENSIONS: u32 = 65_536;
 
 /// What the mock wants to know of a request, in any dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +212,13 @@ fn words_of(value: Value) -> Result<u64, AskError> {
     Ok(words)
 }
 
+fn at_most(name: &'static str, value: Option<u32>, most: u32) -> Result<Option<u32>, AskError> {
+    match value {
+        Some(value) if value > most => Err(AskError::TooMany { name, most }),
+        other => Ok(other),
+    }
+}
+
 fn at_least_one(name: &'static str, value: Option<u32>) -> Result<Option<u32>, AskError> {
     match value {
         Some(0) => Err(AskError::Zero(name)),
@@ -295,7 +309,7 @@ impl Ask {
             model: wire.model,
             prompt_words: words_of(input)? + wire.query.0,
             items,
-            dimensions: wire.dimensions,
+            dimensions: at_most("dimensions", wire.dimensions, MOST_DIMENSIONS)?,
             top_n: wire.top_n,
             ..Self::nothing()
         })
@@ -341,7 +355,7 @@ impl Ask {
             model: wire.model,
             prompt_words: words.0 + wire.system.0,
             max_tokens,
-            choices: at_least_one("n", wire.n)?.unwrap_or(1),
+            choices: at_least_one("n", at_most("n", wire.n, MOST_CHOICES)?)?.unwrap_or(1),
             stream: wire.stream.or(wire.stream_tokens).unwrap_or(false),
             include_usage: options.include_usage,
             usage_each_event: options.include_usage && options.continuous_usage_stats,
@@ -382,6 +396,24 @@ mod tests {
         assert_eq!((ask.choices, ask.prompt_words), (2, 2));
         assert!(ask.stream && ask.include_usage && ask.logprobs && ask.ignore_eos);
         assert!(!ask.usage_each_event);
+    }
+
+    #[test]
+    fn what_no_memory_would_hold_is_refused() {
+        let choices = |n: u32| {
+            let body = format!(r#"{{"prompt":"x","n":{n}}}"#);
+            Ask::completion(body.as_bytes()).map(|ask| ask.choices)
+        };
+        assert_eq!(choices(1024).unwrap(), 1024);
+        assert_eq!(
+            choices(u32::MAX).unwrap_err().to_string(),
+            "`n` must be at most 1024"
+        );
+        let vectors = Ask::vectors(br#"{"input":"x","dimensions":4294967295}"#);
+        assert_eq!(
+            vectors.unwrap_err().to_string(),
+            "`dimensions` must be at most 65536"
+        );
     }
 
     #[test]

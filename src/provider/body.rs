@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::rows::{check_row, place_row_fields};
 use super::{Endpoint, Kind, ShapeError, Spec};
 use crate::domain::{Message, Part, Prompt, Role, Secret};
 
@@ -16,6 +17,8 @@ use crate::domain::{Message, Part, Prompt, Role, Secret};
 #[derive(Debug)]
 pub(super) struct Template {
     pub(super) endpoint: Endpoint,
+    kind: Kind,
+    stream: bool,
     uri: Uri,
     headers: HeaderMap,
     constants: Map<String, Value>,
@@ -52,6 +55,8 @@ impl Template {
         let mut head = serde_json::to_vec(&constants)?;
         head.pop();
         Ok(Self {
+            kind: spec.kind,
+            stream: spec.streams(),
             uri: Uri::try_from(path.as_ref()).map_err(|_| ShapeError::Path(path.to_string()))?,
             endpoint: Endpoint {
                 method: Method::POST,
@@ -70,7 +75,10 @@ impl Template {
         extra: Option<&Map<String, Value>>,
     ) -> Result<Request<Bytes>, ShapeError> {
         let body = match extra {
-            Some(extra) if !extra.is_empty() => self.merged(own, extra)?,
+            Some(extra) if !extra.is_empty() => {
+                check_row(self.kind, self.stream, extra)?;
+                self.merged(own, &place_row_fields(self.kind, extra))?
+            }
             _ => self.joined(own)?,
         };
         let mut request = Request::new(Bytes::from(body));

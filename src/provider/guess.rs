@@ -26,10 +26,11 @@ const OWNERS: [(&str, Kind); 4] = [
 ];
 
 impl Kind {
-    /// What a model is called where nothing lists them: `/v1/models` is not asked.
+    /// What a model is called where nothing lists them: `/v1/models` is not asked. A description that names a model needs
+    /// one from the user.
     pub const fn unlisted_model(self) -> Option<&'static str> {
         match self {
-            Self::Tgi => Some("<unused>"),
+            Self::Tgi | Self::Custom => Some("<unused>"),
             Self::TritonInfer | Self::TritonGenerate => Some("ensemble"),
             _ => None,
         }

@@ -19,6 +19,7 @@ mod openai;
 mod reader;
 mod reasons;
 mod responses;
+mod rows;
 mod spec;
 mod sse;
 mod tgi;
@@ -114,6 +115,16 @@ pub enum ShapeError {
         kind: Kind,
         /// What was set.
         setting: &'static str,
+    },
+    /// A row of a data set has a field that would change how its answer is read, or that its API has nowhere.
+    #[error("a row's `{field}` cannot be sent to provider `{kind}`: {why}")]
+    Row {
+        /// The API.
+        kind: Kind,
+        /// The row's field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// A path has characters that a path cannot have.
     #[error("`{0}` has characters that a path cannot have")]

@@ -12,3 +12,10 @@ pub enum Api {
     /// An order of documents.
     Rerank,
 }
+
+impl Api {
+    /// Whether the answer is text.
+    pub(super) const fn generates(self) -> bool {
+        matches!(self, Self::Chat | Self::Completion)
+    }
+}

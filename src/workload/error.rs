@@ -38,6 +38,9 @@ pub enum WorkloadError {
     /// A conversation of a data set says itself what it holds.
     #[error("images cannot be put into the messages of a data set")]
     ImagesInMessages,
+    /// Vectors and rankings are not made in turns.
+    #[error("conversations are for answers of text, not for embeddings or ranking")]
+    Conversations,
     /// A size that no JPEG has.
     #[error("no image of `{width}x{height}` can be made")]
     ImageSize {
@@ -113,6 +116,10 @@ impl WorkloadError {
             }
             Self::ImagesInMessages => Some(
                 "images go with generated prompts and with rows that hold a `prompt`".to_owned(),
+            ),
+            Self::Conversations => Some(
+                "ask for text, or name another --dataset-format: sharegpt takes the first question of each"
+                    .to_owned(),
             ),
             Self::ImageSize { .. } => Some("1 to 65535 pixels a side".to_owned()),
             Self::ForcedTokenizer => Some("--tokenizer with the model's own".to_owned()),

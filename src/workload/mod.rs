@@ -120,6 +120,10 @@ impl Workload {
         users: u32,
     ) -> Result<Self, WorkloadError> {
         check(spec, tokenizer.as_deref())?;
+        let talks = |data: &Arc<Data>| data.format() == Format::Conversations;
+        if !api.generates() && data.as_ref().is_some_and(talks) {
+            return Err(WorkloadError::Conversations);
+        }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let measure = Measure::new(tokenizer, api == Api::Chat);

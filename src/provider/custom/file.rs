@@ -13,7 +13,7 @@ use toml::{Spanned, Value};
 use super::fields::{Fields, Use, steps_of};
 use super::request::Templates;
 use super::{Answers, Description, End, Reasons, Scalar, Stream};
-use crate::domain::FinishReason;
+use crate::domain::{FinishReason, is_secret_header};
 
 /// What is wrong with a description, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -153,6 +153,12 @@ impl Source<'_> {
             let wrong = |what| self.fault(&value.span(), format!("header `{name}` has {what}"));
             let key = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| wrong("a name that no header can have"))?;
+            if is_secret_header(name) {
+                return Err(wrong(
+                    "a secret by its name, and this text goes to workers and into results; \
+                     --header or --api-key sends it",
+                ));
+            }
             let value = HeaderValue::from_str(value.get_ref())
                 .map_err(|_| wrong("characters that a header cannot have"))?;
             Ok((key, value))

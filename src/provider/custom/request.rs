@@ -1,6 +1,7 @@
 //! Requests by the templates of a description: what a template can name, and what came of it checked.
 //! What answers mean is in `words`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::provider::asked::{Takes, images_in, text_of};
 use crate::provider::body::{AsMessages, Template, secret_header};
 use crate::provider::errors::excerpt;
 use crate::provider::reader::Reader;
+use crate::provider::rows::without_lengths;
 use crate::provider::{Decoder, Endpoint, Kind, Provider, ShapeError, Spec, Task};
 
 /// What the path can name: what is the same in all requests of a run.
@@ -238,7 +240,8 @@ impl Described {
 /// Settings that the templates name nowhere would be dropped in silence. A temperature is always set.
 fn refuse(spec: &Spec, description: &Description) -> Result<(), ShapeError> {
     let sampling = &spec.sampling;
-    let names = |variable| description.templates.name(variable);
+    let names = |variable: &str| description.templates.name(variable);
+    refuse_of_task(&spec.task, names)?;
     if spec.stream && description.answers.stream.is_none() {
         return Err(
             FileError::whole("no [stream] in it; --no-stream asks for whole answers").into(),
@@ -256,6 +259,30 @@ fn refuse(spec: &Spec, description: &Description) -> Result<(), ShapeError> {
             sampling.reasoning_effort.is_some() && !names("reasoning_effort"),
         ),
     ])
+}
+
+/// Of these two there are variables for all but what `OpenAI`'s servers take beside them.
+fn refuse_of_task(task: &Task, names: impl Fn(&str) -> bool) -> Result<(), ShapeError> {
+    match task {
+        Task::Chat | Task::Completion => Ok(()),
+        Task::Embeddings(set) => Kind::Custom.refuse(&[
+            (
+                "dimensions",
+                set.dimensions.is_some() && !names("dimensions"),
+            ),
+            ("normalize", set.normalize && !names("normalize")),
+            ("prompt_template", set.prompt_template.is_some()),
+            ("return_logits", set.return_logits.is_some()),
+        ]),
+        Task::Rerank(set) => Kind::Custom.refuse(&[
+            ("query: its templates name none", !names("query")),
+            ("top_n", set.top_n.is_some() && !names("top_n")),
+            (
+                "return_documents",
+                !set.return_documents && !names("return_documents"),
+            ),
+        ]),
+    }
 }
 
 /// What is the same in all requests; what is not set is `none`.
@@ -328,7 +355,13 @@ impl Provider for Described {
         let silent = is_worded(&ask.prompt) && !names("prompt") && !names("messages");
         Kind::Custom.refuse(&[("words for a text: its body names no prompt", silent)])?;
         let body = self.body(ask)?;
-        self.template.request(&body, ask.extra.as_deref())
+        let mut extra = ask.extra.as_deref().map(Cow::Borrowed);
+        if names("max_tokens")
+            && let Some(extra) = &mut extra
+        {
+            without_lengths(extra);
+        }
+        self.template.request(&body, extra.as_deref())
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

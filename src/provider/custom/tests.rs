@@ -192,6 +192,98 @@ fn what_the_body_does_not_name_is_refused() {
 }
 
 #[test]
+fn options_of_vectors_and_rankings_that_nothing_names_are_refused() {
+    let text = described(r#"{"t": {{ texts }}, "d": {{ documents }}}"#, STREAM);
+    let refused = |task: Task| {
+        let spec = Spec {
+            task,
+            ..spec(&text, false)
+        };
+        build(&spec).map(drop).map_err(|error| error.to_string())
+    };
+    let plain = Embeddings::default;
+    assert_eq!(refused(Task::Embeddings(plain())), Ok(()));
+    for (setting, embeddings) in [
+        (
+            "dimensions",
+            Embeddings {
+                dimensions: Some(8),
+                ..plain()
+            },
+        ),
+        (
+            "normalize",
+            Embeddings {
+                normalize: true,
+                ..plain()
+            },
+        ),
+        (
+            "prompt_template",
+            Embeddings {
+                prompt_template: Some("x".to_owned()),
+                ..plain()
+            },
+        ),
+        (
+            "return_logits",
+            Embeddings {
+                return_logits: Some(vec![]),
+                ..plain()
+            },
+        ),
+    ] {
+        let said = format!("provider `custom` has no {setting}");
+        assert_eq!(refused(Task::Embeddings(embeddings)), Err(said));
+    }
+    let ranking = Task::Rerank(Rerank {
+        query: "q".to_owned(),
+        top_n: None,
+        return_documents: true,
+    });
+    assert_eq!(
+        refused(ranking).unwrap_err(),
+        "provider `custom` has no query: its templates name none"
+    );
+    let text = described(r#"{"q": {{ query }}, "d": {{ documents }}}"#, STREAM);
+    for (setting, top_n, return_documents) in
+        [("top_n", Some(1), true), ("return_documents", None, false)]
+    {
+        let spec = Spec {
+            task: Task::Rerank(Rerank {
+                query: "q".to_owned(),
+                top_n,
+                return_documents,
+            }),
+            ..spec(&text, false)
+        };
+        assert_eq!(
+            build(&spec).unwrap_err().to_string(),
+            format!("provider `custom` has no {setting}")
+        );
+    }
+}
+
+#[test]
+fn a_rows_length_stands_where_the_body_puts_it() {
+    let mut row = ask(Prompt::Text("x".into()));
+    row.extra = json!({"max_tokens": 64, "seed": 1})
+        .as_object()
+        .cloned()
+        .map(Arc::new);
+    let named = described(r#"{"p": {{ prompt }}, "n": {{ max_tokens }}}"#, STREAM);
+    assert_eq!(
+        body(&spec(&named, true), &row).unwrap(),
+        json!({"p": "x", "n": 64, "seed": 1})
+    );
+    let unnamed = described(r#"{"p": {{ prompt }}}"#, STREAM);
+    assert_eq!(
+        body(&spec(&unnamed, true), &row).unwrap(),
+        json!({"p": "x", "max_tokens": 64, "seed": 1})
+    );
+}
+
+#[test]
 fn a_stream_ends_as_its_description_says() {
     let ending = |end: &str, framing: &str| {
         described(
@@ -268,6 +360,26 @@ fn a_whole_body_has_its_own_places_and_the_streams() {
             "unreadable answer: invalid type: integer `5`, expected a string or null at line 1 column 1: `5`"
         ]
     );
+}
+
+#[test]
+fn a_header_that_carries_a_secret_is_refused_and_not_quoted() {
+    for name in [
+        "X-Api-Key",
+        "authorization",
+        "my_session_token",
+        "access-key",
+    ] {
+        let said = fault(&described(
+            r#"{"p": {{ prompt }}}"#,
+            &format!("{STREAM}\n[headers]\n{name} = \"hunter2\""),
+        ));
+        let expected = format!(
+            "the provider file: line 8: header `{name}` has a secret by its name, and this text goes to workers and \
+             into results; --header or --api-key sends it"
+        );
+        assert_eq!(said, expected);
+    }
 }
 
 fn fault(text: &str) -> String {

@@ -5,6 +5,8 @@ use std::io;
 
 /// Bytes of the longest row; more is a file that is something else.
 pub(super) const LONGEST_ROW: usize = 64 << 20;
+/// Tokens of the longest prompt or answer of a trace; more is no request that anybody served.
+pub(super) const MOST_TOKENS: u32 = 10_000_000;
 
 /// Where in a file, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,9 @@ pub enum RowFault {
     /// Not a row of a trace.
     #[error("no number in `{0}`")]
     NoNumber(String),
+    /// No request is so long.
+    #[error("`{0}` tokens are more than {MOST_TOKENS}")]
+    TooManyTokens(u32),
     /// Times go back.
     #[error("its time is before that of the row before")]
     Unsorted,

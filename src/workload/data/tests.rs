@@ -413,3 +413,28 @@ fn a_list_of_texts_is_a_list_of_prompts() {
     let row = fault("[\"a\", 4]", Format::Jsonl);
     assert!(row.starts_with("element 2: not a JSON object"), "{row}");
 }
+
+#[test]
+fn a_trace_of_lengths_that_nobody_served_is_refused_when_it_is_scanned() {
+    let row =
+        |input: u64| format!("{{\"timestamp\":0,\"input_length\":{input},\"output_length\":1}}\n");
+    assert_eq!(
+        fault(&(row(10_000_000) + &row(4_000_000_000)), Format::Trace),
+        "line 2: `4000000000` tokens are more than 10000000"
+    );
+}
+
+#[test]
+fn conversations_are_no_batches_and_no_documents() {
+    use crate::workload::{Api, WorkloadError};
+    let text = r#"{"messages":[{"role":"user","content":"a"}]}"#;
+    let settings = crate::workload::tests::spec(crate::workload::PromptSource::Text("a".into()));
+    let made = |api| {
+        let data = Some(Arc::new(data(text, Format::Conversations)));
+        Workload::new(&settings, api, Seed(1), None, data, 1).map(drop)
+    };
+    assert_eq!(made(Api::Chat), Ok(()));
+    for api in [Api::Embeddings, Api::Rerank] {
+        assert_eq!(made(api), Err(WorkloadError::Conversations));
+    }
+}

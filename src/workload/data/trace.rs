@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::fault::RowFault;
+use super::fault::{MOST_TOKENS, RowFault};
 use super::parse::whole;
 
 /// One request of a trace.
@@ -28,6 +28,7 @@ impl Arrival {
                 .get(name)
                 .and_then(whole)
                 .ok_or_else(|| missing(name))
+                .and_then(bounded)
         };
         let time = fields.get("timestamp").and_then(Value::as_f64);
         let blocks = match fields.get("hash_ids") {
@@ -40,8 +41,8 @@ impl Arrival {
             time_us: time
                 .and_then(|time| micros(time, 1e3))
                 .ok_or_else(|| missing("timestamp"))?,
-            input: length("input_length")?.max(1),
-            output: length("output_length")?.max(1),
+            input: length("input_length")?,
+            output: length("output_length")?,
             blocks: blocks.ok_or_else(|| missing("hash_ids"))?,
         })
     }
@@ -49,17 +50,28 @@ impl Arrival {
     /// Of a table's fields: a time in seconds, and two lengths.
     pub(super) fn of_table([time, input, output]: [&str; 3]) -> Result<Self, RowFault> {
         let missing = |text: &str| RowFault::NoNumber(text.to_owned());
-        let length = |text: &str| text.trim().parse().map_err(|_| missing(text));
+        let length = |text: &str| {
+            let tokens = text.trim().parse().map_err(|_| missing(text));
+            tokens.and_then(bounded)
+        };
         let seconds = time.trim().parse().ok();
         Ok(Self {
             time_us: seconds
                 .and_then(|time| micros(time, 1e6))
                 .ok_or_else(|| missing(time))?,
-            input: u32::max(length(input)?, 1),
-            output: u32::max(length(output)?, 1),
+            input: length(input)?,
+            output: length(output)?,
             blocks: Vec::new(),
         })
     }
+}
+
+/// A length that a request can have; at least 1.
+fn bounded(tokens: u32) -> Result<u32, RowFault> {
+    if tokens > MOST_TOKENS {
+        return Err(RowFault::TooManyTokens(tokens));
+    }
+    Ok(tokens.max(1))
 }
 
 /// Microseconds of a time in units of `unit` microseconds; up to a thousand years.
@@ -120,6 +132,11 @@ mod tests {
         assert_eq!(
             (arrival.time_us, arrival.input, arrival.output),
             (5_250_000, 472, 18)
+        );
+        let fault = Arrival::of_table(["1", "1", "10000001"]).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "`10000001` tokens are more than 10000000"
         );
         let fault = Arrival::of_table(["2023-11-16 18:17:03", "1", "1"]).unwrap_err();
         assert_eq!(fault.to_string(), "no number in `2023-11-16 18:17:03`");
