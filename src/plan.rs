@@ -116,7 +116,8 @@ impl Plan {
             }
             Pacing::Burst { every } => {
                 let users = u64::from(self.schedule.users);
-                let bursts = |at: Offset| at.as_nanos().div_ceil(nanos(*every).max(1));
+                let first = self.schedule.all_spawned();
+                let bursts = |at: Offset| at.nanos_since(first).div_ceil(nanos(*every).max(1));
                 let arrivals = |at| self.at_most(bursts(at).saturating_mul(users));
                 Some((arrivals(to) - arrivals(from)) as f64 / seconds)
             }
@@ -309,12 +310,17 @@ mod tests {
     #[test]
     fn bursts_and_traces_are_counted_one_by_one() {
         let every = json!({"secs": 2, "nanos": 0});
-        let bursts = plan(&json!({"burst": {"every": every}}), None);
+        let at_once = |max: Option<u64>| {
+            let mut plan = plan(&json!({"burst": {"every": every}}), max);
+            plan.schedule.spawn_rate = schedule::AT_ONCE;
+            plan
+        };
+        let bursts = at_once(None);
         assert_eq!(asked(&bursts, 0.0, 8.0), Some(2.0));
         // Those at 2 s and 4 s, of four users.
         assert_eq!(asked(&bursts, 1.0, 5.0), Some(2.0));
         assert_eq!(asked(&bursts, 2.0, 3.0), Some(4.0));
-        let few = plan(&json!({"burst": {"every": every}}), Some(6));
+        let few = at_once(Some(6));
         assert_eq!(asked(&few, 0.0, 8.0), Some(0.75));
         let times = json!({"trace": {"due_us": [0, 500_000, 1_000_000, 1_500_000]}});
         let trace = plan(&times, Some(3));

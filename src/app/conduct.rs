@@ -100,6 +100,10 @@ impl Conductor {
     pub(super) fn note(&mut self, event: &MasterEvent) {
         match *event {
             MasterEvent::Starting { .. } => self.begun = Some(Instant::now()),
+            // Of a run that another master began, the first second that is heard of says when.
+            MasterEvent::Merged { to, .. } if self.begun.is_none() => {
+                self.begun = Instant::now().checked_sub(to.since(Offset::ZERO));
+            }
             MasterEvent::Changed { load, .. } => {
                 self.announced = load;
                 if self.answers.is_empty() {

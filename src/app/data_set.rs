@@ -41,6 +41,16 @@ pub(super) fn pin(settings: &Settings, options: &DataOptions) -> Result<Source, 
             "conversations are paced by --users and --think-time; --dataset-format sharegpt sends their first turns alone",
         ));
     }
+    if data.format() == Format::Trace && !paced {
+        refuse_beside_a_trace(settings)?;
+    }
+    if settings.trace_speed.to_bits() != 1.0_f64.to_bits()
+        && (paced || data.format() != Format::Trace)
+    {
+        let error =
+            anyhow!("--trace-speed speeds a trace's own times up, and they do not pace this run");
+        return Err(Failure::usage(error).hint("leave it out"));
+    }
     tracing::info!("{}", described(&reference.name, &data, known_by));
     let due_us = (data.format() == Format::Trace && !paced)
         .then(|| data.due_us(settings.trace_speed, settings.schedule.max_requests));
@@ -48,6 +58,22 @@ pub(super) fn pin(settings: &Settings, options: &DataOptions) -> Result<Source, 
         told_of_times(due_us, settings);
     }
     Ok((PromptSource::Data(reference), due_us))
+}
+
+/// A trace's requests are due at its own times, whatever users do.
+fn refuse_beside_a_trace(settings: &Settings) -> Result<(), Failure> {
+    let schedule = &settings.schedule;
+    let beside = [
+        ("--think-time", schedule.think.is_some()),
+        ("--ramping-time", schedule.ramp.is_some()),
+        ("--spawn-rate", settings.given.spawn_rate),
+    ];
+    let Some((option, _)) = beside.into_iter().find(|(_, set)| *set) else {
+        return Ok(());
+    };
+    let error =
+        anyhow!("{option} has no effect on a trace, whose requests are due at its own times");
+    Err(Failure::usage(error).hint(format!("leave {option} out, or pace the rows with --qps")))
 }
 
 /// `data set rows.json: 40 rows of sharegpt (by its first row), 2 more have nothing to send`.

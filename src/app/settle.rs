@@ -44,6 +44,14 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
     if guessed {
         tracing::info!("provider {}, model {model}", kind.name());
     }
+    let deployed = settings
+        .azure
+        .as_ref()
+        .is_some_and(|azure| azure.deployment.is_some());
+    if kind != Kind::Azure && deployed {
+        let error = anyhow::anyhow!("--azure-deployment is for Azure, and the provider is {kind}");
+        return Err(Failure::usage(error).hint("leave it out, or --provider azure"));
+    }
     let seed = match settings.seed {
         Some(seed) => seed,
         // Small enough to be typed again.

@@ -47,6 +47,16 @@ struct Home {
     before: Option<u32>,
 }
 
+impl Home {
+    /// Whether the user is to start with `worker` at `from` or later, and lives nowhere until then.
+    fn is_to_come(&self, from: Offset, worker: Option<u32>) -> bool {
+        self.before.is_none()
+            && self.worker.is_some()
+            && self.worker == worker
+            && self.since >= from
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 struct Moves {
     starts: Vec<Placed>,
@@ -98,12 +108,15 @@ impl Deal {
         self.moves = BTreeMap::new();
         let before = std::mem::take(&mut self.users);
         let mut place = 0;
+        let as_fast = epoch.load.spawn_rate == self.current().load.spawn_rate;
         for (user, worker) in (0..epoch.load.users).zip(homes) {
             let old = before.get(user as usize).copied();
             let present = old.and_then(|home| home.at(epoch.from));
-            let stays = present.is_some() && present == worker;
+            // Who is still to start for the first time keeps its time: a ramp goes on.
+            let waits = old.is_some_and(|home| home.is_to_come(epoch.from, worker)) && as_fast;
+            let stays = waits || present.is_some() && present == worker;
             let since = match old {
-                Some(home) if stays && home.since < epoch.from => home.since,
+                Some(home) if waits || stays && home.since < epoch.from => home.since,
                 _ if stays => epoch.from,
                 _ => epoch.from + epoch.load.spawn_rate.nth(place.into()).since(Offset::ZERO),
             };

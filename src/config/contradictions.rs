@@ -24,6 +24,12 @@ type Objection = (&'static str, &'static str, &'static str);
 impl Builder<'_> {
     /// Refuses options that would be without effect.
     pub(super) fn refuse_contradictions(&self, wanted: &Wanted<'_>) -> Result<()> {
+        let streamless = |slo: &crate::domain::Slo| slo.figure != SloFigure::Latency;
+        if !wanted.stream && wanted.args.pacing.slo.iter().any(streamless) {
+            let fault =
+                Fault::new("without streaming there are no token times to set an objective for");
+            return self.check("slo", Err(fault.hint("--slo latency<2s, or stream")));
+        }
         let all = [
             self.in_the_task(wanted),
             self.in_the_pacing(wanted),
@@ -50,7 +56,6 @@ impl Builder<'_> {
     fn in_the_task(&self, wanted: &Wanted<'_>) -> Option<Objection> {
         let (args, stream) = (wanted.args, wanted.stream);
         let chat = *wanted.task == Task::Chat;
-        let needs_stream = |slo: &crate::domain::Slo| slo.figure != SloFigure::Latency;
         self.first(&[
             (
                 !chat && !args.dataset.prompt_images_with_resolutions.is_empty(),
@@ -74,14 +79,6 @@ impl Builder<'_> {
                     "cancel_rate",
                     "--cancel-rate drops streams, and nothing is streamed",
                     "leave --no-stream, --embeddings and --rerank out",
-                ),
-            ),
-            (
-                args.pacing.slo.iter().any(needs_stream) && !stream,
-                (
-                    "slo",
-                    "without streaming there are no token times to set an objective for",
-                    "--slo latency<2s, or stream",
                 ),
             ),
         ])
@@ -140,28 +137,42 @@ impl Builder<'_> {
         ];
         let hint = "leave it out, or --dataset NAME without @";
         let made_up = made_up.map(|id| (is_file, (id, made, hint)));
-        self.first(&for_files).or_else(|| self.first(&made_up))
+        let given = args.prompt.prompt_text.is_some();
+        let no_talk = (
+            "clear_assistant",
+            "prompts that are made have no message of the model's to drop",
+            "--dataset @FILE, or --prompt-text @FILE.jsonl",
+        );
+        self.first(&for_files)
+            .or_else(|| self.first(&made_up))
+            .or_else(|| self.first(&[(!is_file && !given, no_talk)]))
     }
 
     fn in_the_provider(&self, wanted: &Wanted<'_>) -> Option<Objection> {
         let kind = wanted.args.target.provider?;
         let only = |kinds: &[Kind]| !kinds.contains(&kind);
-        let fireworks = "it is a field of Fireworks' servers";
-        let azure = "it is for Azure's deployments";
         self.first(&[
             (
                 only(&[Kind::Fireworks]),
-                ("force_min_tokens", fireworks, "--provider fireworks"),
+                (
+                    "force_min_tokens",
+                    "--force-min-tokens is for Fireworks' servers",
+                    "--provider fireworks",
+                ),
             ),
             (
                 only(&[Kind::Fireworks]),
-                ("forced_generation_file", fireworks, "--provider fireworks"),
+                (
+                    "forced_generation_file",
+                    "--forced-generation-file is for Fireworks' servers",
+                    "--provider fireworks",
+                ),
             ),
             (
                 only(&[Kind::Fireworks]),
                 (
                     "forced_generation_from_dataset",
-                    fireworks,
+                    "--forced-generation-from-dataset is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
@@ -169,23 +180,31 @@ impl Builder<'_> {
                 only(&[Kind::Fireworks]),
                 (
                     "acceptance_probs_override",
-                    fireworks,
+                    "--acceptance-probs-override is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
             (
                 only(&[Kind::Azure]),
-                ("azure_deployment", azure, "--provider azure"),
+                (
+                    "azure_deployment",
+                    "--azure-deployment is for Azure's deployments",
+                    "--provider azure",
+                ),
             ),
             (
                 only(&[Kind::Azure]),
-                ("azure_api_version", azure, "--provider azure"),
+                (
+                    "azure_api_version",
+                    "--azure-api-version is for Azure's deployments",
+                    "--provider azure",
+                ),
             ),
             (
                 only(&[Kind::Custom]),
                 (
                     "provider_file",
-                    "it describes a custom provider",
+                    "--provider-file describes a custom provider",
                     "--provider custom",
                 ),
             ),

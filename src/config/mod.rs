@@ -53,6 +53,14 @@ pub use options::{
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
 
+/// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.
+///
+/// # Errors
+/// It is none, or has a password in it.
+pub fn base_url(text: &str) -> Result<String, ConfigError> {
+    target::base_url(text).map_err(|fault| fault.at(Source::CommandLine))
+}
+
 /// What surrounds the process, as the app hands it over.
 pub trait Surroundings {
     /// The environment variable `name`, if it is set.

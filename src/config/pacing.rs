@@ -20,7 +20,7 @@ pub(super) struct PacingArgs {
     #[arg(long, value_name = "LAW", default_value = "constant", value_parser = value::choice(value::LAWS))]
     pub qps_distribution: Law,
     /// Shape of gamma gaps: 1 is a Poisson process, less comes in bursts, more is evener
-    #[arg(long, value_name = "F", default_value = "1.0", value_parser = value::positive)]
+    #[arg(long, value_name = "F", default_value = "1.0", value_parser = value::burstiness)]
     pub burstiness: f64,
     /// Open loop in stages: RATEqps:SPAN or FROM-TOqps:SPAN, with commas (10qps:1m,10-50qps:2m)
     #[arg(long, value_name = "LIST", value_delimiter = ',', action = ArgAction::Append)]
@@ -43,7 +43,7 @@ pub(super) struct PacingArgs {
     /// Delay each user's first request by up to this, so that they do not march in step
     #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = value::span)]
     pub start_spread: Duration,
-    /// Send this many requests before the run; they are in no figure
+    /// Send this many requests before the run; they are in no figure (of a data set they are its last rows)
     #[arg(long, value_name = "N", default_value = "0", value_parser = value::tokens)]
     pub warmup_requests: u32,
     /// Drop this share of the streams after their first token
@@ -69,9 +69,9 @@ impl Builder<'_> {
             _ => load.run_time,
         };
         self.check("warmup", sound_window(load, run_time))?;
-        Ok(schedule::Spec {
+        let spec = schedule::Spec {
             users: load.users,
-            spawn_rate: spawn_rate(load, &pacing),
+            spawn_rate: spawn_rate(load, &pacing, args.ramping_time.is_some()),
             spread: match pacing {
                 // One user marches with nobody.
                 Pacing::Closed if load.users > 1 || self.merged.is_given("start_spread") => {
@@ -91,7 +91,9 @@ impl Builder<'_> {
             }),
             think: self.check("think_time", think.transpose())?,
             burstiness: args.burstiness,
-        })
+        };
+        self.check("stages", measurable(&spec))?;
+        Ok(spec)
     }
 
     fn pacing(&self, load: &LoadArgs, args: &PacingArgs) -> Result<Pacing> {
@@ -112,8 +114,10 @@ impl Builder<'_> {
 
 /// In a closed loop one user a second, so that the load grows gently; in an open loop the users are
 /// mere slots for requests, and all are there at once.
-fn spawn_rate(load: &LoadArgs, pacing: &Pacing) -> Rate {
+fn spawn_rate(load: &LoadArgs, pacing: &Pacing, ramps: bool) -> Rate {
     let default = match pacing {
+        // Of users that move later; those of the ramp start by it.
+        Pacing::Closed if ramps => Rate::per_second(10),
         Pacing::Closed => Rate::per_second(1),
         _ => AT_ONCE,
     };
@@ -137,6 +141,20 @@ fn sound_window(load: &LoadArgs, run_time: Option<Duration>) -> std::result::Res
         .hint("give one of them"));
     }
     Ok(())
+}
+
+/// Stages end by themselves, maybe before all users are there.
+fn measurable(spec: &schedule::Spec) -> std::result::Result<(), Fault> {
+    let start = spec.window_start();
+    match spec.end_of_sending().filter(|&end| end <= start) {
+        None => Ok(()),
+        Some(end) => Err(Fault::new(format!(
+            "sending ends {:.0} s after the start, and measuring would begin after {:.0} s",
+            end.as_secs_f64(),
+            start.as_secs_f64()
+        ))
+        .hint("start users faster (--spawn-rate), or make the stages longer")),
+    }
 }
 
 /// `10qps:1m`, `10-50qps:90s`.

@@ -206,6 +206,15 @@ pub(super) fn positive(text: &str) -> Result<f64, String> {
     Ok(number)
 }
 
+/// A shape of gamma gaps. Below a hundredth nearly all gaps are nothing, and all arrivals are due at once.
+pub(super) fn burstiness(text: &str) -> Result<f64, String> {
+    let shape = positive(text)?;
+    if !(0.01..=1_000.0).contains(&shape) {
+        return Err("must be from 0.01 to 1000".to_owned());
+    }
+    Ok(shape)
+}
+
 /// A span of time, zero included.
 pub(super) fn span(text: &str) -> Result<Duration, SpanError> {
     parse_span(text)

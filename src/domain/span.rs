@@ -7,8 +7,11 @@ use fundu::{CustomDurationParser, CustomTimeUnit, TimeUnit};
 
 /// A span that cannot be read.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("`{0}` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h)")]
+#[error("`{0}` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h; at most ten years)")]
 pub struct SpanError(String);
+
+/// Ten years.
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 
 const UNITS: [CustomTimeUnit<'static>; 6] = [
     CustomTimeUnit::with_default(TimeUnit::NanoSecond, &["ns"]),
@@ -29,7 +32,13 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
         .build();
     let wrong = || SpanError(text.to_owned());
     let span = parser.parse(text.trim()).map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
+    let span = Duration::try_from(span).map_err(|_| wrong())?;
+    // Sums of spans, and multiples that are drawn, stay within what a run's clock can say.
+    if span > LONGEST {
+        Err(wrong())
+    } else {
+        Ok(span)
+    }
 }
 
 /// Writes a span as short as it can be read back: `1h20m`, `500ms`, `90s` as `1m30s`.

@@ -23,7 +23,7 @@ impl Tally {
         self.note_times(record);
         self.note_connection(record);
         self.window_tokens += tokens_inside(record, window);
-        self.window_good += u64::from(record.outcome.is_good() && window.holds(record.end));
+        self.window_good += share_inside(record, window);
         let began = record.sent.unwrap_or(record.due);
         let phase = if began < window.start {
             &mut self.warmup
@@ -313,6 +313,22 @@ pub(super) fn time_per_output_token(record: &Record) -> Option<u64> {
 pub(super) fn tokens_by_event(marks: &[Mark]) -> Option<u64> {
     let known = !marks.is_empty() && marks.iter().all(|mark| mark.tokens > 0);
     known.then(|| marks.iter().map(|mark| u64::from(mark.tokens)).sum())
+}
+
+/// The share of a good request's time, from sent to end, that lies inside the window: users that are always busy make of these
+/// shares exactly their rate, whenever the window begins and ends.
+#[expect(clippy::cast_precision_loss, reason = "spans of a run")]
+fn share_inside(record: &Record, window: &Window) -> f64 {
+    let Some(sent) = record.sent.filter(|_| record.outcome.is_good()) else {
+        return 0.0;
+    };
+    let whole = record.end.nanos_since(sent);
+    if whole == 0 {
+        return f64::from(u8::from(window.holds(sent)));
+    }
+    let end = window.end.map_or(record.end, |end| end.min(record.end));
+    let inside = end.nanos_since(sent.max(window.start));
+    (inside as f64 / whole as f64 * TOKEN_GRAIN).round() / TOKEN_GRAIN
 }
 
 /// Output tokens of `record` that arrived inside the window.

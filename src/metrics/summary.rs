@@ -69,8 +69,8 @@ pub struct Summary {
     pub to: Offset,
     /// Output tokens that arrived between `from` and `to`; with the ramp included, all of them.
     pub window_tokens: f64,
-    /// Good requests that ended between `from` and `to`, whenever they were sent; with the ramp included, all of them.
-    pub window_good: u64,
+    /// Good requests, each by the share of its time between `from` and `to`; with the ramp included, all of them whole.
+    pub window_good: f64,
     /// Output tokens of good requests, over the whole run.
     pub output_tokens: u64,
     /// From the first request's start to the last one's end, in seconds.
@@ -125,7 +125,7 @@ impl Summary {
             *whole.entry(outcome).or_default() += count;
         }
         let good = whole.iter().filter(|(outcome, _)| outcome.is_good());
-        let whole_good = good.map(|(_, count)| count).sum();
+        let whole_good = exact(good.map(|(_, count)| count).sum());
         let output_tokens = tally.warmup.output_tokens + tally.measured.output_tokens;
         let first = tally.first_sent.unwrap_or(Offset::ZERO);
         let run = tally.last_end.unwrap_or(first).nanos_since(first);

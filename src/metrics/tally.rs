@@ -34,8 +34,8 @@ pub struct Tally {
     pub connections_reused: u64,
     /// Output tokens that arrived inside the measured window, whenever their request was sent.
     pub window_tokens: f64,
-    /// Good requests that ended inside the measured window, whenever they were sent.
-    pub window_good: u64,
+    /// Good requests, each by the share of its time (sent to end) inside the measured window.
+    pub window_good: f64,
     /// When the first request was sent.
     pub first_sent: Option<Offset>,
     /// When the last request was sent.

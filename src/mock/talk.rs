@@ -81,7 +81,7 @@ impl Talk {
             prompt: ask.prompt.clone(),
             first_token_ns: course.first_token,
             total_ns: course.first_token.saturating_add(gaps),
-            perf_metrics: ask.perf_metrics,
+            perf_metrics: ask.perf_metrics && script.is_fireworks(),
             cached_tokens: script
                 .is_fireworks()
                 .then(|| ask.cache_len.min(course.prompt_tokens)),

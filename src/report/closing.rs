@@ -118,12 +118,16 @@ fn tokens(ctx: &Context<'_>) -> Vec<String> {
     let summary = ctx.summary;
     let phase = &summary.phase;
     let mut lines = Vec::new();
-    if phase.output_tokens + phase.prompt_tokens > 0 {
+    let generates = ctx.plan.provider.task.generates();
+    let (output, prompt) = (phase.output_tokens, phase.prompt_tokens);
+    if generates && output + prompt > 0 {
         let sources = sources(summary);
-        let (output, prompt) = (phase.output_tokens, phase.prompt_tokens);
         lines.push(format!("output {output} ({sources}), prompt {prompt}"));
+    } else if prompt > 0 {
+        lines.push(format!("prompt {prompt}"));
     }
-    if let (Some(inside), Some(whole)) = (
+    if let (true, Some(inside), Some(whole)) = (
+        generates,
         summary.output_tokens_per_s(),
         summary.whole_run_tokens_per_s(),
     ) {
@@ -351,6 +355,15 @@ mod tests {
         a first token is the first that is no reasoning, where there was one (--first-visible-token)
         asked for 2 requests/s (constant), sent 0.50/s
         "#);
+    }
+
+    #[test]
+    fn what_generates_nothing_has_no_output_to_tell_of() {
+        for sample in [sample::embeddings(), sample::rerank()] {
+            let text = sections(&sample.context());
+            assert!(text.contains("\nTokens\n  prompt 400\n"), "{text}");
+            assert!(!text.contains("output"), "{text}");
+        }
     }
 
     #[test]

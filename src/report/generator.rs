@@ -320,6 +320,7 @@ mod tests {
         ] {
             let mut sample = sample::closed();
             sample.plan.schedule.pacing = serde_json::from_value(pacing).unwrap();
+            sample.plan.schedule.spawn_rate = crate::schedule::AT_ONCE;
             assert_eq!(load(&sample.context()).as_deref(), Some(want));
         }
     }

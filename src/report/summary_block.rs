@@ -193,15 +193,15 @@ fn concurrency(asked: &Asked) -> Value {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
-/// Good requests per second. In a closed loop those that ended in the window: at its start as many are under way as there are
-/// users, and in a run that ends by count they would be missing. In an open loop those that were sent in it.
+/// Good requests per second. In a closed loop each by the share of its time inside the window: at its start as many are under way
+/// as there are users, and counting only what began, or all that ended, would be off by them. In an open loop those sent in it.
 fn qps(ctx: &Context<'_>) -> Value {
     let good = if ctx.plan.is_open() {
-        ctx.summary.good()
+        ctx.summary.good() as f64
     } else {
         ctx.summary.window_good
     };
-    let rate = ctx.summary.per_s(good as f64);
+    let rate = ctx.summary.per_s(good);
     rate.map_or(Value::Empty, Value::Float)
 }
 

@@ -173,7 +173,8 @@ impl<T: Transport + 'static> Core<T> {
         self.clock.instant_of(next)
     }
 
-    fn call_users(self: &Rc<Self>, now: Offset) {
+    /// Starts and ends the users whose time has come.
+    pub(super) fn call_users(self: &Rc<Self>, now: Offset) {
         let time = self.known.time();
         loop {
             // Not held while somebody is called.

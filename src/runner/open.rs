@@ -110,6 +110,8 @@ impl<T: Transport + 'static> Core<T> {
                 continue;
             }
             let held = self.is_held(now);
+            // One that starts at this very moment is free for it.
+            self.call_users(now);
             let Some(user) = (!held).then(|| self.free_user(now)).flatten() else {
                 if !held && !this.waited {
                     self.warn(Warning::UsersTooFew);

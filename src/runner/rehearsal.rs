@@ -143,7 +143,8 @@ impl<T: Transport + 'static> Rehearsal<T> {
     }
 }
 
-/// A request that the run itself never sends: its numbers are counted from the other end.
+/// A request whose number the run itself never has: they are counted from the other end. Rows of a data set and a single text
+/// come round, so that such a request may hold a prompt of the run's.
 fn index_of(number: u32, open: bool) -> Index {
     if open {
         return Index::Arrival(u64::MAX - u64::from(number));

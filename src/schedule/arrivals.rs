@@ -370,6 +370,10 @@ mod tests {
         let bursts = due(&spec, &[]);
         let times: Vec<u64> = bursts.iter().map(|of| of.1).collect();
         assert_eq!(times, [0, 0, 0, 1_500, 1_500, 1_500, 3_000]);
+        spec.spawn_rate = Rate::per_second(2);
+        let later: Vec<u64> = due(&spec, &[]).iter().map(|of| of.1 - 1_000).collect();
+        assert_eq!(later, times, "the third user is there after a second");
+        spec.spawn_rate = AT_ONCE;
         spec.max_requests = None;
         spec.pacing = Pacing::Trace {
             due_us: [3_000, 3_000, 900_000, 99_000_000].into(),

@@ -17,8 +17,12 @@ pub(super) enum Planned {
     Even(Rate),
     /// A rate that changes.
     Profile(Along),
-    /// All users at once, again and again.
-    Burst { every: Duration, users: u64 },
+    /// All users at once, again and again, from when all of them are there.
+    Burst {
+        every: Duration,
+        users: u64,
+        first: Offset,
+    },
     /// At times of their own, in microseconds.
     Trace(Arc<[u64]>),
 }
@@ -51,6 +55,7 @@ impl Planned {
             Pacing::Burst { every } => Some(Self::Burst {
                 every: *every,
                 users: u64::from(spec.users.max(1)),
+                first: spec.all_spawned(),
             }),
             Pacing::Trace { due_us } => Some(Self::Trace(Arc::clone(due_us))),
         }
@@ -62,9 +67,14 @@ impl Planned {
         match self {
             Self::Even(rate) => rate.nth(i),
             Self::Profile(along) => along.due(i, gap),
-            Self::Burst { every, users } => {
+            Self::Burst {
+                every,
+                users,
+                first,
+            } => {
                 let nanos = every.as_nanos().saturating_mul(u128::from(i / *users));
-                Offset::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+                let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+                Offset::from_nanos(nanos.saturating_add(first.as_nanos()))
             }
             Self::Trace(due_us) => {
                 let due = usize::try_from(i).ok().and_then(|i| due_us.get(i));

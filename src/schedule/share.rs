@@ -36,7 +36,7 @@ pub struct Share {
     /// Its users.
     pub users: UserSet,
     /// Users of `users` that begin here, each with its place in the order of starting: it starts at
-    /// `from` + place / spawn rate. One of `users` that is not named goes on, or starts at `from`.
+    /// `from` + place / spawn rate. One of `users` that is not named goes on (who is still to start keeps its time), or starts at `from`.
     pub starts: Vec<Placed>,
     /// Users that live here and are not in `users` any more, each with its place: it begins no request from
     /// `from` + place / spawn rate on. One that is not named ends at `from`.

@@ -107,7 +107,7 @@ pub enum Pacing {
         /// How the gaps between arrivals are distributed.
         law: Law,
     },
-    /// All users at once, again and again: arrival i is due at floor(i / users) × `every`.
+    /// All users at once, again and again: arrival i is due at floor(i / users) × `every` after all users are there.
     Burst {
         /// From one burst to the next.
         every: Duration,

@@ -12,8 +12,10 @@
 )]
 
 mod accuracy;
+mod batch;
 #[cfg(target_os = "linux")]
 mod bench;
+mod columns;
 mod command;
 mod connections;
 mod control;
@@ -26,6 +28,7 @@ mod epochs;
 mod errors;
 mod faults;
 mod files;
+mod flags;
 mod http2;
 mod journal;
 mod kept;
@@ -35,8 +38,10 @@ mod pacing;
 mod peers;
 mod ports;
 mod process;
+mod providers;
 mod rates;
 mod rig;
+mod same;
 mod schedule;
 mod secrets;
 mod server;
@@ -44,6 +49,7 @@ mod signals;
 mod strangers;
 mod sweep;
 mod timeouts;
+mod tiny;
 mod unreachable;
 mod verdict;
 mod warnings;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use llmload::domain::{Index, Offset, Record};
+use llmload::domain::{Index, Offset, Record, Warning};
 use llmload::mock::MockHandle;
 use llmload::schedule::{Curve, Law, Load, Pacing, Placed, Ramp, Share, Spec, Stage, Think};
 
@@ -138,6 +138,9 @@ fn stages_send_what_each_has_and_bursts_come_together() {
     let due: Vec<Offset> = ran.arrivals().iter().map(|of| of.1).collect();
     let expected: Vec<Offset> = (0..4).flat_map(|burst| [ms(burst * 400); 8]).collect();
     assert_eq!(due, expected);
+    // As many users as a burst has, there from its first moment on.
+    let short = ran.tally.warnings.get(&Warning::UsersTooFew);
+    assert_eq!(short, None);
     let at = settled(&mock).arrivals.at_ns;
     for burst in at.chunks(8) {
         let took = Duration::from_nanos(burst[7] - burst[0]);

@@ -1,4 +1,4 @@
-//! A tiny HTTP server on a thread: keeps every request's head, and quotes what it was told in its refusals.
+//! A tiny HTTP server on a thread: keeps every request's head and body, and quotes what it was told in its refusals.
 //! It is no mock of an API.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,21 +16,26 @@ pub(crate) enum Answer {
     ListThenRefuse(u16),
     /// A whole stream whose text is the request's head.
     Echo,
+    /// A whole completion of so many tokens, without any text.
+    Complete(u64),
     /// An event that is no JSON and quotes the request's head, with status 200.
     Babble,
 }
 
 pub(crate) struct Server {
     address: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
+    seen: Seen,
 }
+
+/// The head and the body of each request so far.
+type Seen = Arc<Mutex<Vec<(String, String)>>>;
 
 impl Server {
     pub(crate) fn start(answer: Answer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let heads = Arc::<Mutex<Vec<String>>>::default();
-        let kept = Arc::clone(&heads);
+        let seen = Seen::default();
+        let kept = Arc::clone(&seen);
         // It serves to the end of the process: nothing waits for it.
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -38,7 +43,7 @@ impl Server {
                 std::thread::spawn(move || serve(stream, answer, &kept));
             }
         });
-        Self { address, heads }
+        Self { address, seen }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -51,12 +56,18 @@ impl Server {
 
     /// The heads of all requests so far.
     pub(crate) fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
+        let seen = self.seen.lock().unwrap();
+        seen.iter().map(|(head, _)| head.clone()).collect()
+    }
+
+    /// The head and the body of each request so far.
+    pub(crate) fn requests(&self) -> Vec<(String, String)> {
+        self.seen.lock().unwrap().clone()
     }
 }
 
 /// One request and its answer. `None` when the client goes away.
-fn serve(mut stream: TcpStream, answer: Answer, heads: &Mutex<Vec<String>>) -> Option<()> {
+fn serve(mut stream: TcpStream, answer: Answer, seen: &Mutex<Vec<(String, String)>>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -69,8 +80,10 @@ fn serve(mut stream: TcpStream, answer: Answer, heads: &Mutex<Vec<String>>) -> O
         .filter_map(|line| line.split_once(": "))
         .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
         .map_or(0, |(_, length)| length.parse().unwrap());
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    heads.lock().unwrap().push(head.clone());
+    let mut asked = vec![0; length];
+    reader.read_exact(&mut asked).ok()?;
+    let asked = String::from_utf8(asked).unwrap();
+    seen.lock().unwrap().push((head.clone(), asked));
     let (status, body) = body(answer, &head);
     let kind = if status == 200 {
         "text/event-stream"
@@ -109,6 +122,13 @@ fn body(answer: Answer, head: &str) -> (u16, String) {
         }
         Answer::Refuse(status) | Answer::ListThenRefuse(status) => (status, refusal(0)),
         Answer::RefuseAfter(status, padding) => (status, refusal(padding)),
+        Answer::Complete(tokens) => {
+            let usage = serde_json::json!({"prompt_tokens": 9, "completion_tokens": tokens});
+            (
+                200,
+                serde_json::json!({"choices": [], "usage": usage}).to_string(),
+            )
+        }
         Answer::Echo => {
             let delta =
                 serde_json::json!({"choices": [{"index": 0, "delta": {"content": quote(0)}}]});

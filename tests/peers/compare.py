@@ -14,7 +14,8 @@ milliseconds, all spans seconds.
   one to the old benchmark's. With a rate and a run time, it kills what is in flight at the end and does not count it.
 - Qps: the old benchmark divides by the span from the start of its users to the last answer, with the wait of up to
   1 s that it draws for each user (with a rate: the wait for the first slot). That wait is measured, and its span is
-  taken without it. With a rate, the spans between the sends are compared: its last answer's time is taken off too.
+  taken without it. Ours counts each request by the share of its time inside the measured window, which no wait can move;
+  of several users, who do not end at once, the old formula is used on our records. With a rate, the spans between the sends are compared: its last answer's time is taken off too.
 - METRIC rows of Locust's tables: the means, within 1%. Locust writes its CSV files once a second and so often before
   the last request; its counts are therefore not compared.
 - POST and Aggregated rows are not compared: Locust's POST row times the headers alone and its Aggregated row adds
@@ -56,6 +57,8 @@ class Run:
     left_out: int = 0
     # From the start of its users until the last of them sent its first request; with a rate, until any did.
     wait_s: float = 0.0
+    # Ours, of users: from when the last of them sent its first request to the last answer, by its records.
+    span_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,8 @@ def rate_line(upstream, ours, terms):
     count, own_count = int(upstream.row["Num Requests"]), int(ours.row["Num Requests"])
     span = count / told - upstream.wait_s
     if terms.rate is None:
-        fair, own_fair = count / span, own * (own_count + ours.left_out) / own_count
+        fair = count / span
+        own_fair = own if terms.users == 1 else (own_count + ours.left_out) / ours.span_s
     else:
         fair, own_fair = (count - 1) / (span - float(upstream.row["Total Latency"]) / 1e3), own
     how = f"1%, of {fair:.4f} and {own_fair:.4f}: without its wait of {upstream.wait_s:.2f} s"

@@ -264,12 +264,24 @@ def run_upstream(given, flags, folder, case, limit_s):
 def run_ours(llmload, flags, folder, limit_s):
     folder.mkdir()
     files = ["--summary-file", folder / "summary.csv", "--csv", folder / "locust", "--json-file", folder / "all.json"]
+    files += ["--records", folder / "records.jsonl"]
     said = timed_lines([llmload, "run", "--headless", "--only-summary", *flags, *files], folder, limit_s)
     row = summary_row(folder / "summary.csv")
     check_block(said, row)
     measured = json.loads((folder / "all.json").read_text())["measured"]
     left_out = measured["left_out_before_the_window"]
-    return compare.Run(row, metric_means(folder / "locust_stats.csv"), left_out=left_out)
+    span_s = span_of(folder / "records.jsonl")
+    return compare.Run(row, metric_means(folder / "locust_stats.csv"), left_out=left_out, span_s=span_s)
+
+
+def span_of(path):
+    """From when the last user sent its first request to the last answer, in seconds; of a rate, from the first request."""
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    first = {}
+    for record in records:
+        user = record["index"].get("turn", {}).get("user", "the rate")
+        first[user] = min(first.get(user, record["sent_ns"]), record["sent_ns"])
+    return (max(record["end_ns"] for record in records) - max(first.values())) / 1e9
 
 
 def served(url, endpoint):

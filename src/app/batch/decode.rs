@@ -18,10 +18,10 @@ pub(in crate::app) struct GenArgs {
     #[command(flatten)]
     shared: SharedArgs,
     /// Exactly these sequence lengths and batch sizes: 2000:1,2000:8
-    #[arg(short = 'p', long, value_name = "S:B,...", conflicts_with = "seq_lens")]
+    #[arg(short = 'p', long, value_name = "S:B,...", conflicts_with_all = ["seq_lens", "min_seq_len", "max_seq_len", "min_batch_size", "max_batch_size"])]
     seq_batch_pairs: Option<String>,
     /// These sequence lengths, each with all batch sizes
-    #[arg(short, long, value_name = "S,...")]
+    #[arg(short, long, value_name = "S,...", conflicts_with_all = ["min_seq_len", "max_seq_len"])]
     seq_lens: Option<String>,
     /// Shortest sequence in tokens; the others double it
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -43,6 +43,9 @@ pub(in crate::app) struct GenArgs {
     temperature: Option<f64>,
 }
 
+/// More answers than any server gives at once.
+const LARGEST_BATCH: u32 = 65_536;
+
 /// One run of the benchmark.
 struct Bench<'a> {
     args: &'a GenArgs,
@@ -61,7 +64,7 @@ pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
     let pairs = pairs(&args, server.longest)?;
     if let Some(&(length, batch)) = pairs
         .iter()
-        .find(|pair| pair.0 < prompts.least() + args.max_tokens)
+        .find(|pair| pair.0 < prompts.least().saturating_add(args.max_tokens))
     {
         let error = anyhow!(
             "a sequence of {length} tokens (batch {batch}) has no room for a prompt and {} output tokens",
@@ -110,6 +113,14 @@ pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
 /// What is tried, the longest and largest first: what does not fit is found at once.
 fn pairs(args: &GenArgs, served: Option<u32>) -> Result<Vec<(u32, u32)>, Failure> {
     let wrong = |error: PairError| Failure::usage(error).hint("-p 2000:1,2000:8 or -s 1000,2000");
+    if args.min_batch_size > args.max_batch_size {
+        let error = anyhow!(
+            "--min-batch-size {} is above --max-batch-size {}",
+            args.min_batch_size,
+            args.max_batch_size
+        );
+        return Err(Failure::usage(error).hint("raise the second"));
+    }
     let mut pairs = match (&args.seq_batch_pairs, &args.seq_lens) {
         (Some(pairs), _) => parse_pairs(pairs).map_err(wrong)?,
         (None, lengths) => {
@@ -117,10 +128,7 @@ fn pairs(args: &GenArgs, served: Option<u32>) -> Result<Vec<(u32, u32)>, Failure
                 Some(lengths) => parse_lengths(lengths).map_err(wrong)?,
                 None => doubling(args.min_seq_len, args.shared.longest(served)?),
             };
-            let sizes = batch_sizes(
-                args.min_batch_size.min(args.max_batch_size),
-                args.max_batch_size,
-            );
+            let sizes = batch_sizes(args.min_batch_size, args.max_batch_size);
             let with_sizes = |length| {
                 sizes
                     .iter()
@@ -137,7 +145,13 @@ fn pairs(args: &GenArgs, served: Option<u32>) -> Result<Vec<(u32, u32)>, Failure
         args.max_kv_cache_entries
             .is_none_or(|most| entries(pair) <= most)
     });
-    pairs.retain(|pair| pair.1 > 0);
+    if let Some(&(_, batch)) = pairs
+        .iter()
+        .find(|pair| !(1..=LARGEST_BATCH).contains(&pair.1))
+    {
+        let error = anyhow!("a batch of {batch} cannot be sent");
+        return Err(Failure::usage(error).hint(format!("1 to {LARGEST_BATCH}")));
+    }
     pairs.sort_unstable_by(|one, other| other.cmp(one));
     pairs.dedup();
     if pairs.is_empty() {
@@ -171,7 +185,13 @@ impl Bench<'_> {
         let prompt = self.prompt(length);
         loop {
             let body = self.body(&prompt, self.fewest, &json!({}));
-            match self.server.complete(&body, None).await? {
+            let answer = if self.fewest == 0 {
+                // Whatever the server says to it, it need not be asked again.
+                self.server.try_once(&body, None).await
+            } else {
+                self.server.complete(&body, None).await?
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(words) if self.fewest == 0 => {
                     tracing::debug!("no request for 0 tokens: {words}");

@@ -100,6 +100,18 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
             count(answer.figures.prompt_tokens),
             count(answer.figures.cached_tokens),
         ]);
+        let expected = (u64::from(cached) + 64) * u64::from(batch);
+        if answer
+            .figures
+            .cached_tokens
+            .is_some_and(|found| found > expected)
+        {
+            tracing::warn!(
+                "the server had {} tokens in its cache, more than the {cached} of each prompt: another --seed asks with prompts that \
+                 it has not seen",
+                count(answer.figures.cached_tokens)
+            );
+        }
         let parts = [
             durations.tokenizer_queue,
             durations.tokenizer,
@@ -193,7 +205,12 @@ impl Bench<'_> {
         let workers = self.args.shared.workers();
         for worker in 0..workers {
             let worker = (workers > 1).then_some(worker);
-            if let Err(words) = self.server.complete(body, worker).await? {
+            let answer = if self.max_tokens == 0 {
+                self.server.try_once(body, worker).await
+            } else {
+                self.server.complete(body, worker).await?
+            };
+            if let Err(words) = answer {
                 return Ok(Err(words));
             }
         }

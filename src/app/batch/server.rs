@@ -16,6 +16,7 @@ use crate::app::surroundings::variable;
 use crate::app::target::read_text;
 use crate::batch::{Durations, Figures, read_figures};
 use crate::client::TlsSettings;
+use crate::config;
 use crate::domain::Secret;
 use crate::provider;
 
@@ -57,7 +58,10 @@ impl Server {
         let key = key.or_else(|| variable("FIREWORKS_API_KEY"));
         let mut server = Self {
             client: client(args)?,
-            base_url: base_url.trim_end_matches('/').to_owned(),
+            base_url: config::base_url(&base_url).map_err(|error| {
+                let hint = error.hint();
+                Failure::usage(anyhow!("{error}")).with_hint(hint)
+            })?,
             key: key.map(Secret::new),
             model: args.model.clone().unwrap_or_default(),
             longest: None,
@@ -153,6 +157,15 @@ impl Server {
                 Err(words) => return Err(Failure::failed(anyhow!("{words}"))),
             }
         }
+    }
+
+    /// One request that is not sent again, whatever becomes of it.
+    pub(super) async fn try_once(
+        &self,
+        body: &Value,
+        worker: Option<u32>,
+    ) -> Result<Answer, String> {
+        self.once(body, worker).await.and_then(|answer| answer)
     }
 
     async fn once(

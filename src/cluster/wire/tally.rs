@@ -177,6 +177,9 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
     if !tally.window_tokens.is_finite() || tally.window_tokens < 0.0 {
         return Err(WireError::Impossible("window_tokens"));
     }
+    if !tally.window_good.is_finite() || tally.window_good < 0.0 {
+        return Err(WireError::Impossible("window_good"));
+    }
     if tally.errors.len() > MAX_ERROR_KINDS {
         return Err(WireError::Impossible("errors"));
     }

@@ -99,7 +99,7 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
             connections_reused: n[6],
             connections_warmed: n[7],
             window_tokens,
-            window_good: n[7],
+            window_good: window_tokens,
             first_sent: times.0,
             last_sent: times.1,
             last_end: times.2,

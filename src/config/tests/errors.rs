@@ -120,7 +120,7 @@ fn errors_say_where_what_and_what_to_do() {
       tip: a similar argument exists: '--users'
 
     $ run -t soon
-    error: invalid value 'soon' for '--run-time <SPAN>': `soon` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h)
+    error: invalid value 'soon' for '--run-time <SPAN>': `soon` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h; at most ten years)
 
     $ run --qps -1
     error: invalid value '-1' for '--qps <RATE>': a rate of -1 per second is outside of 1e-9 to 1e9

@@ -120,7 +120,7 @@ fn asking() -> Vec<Row> {
             Plan("/workload/output/jitter", json!(5)),
         ),
         (
-            "--clear-assistant",
+            "--dataset @d.jsonl --clear-assistant",
             "",
             Plan("/workload/shape/clear_assistant", json!(true)),
         ),

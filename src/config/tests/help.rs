@@ -252,7 +252,7 @@ fn the_short_help_of_run_reads_like_this() {
           --start-spread <SPAN>         Delay each user's first request by up to this, so that they do
                                         not march in step [default: 1s]
           --warmup-requests <N>         Send this many requests before the run; they are in no figure
-                                        [default: 0]
+                                        (of a data set they are its last rows) [default: 0]
           --cancel-rate <F>             Drop this share of the streams after their first token [default:
                                         0]
           --slo <SLO>                   What a good request is, for goodput: ttft<500ms, or
