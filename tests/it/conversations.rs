@@ -165,7 +165,6 @@ fn places(user: u64, users: u64) -> impl Iterator<Item = (u64, u64, usize)> {
 #[test]
 fn who_says_what_is_the_same_on_one_worker_and_on_three() {
     let _shared = shared();
-    const USERS: u64 = 3;
     let set = talks();
     for workers in [0, 1, 3] {
         let mock = mock("10ms", "1ms");
@@ -186,7 +185,7 @@ fn who_says_what_is_the_same_on_one_worker_and_on_three() {
         let (mut due, mut by_turn) = (Vec::new(), BTreeMap::<u64, u64>::new());
         for (user, mut had) in numbers {
             had.sort_by_key(|it| it.0);
-            for ((number, conversation), expected) in had.into_iter().zip(places(user, USERS)) {
+            for ((number, conversation), expected) in had.into_iter().zip(places(user, 3)) {
                 let (should, session, row) = expected;
                 assert_eq!(number, should, "user {user}");
                 let turn = number % MOST;

@@ -247,7 +247,7 @@ fn what_makes_no_sense_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_data_set_is_told_of_in_words() {
+fn a_table_is_told_of_in_words() {
     let place = Place::new();
     place.write(
         "rows.csv",
@@ -270,6 +270,16 @@ fn a_data_set_is_told_of_in_words() {
       row 2           "Who is it?"
       row 3           "Where?"
     "#);
+    let limited = inspected(&place, &["rows.csv", "--limit", "1", "--column", "id"]);
+    assert_eq!(
+        (&limited["rows"], &limited["prompt_column"]),
+        (&json!(1), &json!("id"))
+    );
+}
+
+#[test]
+fn a_trace_is_told_of_by_its_times_lengths_and_blocks() {
+    let place = Place::new();
     let trace = |time: u32, input: u32, ids: &[u32]| {
         let row =
             json!({"timestamp": time, "input_length": input, "output_length": 20, "hash_ids": ids});
@@ -298,6 +308,11 @@ fn a_data_set_is_told_of_in_words() {
       row 2           at 0.500000 s: 1400 tokens in, 20 out, 3 blocks
       row 3           at 2.000000 s: 90 tokens in, 20 out, 1 block
     "#);
+}
+
+#[test]
+fn conversations_are_told_of_turn_by_turn() {
+    let place = Place::new();
     let talks = json!([
         {"conversations": [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "1"}, {"from": "human", "value": "And two, please?"}]},
         {"conversations": [{"from": "human", "value": "Alone?"}]},
@@ -326,11 +341,6 @@ fn a_data_set_is_told_of_in_words() {
     let first = inspected(&place, &["talks.json"]);
     let why = json!({"one message alone": 1, "others speak than a person and a model, or not in text": 1});
     assert_eq!((&first["rows"], &first["left_out"]), (&json!(1), &why));
-    let limited = inspected(&place, &["rows.csv", "--limit", "1", "--column", "id"]);
-    assert_eq!(
-        (&limited["rows"], &limited["prompt_column"]),
-        (&json!(1), &json!("id"))
-    );
 }
 
 #[test]

@@ -19,7 +19,6 @@ use crate::workload::{
 
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct GenerateArgs {
     /// Prompts to write
     #[arg(short, long, value_name = "N", value_parser = value::large_count)]
@@ -83,7 +82,7 @@ pub(super) enum Layout {
     JsonList,
     /// One prompt a line: for prompts without line breaks, those of -d random
     Text,
-    /// A table with the columns prompt and, with -o, max_tokens
+    /// A table with the columns `prompt` and, with -o, `max_tokens`
     Csv,
 }
 

@@ -20,7 +20,6 @@ const FIRST: usize = 3;
 
 /// Options of `inspect`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct InspectArgs {
     /// The data set (an @ before it, as -d of `run` takes it, is allowed)
     #[arg(value_name = "FILE")]

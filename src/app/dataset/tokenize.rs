@@ -22,7 +22,6 @@ const PIECE: usize = 1 << 16;
 
 /// Options of `tokenize`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct TokenizeArgs {
     /// A data set file, a text, or - for all of standard input as one text
     #[arg(value_name = "FILE|TEXT|-")]
@@ -66,7 +65,7 @@ pub(super) fn tokenize(args: &TokenizeArgs) -> Result<u8, Failure> {
         chat: args.chat,
         ids: args.ids,
     };
-    let what = what(&args.what, |path| path.is_file())?;
+    let what = what(&args.what, Path::is_file)?;
     let of_rows = args.format.is_some() || args.column.is_some() || args.limit.is_some();
     let text = match what {
         What::File(path) => return rows(args, &path, &counter),
