@@ -52,6 +52,7 @@ pub use options::{
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
+pub use target::is_secret_header;
 
 /// What surrounds the process, as the app hands it over.
 pub trait Surroundings {

@@ -155,6 +155,11 @@ pub(super) fn header(line: &str) -> Result<(String, String), Fault> {
     Ok((name.as_str().to_owned(), value.to_owned()))
 }
 
+/// Whether a header of this name, in any case, is taken to carry a secret.
+pub fn is_secret_header(name: &str) -> bool {
+    is_secret(&name.trim().to_ascii_lowercase())
+}
+
 /// Whether a header of this name (in lower case) is taken to carry a secret. In doubt it is.
 pub(super) fn is_secret(name: &str) -> bool {
     const MARKS: [&str; 7] = [
