@@ -26,8 +26,8 @@ use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
 use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
-    ClusterError, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent, OnLoss,
-    RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
+    OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
 use crate::metrics::{Summary, Verdict};
@@ -47,8 +47,10 @@ pub(super) struct Played {
     pub(super) status: u8,
     /// Why that is not 0.
     pub(super) failure: Option<String>,
-    /// The exit status of the signal that told it to end.
+    /// The exit status of the signal that came while it went on.
     pub(super) interrupted: Option<u8>,
+    /// It was ended before its time, or its load was changed: its figures are not those of the settings.
+    pub(super) is_altered: bool,
     /// What was measured, if anything was.
     pub(super) measured: Option<Measured>,
 }
@@ -75,7 +77,21 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
     check_outputs(&settings.outputs)?;
     let source_ips = &options.sending.source_ips;
     sources(source_ips)?;
-    let plan = settle(&settings, source_ips.first().copied()).await?;
+    let tasks = TaskTracker::new();
+    let settling = settle(&settings, source_ips.first().copied());
+    let (plan, signals) = if is_quiet {
+        // The process outlives this run, and a signal does not end it by itself.
+        let mut signals = signals::listen(&tasks);
+        let plan = tokio::select! {
+            biased;
+            Some(signal) = signals.recv() => return Ok(Played::left(signal.exit_status())),
+            plan = settling => plan?,
+        };
+        (plan, signals)
+    } else {
+        let plan = settling.await?;
+        (plan, signals::listen(&tasks))
+    };
     refuse_contradictions(&plan)?;
     let ready = journal::open(journal::Wish {
         journal: &options.journal,
@@ -102,7 +118,6 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
         incarnation: draw().map_err(Failure::failed)?,
         cores: machine.threads,
     };
-    let tasks = TaskTracker::new();
     let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
     let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
     config.journal = journal.is_some();
@@ -111,7 +126,7 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
         plan: ready.plan,
         cluster: false,
         serving: Some(serving),
-        signals: signals::listen(&tasks),
+        signals,
         clock_zero: ready.clock_zero,
         writing,
         goes_on: false,
@@ -331,6 +346,10 @@ impl Stage {
         let mut changes = Changes::resumed(first, &self.epochs);
         let mut conductor =
             Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
+        if self.is_quiet {
+            // Who plays many runs compares them: none may be other than its settings say.
+            conductor.hush();
+        }
         let shown = Shown {
             cluster: self.cluster,
             clock_zero: self.clock_zero,
@@ -359,6 +378,9 @@ impl Stage {
         }
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
+        let changes = changes.into_all();
+        let is_altered =
+            !changes.is_empty() || matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted);
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -367,7 +389,7 @@ impl Stage {
             result,
             aftermath,
             journal_error,
-            changes: changes.into_all(),
+            changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
@@ -378,7 +400,11 @@ impl Stage {
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        Ok(Played::of(finished, interrupted, self.plan, trend))
+        let played = Played::of(finished, interrupted, self.plan, trend);
+        Ok(Played {
+            is_altered,
+            ..played
+        })
     }
 
     /// Opens what the run is shown in.
@@ -440,6 +466,7 @@ impl Played {
             status: finished.status,
             failure: finished.failure,
             interrupted,
+            is_altered: false,
             measured: finished.figures.map(|(summary, verdict)| Measured {
                 plan,
                 summary,
@@ -455,6 +482,7 @@ impl Played {
             status,
             failure: None,
             interrupted: Some(status),
+            is_altered: true,
             measured: None,
         }
     }

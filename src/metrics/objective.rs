@@ -86,6 +86,12 @@ impl Summary {
         })
     }
 
+    /// The largest value of a figure, in nanoseconds; `None` where nothing was measured.
+    pub fn worst(&self, figure: SloFigure) -> Option<u64> {
+        let mut metrics = metrics_of(figure).iter();
+        metrics.find_map(|&metric| self.get(metric))?.max()
+    }
+
     fn share_of(&self, at: usize) -> Option<Measured> {
         let of = self.requests();
         let met = self.phase.met.get(at).copied()?;

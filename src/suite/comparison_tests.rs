@@ -52,6 +52,7 @@ pub(in crate::suite) fn closed(users: &[u32]) -> Vec<Row> {
                 objectives: vec![Objective {
                     slo: "latency:p95<300ms".to_owned(),
                     value_ms: Some(latency),
+                    requests: None,
                     limit_ms: 300.0,
                     met: latency < 300.0,
                 }],

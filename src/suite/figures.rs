@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::trend::{Trend, cancelled};
-use crate::domain::{Slo, SloFigure};
-use crate::metrics::{COUNT_SCALE, Level, Metric, Series, Summary, Verdict};
+use super::trend::Trend;
+use crate::metrics::Objective as Held;
+use crate::metrics::{COUNT_SCALE, Level, Measured, Metric, Series, Summary, Verdict};
 use crate::plan::Plan;
 
 /// The shares at which a distribution is kept.
@@ -26,8 +26,11 @@ pub struct Spread {
 pub struct Objective {
     /// In the words of `--slo`.
     pub slo: String,
-    /// What was measured, in milliseconds; `None` when nothing was.
+    /// What was measured, in milliseconds: the percentile, or the worst value where each request counts for itself; `None`
+    /// when nothing was.
     pub value_ms: Option<f64>,
+    /// How many requests met it, and of how many, failed ones too, where each counts for itself.
+    pub requests: Option<(u64, u64)>,
     /// The limit, in milliseconds.
     pub limit_ms: f64,
     /// Whether it was kept; never without a measurement.
@@ -58,15 +61,17 @@ pub struct Figures {
     pub asked_per_s: Option<f64>,
     /// Length of the measured window, in seconds.
     pub window_s: f64,
-    /// Requests that were sent in it, whatever became of them.
-    pub sent: u64,
+    /// Requests that came due in the whole run.
+    pub scheduled: u64,
+    /// Of them those that were not sent: they still waited for a free user when sending ended, or nobody might send them.
+    pub not_sent: u64,
     /// Requests that ended, good or failed.
     pub requests: u64,
     /// Failed ones.
     pub failures: u64,
     /// Requests per second of the window, by when they were sent.
     pub requests_per_s: Option<f64>,
-    /// The share of them that was answered as fast as it was sent, in an open loop: below 1 a queue grew.
+    /// The share of them that was answered as fast as it was sent, in an open loop: below 1 a queue grew, beyond all doubt.
     pub kept_up: Option<f64>,
     /// Output tokens per second of the window.
     pub output_tokens_per_s: Option<f64>,
@@ -113,14 +118,8 @@ impl Spread {
 }
 
 impl Figures {
-    /// The figures of a run that is over. `slos` are the objectives that it is held against.
-    pub fn new(
-        plan: &Plan,
-        slos: &[Slo],
-        summary: &Summary,
-        verdict: Option<&Verdict>,
-        trend: &Trend,
-    ) -> Self {
+    /// The figures of a run that is over.
+    pub fn new(plan: &Plan, summary: &Summary, verdict: Option<&Verdict>, trend: &Trend) -> Self {
         let spread = |metric| summary.get(metric).and_then(Spread::of);
         let tokens = summary.get(Metric::OutputTokens);
         Self {
@@ -129,7 +128,8 @@ impl Figures {
             users: plan.schedule.users,
             asked_per_s: plan.asked_per_s(summary.from, summary.to),
             window_s: summary.window_s(),
-            sent: summary.requests() + cancelled(summary),
+            scheduled: summary.counts.scheduled,
+            not_sent: not_sent(summary),
             requests: summary.requests(),
             failures: summary.failures(),
             requests_per_s: summary.requests_per_s(),
@@ -147,7 +147,7 @@ impl Figures {
             latency: spread(Metric::TotalLatency),
             latency_per_token: spread(Metric::LatencyPerToken),
             overall_latency_per_token: spread(Metric::OverallLatencyPerToken),
-            objectives: objectives(slos, summary),
+            objectives: objectives(plan, summary),
             verdict: verdict.map(|verdict| verdict.level.name().to_owned()),
             causes: verdict.map(causes).unwrap_or_default(),
         }
@@ -179,32 +179,31 @@ fn causes(verdict: &Verdict) -> Vec<Cause> {
         .collect()
 }
 
-/// Holds a run against its objectives. One without a quantile is held against the worst request.
-pub fn objectives(slos: &[Slo], summary: &Summary) -> Vec<Objective> {
-    let kept = |slo: &Slo| {
-        let value = series(slo.figure, summary).and_then(|series| match slo.quantile {
-            Some(q) => series.percentile(q),
-            None => series.max(),
-        });
-        Objective {
-            slo: slo.to_string(),
-            value_ms: value.map(millis),
-            limit_ms: millis(slo.limit_ns),
-            met: value.is_some_and(|value| value < slo.limit_ns),
-        }
-    };
-    slos.iter().map(kept).collect()
+/// Requests that came due and were never sent.
+const fn not_sent(summary: &Summary) -> u64 {
+    let counts = &summary.counts;
+    counts.dropped + counts.late_cancelled + summary.waiting
 }
 
-/// The distribution that an objective limits, or the one that stands in where answers are not streamed.
-fn series(figure: SloFigure, summary: &Summary) -> Option<&Series> {
-    let metrics: &[Metric] = match figure {
-        SloFigure::Ttft => &[Metric::TimeToFirstToken],
-        SloFigure::Tpot => &[Metric::TimePerOutputToken],
-        SloFigure::Itl => &[Metric::InterTokenLatency, Metric::InterChunkLatency],
-        SloFigure::Latency => &[Metric::TotalLatency],
+/// The run's objectives as every report of it has them.
+fn objectives(plan: &Plan, summary: &Summary) -> Vec<Objective> {
+    let all = summary.objectives(&plan.observe.slos);
+    all.iter().map(|held| objective(held, summary)).collect()
+}
+
+fn objective(held: &Held, summary: &Summary) -> Objective {
+    let (nanos, requests) = match held.measured {
+        None => (None, None),
+        Some(Measured::Percentile { nanos, .. }) => (Some(nanos), None),
+        Some(Measured::Requests { met, of }) => (summary.worst(held.slo.figure), Some((met, of))),
     };
-    metrics.iter().find_map(|metric| summary.get(*metric))
+    Objective {
+        slo: held.slo.to_string(),
+        value_ms: nanos.map(millis),
+        requests,
+        limit_ms: millis(held.slo.limit_ns),
+        met: held.is_met().unwrap_or(false),
+    }
 }
 
 /// The provider's word in settings: the one place that has it is its serialised form.
@@ -234,6 +233,7 @@ const fn exact(count: u64) -> f64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::domain::{Outcome, Slo};
     use crate::metrics::{Observation, Tally};
 
     /// Figures of a good run with this load and p95 latency.
@@ -250,7 +250,8 @@ pub(super) mod tests {
             users,
             asked_per_s: asked,
             window_s: 10.0,
-            sent: 100,
+            scheduled: 100,
+            not_sent: 0,
             requests: 100,
             requests_per_s: asked.or(Some(f64::from(users))),
             kept_up: Some(1.0),
@@ -267,31 +268,31 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_objective_is_kept_by_what_is_below_its_limit_alone() {
+    fn an_objective_went_as_the_runs_own_report_says() {
         let mut tally = Tally::default();
         let mut series = Series::default();
         for ms in 1..=100_u64 {
             series.record(ms * 1_000_000);
         }
-        tally
-            .measured
-            .series
-            .insert(Metric::TimeToFirstToken, series);
+        let phase = &mut tally.measured;
+        phase.series.insert(Metric::TimeToFirstToken, series);
+        phase.outcomes.insert(Outcome::Ok, 100);
+        phase.outcomes.insert(Outcome::Http5xx, 1);
+        phase.met = vec![0, 0, 100];
         let summary = Summary::new(tally, Observation::default());
-        let slo = |text: &str| text.parse::<Slo>().unwrap();
-        let slos = [
-            "ttft:p50<60ms",
-            "ttft:p95<90ms",
-            "ttft<100ms",
-            "ttft<101ms",
-            "tpot<1s",
-        ];
-        let kept = objectives(&slos.map(slo), &summary);
+        let slos: Vec<Slo> = ["ttft:p50<60ms", "tpot:p95<1s", "ttft<101ms"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        let all = summary.objectives(&slos);
+        let kept: Vec<_> = all.iter().map(|held| objective(held, &summary)).collect();
         let met: Vec<bool> = kept.iter().map(|objective| objective.met).collect();
-        assert_eq!(met, [true, false, false, true, false]);
-        assert_eq!(kept[2].value_ms, Some(100.0));
-        assert_eq!(kept[4].value_ms, None);
-        assert_eq!(kept[1].slo, "ttft:p95<90ms");
+        assert_eq!(met, [true, false, false], "a failed request meets nothing");
+        assert_eq!(kept[1].value_ms, None);
+        assert_eq!(
+            (kept[2].value_ms, kept[2].requests),
+            (Some(100.0), Some((100, 101)))
+        );
+        assert_eq!(kept[0].slo, "ttft:p50<60ms");
     }
 
     #[test]

@@ -18,13 +18,13 @@ pub enum AxisError {
     #[error("`{0}` names no option: write NAME=V1,V2,... with a long option of `run`")]
     NoName(String),
     /// There is nothing behind `NAME=`.
-    #[error("`{0}` has an empty value")]
+    #[error("`{0}=` has an empty value")]
     NoValue(String),
     /// `a+b=1+2,3` lacks a value for `b`.
-    #[error("`{value}` has not one value for each of `{names}`")]
+    #[error("place {place} of the list has not one value for each of `{names}`")]
     Uneven {
-        /// The place.
-        value: String,
+        /// The place, from 1: what stands there may be a secret.
+        place: usize,
         /// The names, with `+`.
         names: String,
     },
@@ -77,7 +77,7 @@ impl Axis {
         let owned = |name: &str| name.trim().trim_start_matches('-').replace('_', "-");
         let split: Vec<String> = names.split('+').map(owned).collect();
         let separator = if values.contains(';') { ';' } else { ',' };
-        let place = |value: &str| {
+        let place = |(place, value): (usize, &str)| {
             let parts: Vec<String> = match split.len() {
                 1 => vec![value.trim().to_owned()],
                 n => value
@@ -86,18 +86,18 @@ impl Axis {
                     .collect(),
             };
             if parts.iter().any(String::is_empty) {
-                return Err(AxisError::NoValue(format!("{names}={values}")));
+                return Err(AxisError::NoValue(names.to_owned()));
             }
             if parts.len() != split.len() {
                 return Err(AxisError::Uneven {
-                    value: value.to_owned(),
+                    place,
                     names: split.join("+"),
                 });
             }
             Ok(parts)
         };
-        let values = values
-            .split(separator)
+        let values = (1..)
+            .zip(values.split(separator))
             .map(place)
             .collect::<Result<_, _>>()?;
         Ok(Self {
@@ -230,7 +230,7 @@ mod tests {
         let uneven = Axis::parse("a+b=1,2+3").unwrap_err();
         assert_eq!(
             uneven.to_string(),
-            "`1` has not one value for each of `a+b`"
+            "place 1 of the list has not one value for each of `a+b`"
         );
     }
 

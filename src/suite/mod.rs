@@ -13,7 +13,7 @@ mod search;
 mod trend;
 
 pub use comparison::{comparison_csv, comparison_markdown, upstream_csv};
-pub use figures::{Cause, Figures, Objective, QUANTILES, Spread, objectives};
+pub use figures::{Cause, Figures, Objective, QUANTILES, Spread};
 pub use finding::{Finding, finding_json, finding_text};
 pub use grid::{Axis, AxisError, Combination, Grid, Word, run_id};
 pub use judge::{ENOUGH, Judgement, Limit, Rules, judge_run};

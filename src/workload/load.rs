@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use super::data::file::{DataWish, Pinned, data, pin_data};
+pub use super::data::file::{DataWish, Pinned, data, data_format, pin_data};
 use super::{
     DataError, ForcedError, Format, PromptSource, RowError, Tokenizer, TokenizerError,
     TokenizerFiles, forced, rows,

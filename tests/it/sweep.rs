@@ -164,6 +164,22 @@ fn an_interrupt_ends_the_sweep_and_reports_what_is_there() {
 }
 
 #[test]
+fn an_interrupt_ends_a_sweep_that_still_waits_for_its_servers_models() {
+    let _shared = shared();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let folder = Arc::new(TempDir::new().unwrap());
+    let words = format!("sweep -H http://{address} -u 1,2 -t 1s -p 40 -L warning");
+    let program = Program::start_in(folder, &words);
+    let asked = silent.accept().unwrap();
+    program.signal(Signal::INT);
+    let ended = program.wait().expect(130);
+    assert!(ended.stdout.contains("interrupted"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("run 2/2"), "{}", ended.stdout);
+    drop(asked);
+}
+
+#[test]
 fn the_highest_rate_is_the_servers_capacity() {
     let _alone = alone();
     let mock = limited_mock(8);

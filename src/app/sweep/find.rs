@@ -130,7 +130,9 @@ fn prepare(
     let combination = Combination { words };
     let resolved = resolve(wanted, &combination, trial.repeat, store)?;
     match &resolved {
-        Resolved::Run(prepared) if spec.goal == Goal::MaxQps && prepared.has_one_user() => {
+        Resolved::Run(prepared)
+            if spec.goal == Goal::MaxQps && prepared.has_no_number_of_users() =>
+        {
             let mut words = combination.words;
             words.push(room_for(trial.load));
             resolve(wanted, &Combination { words }, trial.repeat, store)
@@ -145,31 +147,38 @@ impl Hunt {
         let mut stage = Stage::new(store, signals::listen(&tasks), cooldown);
         let mut search = Search::new(self.spec);
         let mut runs: Vec<(f64, Row)> = Vec::new();
-        let (found, interrupted) = loop {
+        let (found, end) = loop {
             let trial = match search.next() {
-                Step::Done(found) => break (found, None),
+                Step::Done(found) => {
+                    let status = ended(&found);
+                    break (found, Ok(status));
+                }
                 Step::Run(trial) => trial,
             };
-            match self.one(wanted, &mut stage, trial, runs.len()).await? {
-                Done::Row(row) => {
-                    let judgement = judge_run(row.figures.as_ref(), self.rules);
-                    stage.console.print(&format!("  {}\n", told(&judgement)));
-                    let was_played = row.figures.is_some();
-                    search.note(trial, judgement);
+            match self.one(wanted, &mut stage, trial, runs.len()).await {
+                Ok(Done::Row(row)) => {
+                    let tells = row.is_whole();
+                    if tells {
+                        let judgement = judge_run(row.figures.as_ref(), self.rules);
+                        stage.console.print(&format!("  {}\n", told(&judgement)));
+                        search.note(trial, judgement);
+                    }
                     runs.push((trial.load, *row));
-                    // What could not be played at all tells nothing of any load.
-                    if !was_played {
-                        break (search.so_far(), None);
+                    // What could not be played as it was meant tells nothing of any load.
+                    if !tells {
+                        break (search.so_far(), Ok(status::FAILED));
                     }
                 }
-                Done::Interrupted(signal, row) => {
+                Ok(Done::Interrupted(signal, row)) => {
                     runs.extend(row.map(|row| (trial.load, *row)));
-                    break (search.so_far(), Some(signal));
+                    break (search.so_far(), Ok(signal));
                 }
+                // The load may be more than a setting takes: what the smaller ones came to is known all the same.
+                Err(failure) => break (search.so_far(), Err(failure)),
             }
         };
         self.write(&mut stage, &found, &runs)?;
-        Ok(interrupted.unwrap_or_else(|| ended(&found)))
+        end
     }
 
     async fn one(

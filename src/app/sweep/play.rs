@@ -30,7 +30,7 @@ pub(super) struct Stage {
 pub(super) enum Done {
     /// It was made now, or before.
     Row(Box<Row>),
-    /// It, or the pause before it, was ended by this signal's status. The figures of a run end there too.
+    /// A signal of this status came before its end, or in the pause before it. A run that was not through tells so itself.
     Interrupted(u8, Option<Box<Row>>),
 }
 
@@ -78,7 +78,6 @@ impl Stage {
             prepared.group.clone(),
             prepared.command.clone(),
         );
-        let slos = prepared.options.settings.observe.slos.clone();
         let played = Box::pin(play_run(prepared.options, true)).await;
         let took = begun.elapsed();
         self.has_run = true;
@@ -91,7 +90,6 @@ impl Stage {
         let figures = played.measured.as_ref().map(|measured| {
             Figures::new(
                 &measured.plan,
-                &slos,
                 &measured.summary,
                 measured.verdict.as_ref(),
                 &measured.trend,
@@ -105,7 +103,7 @@ impl Stage {
             command,
             status: played.status,
             failure: played.failure,
-            is_interrupted: interrupted.is_some(),
+            is_interrupted: played.is_altered,
             took_s: took.as_secs_f64(),
             figures,
         };
@@ -164,6 +162,7 @@ fn could_not_be_played(failure: &Failure) -> Played {
         status: failure.status.max(status::FAILED),
         failure: Some(format!("{:#}", failure.error)),
         interrupted: None,
+        is_altered: false,
         measured: None,
     }
 }

@@ -4,17 +4,18 @@
 use std::ffi::OsString;
 
 use anyhow::anyhow;
+use sha2::{Digest, Sha256};
 
 use super::args::{Wanted, is_flag};
 use super::store::Store;
 use crate::app::failure::Failure;
 use crate::app::surroundings::Process;
-use crate::config::{self, Command, Found, Journal, RunOptions};
-use crate::domain::Seed;
+use crate::config::{self, Command, Found, Journal, Prompts, RunOptions, Secrets};
+use crate::domain::{Secret, Seed, is_secret_header};
 use crate::provider::Kind;
 use crate::schedule::Pacing;
 use crate::suite::{Combination, Word, run_id};
-use crate::workload::{Corpus, PromptSource};
+use crate::workload::{self, Corpus, Format, PromptSource};
 
 /// Options that give one run's result a place, which many runs cannot share.
 const RESULTS: [&str; 3] = ["--json", "--json-file", "--journal"];
@@ -64,7 +65,7 @@ pub(super) fn resolve(
     let command = config::resolve(&config::command(), argv, &Process).map_err(|error| {
         let hint = error.hint();
         let words = crate::app::failure::chain(&error);
-        let label = combination.label();
+        let label = masked(combination).label();
         let error = if label.is_empty() {
             anyhow!("{}", words.trim_end())
         } else {
@@ -77,8 +78,8 @@ pub(super) fn resolve(
             refuse_results(&options)?;
             let mut prepared = Prepared {
                 id: id(&options, repeat),
-                label: combination.label(),
-                group: without_load(combination).label(),
+                label: masked(combination).label(),
+                group: masked(&without_load(combination)).label(),
                 command: shown(&words),
                 options: *options,
             };
@@ -98,6 +99,56 @@ fn without_load(combination: &Combination) -> Combination {
     Combination {
         words: words.cloned().collect(),
     }
+}
+
+/// A combination that can be shown: a secret is a few digits of its digest, by which runs are told apart.
+fn masked(combination: &Combination) -> Combination {
+    let words = combination.words.iter().map(|word| Word {
+        name: word.name.clone(),
+        value: masked_value(&word.name, &word.value),
+    });
+    Combination {
+        words: words.collect(),
+    }
+}
+
+fn masked_value(name: &str, value: &str) -> String {
+    match (name, value.split_once(':')) {
+        ("api-key", _) | ("header", None) => mark(value),
+        ("header", Some((header, rest))) if is_secret_header(header) => {
+            format!("{header}:{}", mark(rest.trim()))
+        }
+        _ => value.to_owned(),
+    }
+}
+
+fn mark(secret: &str) -> String {
+    format!("***{:.6}", digest(&[secret]))
+}
+
+/// In hexadecimal digits; where one part ends and the next begins is part of it.
+fn digest(parts: &[&str]) -> String {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let bytes = digest.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Of all secrets, so that runs that differ in one are not taken for each other.
+fn digest_of_secrets(secrets: &Secrets) -> String {
+    let exposed = |secret: &Option<Secret>| secret.as_ref().map_or("", Secret::expose).to_owned();
+    let mut parts = vec![
+        exposed(&secrets.api_key),
+        exposed(&secrets.proxy_credentials),
+    ];
+    for (name, value) in &secrets.headers {
+        parts.extend([name.clone(), value.expose().to_owned()]);
+    }
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    digest(&parts)
 }
 
 fn refuse_results(options: &RunOptions) -> Result<(), Failure> {
@@ -139,7 +190,7 @@ fn id(options: &RunOptions, repeat: u32) -> String {
         ca_pem: None,
     });
     let rest = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {}",
+        "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {} {:?} {} {:?} {} {} {} {}",
         settings.seed,
         settings.provider,
         settings.provider_file,
@@ -150,6 +201,12 @@ fn id(options: &RunOptions, repeat: u32) -> String {
         options.mock,
         settings.target.ca_cert,
         settings.trace_speed,
+        settings.given,
+        digest_of_secrets(&settings.secrets),
+        // The status that is kept with a run depends on these.
+        settings.max_fail_ratio,
+        settings.exit_code_on_error,
+        settings.allow_invalid,
     );
     run_id(plan.digest(), &rest, repeat)
 }
@@ -199,19 +256,39 @@ impl Prepared {
         let schedule = &self.options.settings.schedule;
         let ends = schedule.run_time.is_some()
             || schedule.max_requests.is_some()
-            || matches!(schedule.pacing, Pacing::Stages { .. });
+            || matches!(schedule.pacing, Pacing::Stages { .. })
+            || self.follows_a_trace()?;
         if ends {
             return Ok(());
         }
         Err(
             Failure::usage(anyhow!("a run of a sweep must end by itself"))
-                .hint("give -t/--run-time or --max-requests"),
+                .hint("give -t/--run-time or --max-requests, stages, or a trace that paces itself"),
         )
     }
 
+    /// Whether a data set's own times say when what is asked, and end it.
+    fn follows_a_trace(&self) -> Result<bool, Failure> {
+        let settings = &self.options.settings;
+        let Prompts::Data(data) = &settings.prompts else {
+            return Ok(false);
+        };
+        if settings.schedule.is_open() {
+            return Ok(false);
+        }
+        let format = match data.format {
+            Some(format) => format,
+            None => workload::load::data_format(&data.path).map_err(|error| {
+                let hint = error.hint();
+                Failure::usage(error).with_hint(hint)
+            })?,
+        };
+        Ok(format == Format::Trace)
+    }
+
     /// Whether nobody said how many requests may be in flight.
-    pub(super) const fn has_one_user(&self) -> bool {
-        self.options.settings.schedule.users <= 1
+    pub(super) const fn has_no_number_of_users(&self) -> bool {
+        !self.options.settings.given.users
     }
 }
 
@@ -296,6 +373,84 @@ mod tests {
             runs[0].command,
             "llmload run --run-time=5s --api-key=*** --header=*** '--prompt=a b' --users=2"
         );
+    }
+
+    #[test]
+    fn what_varies_is_told_apart_without_its_secrets() {
+        let runs = prepared(
+            &["--run-time=5s"],
+            &["api-key=sesame,mellon", "header=X-Key:abra,X-Way:north"],
+        );
+        let mut labels: Vec<_> = runs.iter().map(|run| run.label.clone()).collect();
+        let mut ids: Vec<_> = runs.iter().map(|run| run.id.clone()).collect();
+        for (run, label) in runs.iter().zip(&labels) {
+            let shown = format!("{label} {} {}", run.group, run.command);
+            assert!(
+                ["sesame", "mellon", "abra"]
+                    .iter()
+                    .all(|secret| !shown.contains(secret)),
+                "{shown}"
+            );
+        }
+        assert!(labels[1].ends_with("header=X-Way:north"), "{}", labels[1]);
+        for names in [&mut labels, &mut ids] {
+            names.sort();
+            names.dedup();
+            assert_eq!(names.len(), 4);
+        }
+    }
+
+    #[test]
+    fn what_a_kept_status_and_the_plan_depend_on_is_part_of_the_name() {
+        let id = |words: &[&str]| prepared(words, &[])[0].id.clone();
+        let plain = id(&["--run-time=5s"]);
+        for word in [
+            "--users=1",
+            "--api-key=sesame",
+            "--header=X-Key:sesame",
+            "--max-fail-ratio=0.5",
+            "--exit-code-on-error=7",
+            "--allow-invalid",
+        ] {
+            assert_ne!(id(&["--run-time=5s", word]), plain, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_trace_ends_by_itself_unless_a_rate_paces_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let ends = |name: &str, row: &str, more: &[&str]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, row).unwrap();
+            let dataset = format!("--dataset=@{}", path.display());
+            let words: Vec<&str> = [dataset.as_str()]
+                .into_iter()
+                .chain(more.iter().copied())
+                .collect();
+            let store = Store::open(folder.path(), false).unwrap();
+            let wanted = Wanted {
+                base: words.iter().map(OsString::from).collect(),
+                grid: Grid::default(),
+            };
+            let only = wanted.grid.combinations().remove(0);
+            resolve(&wanted, &only, 0, &store).is_ok()
+        };
+        let trace = r#"{"timestamp": 0, "input_length": 4, "output_length": 2, "hash_ids": [0]}"#;
+        assert!(ends("trace.jsonl", trace, &[]));
+        assert!(!ends("trace.jsonl", trace, &["--qps=3"]));
+        assert!(!ends("rows.jsonl", r#"{"prompt": "a b"}"#, &[]));
+        assert!(ends(
+            "rows.jsonl",
+            r#"{"prompt": "a b"}"#,
+            &["--max-requests=1"]
+        ));
+    }
+
+    #[test]
+    fn one_user_that_somebody_asked_for_is_a_number_of_users() {
+        let unsaid = |words: &[&str]| prepared(words, &[])[0].has_no_number_of_users();
+        assert!(unsaid(&["--run-time=5s"]));
+        assert!(!unsaid(&["--run-time=5s", "--users=1"]));
     }
 
     #[test]

@@ -40,6 +40,20 @@ pub struct Pinned {
     pub known_by: Option<&'static str>,
 }
 
+/// How a data set is written, by its name and its first row. The rest is not read.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn data_format(path: &Path) -> Result<Format, LoadError> {
+    let unread = |source| LoadError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let held = open(path).map_err(unread)?;
+    let (format, _) = sniff(&ending(path), held.reader()).map_err(unread)?;
+    Ok(format)
+}
+
 /// Opens a data set and pins what it holds. Every row is read once.
 ///
 /// # Errors
