@@ -389,8 +389,7 @@ impl Stage {
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
-        let is_altered =
-            !changes.is_empty() || matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted);
+        let is_altered = !changes.is_empty() || was_ended(&result);
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -410,11 +409,9 @@ impl Stage {
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        let played = Played::of(finished, interrupted, self.plan, trend);
-        Ok(Played {
-            is_altered,
-            ..played
-        })
+        let mut played = Played::of(finished, interrupted, self.plan, trend);
+        played.is_altered = is_altered;
+        Ok(played)
     }
 
     /// Opens what the run is shown in.
@@ -438,6 +435,11 @@ impl Stage {
             _ => Ok(live),
         }
     }
+}
+
+/// Whether somebody ended a run before its time.
+const fn was_ended(result: &RunResult) -> bool {
+    matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted)
 }
 
 /// What the engine of a local run leaves behind.
