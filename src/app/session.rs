@@ -79,18 +79,9 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
     sources(source_ips)?;
     let tasks = TaskTracker::new();
     let settling = settle(&settings, source_ips.first().copied());
-    let (plan, signals) = if is_quiet {
-        // The process outlives this run, and a signal does not end it by itself.
-        let mut signals = signals::listen(&tasks);
-        let plan = tokio::select! {
-            biased;
-            Some(signal) = signals.recv() => return Ok(Played::left(signal.exit_status())),
-            plan = settling => plan?,
-        };
-        (plan, signals)
-    } else {
-        let plan = settling.await?;
-        (plan, signals::listen(&tasks))
+    let (plan, signals) = match attentively(settling, &tasks, is_quiet).await? {
+        Ok(settled) => settled,
+        Err(signal) => return Ok(Played::left(signal.exit_status())),
     };
     refuse_contradictions(&plan)?;
     let ready = journal::open(journal::Wish {
@@ -145,6 +136,25 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
     });
     // What a whole run keeps while it waits is too much for a caller's own state.
     Box::pin(playing).await
+}
+
+/// The plan of a run, with the signals that come from there on. One of many (`is_quiet`) listens before: the process outlives it,
+/// and a signal does not end it by itself.
+async fn attentively(
+    settling: impl Future<Output = Result<Plan, Failure>>,
+    tasks: &TaskTracker,
+    is_quiet: bool,
+) -> Result<Result<(Plan, mpsc::Receiver<Signal>), Signal>, Failure> {
+    if !is_quiet {
+        let plan = settling.await?;
+        return Ok(Ok((plan, signals::listen(tasks))));
+    }
+    let mut signals = signals::listen(tasks);
+    tokio::select! {
+        biased;
+        Some(signal) = signals.recv() => Ok(Err(signal)),
+        plan = settling => Ok(Ok((plan?, signals))),
+    }
 }
 
 /// `llmload master`.
@@ -379,8 +389,7 @@ impl Stage {
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
-        let is_altered =
-            !changes.is_empty() || matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted);
+        let is_altered = !changes.is_empty() || was_ended(&result);
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -400,11 +409,9 @@ impl Stage {
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        let played = Played::of(finished, interrupted, self.plan, trend);
-        Ok(Played {
-            is_altered,
-            ..played
-        })
+        let mut played = Played::of(finished, interrupted, self.plan, trend);
+        played.is_altered = is_altered;
+        Ok(played)
     }
 
     /// Opens what the run is shown in.
@@ -428,6 +435,11 @@ impl Stage {
             _ => Ok(live),
         }
     }
+}
+
+/// Whether somebody ended a run before its time.
+const fn was_ended(result: &RunResult) -> bool {
+    matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted)
 }
 
 /// What the engine of a local run leaves behind.

@@ -2,6 +2,7 @@
 //! It plays none.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use anyhow::anyhow;
 use sha2::{Digest, Sha256};
@@ -134,7 +135,11 @@ fn digest(parts: &[&str]) -> String {
         digest.update(part);
     }
     let bytes = digest.finalize();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // A string takes everything.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Of all secrets, so that runs that differ in one are not taken for each other.
