@@ -168,13 +168,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         );
     }
     check_outputs(&settings.outputs)?;
-    let listener = TcpListener::bind((options.bind.host.as_str(), options.bind.port))
-        .await
-        .with_context(|| format!("cannot listen on {}", options.bind))
-        .map_err(|error| {
-            Failure::usage(error)
-                .hint("is another master running? --master-bind-port takes another port")
-        })?;
+    let listener = listen(&options).await?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
     data_set::fits_a_message(&plan)?;
@@ -230,6 +224,17 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         })
         .await
         .map(|played| played.status)
+}
+
+/// Where workers are to come.
+async fn listen(options: &MasterOptions) -> Result<TcpListener, Failure> {
+    TcpListener::bind((options.bind.host.as_str(), options.bind.port))
+        .await
+        .with_context(|| format!("cannot listen on {}", options.bind))
+        .map_err(|error| {
+            Failure::usage(error)
+                .hint("is another master running? --master-bind-port takes another port")
+        })
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.

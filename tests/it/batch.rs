@@ -375,7 +375,7 @@ fn what_cannot_be_done_is_said_with_a_way_out() {
         ("gen --tokenizer tiny -p 0:1", vec!["error:"]),
         (
             "gen --tokenizer tiny -p 200:0",
-            vec!["no sequence length and batch size is left"],
+            vec!["a batch of 0 cannot be sent", "1 to 65536"],
         ),
         (
             "prefill --tokenizer tiny -s 100:100",

@@ -51,7 +51,7 @@ fn a_wrong_option_is_told_with_the_nearest_one() {
     For more information, try '--help'.
     "#);
     insta::assert_snapshot!(refused(&faulty(&[]), &place, &["--timeout", "soon"]), @r#"
-    error: invalid value 'soon' for '--timeout <SPAN>': `soon` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h) (`none` waits for ever)
+    error: invalid value 'soon' for '--timeout <SPAN>': `soon` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h; at most ten years) (`none` waits for ever)
 
     For more information, try '--help'.
     "#);
