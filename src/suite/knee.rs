@@ -5,7 +5,8 @@
 ///
 /// Kneedle (Satopää, Albrecht, Irwin, Raghavan: Finding a "Kneedle" in a Haystack, ICDCS Workshops 2011) for a whole curve
 /// at hand: both axes are scaled to 0..1, and the knee is where the curve is furthest from the chord between its ends,
-/// which is where scaled throughput − scaled latency is largest. A distance below 0.1 is no bend.
+/// which is where scaled throughput − scaled latency is largest. A distance below 0.1 is no bend, and latencies that differ
+/// by less than a tenth are flat.
 pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
     const LEAST: f64 = 0.1;
     if points.len() < 3 {
@@ -13,6 +14,9 @@ pub fn knee(points: &[(f64, f64)]) -> Option<usize> {
     }
     let throughput = Scale::of(points.iter().map(|point| point.0))?;
     let latency = Scale::of(points.iter().map(|point| point.1))?;
+    if latency.width < LEAST * (latency.least + latency.width) {
+        return None;
+    }
     let distance = |(x, y): &(f64, f64)| throughput.scaled(*x) - latency.scaled(*y);
     let (at, point) = points
         .iter()
@@ -73,6 +77,8 @@ mod tests {
         assert_eq!(knee(&line), None);
         assert_eq!(knee(&[(1.0, 1.0), (2.0, 9.0)]), None);
         assert_eq!(knee(&[(1.0, 5.0), (2.0, 5.0), (3.0, 5.0)]), None);
+        let flat = [(10.0, 99.6), (40.0, 99.6), (83.0, 100.0)];
+        assert_eq!(knee(&flat), None, "noise is no bend");
     }
 
     #[test]
