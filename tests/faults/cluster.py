@@ -133,7 +133,7 @@ class Cluster:
         run_time = ["-t", f"{self.case.run_s}s"]
         if self.case.is_open:
             return ["--qps", str(QPS), "-u", str(SLOTS), *run_time]
-        return ["-u", str(USERS), "-r", str(USERS), *run_time]
+        return ["-u", str(USERS), "-r", str(USERS), "--start-spread", "0s", *run_time]
 
     def add_worker(self, delay_s=0.0):
         number = len(self.workers)
