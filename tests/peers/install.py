@@ -89,7 +89,9 @@ def make_tokenizer(folder):
         "decoder": byte_level,
         "model": {"type": "BPE", "unk_token": None, "vocab": vocabulary, "merges": []},
     }
+    talk = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
     settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end, "model_max_length": 131072}
+    settings["chat_template"] = talk
     (folder / "tokenizer.json").write_text(json.dumps(whole))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
