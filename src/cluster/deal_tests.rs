@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Rate;
-use crate::schedule::{Law, Pacing};
+use crate::schedule::{Curve, Law, Pacing, Ramp};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -197,4 +197,28 @@ fn a_hundred_thousand_users_are_dealt_to_a_thousand_members_in_well_under_a_seco
         "{:?}",
         began.elapsed()
     );
+}
+
+#[test]
+fn a_ramp_goes_on_through_a_change_of_owners_and_yields_to_another_spawn_rate() {
+    let mut spec = spec(11, None);
+    spec.ramp = Some(Ramp {
+        warmup: Duration::ZERO,
+        time: Duration::from_secs(100),
+        curve: Curve::Linear,
+    });
+    let mut deal = Deal::first(spec, vec![0, 1]);
+    let planned: Vec<Offset> = deal.users.iter().map(|home| home.since).collect();
+    assert_eq!(planned[10], Offset::from_nanos(100 * SECOND));
+    let both = BTreeSet::from([0, 1]);
+    deal.change(epoch(&deal, 25, &both, 11));
+    let since: Vec<Offset> = deal.users.iter().map(|home| home.since).collect();
+    assert_eq!(since, planned);
+    assert!(deal.moves.is_empty(), "nobody is told of another start");
+    let mut faster = epoch(&deal, 45, &both, 11);
+    faster.load.spawn_rate = Rate::per_second(5);
+    deal.change(faster);
+    // Users 5 to 10 were still to come.
+    let last = deal.users[10].since;
+    assert_eq!(last, Offset::from_nanos(46 * SECOND));
 }

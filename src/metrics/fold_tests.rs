@@ -259,6 +259,36 @@ fn window_tokens_are_those_that_arrived_inside() {
     close(inside(|r| r.usage.completion_tokens = None, 0, 100), 0.0);
 }
 
+#[test]
+fn a_good_request_counts_by_the_share_of_its_time_inside_the_window() {
+    let share = |change: fn(&mut Record), start, end: Option<u64>| {
+        let mut record = record();
+        change(&mut record);
+        let window = Window {
+            start: ms(start),
+            end: end.map(ms),
+        };
+        let mut tally = Tally::default();
+        tally.record(&record, &window, &Rules::default());
+        tally.window_good
+    };
+    // From 1 ms to 43.
+    for (start, end, want) in [
+        (0, None, 1.0),
+        (22, None, 0.5),
+        (43, None, 0.0),
+        (0, Some(22), 0.5),
+        (15, Some(29), 1.0 / 3.0),
+        (0, Some(1), 0.0),
+    ] {
+        let got = share(|_| {}, start, end);
+        assert!((got - want).abs() < 1e-3, "{start} to {end:?}: {got}");
+    }
+    assert_eq!(share(|r| r.outcome = Outcome::Cut, 0, None), 0.0);
+    assert_eq!(share(|r| r.outcome = Outcome::Cancelled, 0, None), 0.0);
+    assert_eq!(share(|r| r.end = ms(1), 0, None), 1.0);
+}
+
 /// A prompt that was to have 100 tokens, was counted or not, and has `real` ones on the server.
 fn prompt(record: &mut Record, counted: Option<u32>, real: u32) {
     record.requested_prompt_tokens = Some(100);

@@ -234,6 +234,15 @@ mod tests {
     }
 
     #[test]
+    fn a_start_to_come_that_is_not_named_again_stays() {
+        let mut crew = Crew::default();
+        change(&mut crew, &share(0, &[(0, Some(1)), (1, Some(9))], &[]));
+        change(&mut crew, &share(5, &[(0, None), (1, None)], &[]));
+        assert_eq!(calls(&mut crew, 8), ["+0"]);
+        assert_eq!(calls(&mut crew, 9), ["+1"]);
+    }
+
+    #[test]
     fn who_comes_back_before_its_end_goes_on_and_after_it_begins_anew() {
         let mut crew = Crew::default();
         change(&mut crew, &share(0, &[(0, None), (1, None)], &[]));

@@ -58,6 +58,27 @@ fn a_wrong_option_is_told_with_the_nearest_one() {
 }
 
 #[test]
+fn what_only_the_data_set_or_the_server_shows_to_be_without_effect_is_refused_too() {
+    let place = Place::new();
+    let row = r#"{"timestamp":0,"input_length":40,"output_length":2,"hash_ids":[1]}"#;
+    place.write("trace.jsonl", row);
+    place.write("rows.jsonl", r#"{"prompt":"hi"}"#);
+    let trace = ["-d", "@trace.jsonl"];
+    let mut told = String::new();
+    for more in [
+        &[&trace[..], &["--think-time", "1s"]].concat()[..],
+        &[&trace[..], &["--ramping-time", "5s"]].concat(),
+        &[&trace[..], &["-r", "2"]].concat(),
+        &[&trace[..], &["--qps", "2", "--trace-speed", "2"]].concat(),
+        &["-d", "@rows.jsonl", "--trace-speed", "2"],
+        &["--azure-deployment", "mine"],
+    ] {
+        told += &refused(&faulty(&[]), &place, more);
+    }
+    insta::assert_snapshot!(told, @"");
+}
+
+#[test]
 fn a_settings_file_with_an_unknown_key_is_told_with_its_line() {
     let place = Place::new();
     place.write("locust.conf", "# mine\nusers = 3\nspwan-rate = 2\n");
