@@ -18,7 +18,7 @@ pub(super) struct Wanted<'a> {
     pub(super) stream: bool,
 }
 
-/// An option, and why it cannot be: the words of the error, and the way out.
+/// An option, and why it cannot be: what the error says behind its name, and the way out.
 type Objection = (&'static str, &'static str, &'static str);
 
 impl Builder<'_> {
@@ -37,7 +37,11 @@ impl Builder<'_> {
             self.in_the_provider(wanted),
         ];
         match all.into_iter().flatten().next() {
-            Some((id, words, hint)) => self.check(id, Err(Fault::new(words).hint(hint))),
+            Some((id, words, hint)) => {
+                let option = id.replace('_', "-");
+                let fault = Fault::new(format!("--{option} {words}"));
+                self.check(id, Err(fault.hint(hint)))
+            }
             None => Ok(()),
         }
     }
@@ -61,7 +65,7 @@ impl Builder<'_> {
                 !chat && !args.dataset.prompt_images_with_resolutions.is_empty(),
                 (
                     "prompt_images_with_resolutions",
-                    "images go with chat alone",
+                    "goes with chat alone",
                     "leave --no-chat, --embeddings and --rerank out",
                 ),
             ),
@@ -69,7 +73,7 @@ impl Builder<'_> {
                 args.output.first_visible_token && !(chat && stream),
                 (
                     "first_visible_token",
-                    "--first-visible-token needs a streamed chat",
+                    "needs a streamed chat",
                     "leave --no-chat and --no-stream out",
                 ),
             ),
@@ -77,7 +81,7 @@ impl Builder<'_> {
                 args.pacing.cancel_rate > 0.0 && !stream,
                 (
                     "cancel_rate",
-                    "--cancel-rate drops streams, and nothing is streamed",
+                    "drops streams, and nothing is streamed",
                     "leave --no-stream, --embeddings and --rerank out",
                 ),
             ),
@@ -92,7 +96,7 @@ impl Builder<'_> {
                 open && args.think_time.is_some(),
                 (
                     "think_time",
-                    "--think-time is for users that wait for their answers, not for a rate",
+                    "is for users that wait for their answers, not for a rate",
                     "leave it out, or --qps, --stages and --burst",
                 ),
             ),
@@ -100,7 +104,7 @@ impl Builder<'_> {
                 open && !args.start_spread.is_zero(),
                 (
                     "start_spread",
-                    "--start-spread is for users that wait for their answers, not for a rate",
+                    "is for users that wait for their answers, not for a rate",
                     "leave it out, or --qps, --stages and --burst",
                 ),
             ),
@@ -108,7 +112,7 @@ impl Builder<'_> {
                 args.qps_distribution != Law::Gamma,
                 (
                     "burstiness",
-                    "--burstiness is the shape of gamma gaps",
+                    "is the shape of gamma gaps",
                     "--qps-distribution gamma",
                 ),
             ),
@@ -118,7 +122,7 @@ impl Builder<'_> {
     fn in_the_data_set(&self, wanted: &Wanted<'_>) -> Option<Objection> {
         let args = wanted.args;
         let is_file = matches!(args.prompt.dataset, Dataset::File(_));
-        let why = "it is for a data set file, and there is none";
+        let why = "is for a data set file, and there is none";
         let hint = "--dataset @FILE";
         let for_files = [
             "dataset_format",
@@ -128,7 +132,7 @@ impl Builder<'_> {
             "trace_speed",
         ];
         let for_files = for_files.map(|id| (!is_file, (id, why, hint)));
-        let made = "a data set file says what is asked; this is for prompts that are made";
+        let made = "is for prompts that are made, and a data set file says what is asked";
         let made_up = [
             "prompt_tokens",
             "prompt_cache_max_len",
@@ -140,7 +144,7 @@ impl Builder<'_> {
         let given = args.prompt.prompt_text.is_some();
         let no_talk = (
             "clear_assistant",
-            "prompts that are made have no message of the model's to drop",
+            "drops the last message of a conversation, and prompts that are made are none",
             "--dataset @FILE, or --prompt-text @FILE.jsonl",
         );
         self.first(&for_files)
@@ -156,7 +160,7 @@ impl Builder<'_> {
                 only(&[Kind::Fireworks]),
                 (
                     "force_min_tokens",
-                    "--force-min-tokens is for Fireworks' servers",
+                    "is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
@@ -164,7 +168,7 @@ impl Builder<'_> {
                 only(&[Kind::Fireworks]),
                 (
                     "forced_generation_file",
-                    "--forced-generation-file is for Fireworks' servers",
+                    "is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
@@ -172,7 +176,7 @@ impl Builder<'_> {
                 only(&[Kind::Fireworks]),
                 (
                     "forced_generation_from_dataset",
-                    "--forced-generation-from-dataset is for Fireworks' servers",
+                    "is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
@@ -180,7 +184,7 @@ impl Builder<'_> {
                 only(&[Kind::Fireworks]),
                 (
                     "acceptance_probs_override",
-                    "--acceptance-probs-override is for Fireworks' servers",
+                    "is for Fireworks' servers",
                     "--provider fireworks",
                 ),
             ),
@@ -188,7 +192,7 @@ impl Builder<'_> {
                 only(&[Kind::Azure]),
                 (
                     "azure_deployment",
-                    "--azure-deployment is for Azure's deployments",
+                    "is for Azure's deployments",
                     "--provider azure",
                 ),
             ),
@@ -196,7 +200,7 @@ impl Builder<'_> {
                 only(&[Kind::Azure]),
                 (
                     "azure_api_version",
-                    "--azure-api-version is for Azure's deployments",
+                    "is for Azure's deployments",
                     "--provider azure",
                 ),
             ),
@@ -204,7 +208,7 @@ impl Builder<'_> {
                 only(&[Kind::Custom]),
                 (
                     "provider_file",
-                    "--provider-file describes a custom provider",
+                    "describes a custom provider",
                     "--provider custom",
                 ),
             ),

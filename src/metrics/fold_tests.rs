@@ -284,9 +284,10 @@ fn a_good_request_counts_by_the_share_of_its_time_inside_the_window() {
         let got = share(|_| {}, start, end);
         assert!((got - want).abs() < 1e-3, "{start} to {end:?}: {got}");
     }
-    assert_eq!(share(|r| r.outcome = Outcome::Cut, 0, None), 0.0);
-    assert_eq!(share(|r| r.outcome = Outcome::Cancelled, 0, None), 0.0);
-    assert_eq!(share(|r| r.end = ms(1), 0, None), 1.0);
+    let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{got} is not {want}");
+    close(share(|r| r.outcome = Outcome::Cut, 0, None), 0.0);
+    close(share(|r| r.outcome = Outcome::Cancelled, 0, None), 0.0);
+    close(share(|r| r.end = ms(1), 0, None), 1.0);
 }
 
 /// A prompt that was to have 100 tokens, was counted or not, and has `real` ones on the server.

@@ -74,8 +74,22 @@ fn what_only_the_data_set_or_the_server_shows_to_be_without_effect_is_refused_to
         &["--azure-deployment", "mine"],
     ] {
         told += &refused(&faulty(&[]), &place, more);
+        told.push('\n');
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    error: --think-time has no effect on a trace, whose requests are due at its own times
+    hint: leave --think-time out, or pace the rows with --qps
+    error: --ramping-time has no effect on a trace, whose requests are due at its own times
+    hint: leave --ramping-time out, or pace the rows with --qps
+    error: --spawn-rate has no effect on a trace, whose requests are due at its own times
+    hint: leave --spawn-rate out, or pace the rows with --qps
+    error: --trace-speed speeds a trace's own times up, and they do not pace this run
+    hint: leave it out
+    error: --trace-speed speeds a trace's own times up, and they do not pace this run
+    hint: leave it out
+    error: --azure-deployment is for Azure, and the provider is vllm
+    hint: leave it out, or --provider azure
+    "#);
 }
 
 #[test]

@@ -203,6 +203,90 @@ fn errors_say_where_what_and_what_to_do() {
     error: --warmup leaves the beginning out and --no-reset-stats keeps it in
     hint: give one of them
 
+    $ run --burst 5s --qps 1
+    error: --burst and --qps exclude each other
+    hint: leave one of them out
+
+    $ run --stages 10qps:1m --qps 2
+    error: --stages and --qps exclude each other
+    hint: leave one of them out
+
+    $ run --stages 10qps
+    error: `10qps` is no stage
+    hint: write --stages 10qps:1m,20qps:1m, or 10-20qps:1m for a straight ramp
+
+    $ run -u 100 -r 1 --stages 10qps:4s
+    error: sending ends 4 s after the start, and measuring would begin after 99 s
+    hint: start users faster (--spawn-rate), or make the stages longer
+
+    $ run -t 18446744073709551615s
+    error: invalid value '18446744073709551615s' for '--run-time <SPAN>': `18446744073709551615s` is not a span of time (like 300, 20s, 5min, 1h20m, 500ms, 1.5h; at most ten years)
+
+    $ run --qps 1 --think-time 2s
+    error: --think-time is for users that wait for their answers, not for a rate
+    hint: leave it out, or --qps, --stages and --burst
+
+    $ run --think-time 3s-1s
+    error: `3s-1s` is no think time
+    hint: write 2s, 1s-3s, or exp:2s
+
+    $ run --qps 1 --qps-distribution uniform --burstiness 2
+    error: --burstiness is the shape of gamma gaps
+    hint: --qps-distribution gamma
+
+    $ run --qps 1 --qps-distribution gamma --burstiness 0.001
+    error: invalid value '0.001' for '--burstiness <F>': must be from 0.01 to 1000
+
+    $ run --embeddings --rerank
+    error: --embeddings and --rerank exclude each other
+    hint: leave one of them out
+
+    $ run --num-documents 3
+    error: --num-documents means nothing without --rerank
+    hint: give --rerank, or leave --num-documents out
+
+    $ run --provider vllm --force-min-tokens
+    error: --force-min-tokens is for Fireworks' servers
+    hint: --provider fireworks
+
+    $ run --acceptance-probs-override [x]
+    error: `[x]` is no JSON array of numbers
+    hint: write --acceptance-probs-override '[0.9, 0.8]'
+
+    $ run --no-chat --prompt-images-with-resolutions 5x5
+    error: --prompt-images-with-resolutions goes with chat alone
+    hint: leave --no-chat, --embeddings and --rerank out
+
+    $ run --prompt-images-with-resolutions 5
+    error: invalid value '5' for '--prompt-images-with-resolutions <WxH>...': not a size in pixels like 512x768 (at most 16384 a side)
+
+    $ run --no-stream --first-visible-token
+    error: --first-visible-token needs a streamed chat
+    hint: leave --no-chat and --no-stream out
+
+    $ run --no-stream --cancel-rate 0.5
+    error: --cancel-rate drops streams, and nothing is streamed
+    hint: leave --no-stream, --embeddings and --rerank out
+
+    $ run --no-stream
+    error: environment LLMLOAD_SLO: without streaming there are no token times to set an objective for
+    hint: --slo latency<2s, or stream
+
+    $ run --slo ttft
+    error: invalid value 'ttft' for '--slo <SLO>': `ttft` is no objective: write one like ttft:p95<500ms or latency<2s (ttft, tpot, itl, latency)
+
+    $ run -d code --dataset-limit 3
+    error: --dataset-limit is for a data set file, and there is none
+    hint: --dataset @FILE
+
+    $ run -d @rows.jsonl -p 5
+    error: --prompt-tokens is for prompts that are made, and a data set file says what is asked
+    hint: leave it out, or --dataset NAME without @
+
+    $ run --clear-assistant
+    error: --clear-assistant drops the last message of a conversation, and prompts that are made are none
+    hint: --dataset @FILE, or --prompt-text @FILE.jsonl
+
     $ run --timeout 0
     error: invalid value '0' for '--timeout <SPAN>': must be longer than zero (`none` waits for ever)
 
