@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::domain::{Offset, Seed, Slo};
+use crate::domain::{Keep, Offset, Seed, Slo};
 use crate::schedule::{Pacing, Stage};
 use crate::{provider, schedule, workload};
 
@@ -240,6 +240,9 @@ pub struct Observe {
     /// What a good request is, and a good run.
     #[serde(default)]
     pub slos: Vec<Slo>,
+    /// Keep each answer by itself, beside the distributions: they travel in the tallies.
+    #[serde(default)]
+    pub answers: Option<Keep>,
 }
 
 impl Plan {

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 10] = [
+const PURE: [&str; 12] = [
     "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config", "chart",
-    "suite",
+    "suite", "llmperf", "compare",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

@@ -1,5 +1,6 @@
 //! The only room that knows all others: wiring, signals, files, exit statuses. It computes no figure and words no table.
 
+mod authority;
 mod batch;
 mod bench;
 mod certs;

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
+use super::authority;
 use super::data_set;
 use super::failure::Failure;
 use super::open_files;
@@ -91,6 +92,7 @@ impl Machine {
             worker: part.worker,
             share: part.share.clone(),
             workload: Arc::new(workload),
+            authority: authority::of(&plan, &secrets)?,
             secret_headers: secret_headers(&*provider, &secrets)?,
             secrets: secrets.values(),
             provider,

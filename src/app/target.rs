@@ -160,6 +160,7 @@ pub(super) fn plain_spec() -> provider::Spec {
         fireworks: provider::Fireworks::default(),
         azure: None,
         custom: None,
+        place: provider::Place::default(),
     }
 }
 

@@ -89,6 +89,7 @@ impl Words {
                 Engine::Hyper => HttpEngine::Hyper,
             },
             stamps: StampSource::Kernel,
+            authority: None,
             secret_headers: Vec::new(),
             secrets: Vec::new(),
             tokenizer: None,
@@ -130,6 +131,7 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
             fireworks: provider::Fireworks::default(),
             azure: None,
             custom: None,
+            place: provider::Place::default(),
         },
         workload: workload::Spec {
             prompts: prompts(traffic, numbered),
@@ -144,6 +146,7 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
             shape: workload::Shape::default(),
             forced: None,
             batch: workload::Batch::default(),
+            around: workload::Around::default(),
         },
         schedule: schedule_of(traffic),
         // As a run without any time-out option has them.

@@ -8,8 +8,8 @@ use indexmap::IndexMap;
 
 use crate::domain::{Secret, Seed};
 use crate::plan::{Limits, Observe};
-use crate::provider::Sampling;
-use crate::workload::{LengthLaw, LengthSpec};
+use crate::provider::{Place, Sampling};
+use crate::workload::{Around, LengthLaw, LengthSpec};
 
 use super::asking;
 use super::cli::{
@@ -146,9 +146,11 @@ impl Builder<'_> {
             task,
             fireworks: self.fireworks(&args.provider, &args.prompt)?,
             azure: asking::azure(args.target.provider, &args.provider),
+            place: Place::default(),
             provider_file: args.provider.provider_file.clone(),
             shape: asking::shape(&args.dataset),
             batch: asking::batch(&args.vectors),
+            around: Around::default(),
             forced: asking::forced(&args.provider),
             trace_speed: args.pacing.trace_speed,
             given: Given {
@@ -301,6 +303,7 @@ fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
         cancel_rate: pacing.cancel_rate,
         warmup_requests: pacing.warmup_requests,
         slos: pacing.slo.clone(),
+        answers: None,
     }
 }
 

@@ -14,7 +14,7 @@ use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLo
 use super::ctl::CtlOptions;
 use crate::domain::{HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
-use crate::provider::{Azure, Custom, Fireworks, Kind, Sampling, Task};
+use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
 use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
 use crate::{provider, schedule, workload};
 
@@ -133,6 +133,8 @@ pub struct Settings {
     pub fireworks: Fireworks,
     /// Where a model is deployed at Azure, should it turn out to be Azure's.
     pub azure: Option<Azure>,
+    /// Where the API stands that not every server has in the same place.
+    pub place: Place,
     /// The file that describes the API of `Kind::Custom`.
     pub provider_file: Option<PathBuf>,
     /// Whether answers are streamed.
@@ -149,6 +151,8 @@ pub struct Settings {
     pub shape: workload::Shape,
     /// What one request for embeddings or ranking holds.
     pub batch: workload::Batch,
+    /// What stands around each prompt.
+    pub around: workload::Around,
     /// What the model is made to say, before files are read.
     pub forced: Option<ForcedOptions>,
     /// How many output tokens to ask for.
@@ -386,6 +390,7 @@ impl Settings {
                 fireworks: self.fireworks.clone(),
                 azure: self.azure.clone().filter(|_| found.provider == Kind::Azure),
                 custom: found.custom,
+                place: self.place.clone(),
             },
             workload: workload::Spec {
                 prompts: found.prompts,
@@ -394,6 +399,7 @@ impl Settings {
                 shape: self.shape.clone(),
                 forced: found.forced,
                 batch: self.batch,
+                around: self.around.clone(),
             },
             schedule,
             limits: self.limits,

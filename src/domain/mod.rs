@@ -1,6 +1,7 @@
 //! The nouns that all rooms share: times, counts, seeds, requests, events, outcomes.
 //! It holds data and the arithmetic on it, never a decision, a clock, or a socket.
 
+mod answer;
 mod ask;
 mod index;
 mod outcome;
@@ -15,6 +16,7 @@ mod time;
 mod trouble;
 mod wire;
 
+pub use answer::{Answer, Keep, MAX_ANSWER_TEXT};
 pub use ask::{Ask, Message, Part, Prompt, Role, Turn};
 pub use index::Index;
 pub use outcome::{FinishReason, Outcome};

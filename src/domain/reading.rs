@@ -36,8 +36,13 @@ pub enum Signal<'a> {
     Finish(FinishReason),
     /// The dialect's terminal event (`[DONE]`, `message_stop`, a whole body that parsed).
     End,
-    /// An error that arrived inside a 200 answer: the server's own words.
-    ServerError(&'a str),
+    /// An error that arrived inside a 200 answer.
+    ServerError {
+        /// The server's own words.
+        text: &'a str,
+        /// Its number for it, where it gives one.
+        code: Option<i32>,
+    },
     /// A content event came after the terminal one; warned about, otherwise ignored.
     AfterEnd,
     /// Embeddings, or ranked documents, in an answer that has no text.

@@ -45,6 +45,8 @@ pub struct Record {
     pub error: String,
     /// The response's status, if one came.
     pub status: Option<u16>,
+    /// The number that the server gave an error inside a good answer, where it gave one.
+    pub server_code: Option<i32>,
     /// `Retry-After` of a 429 or 503, in seconds.
     pub retry_after_s: Option<f64>,
     /// Answers asked for in the one request (`n`).

@@ -36,6 +36,7 @@ pub(in crate::metrics) fn record() -> Record {
         outcome: Outcome::Ok,
         error: String::new(),
         status: Some(200),
+        server_code: None,
         retry_after_s: None,
         choices: 1,
         vectors: 0,

@@ -32,6 +32,10 @@ impl Tally {
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_end = self.last_end.max(other.last_end);
         self.generator.merge(&other.generator);
+        // No index is sent twice, so none is met twice.
+        let answers = other.answers.iter();
+        self.answers
+            .extend(answers.map(|(index, answer)| (*index, answer.clone())));
     }
 
     /// An empty one that has the memory for what is usually measured: filling it never waits for the system to give some.

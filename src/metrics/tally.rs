@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Generator, Metric, Series};
-use crate::domain::{Offset, Outcome, TokenSource, Warning};
+use crate::domain::{Answer, Index, Offset, Outcome, TokenSource, Warning};
 
 /// Most kinds of failure that a tally tells apart, the collecting ones included.
 pub const MAX_ERROR_KINDS: usize = 500;
@@ -44,6 +44,8 @@ pub struct Tally {
     pub last_end: Option<Offset>,
     /// What the generator measured of itself.
     pub generator: Generator,
+    /// Each answer by itself, where the plan wants that; else none.
+    pub answers: BTreeMap<Index, Answer>,
 }
 
 /// The conservation identities' terms: scheduled = sent + dropped + `late_cancelled` + lost (+ still waiting),

@@ -42,7 +42,8 @@ use crate::domain::{Ask, Secret, Signal};
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
 pub use spec::{
-    Azure, Custom, Embeddings, Fireworks, Kind, Rerank, Sampling, Spec, Task, UnknownKind,
+    Azure, Custom, Embeddings, Fireworks, Google, Kind, Place, Rerank, Sampling, Spec, Task,
+    UnknownKind,
 };
 pub use sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
 
@@ -217,5 +218,11 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::LlamaCpp => Arc::new(llamacpp::LlamaCpp::new(spec)?),
         Kind::Responses => Arc::new(responses::Responses::new(spec)?),
         Kind::Custom => Arc::new(custom::Described::new(spec)?),
+        Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => {
+            return Err(spec.kind.lacks("words of AWS"));
+        }
+        Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => {
+            return Err(spec.kind.lacks("words of Google"));
+        }
     })
 }

@@ -157,7 +157,12 @@ impl<'a> Out<'a> {
     }
 
     pub(super) fn error(&mut self, words: &str) {
-        (self.on)(Signal::ServerError(words));
+        self.coded_error(words, None);
+    }
+
+    /// An error that the server gave a number.
+    pub(super) fn coded_error(&mut self, words: &str, code: Option<i32>) {
+        (self.on)(Signal::ServerError { text: words, code });
     }
 
     /// The terminal event; a second one is none.

@@ -72,7 +72,13 @@ pub(super) fn place_row_fields(
         | Kind::Together
         | Kind::Azure
         | Kind::Anthropic
-        | Kind::Custom => {}
+        | Kind::Custom
+        | Kind::SageMaker
+        | Kind::Bedrock
+        | Kind::BedrockInvoke
+        | Kind::Gemini
+        | Kind::VertexPredict
+        | Kind::VertexAnthropic => {}
         Kind::Responses | Kind::LlamaCpp | Kind::TritonInfer | Kind::TritonGenerate => {
             without_lengths(&mut row);
         }

@@ -30,6 +30,32 @@ pub struct Spec {
     /// The words of a server that the user described; with `Kind::Custom` alone.
     #[serde(default)]
     pub custom: Option<Custom>,
+    /// Where an API stands that not every server has in the same place.
+    #[serde(default)]
+    pub place: Place,
+}
+
+/// Where an API stands that not every server has in the same place. Nothing in it is a secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// What stands before `/chat/completions` and the like instead of `/v1`: empty, or a path from its slash. Of OpenAI's
+    /// family alone.
+    pub root: Option<String>,
+    /// The region of AWS, which signatures name; of SageMaker and Bedrock alone.
+    pub aws_region: Option<String>,
+    /// The place at Google Cloud; of Vertex AI alone.
+    pub google: Option<Google>,
+}
+
+/// A place at Google Cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Google {
+    /// The project's id or number.
+    pub project: String,
+    /// The region, or `global`.
+    pub region: String,
+    /// The id of an endpoint that a model is deployed at; `None` for a publisher's model.
+    pub endpoint: Option<String>,
 }
 
 impl Spec {
@@ -179,6 +205,21 @@ pub enum Kind {
     Responses,
     /// What a file of the user's describes.
     Custom,
+    /// Models at Amazon SageMaker's endpoints, in text-generation-inference's words.
+    SageMaker,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+    /// Amazon Bedrock's models in their makers' words.
+    #[serde(rename = "bedrock-invoke")]
+    BedrockInvoke,
+    /// Google's Gemini, at Vertex AI or by an API key.
+    Gemini,
+    /// Models deployed at Vertex AI's endpoints (`:predict`).
+    #[serde(rename = "vertex-predict")]
+    VertexPredict,
+    /// Anthropic's models at Vertex AI (`:rawPredict`).
+    #[serde(rename = "vertex-anthropic")]
+    VertexAnthropic,
 }
 
 /// A name that is not one of the APIs'.
@@ -191,7 +232,7 @@ pub struct UnknownKind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::OpenAi,
         Self::Anyscale,
         Self::Fireworks,
@@ -207,6 +248,12 @@ impl Kind {
         Self::Azure,
         Self::Responses,
         Self::Custom,
+        Self::SageMaker,
+        Self::Bedrock,
+        Self::BedrockInvoke,
+        Self::Gemini,
+        Self::VertexPredict,
+        Self::VertexAnthropic,
     ];
 
     /// The name on the command line and in files.
@@ -227,6 +274,12 @@ impl Kind {
             Self::Azure => "azure",
             Self::Responses => "responses",
             Self::Custom => "custom",
+            Self::SageMaker => "sagemaker",
+            Self::Bedrock => "bedrock",
+            Self::BedrockInvoke => "bedrock-invoke",
+            Self::Gemini => "gemini",
+            Self::VertexPredict => "vertex-predict",
+            Self::VertexAnthropic => "vertex-anthropic",
         }
     }
 
@@ -270,7 +323,8 @@ mod tests {
         assert_eq!(
             "triton".parse::<Kind>().unwrap_err().to_string(),
             "`triton` is not a provider; there are openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, \
-             triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom"
+             triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom, sagemaker, bedrock, \
+             bedrock-invoke, gemini, vertex-predict, vertex-anthropic"
         );
     }
 }

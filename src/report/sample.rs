@@ -151,6 +151,7 @@ pub(crate) fn record(due_ms: u64) -> Record {
         outcome: Outcome::Ok,
         error: String::new(),
         status: Some(200),
+        server_code: None,
         retry_after_s: None,
         choices: 1,
         vectors: 0,

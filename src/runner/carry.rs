@@ -10,7 +10,7 @@ use super::core::Core;
 use super::reading::{Asked, Ended, Reading, Slot, Wanted};
 use super::watchdog::{Called, Watched};
 use crate::client::{Clock, Failure, Transport};
-use crate::domain::{Index, Offset, Outcome, Record};
+use crate::domain::{Index, Keep, Offset, Outcome, Record};
 use crate::provider::Decoder;
 
 /// A request put into words, ready to be sent.
@@ -47,9 +47,10 @@ impl<T: Transport + 'static> Core<T> {
         let _watch = self.watchdog.watch(&watched, self.clock.now());
         let reading = Reading::new(self.clock, Rc::clone(&watched), decoder, self.keeps_text())
             .wanting(Wanted {
-                answer: asked.is_turn(),
+                answer: asked.is_turn() || self.job.plan.observe.answers == Some(Keep::Text),
                 first_event_alone: self.job.drops(index),
             });
+        let is_turn = asked.is_turn();
         let ended = exchange(&*self.transport, user, request, &watched, &reading).await;
         let slot = Slot {
             index,
@@ -60,7 +61,8 @@ impl<T: Transport + 'static> Core<T> {
         let spec = &self.job.plan.provider;
         let mut finished = reading.close(ended, slot, asked, spec.streams());
         finished.record.choices = spec.sampling.n.unwrap_or(1);
-        let carried = Carried::of(&finished.record, finished.answer.take());
+        let answer = is_turn.then(|| finished.answer.clone()).flatten();
+        let carried = Carried::of(&finished.record, answer);
         if let Some(last) = finished.record.marks.last() {
             let events = finished.record.marks.len() as u64;
             self.meter.count_events(last.at, events, finished.shared);

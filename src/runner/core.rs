@@ -291,9 +291,13 @@ impl<T: Transport + 'static> Core<T> {
         };
         let record = self.job.without_secrets(finished.record);
         let window = self.control.window(self.job.window_start);
-        self.tally
-            .borrow_mut()
-            .record(&record, &window, &self.rules);
+        {
+            let mut tally = self.tally.borrow_mut();
+            tally.record(&record, &window, &self.rules);
+            if self.job.plan.observe.answers.is_some() {
+                tally.keep(&record, finished.answer);
+            }
+        }
         let Some(records) = &self.job.records else {
             return;
         };

@@ -84,6 +84,9 @@ fn fold_all(
                 finished.record.tokenizer_tokens = count(tokenizer, &finished);
                 let record = job.without_secrets(finished.record);
                 tally.record(&record, &control.window(job.window_start), &rules);
+                if job.plan.observe.answers.is_some() {
+                    tally.keep(&record, finished.answer);
+                }
                 if let Some(records) = &job.records {
                     // A closed channel means that the disk failed; whoever reads it says so.
                     let _ = records.blocking_send(record);

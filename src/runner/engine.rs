@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::authority::Authority;
 use super::control::{Control, CoreGauges};
 use super::core::{ASIDE, Core, CoreSeat};
 use super::counting;
@@ -62,6 +63,8 @@ pub struct Job {
     pub http_engine: HttpEngine,
     /// Where the stamps of received bytes come from.
     pub stamps: StampSource,
+    /// Lets each request in where no header that stays the same can.
+    pub authority: Option<Arc<dyn Authority>>,
     /// Headers that carry secrets, added to every request.
     pub secret_headers: Vec<(HeaderName, HeaderValue)>,
     /// What must not appear in an error's text.
@@ -418,7 +421,22 @@ impl Job {
         if self.plan.observe.show_request {
             tracing::info!(target: "llmload::request", "{}", String::from_utf8_lossy(request.body()));
         }
+        self.authorize(&mut request)?;
         Ok(request)
+    }
+
+    /// Lets `request` in, as of now.
+    pub(super) fn authorize(&self, request: &mut Request<Bytes>) -> Result<(), Failure> {
+        let Some(authority) = &self.authority else {
+            return Ok(());
+        };
+        let unable = |error| {
+            Failure::new(
+                Outcome::Connect,
+                format!("the request cannot be let in: {error}"),
+            )
+        };
+        authority.authorize(request).map_err(unable)
     }
 
     /// The time-outs of a request. An answer that comes as a whole has no first token to wait for.

@@ -2,6 +2,7 @@
 //! One thread and one current-thread runtime a core; cores share nothing that is written per token.
 //! It knows no master: whoever starts it takes a tally a second from it.
 
+mod authority;
 mod carry;
 mod closed;
 mod conduct;
@@ -25,4 +26,5 @@ mod walk;
 mod warm;
 mod watchdog;
 
+pub use authority::{Authority, AuthorityError};
 pub use engine::{Engine, EngineError, Job, Slice, Standby};

@@ -128,6 +128,8 @@ struct Heard {
     finish: Option<FinishReason>,
     /// An error inside a 200.
     server_error: Option<String>,
+    /// Its number.
+    server_code: Option<i32>,
     ended: bool,
     after_end: bool,
     chars: u64,
@@ -315,7 +317,10 @@ impl Heard {
             Signal::Usage(usage) => self.usage = self.usage.updated(usage),
             Signal::Finish(reason) => self.finish = Some(reason),
             Signal::End => self.ended = true,
-            Signal::ServerError(text) => self.server_error = Some(text.to_owned()),
+            Signal::ServerError { text, code } => {
+                self.server_error = Some(text.to_owned());
+                self.server_code = code;
+            }
             Signal::AfterEnd => self.after_end = true,
             Signal::Vectors(count) => self.vectors += count,
             Signal::Server(figures) => self.server = Some(Box::new(figures.clone())),
@@ -446,6 +451,7 @@ impl Reading {
             outcome,
             error,
             status: answer.status.map(|status| status.as_u16()),
+            server_code: heard.server_code,
             retry_after_s: answer.retry_after_s,
             choices: 1,
             vectors: heard.vectors,

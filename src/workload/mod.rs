@@ -44,8 +44,8 @@ pub use forced::ForcedError;
 pub use length::LengthError;
 pub use rows::RowError;
 pub use spec::{
-    Batch, Corpus, DataRef, Forced, Format, LengthLaw, LengthSpec, Positioning, PromptSource,
-    Resolution, Row, Shape, Spec, TokenizerRef,
+    Around, Batch, Corpus, DataRef, Forced, Format, LengthLaw, LengthSpec, Normal, Positioning,
+    PromptSource, Resolution, Row, Shape, Spec, TokenizerRef,
 };
 pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
@@ -412,6 +412,7 @@ fn source(
         PromptSource::Data(data) => Err(WorkloadError::DataMissing {
             name: data.name.clone(),
         }),
+        PromptSource::Recital { .. } | PromptSource::Numerals => Err(WorkloadError::NoRows),
         PromptSource::Rows(rows) if rows.is_empty() => Err(WorkloadError::NoRows),
         PromptSource::Rows(list) => Ok(Source::Dealt(
             list.iter()

@@ -23,6 +23,18 @@ pub struct Spec {
     /// What one request for embeddings or ranking holds.
     #[serde(default)]
     pub batch: Batch,
+    /// What stands around each prompt.
+    #[serde(default)]
+    pub around: Around,
+}
+
+/// What stands around each prompt, the same in all requests. The default adds nothing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Around {
+    /// The message of the system before a prompt that is one text; of chat APIs alone. It may be empty.
+    pub system: Option<String>,
+    /// Fields merged into each request's body, in its API's words; a row's own fields go before them.
+    pub extra: Map<String, Value>,
 }
 
 /// What is done to each prompt, wherever it comes from. The default does nothing.
@@ -129,12 +141,28 @@ pub enum PromptSource {
         /// How many different common prefixes there are; at least 1.
         prefix_groups: u32,
     },
+    /// The task to go on with lines of the sonnets, of a drawn length; the length of the answer stands in its words.
+    Recital {
+        /// Length of the task in tokens, as the tokenizer counts its text: nothing is counted in for a chat's template.
+        tokens: Normal,
+    },
+    /// The task to write a number that is given in English words, drawn from 0 to 10,000.
+    Numerals,
     /// A file of rows, which each worker reads for itself, or which travels inside when it is small.
     Data(DataRef),
     /// One text, as it is.
     Text(String),
     /// Rows of a file, dealt by index; each is one line of JSON.
     Rows(Vec<Row>),
+}
+
+/// A normal distribution that is drawn from until what comes can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normal {
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation.
+    pub stddev: f64,
 }
 
 const fn one() -> u32 {

@@ -129,6 +129,7 @@ pub(super) fn spec(prompts: PromptSource) -> Spec {
         shape: Shape::default(),
         forced: None,
         batch: Batch::default(),
+        around: Around::default(),
         prompts,
         output: output(64),
         tokenizer: None,

@@ -14,7 +14,7 @@ use crate::app::files::replace_by;
 use crate::config::value::{self, Dataset};
 use crate::domain::{Index, Prompt, Seed};
 use crate::workload::{
-    Api, Batch, LengthLaw, LengthSpec, PromptSource, Shape, Spec, Workload, WorkloadError,
+    Api, Around, Batch, LengthLaw, LengthSpec, PromptSource, Shape, Spec, Workload, WorkloadError,
 };
 
 /// Options of `generate`.
@@ -208,6 +208,7 @@ fn spec(args: &GenerateArgs) -> Result<Spec, Failure> {
         shape: Shape::default(),
         forced: None,
         batch: Batch::default(),
+        around: Around::default(),
     })
 }
 

@@ -206,6 +206,7 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
             .map(generator_in)
             .transpose()?
             .unwrap_or_default(),
+        answers: BTreeMap::new(),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What goes in comes out, and nothing that comes in can do harm.
 
+use std::collections::BTreeMap;
+
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -104,6 +106,7 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
             last_sent: times.1,
             last_end: times.2,
             generator,
+            answers: BTreeMap::new(),
         },
     )
 }

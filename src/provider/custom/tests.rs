@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::{Ask, Message, Part, Prompt, Role, Signal};
 use crate::provider::{
-    Custom, Embeddings, Fireworks, Kind, Rerank, Sampling, ShapeError, Spec, Task, build,
+    Custom, Embeddings, Fireworks, Kind, Place, Rerank, Sampling, ShapeError, Spec, Task, build,
 };
 
 const EXAMPLE: &str = include_str!("../../../tests/fixtures/custom/words.toml");
@@ -20,6 +20,7 @@ fn spec(text: &str, stream: bool) -> Spec {
         headers: indexmap::IndexMap::new(),
         fireworks: Fireworks::default(),
         azure: None,
+        place: Place::default(),
         custom: Some(Custom {
             text: text.to_owned(),
         }),

@@ -22,6 +22,7 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
         headers: indexmap::IndexMap::new(),
         fireworks: Fireworks::default(),
         azure: None,
+        place: Place::default(),
         custom: (kind == Kind::Custom).then(|| Custom {
             text: DESCRIPTION.to_owned(),
         }),

@@ -236,6 +236,6 @@ fn an_answer_without_a_list_is_an_error_and_an_empty_one_has_no_vectors() {
     assert!(said(r#"{"results":[{"index":0},{"ind"#).is_empty());
     assert_eq!(
         said(r#"{"object":"error","message":"too long"}"#),
-        [r#"ServerError("too long")"#, "End"]
+        [r#"ServerError { text: "too long", code: None }"#, "End"]
     );
 }

