@@ -80,6 +80,7 @@ pub(crate) fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
             headers: indexmap::IndexMap::new(),
             fireworks: provider::Fireworks::default(),
             azure: None,
+            place: provider::Place::default(),
             custom: None,
         },
         workload: workload::Spec {
@@ -101,6 +102,7 @@ pub(crate) fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
             shape: workload::Shape::default(),
             forced: None,
             batch: workload::Batch::default(),
+            around: workload::Around::default(),
         },
         schedule,
         limits: Limits {
@@ -146,6 +148,7 @@ impl Worker {
             reuse: Reuse::Pooled,
             http_engine: HttpEngine::Lean,
             stamps: StampSource::Clock,
+            authority: None,
             secret_headers: Vec::new(),
             secrets: Vec::new(),
             tokenizer: None,
