@@ -2,7 +2,7 @@
 //! so that a master that reads them from a journal deals as the one before it did.
 //! It knows members by number; who is a member when is the master's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Offset, Seed};
 use crate::schedule::{Arrivals, Load, Placed, Shard, Share, Spec};
@@ -27,14 +27,27 @@ pub(super) struct Deal {
     users: Vec<Home>,
     /// The same by worker, ascending.
     lists: BTreeMap<u32, Vec<u32>>,
-    moves: BTreeMap<u32, Moves>,
 }
+
+/// Epochs that a worker may have slept through and still hear of as if it had not: they may all hold yet, one after another.
+const REMEMBERED: usize = 16;
 
 #[derive(Clone, Debug)]
 struct Dealt {
     epoch: Epoch,
     /// The worker of each seat; arrival `i` belongs to seat `i` modulo their number.
     seats: Vec<u32>,
+    /// How it came from the one before; `None` where that is forgotten.
+    step: Option<Step>,
+}
+
+/// How an epoch came from the one before.
+#[derive(Clone, Debug, Default)]
+struct Step {
+    /// Who starts and ends at a time of its own, by worker.
+    moves: BTreeMap<u32, Moves>,
+    /// Where each user lived by the epoch before, of those that live elsewhere by this one.
+    lived: Vec<(u32, Option<u32>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +58,28 @@ struct Home {
     since: Offset,
     /// Where it lives until then.
     before: Option<u32>,
+}
+
+impl Step {
+    fn note_move(&mut self, placed: Placed, from: Option<u32>, to: Option<u32>) {
+        if let Some(from) = from {
+            self.moves.entry(from).or_default().ends.push(placed);
+        }
+        if let Some(to) = to {
+            self.moves.entry(to).or_default().starts.push(placed);
+        }
+    }
+}
+
+/// Where users lived that live elsewhere, or nowhere, from now on; those that are new lived nowhere.
+fn lived(before: &[Home], after: &[Home]) -> Vec<(u32, Option<u32>)> {
+    let worker = |homes: &[Home], at: usize| homes.get(at).and_then(|home| home.worker);
+    (0..)
+        .zip(0..before.len().max(after.len()))
+        .map(|(user, at)| (user, worker(before, at), worker(after, at)))
+        .filter(|(_, old, new)| old != new)
+        .map(|(user, old, _)| (user, old))
+        .collect()
 }
 
 impl Home {
@@ -87,9 +122,9 @@ impl Deal {
                     members,
                 },
                 seats,
+                step: Some(Step::default()),
             }],
             spec,
-            moves: BTreeMap::new(),
         }
     }
 
@@ -105,7 +140,7 @@ impl Deal {
     /// after another at the spawn rate.
     pub(super) fn change(&mut self, epoch: Epoch) {
         let homes = self.homes(&epoch);
-        self.moves = BTreeMap::new();
+        let mut step = Step::default();
         let before = std::mem::take(&mut self.users);
         let mut place = 0;
         let as_fast = epoch.load.spawn_rate == self.current().load.spawn_rate;
@@ -121,7 +156,7 @@ impl Deal {
                 _ => epoch.from + epoch.load.spawn_rate.nth(place.into()).since(Offset::ZERO),
             };
             if !stays {
-                self.note_move(Placed { user, place }, present, worker);
+                step.note_move(Placed { user, place }, present, worker);
                 place += 1;
             }
             self.users.push(Home {
@@ -130,17 +165,13 @@ impl Deal {
                 before: present.filter(|_| !stays),
             });
         }
+        step.lived = lived(&before, &self.users);
         self.lists = lists(&self.users);
         let seats = self.lists.keys().copied().collect();
-        self.epochs.push(Dealt { epoch, seats });
-    }
-
-    fn note_move(&mut self, placed: Placed, from: Option<u32>, to: Option<u32>) {
-        if let Some(from) = from {
-            self.moves.entry(from).or_default().ends.push(placed);
-        }
-        if let Some(to) = to {
-            self.moves.entry(to).or_default().starts.push(placed);
+        let step = Some(step);
+        self.epochs.push(Dealt { epoch, seats, step });
+        if let Some(old) = self.epochs.iter_mut().rev().nth(REMEMBERED) {
+            old.step = None;
         }
     }
 
@@ -216,30 +247,45 @@ impl Deal {
         &self.epochs[self.epochs.len() - 1].epoch
     }
 
-    /// What `worker` owns from epoch `number` on. Of an epoch that is not the last one only the arrivals count any more:
-    /// its users are those that go on by the last one, so that nobody ends for a moment, and nobody starts too early.
+    /// What `worker` owns from epoch `number` on: the same whenever it hears of it, for an epoch may hold yet when others
+    /// have been made after it. Of those that are forgotten only the arrivals count any more: their users are those that go
+    /// on by the first one that is not, so that nobody ends for a moment, and nobody starts too early.
     pub(super) fn share(&self, worker: u32, number: u32) -> Option<Share> {
         let dealt = self.epochs.get(number as usize)?;
         let seat = dealt.seats.iter().position(|&seat| seat == worker);
         let (index, of) = (seat.map(number_of), number_of(dealt.seats.len()));
         let mut share = Share::nothing(number, dealt.epoch.from, dealt.epoch.load);
         share.arrivals = index.map(|index| Shard::new(index, of));
-        let is_last = number == self.last();
-        let moves = self.moves.get(&worker);
-        let starts = moves.map_or(&[][..], |moves| &moves.starts);
-        let starts_here = |user: &u32| starts.binary_search_by_key(user, |of| of.user).is_ok();
-        let users = self.lists.get(&worker).into_iter().flatten().copied();
-        share.users = users.filter(|user| is_last || !starts_here(user)).collect();
+        share.users = self.users_of(worker, number).into_iter().collect();
         if number == 0
             && let Some(index) = index
         {
             share.budget = Share::first(&self.spec, index, of).budget;
         }
-        if let Some(moves) = moves.filter(|_| is_last) {
+        let step = dealt.step.as_ref();
+        if let Some(moves) = step.and_then(|step| step.moves.get(&worker)) {
             share.starts.clone_from(&moves.starts);
             share.ends.clone_from(&moves.ends);
         }
         Some(share)
+    }
+
+    /// The users of `worker` by epoch `number`: those by the last one, with all changes since taken back.
+    fn users_of(&self, worker: u32, number: u32) -> BTreeSet<u32> {
+        let list = self.lists.get(&worker).into_iter().flatten();
+        let mut users: BTreeSet<u32> = list.copied().collect();
+        let later = self.epochs.iter().skip(number as usize + 1).rev();
+        for step in later.map(|dealt| &dealt.step) {
+            let Some(step) = step else { break };
+            for &(user, lived) in &step.lived {
+                if lived == Some(worker) {
+                    users.insert(user);
+                } else {
+                    users.remove(&user);
+                }
+            }
+        }
+        users
     }
 
     /// How many arrivals due before `until` each worker owned; for a closed loop nothing.

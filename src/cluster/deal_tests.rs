@@ -163,6 +163,54 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_share_is_the_same_whenever_a_worker_hears_of_it(start in 1_u32..40, open: bool, changes in history()) {
+        let mut deal = Deal::first(spec(start, open.then_some(5)), vec![0, 1, 2]);
+        let told = |deal: &Deal, number| (0..9).map(|worker| deal.share(worker, number)).collect::<Vec<_>>();
+        let mut on_time = vec![told(&deal, 0)];
+        let mut second = 0;
+        for (after, members, count) in changes {
+            second += after;
+            let next = epoch(&deal, second, &members, count);
+            deal.change(next);
+            on_time.push(told(&deal, deal.last()));
+        }
+        for (number, shares) in (0..).zip(on_time) {
+            prop_assert_eq!(told(&deal, number), shares);
+        }
+    }
+}
+
+#[test]
+fn who_owns_arrivals_for_a_while_has_users_for_them_however_late_it_hears_of_it() {
+    let members = |list: &[u32]| list.iter().copied().collect::<BTreeSet<u32>>();
+    let mut deal = Deal::first(spec(90, Some(30)), vec![0, 1, 2]);
+    for (second, list) in [(100, &[2][..]), (200, &[0, 1]), (300, &[0, 1, 2])] {
+        deal.change(epoch(&deal, second, &members(list), 90));
+    }
+    let share = |number| deal.share(2, number).unwrap();
+    let users = |number| share(number).users.iter().count();
+    assert!(share(1).arrivals.is_some() && share(2).arrivals.is_none());
+    assert_eq!((users(1), users(2), users(3)), (90, 0, 30));
+}
+
+#[test]
+fn what_was_long_ago_is_forgotten_but_for_the_arrivals() {
+    let mut deal = Deal::first(spec(4, Some(30)), vec![0, 1]);
+    let alone = BTreeSet::from([0]);
+    deal.change(epoch(&deal, 10, &alone, 4));
+    for second in 0..20 {
+        let all = BTreeSet::from([0, 1]);
+        let members = if second % 2 == 0 { &all } else { &alone };
+        deal.change(epoch(&deal, 20 + second, members, 4));
+    }
+    let forgotten = deal.epochs.iter().filter(|dealt| dealt.step.is_none());
+    assert_eq!(forgotten.count(), deal.epochs.len() - REMEMBERED);
+    assert!(deal.share(1, 1).unwrap().arrivals.is_none());
+    assert!(deal.share(0, 1).unwrap().arrivals.is_some());
+}
+
 #[test]
 fn the_first_deal_is_the_plain_split() {
     for rate in [None, Some(5)] {
@@ -214,7 +262,8 @@ fn a_ramp_goes_on_through_a_change_of_owners_and_yields_to_another_spawn_rate() 
     deal.change(epoch(&deal, 25, &both, 11));
     let since: Vec<Offset> = deal.users.iter().map(|home| home.since).collect();
     assert_eq!(since, planned);
-    assert!(deal.moves.is_empty(), "nobody is told of another start");
+    let step = deal.epochs.last().unwrap().step.as_ref().unwrap();
+    assert!(step.moves.is_empty(), "nobody is told of another start");
     let mut faster = epoch(&deal, 45, &both, 11);
     faster.load.spawn_rate = Rate::per_second(5);
     deal.change(faster);
