@@ -75,7 +75,10 @@ impl Answer {
 }
 
 fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_ANSWER_TEXT));
+    if text.len() > MAX_ANSWER_TEXT {
+        let ends = (0..=MAX_ANSWER_TEXT).rev();
+        text.truncate(ends.into_iter().find(|&at| text.is_char_boundary(at)).unwrap_or(0));
+    }
     text
 }
 
