@@ -100,7 +100,10 @@ fn finite(value: f64) -> Option<f64> {
 }
 
 /// A count as the divisor that it is.
-#[expect(clippy::cast_precision_loss, reason = "2^53 tokens are more than any answer has")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 tokens are more than any answer has"
+)]
 pub(super) const fn quantity(count: u64) -> f64 {
     count as f64
 }

@@ -9,11 +9,12 @@ mod page;
 mod plots;
 mod reading;
 mod settings;
+mod spread;
 mod summary;
 
 pub use console::console;
 pub use correctness::{
-    Correctness, Marks, RequestConfig, Solved, Wanted, check, correctness_console,
+    Correctness, Mark, Marks, RequestConfig, Solved, Wanted, check, correctness_console,
     correctness_summary,
 };
 pub use files::{
@@ -26,3 +27,6 @@ pub use plots::{PlotName, plots};
 pub use reading::individuals;
 pub use settings::Benchmark;
 pub use summary::summary;
+
+#[cfg(test)]
+mod tests;
