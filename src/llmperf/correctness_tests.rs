@@ -80,12 +80,43 @@ fn a_number_is_found_among_runs_of_digits_without_their_commas() {
 #[test]
 fn the_summary_has_llmperfs_keys_in_its_order() {
     let summary = correctness_summary(&test(), &four(), 1_700_000_000);
-    insta::assert_snapshot!(file(&summary).unwrap(), @"");
+    insta::assert_snapshot!(file(&summary).unwrap(), @r#"
+    {
+        "version": "2023-08-31",
+        "name": "maker-model-1-5_correctness_summary",
+        "number_errors": 1,
+        "num_mismatched_requests": 1,
+        "error_rate": 0.25,
+        "mismatch_rate": 0.25,
+        "num_completed_requests": 4,
+        "num_non_errored_requests": 3,
+        "model": "maker/model-1.5",
+        "num_concurrent_requests": 3,
+        "additional_sampling_params_top_p": 0.5,
+        "additional_sampling_params_stop": [
+            "x"
+        ],
+        "additional_sampling_params_nested_a_b": 1,
+        "llm_api": "openai",
+        "site": "lab",
+        "timestamp": 1700000000
+    }
+    "#);
 }
 
 #[test]
 fn mismatches_and_errors_are_told_one_a_line() {
-    insta::assert_snapshot!(correctness_console(&test(), &four()), @"");
+    insta::assert_snapshot!(correctness_console(&test(), &four()), @r#"
+    Mismatched and errored requests.
+        mismatched request: It is 78 or [2J nine, expected: 77
+        The request errored: 503, overloaded, try later
+
+    Results for llm correctness test for maker/model-1.5 queried with the openai api.
+    Errors: 1, Error rate: 0.25
+    Mismatched: 1, Mismatch rate: 0.25
+    Completed: 4
+    Completed without errors: 3
+    "#);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::individual::quantity;
 use super::spread::{QUANTILES, Spread, count};
 use super::{Benchmark, Individual};
 
@@ -32,11 +33,6 @@ const FIGURES: [Figure; 6] = [
         one.number_output_tokens.map(quantity)
     }),
 ];
-
-#[expect(clippy::cast_precision_loss, reason = "no prompt has 2^53 tokens")]
-const fn quantity(tokens: u64) -> f64 {
-    tokens as f64
-}
 
 /// Everything that is measured.
 #[derive(Clone, Debug, PartialEq)]

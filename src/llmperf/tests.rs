@@ -111,13 +111,14 @@ fn without_a_tokenizer_the_servers_count_and_the_wanted_length_stand_in() {
 fn what_was_not_measured_is_null() {
     let whole = Individual::of(&Answer {
         first_content: None,
-        last_content: Some(ms(610)),
+        last_content: Some(ms(600)),
+        end: ms(600),
         ..answer()
     })
     .unwrap();
     assert_eq!(
         (whole.ttft_s, whole.inter_token_latency_s),
-        (None, Some(0.051))
+        (None, Some(0.05))
     );
     let silent = Individual::of(&Answer {
         counted_output_tokens: Some(0),
@@ -161,17 +162,201 @@ fn a_failure_has_its_number_and_its_words_and_no_times() {
 #[test]
 fn the_summary_has_llmperfs_keys_in_its_order() {
     let summary = summary(&bench(), &three(), 2.0, 1_700_000_000);
-    insta::assert_snapshot!(file(&summary).unwrap(), @"");
+    insta::assert_snapshot!(file(&summary).unwrap(), @r#"
+    {
+        "version": "2023-08-31",
+        "name": "maker-model-1-5_550_150_summary",
+        "model": "maker/model-1.5",
+        "mean_input_tokens": 550,
+        "stddev_input_tokens": 150,
+        "mean_output_tokens": 150,
+        "stddev_output_tokens": 80,
+        "num_concurrent_requests": 10,
+        "additional_sampling_params_temperature": 0.7,
+        "additional_sampling_params_extra_deep": [
+            1
+        ],
+        "results_inter_token_latency_s_quantiles_p25": 0.035,
+        "results_inter_token_latency_s_quantiles_p50": 0.04,
+        "results_inter_token_latency_s_quantiles_p75": 0.045000000000000005,
+        "results_inter_token_latency_s_quantiles_p90": 0.048,
+        "results_inter_token_latency_s_quantiles_p95": 0.049,
+        "results_inter_token_latency_s_quantiles_p99": 0.049800000000000004,
+        "results_inter_token_latency_s_mean": 0.04,
+        "results_inter_token_latency_s_min": 0.030000000000000002,
+        "results_inter_token_latency_s_max": 0.05,
+        "results_inter_token_latency_s_stddev": 0.01414213562373095,
+        "results_ttft_s_quantiles_p25": 0.05,
+        "results_ttft_s_quantiles_p50": 0.05,
+        "results_ttft_s_quantiles_p75": 0.05,
+        "results_ttft_s_quantiles_p90": 0.05,
+        "results_ttft_s_quantiles_p95": 0.05,
+        "results_ttft_s_quantiles_p99": 0.05,
+        "results_ttft_s_mean": 0.05,
+        "results_ttft_s_min": 0.05,
+        "results_ttft_s_max": 0.05,
+        "results_ttft_s_stddev": 0.0,
+        "results_end_to_end_latency_s_quantiles_p25": 0.6325000000000001,
+        "results_end_to_end_latency_s_quantiles_p50": 0.755,
+        "results_end_to_end_latency_s_quantiles_p75": 0.8775,
+        "results_end_to_end_latency_s_quantiles_p90": 0.9510000000000001,
+        "results_end_to_end_latency_s_quantiles_p95": 0.9755,
+        "results_end_to_end_latency_s_quantiles_p99": 0.9951,
+        "results_end_to_end_latency_s_mean": 0.755,
+        "results_end_to_end_latency_s_min": 0.51,
+        "results_end_to_end_latency_s_max": 1.0,
+        "results_end_to_end_latency_s_stddev": 0.3464823227814083,
+        "results_request_output_throughput_token_per_s_quantiles_p25": 22.205882352941178,
+        "results_request_output_throughput_token_per_s_quantiles_p50": 24.80392156862745,
+        "results_request_output_throughput_token_per_s_quantiles_p75": 27.401960784313726,
+        "results_request_output_throughput_token_per_s_quantiles_p90": 28.96078431372549,
+        "results_request_output_throughput_token_per_s_quantiles_p95": 29.480392156862745,
+        "results_request_output_throughput_token_per_s_quantiles_p99": 29.896078431372548,
+        "results_request_output_throughput_token_per_s_mean": 24.80392156862745,
+        "results_request_output_throughput_token_per_s_min": 19.607843137254903,
+        "results_request_output_throughput_token_per_s_max": 30.0,
+        "results_request_output_throughput_token_per_s_stddev": 7.348364588801376,
+        "results_number_input_tokens_quantiles_p25": 91.0,
+        "results_number_input_tokens_quantiles_p50": 91.0,
+        "results_number_input_tokens_quantiles_p75": 91.0,
+        "results_number_input_tokens_quantiles_p90": 91.0,
+        "results_number_input_tokens_quantiles_p95": 91.0,
+        "results_number_input_tokens_quantiles_p99": 91.0,
+        "results_number_input_tokens_mean": 91.0,
+        "results_number_input_tokens_min": 91,
+        "results_number_input_tokens_max": 91,
+        "results_number_input_tokens_stddev": 0.0,
+        "results_number_output_tokens_quantiles_p25": 15.0,
+        "results_number_output_tokens_quantiles_p50": 20.0,
+        "results_number_output_tokens_quantiles_p75": 25.0,
+        "results_number_output_tokens_quantiles_p90": 28.0,
+        "results_number_output_tokens_quantiles_p95": 29.0,
+        "results_number_output_tokens_quantiles_p99": 29.8,
+        "results_number_output_tokens_mean": 20.0,
+        "results_number_output_tokens_min": 10,
+        "results_number_output_tokens_max": 30,
+        "results_number_output_tokens_stddev": 14.142135623730951,
+        "results_num_requests_started": 3,
+        "results_error_rate": 0.3333333333333333,
+        "results_number_errors": 1,
+        "results_error_code_frequency": "{429: 1}",
+        "results_mean_output_throughput_token_per_s": 20.0,
+        "results_num_completed_requests": 2,
+        "results_num_completed_requests_per_min": 60.0,
+        "site": "lab",
+        "timestamp": 1700000000
+    }
+    "#);
 }
 
 #[test]
 fn the_individual_file_has_llmperfs_keys_in_its_order() {
-    insta::assert_snapshot!(file(&three().split_off(1)).unwrap(), @"");
+    insta::assert_snapshot!(file(&three().split_off(1)).unwrap(), @r#"
+    [
+        {
+            "error_code": null,
+            "error_msg": "",
+            "inter_token_latency_s": 0.030000000000000002,
+            "ttft_s": 0.05,
+            "end_to_end_latency_s": 1.0,
+            "request_output_throughput_token_per_s": 30.0,
+            "number_total_tokens": 121,
+            "number_output_tokens": 30,
+            "number_input_tokens": 91
+        },
+        {
+            "error_code": 429,
+            "error_msg": "slow down",
+            "inter_token_latency_s": null,
+            "ttft_s": null,
+            "end_to_end_latency_s": null,
+            "request_output_throughput_token_per_s": null,
+            "number_total_tokens": null,
+            "number_output_tokens": null,
+            "number_input_tokens": 91
+        }
+    ]
+    "#);
 }
 
 #[test]
 fn the_console_has_llmperfs_lines() {
-    insta::assert_snapshot!(console(&bench(), &three(), 2.0), @"");
+    insta::assert_snapshot!(console(&bench(), &three(), 2.0), @r#"
+    Results for token benchmark for maker/model-1.5 queried with the openai api.
+
+    inter_token_latency_s
+        p25 = 0.035
+        p50 = 0.04
+        p75 = 0.045000000000000005
+        p90 = 0.048
+        p95 = 0.049
+        p99 = 0.049800000000000004
+        mean = 0.04
+        min = 0.030000000000000002
+        max = 0.05
+        stddev = 0.01414213562373095
+    ttft_s
+        p25 = 0.05
+        p50 = 0.05
+        p75 = 0.05
+        p90 = 0.05
+        p95 = 0.05
+        p99 = 0.05
+        mean = 0.05
+        min = 0.05
+        max = 0.05
+        stddev = 0.0
+    end_to_end_latency_s
+        p25 = 0.6325000000000001
+        p50 = 0.755
+        p75 = 0.8775
+        p90 = 0.9510000000000001
+        p95 = 0.9755
+        p99 = 0.9951
+        mean = 0.755
+        min = 0.51
+        max = 1.0
+        stddev = 0.3464823227814083
+    request_output_throughput_token_per_s
+        p25 = 22.205882352941178
+        p50 = 24.80392156862745
+        p75 = 27.401960784313726
+        p90 = 28.96078431372549
+        p95 = 29.480392156862745
+        p99 = 29.896078431372548
+        mean = 24.80392156862745
+        min = 19.607843137254903
+        max = 30.0
+        stddev = 7.348364588801376
+    number_input_tokens
+        p25 = 91.0
+        p50 = 91.0
+        p75 = 91.0
+        p90 = 91.0
+        p95 = 91.0
+        p99 = 91.0
+        mean = 91.0
+        min = 91
+        max = 91
+        stddev = 0.0
+    number_output_tokens
+        p25 = 15.0
+        p50 = 20.0
+        p75 = 25.0
+        p90 = 28.0
+        p95 = 29.0
+        p99 = 29.8
+        mean = 20.0
+        min = 10
+        max = 30
+        stddev = 14.142135623730951
+    Number Of Errored Requests: 1
+    Error Code Frequency
+    {429: 1}
+    Overall Output Throughput: 20.0
+    Number Of Completed Requests: 2
+    Completed Requests Per Minute: 60.0
+    "#);
 }
 
 #[test]
