@@ -22,6 +22,7 @@ mod llmperf;
 mod logging;
 mod open_files;
 mod played;
+mod plot;
 mod prepare;
 mod records;
 mod report;
@@ -72,6 +73,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(dataset::command())
         .subcommand(sweep::command())
         .subcommands(llmperf::commands());
+        .subcommand(plot::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -166,6 +168,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Other { name, matches } if name == llmperf::CORRECTNESS => {
             llmperf::correctness(&matches)
         }
+        Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))
