@@ -72,7 +72,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(prefill_command())
         .subcommand(dataset::command())
         .subcommand(sweep::command())
-        .subcommands(llmperf::commands());
+        .subcommands(llmperf::commands())
         .subcommand(plot::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
