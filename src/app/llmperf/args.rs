@@ -232,9 +232,19 @@ fn shared(own: clap::Command) -> clap::Command {
         .max_term_width(110)
 }
 
+/// Options of a subcommand, with those that take a flag of them back.
 fn of(command: &str, ids: &[&str]) -> Vec<Arg> {
+    let is_meant = |id: &str| ids.contains(&id) || id.strip_prefix("no_").is_some_and(|id| ids.contains(&id));
     let options = options_of(command).into_iter();
-    options.filter(|arg| ids.contains(&arg.get_id().as_str())).collect()
+    let meant = options.filter(|arg| is_meant(arg.get_id().as_str()));
+    meant.map(without_variables).collect()
+}
+
+/// These tests take no settings from the environment.
+fn without_variables(arg: Arg) -> Arg {
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+    let words = help.split(" [env:").next().unwrap_or_default().to_owned();
+    arg.help(words).long_help(None)
 }
 
 /// Whether workers carry the test out.
@@ -254,12 +264,14 @@ pub(super) fn passed_on(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> 
     let cluster = has_workers(matches);
     let here = ["mock", "threads", "http_engine", "stamps", "source_ip"];
     let mut passed = Vec::new();
-    for arg in of("run", &OF_RUN).iter().chain(&of("master", &OF_MASTER)) {
+    let carried = of("run", &OF_RUN).into_iter().map(|arg| (arg, false));
+    let clustered = of("master", &OF_MASTER).into_iter().map(|arg| (arg, true));
+    for (arg, is_of_cluster) in carried.chain(clustered) {
         let id = arg.get_id().as_str();
         let Some(long) = arg.get_long().filter(|_| is_given(matches, id)) else {
             continue;
         };
-        let misplaced = if cluster { here.contains(&id) } else { OF_MASTER.contains(&id) && id != "journal" };
+        let misplaced = if cluster { here.contains(&id) } else { is_of_cluster && id != "journal" };
         if misplaced {
             let (why, hint) = if cluster {
                 ("is of the machine that sends, and workers do", "give it to `llmload worker`, or leave --expect-workers out")
@@ -268,7 +280,7 @@ pub(super) fn passed_on(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> 
             };
             return Err(Failure::usage(anyhow!("--{long} {why}")).hint(hint));
         }
-        passed.extend(words(matches, arg, long));
+        passed.extend(words(matches, &arg, long));
     }
     Ok(passed)
 }
