@@ -113,7 +113,7 @@ pub(super) struct TestArgs {
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = object)]
     pub(super) additional_sampling_params: Map<String, Value>,
     /// Folder for the result files, made if need be; empty: none are written
-    #[arg(long, value_name = "DIR", default_value = "")]
+    #[arg(long, value_name = "DIR", default_value = "", value_parser = folder)]
     pub(super) results_dir: PathBuf,
     /// Pairs to keep in the summary: name=value,name=value
     #[arg(long, value_name = "PAIRS", default_value = "", value_parser = pairs)]
@@ -283,6 +283,12 @@ pub(super) fn passed_on(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> 
         passed.extend(words(matches, &arg, long));
     }
     Ok(passed)
+}
+
+/// Also an empty one, which clap's own parser refuses.
+#[expect(clippy::unnecessary_wraps, reason = "a parser may fail")]
+fn folder(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
 }
 
 /// Seconds, with or without their unit.

@@ -154,8 +154,10 @@ fn resolved(args: &TestArgs, matches: &ArgMatches, base_url: &str) -> Result<Com
     let cluster = has_workers(matches);
     let subcommand = if cluster { "master" } else { "run" };
     let mut words: Vec<OsString> = ["llmload", subcommand].map(OsString::from).into();
-    // Only for its proxy; the rest of where requests go is the client's.
-    words.push(format!("--host={base_url}").into());
+    if !matches.get_flag("mock") {
+        // Only for its proxy; the rest of where requests go is the client's.
+        words.push(format!("--host={base_url}").into());
+    }
     words.push(format!("--users={}", args.num_concurrent_requests).into());
     words.push(format!("--seed={}", args.seed).into());
     if let Some(timeout) = args.request_timeout {
