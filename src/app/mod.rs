@@ -18,6 +18,7 @@ mod finish;
 mod journal;
 mod keys;
 mod live;
+mod llmperf;
 mod logging;
 mod open_files;
 mod prepare;
