@@ -204,14 +204,14 @@ fn read(bytes: &[u8]) -> Result<Value, Trouble> {
         .map_err(|_| Trouble::strange(&Value::from(String::from_utf8_lossy(bytes))))
 }
 
-/// An error and its causes in one line.
+/// The causes of an error in one line, without the layers that say no more than that there is one.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut words = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        words.push_str(": ");
-        words.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    words
+    let layers = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<String> = layers.map(ToString::to_string).collect();
+    let empty = |words: &&String| {
+        words.starts_with("error sending request") || words.starts_with("client error (")
+    };
+    let telling = words.iter().skip_while(empty).cloned().collect::<Vec<_>>();
+    let telling = if telling.is_empty() { words } else { telling };
+    telling.join(": ")
 }

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
 use time::OffsetDateTime;
 
+use super::args::MlRepoArgs;
 use crate::app::console::complain;
 use crate::app::failure::Failure;
 use crate::app::surroundings::{draw, wall_clock};
@@ -18,23 +18,6 @@ use crate::mlflow::{Artifact, Ending, Limits, Logging, NewRun, Server, Status};
 
 /// The job's run, where TrueFoundry's platform runs the test.
 const JOB: &str = "TFY_INTERNAL_JOB_RUN_NAME";
-/// As good as not given.
-const NOT_GIVEN: &str = "NA";
-
-/// Where a test is logged.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "ML Repo")]
-pub(super) struct MlRepoArgs {
-    /// Log the run to this experiment of the MLflow server that MLFLOW_TRACKING_URI names; NA: do not
-    #[arg(long, alias = "ml_repo", value_name = "NAME")]
-    ml_repo: Option<String>,
-    /// Name of the run there [default: bench-MODEL-TIME]
-    #[arg(long, alias = "run_name", value_name = "NAME")]
-    run_name: Option<String>,
-    /// Seconds after the results until the logging gives up
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    ml_repo_timeout: u64,
-}
 
 /// A test that is being logged.
 #[derive(Debug)]
@@ -51,7 +34,7 @@ impl MlRepoArgs {
         params: Vec<(String, String)>,
         around: &dyn Surroundings,
     ) -> Result<Option<MlRepo>, Failure> {
-        let Some(experiment) = given(self.ml_repo.as_deref()) else {
+        let Some(experiment) = self.experiment() else {
             return Ok(None);
         };
         let server = Server::from_variables(&|name| around.variable(name)).map_err(|error| {
@@ -63,14 +46,15 @@ impl MlRepoArgs {
         let job = around.variable(JOB).filter(|job| !job.is_empty());
         let run = NewRun {
             experiment: experiment.to_owned(),
-            name: given(self.run_name.as_deref())
+            name: self
+                .name()
                 .map_or_else(|| ml_run_name(model, job.as_deref(), now), str::to_owned),
             tags: user(around).into_iter().collect(),
             params,
             start_time_ms: millis(now),
             key: key()?,
         };
-        let limits = Limits::new(Duration::from_secs(self.ml_repo_timeout));
+        let limits = Limits::new(self.ml_repo_timeout);
         let logging = Logging::start(client, server, run, limits);
         Ok(Some(MlRepo { logging }))
     }
@@ -96,11 +80,6 @@ impl MlRepo {
         }
         logged.warnings
     }
-}
-
-/// What was given: neither nothing nor a word for it.
-fn given(name: Option<&str>) -> Option<&str> {
-    name.filter(|name| !name.is_empty() && *name != NOT_GIVEN)
 }
 
 fn user(around: &dyn Surroundings) -> Option<(String, String)> {

@@ -213,9 +213,17 @@ async fn a_silent_server_costs_no_more_than_its_time() {
 
 #[tokio::test]
 async fn a_server_that_comes_back_has_everything() {
-    let server = FakeServer::start(|_, earlier| (earlier < 8).then_some(Fault::Cut)).await;
-    let logging = Logging::start(client(), tracking(&server.address), run(), limits());
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let server = FakeServer::start(|request, earlier| {
+        let first = request.path.contains("get-by-name");
+        (first && earlier < 5).then_some(Fault::Cut)
+    })
+    .await;
+    let limits = Limits {
+        silent: Duration::from_secs(10),
+        ..limits()
+    };
+    let logging = Logging::start(client(), tracking(&server.address), run(), limits);
+    tokio::time::sleep(Duration::from_millis(30)).await;
     assert_whole(&server, &logging.finish(ending()).await);
 }
 
