@@ -8,6 +8,7 @@ mod individual;
 mod page;
 mod plots;
 mod reading;
+mod ml_metrics;
 mod settings;
 mod spread;
 mod summary;
@@ -25,6 +26,9 @@ pub use individual::Individual;
 pub use page::html_report;
 pub use plots::{PlotName, plots};
 pub use reading::individuals;
+pub use ml_metrics::{
+    ml_correctness_metrics, ml_correctness_params, ml_metrics, ml_params, ml_run_name,
+};
 pub use settings::Benchmark;
 pub use summary::summary;
 

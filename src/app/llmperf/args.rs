@@ -163,9 +163,12 @@ pub(super) struct MlRepoArgs {
     /// Experiment of the MLflow server at MLFLOW_TRACKING_URI to log the run in; NA: none
     #[arg(long, value_name = "NAME")]
     pub(super) ml_repo: Option<String>,
-    /// Name of the run there; NA: one made of the model and the time
+    /// Name of the run there; NA: one made of the model and the time, or of TFY_INTERNAL_JOB_RUN_NAME
     #[arg(long, value_name = "NAME", requires = "ml_repo")]
     pub(super) run_name: Option<String>,
+    /// Seconds (or 90s, 10min) after the results until the logging gives up
+    #[arg(long, value_name = "SPAN", default_value = "60", value_parser = span)]
+    pub(super) ml_repo_timeout: Duration,
 }
 
 impl MlRepoArgs {
