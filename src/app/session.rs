@@ -13,7 +13,6 @@ use super::changes::Changes;
 use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::data_set;
-use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::{Ending, Finished, Rules, finish};
@@ -24,12 +23,13 @@ use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
-use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
+use crate::embed::address::{refuse_contradictions, sources};
+use crate::embed::{Aftermath, serve};
 use crate::metrics::{Summary, Verdict};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
@@ -109,7 +109,7 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
         incarnation: draw().map_err(Failure::failed)?,
         cores: machine.threads,
     };
-    let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
+    let serving = tasks.spawn(serve(end, Arc::new(machine)));
     let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
     config.journal = journal.is_some();
     let stage = Stage {
@@ -328,7 +328,7 @@ struct Stage {
     settings: Settings,
     plan: Plan,
     cluster: bool,
-    serving: Option<JoinHandle<Aftermath>>,
+    serving: Option<JoinHandle<Aftermath<Failure>>>,
     signals: mpsc::Receiver<Signal>,
     /// The wall clock when the master's showed zero.
     clock_zero: OffsetDateTime,
@@ -449,9 +449,9 @@ const fn was_ended(result: &RunResult) -> bool {
 
 /// What the engine of a local run leaves behind.
 async fn aftermath(
-    serving: Option<JoinHandle<Aftermath>>,
+    serving: Option<JoinHandle<Aftermath<Failure>>>,
     conductor: &mut Conductor,
-) -> Result<Aftermath, Failure> {
+) -> Result<Aftermath<Failure>, Failure> {
     let Some(serving) = serving else {
         return Ok(Aftermath::default());
     };
@@ -467,7 +467,7 @@ async fn aftermath(
 /// Has the journal's last words written. Tells why it is not whole.
 async fn close_journal(
     writing: &mut Option<Writing>,
-    aftermath: &Aftermath,
+    aftermath: &Aftermath<Failure>,
     conductor: &mut Conductor,
 ) -> Option<Failure> {
     let writing = writing.as_mut()?;
