@@ -158,6 +158,15 @@ pub(super) fn load_tokenizer(name: &str, paths: &HubPaths) -> Result<Tokenizer, 
     }
 }
 
+/// The same for commands that have no notes of a workload to say it in: the built-in one is no model's.
+pub(super) fn load_tokenizer_aloud(name: &str, paths: &HubPaths) -> Result<Tokenizer, Failure> {
+    let tokenizer = load_tokenizer(name, paths)?;
+    if tokenizer.is_built_in() {
+        tracing::warn!("tokens are those of llmload's built-in tokenizer, which are no model's");
+    }
+    Ok(tokenizer)
+}
+
 /// The tokenizer `name` that a command takes where nobody asked for any; the built-in one, and what to say about that, where it
 /// cannot be had. Blocks.
 #[expect(dead_code, reason = "the tests of llmperf count by a default tokenizer")]

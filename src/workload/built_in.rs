@@ -104,7 +104,7 @@ mod tests {
             pieces("Unquestionably, 12345 of us\n\n    let my_name = (a);"),
             [
                 "Unquestio", "nably", ",", " ", "123", "45", " of", " us", "\n\n", "    ", "let", " my", "_name", " =",
-                " ", "(a", ");"
+                " (", "a", ");"
             ]
         );
         assert_eq!(pieces("\u{4f60}\u{597d}"), ["\u{4f60}", "\u{597d}"]);
@@ -141,7 +141,7 @@ mod tests {
         let (one, other) = (Tokenizer::built_in().unwrap(), Tokenizer::built_in().unwrap());
         assert_eq!(one.sha256(), other.sha256());
         // Another definition is another tokenizer: a cluster of two versions must notice.
-        insta::assert_snapshot!(one.sha256(), @"");
+        insta::assert_snapshot!(one.sha256(), @r#"af487aeffae2fe0f369f2ddb472232113997d9f9c081fac918438ef895ef93bd"#);
         let words = one.words();
         assert!(words.len() > 3_000, "{}", words.len());
         let text: Vec<&str> = Corpus::Sonnets.items().collect();

@@ -109,23 +109,27 @@ impl HubError {
                 format!("try again, {fetched}")
             }
             Self::Unreachable { .. } => {
-                format!("is there a network, or a proxy to name (HTTPS_PROXY)? Else {fetched}")
+                format!("see to the network, name a proxy (HTTPS_PROXY), or {fetched}")
             }
             Self::Gated { with_token, .. } => gated(repo, *with_token),
             Self::Unknown {
                 with_token: true, ..
             } => format!("is `{repo}` spelt right, and may the token see it?"),
             Self::Unknown { .. } => {
-                format!("is `{repo}` spelt right? A private one needs HF_TOKEN")
+                format!("is `{repo}` spelt right, and is HF_TOKEN set if it is private?")
             }
             Self::Revision { .. } => "name a branch, a tag or a commit behind the @".to_owned(),
+            Self::NoJson { found, .. } if found.is_empty() => "is it the right repository?".to_owned(),
             Self::NoJson { .. } => format!(
                 "`AutoTokenizer.from_pretrained(\"{repo}\").save_pretrained(\"folder\")` of transformers makes one: --tokenizer folder"
             ),
             Self::TooLarge { .. } => "is it the right repository?".to_owned(),
             Self::Store { .. } => "is the disk full? HF_HOME names another folder".to_owned(),
         };
-        format!("{first}; or {otherwise}")
+        match first.strip_suffix('?') {
+            Some(question) => format!("{question}? Otherwise {otherwise}"),
+            None => format!("{first}; or {otherwise}"),
+        }
     }
 }
 
