@@ -21,7 +21,7 @@ pub(super) use prefill::{PrefillArgs, prefill};
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "help is plain text")]
 struct SharedArgs {
-    /// tokenizer.json, its directory, or a hub id: prompts are made of its tokens
+    /// tokenizer.json, its directory, a hub id, or built-in: prompts are made of its tokens
     #[arg(long, value_name = "NAME")]
     tokenizer: String,
     /// Model to name; absent: the first that the server lists
