@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-
 use super::finish::Finished;
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
@@ -26,8 +24,6 @@ pub(super) struct Played {
     pub(super) measured: Option<Measured>,
     /// Each answer by itself, where the plan wants that.
     pub(super) answers: BTreeMap<Index, Answer>,
-    /// When the run began, on the wall clock.
-    pub(super) started_at: OffsetDateTime,
 }
 
 /// Who shows a run.
@@ -69,7 +65,6 @@ impl Played {
             interrupted,
             is_altered: false,
             answers: BTreeMap::new(),
-            started_at: OffsetDateTime::UNIX_EPOCH,
             measured: finished.figures.map(|(summary, verdict)| Measured {
                 plan,
                 summary,
@@ -88,7 +83,6 @@ impl Played {
             is_altered: true,
             measured: None,
             answers: BTreeMap::new(),
-            started_at: OffsetDateTime::UNIX_EPOCH,
         }
     }
 }

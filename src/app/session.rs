@@ -13,7 +13,6 @@ use super::changes::Changes;
 use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::data_set;
-use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::{Ending, Rules, finish};
@@ -25,12 +24,13 @@ use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
-use super::target::{refuse_contradictions, sources};
 use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
+use crate::embed::address::{refuse_contradictions, sources};
+use crate::embed::{Aftermath, serve};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
@@ -88,7 +88,7 @@ pub(super) async fn play_run(
         incarnation: draw().map_err(Failure::failed)?,
         cores: machine.threads,
     };
-    let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
+    let serving = tasks.spawn(serve(end, Arc::new(machine)));
     let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
     config.journal = journal.is_some();
     let stage = Stage {
@@ -314,7 +314,7 @@ struct Stage<'a> {
     settings: Settings,
     plan: Plan,
     cluster: bool,
-    serving: Option<JoinHandle<Aftermath>>,
+    serving: Option<JoinHandle<Aftermath<Failure>>>,
     signals: mpsc::Receiver<Signal>,
     /// The wall clock when the master's showed zero.
     clock_zero: OffsetDateTime,
@@ -386,7 +386,6 @@ impl Stage<'_> {
         let is_altered = !changes.is_empty() || was_ended(&result);
         // Figures are copied on the way, and these are none.
         let answers = std::mem::take(&mut result.tally.answers);
-        let started_at = live.started_at();
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -408,7 +407,7 @@ impl Stage<'_> {
         }
         let mut played = Played::of(finished, interrupted, self.plan, trend);
         played.is_altered = is_altered;
-        (played.answers, played.started_at) = (answers, started_at);
+        played.answers = answers;
         Ok(played)
     }
 
@@ -442,9 +441,9 @@ const fn was_ended(result: &RunResult) -> bool {
 
 /// What the engine of a local run leaves behind.
 async fn aftermath(
-    serving: Option<JoinHandle<Aftermath>>,
+    serving: Option<JoinHandle<Aftermath<Failure>>>,
     conductor: &mut Conductor,
-) -> Result<Aftermath, Failure> {
+) -> Result<Aftermath<Failure>, Failure> {
     let Some(serving) = serving else {
         return Ok(Aftermath::default());
     };
@@ -460,7 +459,7 @@ async fn aftermath(
 /// Has the journal's last words written. Tells why it is not whole.
 async fn close_journal(
     writing: &mut Option<Writing>,
-    aftermath: &Aftermath,
+    aftermath: &Aftermath<Failure>,
     conductor: &mut Conductor,
 ) -> Option<Failure> {
     let writing = writing.as_mut()?;

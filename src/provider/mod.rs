@@ -142,6 +142,9 @@ pub enum ShapeError {
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// Anything else, in the words of a provider outside of this crate.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why the body of an answer cannot be understood.
@@ -168,6 +171,9 @@ pub enum DecodeError {
         /// How the body starts.
         excerpt: String,
     },
+    /// Anything else, in the words of a provider outside of this crate.
+    #[error("unreadable answer: {0}")]
+    Other(String),
 }
 
 impl Kind {

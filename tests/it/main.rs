@@ -31,6 +31,7 @@ mod fields;
 mod files;
 mod flags;
 mod http2;
+mod hub;
 mod journal;
 mod kept;
 #[cfg(target_os = "linux")]

@@ -130,6 +130,8 @@ pub(super) struct TestArgs {
     /// For a whole request; absent: none
     #[arg(long, value_name = "SPAN", value_parser = span, help_heading = "Time-outs")]
     pub(super) request_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(super) ml_repo: MlRepoArgs,
 }
 
 /// Options of `token-benchmark`.
@@ -152,8 +154,6 @@ pub(super) struct TokenArgs {
     /// Requests to make, whatever becomes of them
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_num_completed_requests: u64,
-    #[command(flatten)]
-    pub(super) ml_repo: MlRepoArgs,
 }
 
 /// Where a run is logged.

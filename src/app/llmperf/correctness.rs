@@ -4,14 +4,21 @@ use anyhow::anyhow;
 use clap::{ArgMatches, FromArgMatches};
 
 use super::args::{CorrectnessArgs, has_workers};
+use super::artifacts::of_results;
+use super::ml_repo;
 use super::play::{Made, play, timestamp_s};
 use super::results::Results;
 use super::settings::{self, Carrier, Wanted};
 use crate::app::console::{Console, complain};
-use crate::app::failure::{Failure, status};
+use crate::app::failure::Failure;
+use crate::app::surroundings::Process;
 use crate::app::{logging, runtime, two_threads};
 use crate::domain::{Keep, Seed};
-use crate::llmperf::{Correctness, Marks, Solved, correctness_console, correctness_summary, stem};
+use crate::llmperf::{
+    Correctness, Marks, Solved, correctness_console, correctness_summary, ml_correctness_metrics,
+    ml_correctness_params, stem,
+};
+use crate::mlflow::Status;
 use crate::workload::{LengthLaw, LengthSpec, PromptSource, numeral, numeral_task};
 
 /// Tokens to ask for: the number comes first, and some models explain it.
@@ -23,8 +30,7 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     logging::start(&settings::logging(matches)?)?;
     let client = settings::client(&args.test, matches.get_flag("mock"))?;
     let tokenizer = settings::tokenizer(&args.test)?;
-    let stem = stem(&format!("{}_correctness", args.test.model));
-    let results = Results::prepare(&args.test.results_dir, stem)?;
+    let results = Results::prepare(&args.test.results_dir, stem_of(&args.test.model))?;
     let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
     let runtime = if has_workers(matches) { two_threads() } else { runtime() };
     runtime?.block_on(checked(&args, results, carrier))
@@ -35,42 +41,63 @@ async fn checked(
     results: Option<Results>,
     carrier: Carrier,
 ) -> Result<u8, Failure> {
-    let made = play(carrier, args.max_num_completed_requests, args.test.timeout).await?;
-    if made.answers.is_empty() {
+    let test = settings_of(args);
+    let params = ml_correctness_params(
+        &test.model,
+        &test.llm_api,
+        test.num_concurrent_requests,
+        &test.additional_sampling_params,
+    );
+    let repo = args.test.ml_repo.start(&test.model, params, &Process)?;
+    let made = match play(carrier, args.max_num_completed_requests, args.test.timeout).await {
+        Ok(made) => made,
+        Err(failure) => {
+            ml_repo::finish(repo, Vec::new(), Vec::new(), Status::Failed).await;
+            return Err(failure);
+        }
+    };
+    let tasks = tasks(&test, Seed(args.test.seed), &made);
+    if tasks.is_empty() {
+        ml_repo::finish(repo, Vec::new(), Vec::new(), made.ended).await;
         return Ok(made.status);
     }
-    Ok(report(args, results.as_ref(), &made))
+    let summary = correctness_summary(&test, &tasks, timestamp_s());
+    Console::default().print(&correctness_console(&test, &tasks));
+    let written = results.map_or(Ok(()), |results| results.write(&summary, &tasks));
+    let faults = [written.err(), excess(args.max_mismatch_rate, Marks::of(&tasks))];
+    let mut ended = made.status;
+    for failure in faults.into_iter().flatten() {
+        complain(&failure);
+        ended = ended.max(failure.status);
+    }
+    if repo.is_some() {
+        let files = of_results(&stem_of(&test.model), &summary, &tasks);
+        ml_repo::finish(repo, ml_correctness_metrics(&summary), files, made.ended).await;
+    }
+    Ok(ended)
 }
 
-/// Prints and writes what came of it.
-fn report(args: &CorrectnessArgs, results: Option<&Results>, made: &Made) -> u8 {
-    let test = Correctness {
+fn settings_of(args: &CorrectnessArgs) -> Correctness {
+    Correctness {
         model: args.test.model.clone(),
         llm_api: args.test.llm_api.clone(),
         num_concurrent_requests: args.test.num_concurrent_requests,
         additional_sampling_params: args.test.additional_sampling_params.clone(),
         metadata: args.test.metadata.clone(),
-    };
-    let seed = Seed(args.test.seed);
+    }
+}
+
+fn stem_of(model: &str) -> String {
+    stem(&format!("{model}_correctness"))
+}
+
+/// Which number each request was about follows from its index.
+fn tasks(test: &Correctness, seed: Seed, made: &Made) -> Vec<Solved> {
     let solved = made.answers.iter().filter_map(|(index, answer)| {
         let number = numeral(seed, *index);
-        Solved::of(&test, numeral_task(number), number.into(), answer)
+        Solved::of(test, numeral_task(number), number.into(), answer)
     });
-    let tasks: Vec<Solved> = solved.collect();
-    let summary = correctness_summary(&test, &tasks, timestamp_s());
-    Console::default().print(&correctness_console(&test, &tasks));
-    let mut ended = made.status;
-    if let Some(results) = results
-        && let Err(failure) = results.write(&summary, &tasks)
-    {
-        complain(&failure);
-        ended = ended.max(status::FAILED);
-    }
-    if let Some(failure) = excess(args.max_mismatch_rate, Marks::of(&tasks)) {
-        complain(&failure);
-        ended = ended.max(status::FAILED);
-    }
-    ended
+    solved.collect()
 }
 
 /// Why the answers are not good enough.

@@ -60,6 +60,19 @@ impl MlRepoArgs {
     }
 }
 
+/// Logs the end of a test, where it is logged at all; what is not there is a warning.
+pub(super) async fn finish(
+    repo: Option<MlRepo>,
+    metrics: Vec<(String, f64)>,
+    files: Vec<Artifact>,
+    status: Status,
+) {
+    let Some(repo) = repo else { return };
+    for warning in repo.finish(metrics, files, status).await {
+        tracing::warn!("{warning}");
+    }
+}
+
 impl MlRepo {
     /// Logs the end of the test, says where it can be seen, and returns what is not there and why.
     pub(super) async fn finish(

@@ -2,6 +2,7 @@
 //! What their results mean and look like is the room `llmperf`'s; here are options, the playing, files, exit statuses.
 
 mod args;
+mod artifacts;
 mod correctness;
 mod ml_repo;
 mod play;

@@ -13,6 +13,7 @@ use crate::app::session::{play_master, play_run};
 use crate::app::surroundings::wall_clock;
 use crate::domain::{Answer, Index, Offset, Outcome};
 use crate::metrics::{Level, Verdict};
+use crate::mlflow::Status;
 
 /// A test that was played.
 pub(super) struct Made {
@@ -20,8 +21,8 @@ pub(super) struct Made {
     pub(super) answers: Vec<(Index, Answer)>,
     /// From the first request to the end of the last of them, in seconds.
     pub(super) wall_s: f64,
-    /// When it began.
-    started_at: OffsetDateTime,
+    /// How a log of it says that it ended.
+    pub(super) ended: Status,
     /// The exit status so far.
     pub(super) status: u8,
 }
@@ -65,7 +66,11 @@ impl Made {
         }
         Self {
             wall_s: wall_s(&answers),
-            started_at: played.started_at,
+            ended: match played.interrupted {
+                Some(_) => Status::Killed,
+                None if answers.is_empty() => Status::Failed,
+                None => Status::Finished,
+            },
             // Something must have been measured.
             status: match played.status {
                 status::OK if answers.is_empty() => status::FAILED,
@@ -73,13 +78,6 @@ impl Made {
             },
             answers,
         }
-    }
-}
-
-impl Made {
-    /// When it began, in milliseconds since 1970.
-    pub(super) fn started_ms(&self) -> i64 {
-        i64::try_from(self.started_at.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
     }
 }
 

@@ -39,16 +39,6 @@ impl Results {
         Ok(Some(results))
     }
 
-    /// The folder.
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// What the files' names begin with.
-    pub(super) fn stem(&self) -> &str {
-        &self.stem
-    }
-
     fn summary(&self) -> PathBuf {
         self.folder.join(format!("{}_summary.json", self.stem))
     }

@@ -1,17 +1,21 @@
 //! `token-benchmark`: its settings to a plan, its answers to a summary, both files, the console.
 
 use clap::{ArgMatches, FromArgMatches};
+use serde_json::{Map, Value};
 
 use super::args::{TokenArgs, has_workers};
+use super::artifacts::of_benchmark;
 use super::ml_repo;
 use super::play::{Made, play, timestamp_s};
 use super::results::Results;
 use super::settings::{self, Carrier, Wanted};
 use crate::app::console::{Console, complain};
-use crate::app::failure::{Failure, status};
+use crate::app::failure::Failure;
+use crate::app::surroundings::Process;
 use crate::app::{logging, runtime, two_threads};
 use crate::domain::Keep;
-use crate::llmperf::{Benchmark, Individual, console, summary};
+use crate::llmperf::{Benchmark, Individual, console, ml_metrics, ml_params, summary};
+use crate::mlflow::Status;
 use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
 
 /// `llmload token-benchmark`.
@@ -33,44 +37,56 @@ async fn benchmarked(
     results: Option<Results>,
     carrier: Carrier,
 ) -> Result<u8, Failure> {
-    let made = play(carrier, args.max_num_completed_requests, args.test.timeout).await?;
-    if made.answers.is_empty() {
+    let test = &args.test;
+    let repo = test.ml_repo.start(&bench.model, ml_params(bench), &Process)?;
+    let made = match play(carrier, args.max_num_completed_requests, test.timeout).await {
+        Ok(made) => made,
+        Err(failure) => {
+            ml_repo::finish(repo, Vec::new(), Vec::new(), Status::Failed).await;
+            return Err(failure);
+        }
+    };
+    let Some(report) = Report::of(bench, &made) else {
+        ml_repo::finish(repo, Vec::new(), Vec::new(), made.ended).await;
         return Ok(made.status);
-    }
-    report(args, bench, results.as_ref(), &made).await
-}
-
-/// Prints, writes and logs what came of it.
-async fn report(
-    args: &TokenArgs,
-    bench: &Benchmark,
-    results: Option<&Results>,
-    made: &Made,
-) -> Result<u8, Failure> {
-    let answers = made.answers.iter();
-    let responses: Vec<Individual> = answers.filter_map(|(_, it)| Individual::of(it)).collect();
-    let summary = summary(bench, &responses, made.wall_s, timestamp_s());
-    Console::default().print(&console(bench, &responses, made.wall_s));
-    let mut ended = made.status;
-    if let Some(results) = results
-        && let Err(failure) = results.write(&summary, &responses)
-    {
-        complain(&failure);
-        ended = ended.max(status::FAILED);
-    }
-    if let Some(experiment) = args.ml_repo.experiment() {
-        let entry = ml_repo::Entry {
-            experiment,
-            run_name: args.ml_repo.name(),
-            bench,
-            summary: &summary,
-            responses: &responses,
-            started_ms: made.started_ms(),
-            files: results.map(|results| (results.folder(), results.stem())),
-        };
-        ml_repo::log(entry).await;
+    };
+    let ended = report.show(results.as_ref(), made.status);
+    if repo.is_some() {
+        let files = of_benchmark(bench, &report.summary, &report.responses);
+        ml_repo::finish(repo, ml_metrics(&report.summary), files, made.ended).await;
     }
     Ok(ended)
+}
+
+/// What came of a benchmark.
+struct Report {
+    responses: Vec<Individual>,
+    summary: Map<String, Value>,
+    console: String,
+}
+
+impl Report {
+    /// `None` where nothing was measured.
+    fn of(bench: &Benchmark, made: &Made) -> Option<Self> {
+        let answers = made.answers.iter();
+        let responses: Vec<Individual> = answers.filter_map(|(_, it)| Individual::of(it)).collect();
+        (!responses.is_empty()).then(|| Self {
+            summary: summary(bench, &responses, made.wall_s, timestamp_s()),
+            console: console(bench, &responses, made.wall_s),
+            responses,
+        })
+    }
+
+    /// Prints and writes it. Returns the exit status, which was `status` before.
+    fn show(&self, results: Option<&Results>, status: u8) -> u8 {
+        Console::default().print(&self.console);
+        let Some(Err(failure)) = results.map(|results| results.write(&self.summary, &self.responses))
+        else {
+            return status;
+        };
+        complain(&failure);
+        status.max(failure.status)
+    }
 }
 
 fn benchmark(args: &TokenArgs, tokenizer: &str) -> Benchmark {

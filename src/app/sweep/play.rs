@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -168,7 +167,6 @@ fn could_not_be_played(failure: &Failure) -> Played {
         is_altered: false,
         measured: None,
         answers: BTreeMap::new(),
-        started_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
 
