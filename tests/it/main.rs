@@ -36,6 +36,7 @@ mod journal;
 mod kept;
 #[cfg(target_os = "linux")]
 mod keys;
+mod llmperf;
 mod pacing;
 mod peers;
 mod ports;

@@ -137,6 +137,9 @@ pub(super) struct TestArgs {
 /// Options of `token-benchmark`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct TokenArgs {
+    /// Requests to make, whatever becomes of them
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) max_num_completed_requests: u64,
     #[command(flatten)]
     pub(super) test: TestArgs,
     /// Mean length of the prompts in tokens
@@ -151,9 +154,6 @@ pub(super) struct TokenArgs {
     /// Its standard deviation
     #[arg(long, value_name = "N", default_value_t = 80, help_heading = "Lengths")]
     pub(super) stddev_output_tokens: u32,
-    /// Requests to make, whatever becomes of them
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) max_num_completed_requests: u64,
 }
 
 /// Where a run is logged.
@@ -191,11 +191,11 @@ fn named(name: Option<&str>) -> Option<&str> {
 /// Options of `correctness`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct CorrectnessArgs {
-    #[command(flatten)]
-    pub(super) test: TestArgs,
     /// Requests to make, whatever becomes of them
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) max_num_completed_requests: u64,
+    #[command(flatten)]
+    pub(super) test: TestArgs,
     /// Share of wrong answers above which the exit status is 1
     #[arg(long, value_name = "F", value_parser = fraction)]
     pub(super) max_mismatch_rate: Option<f64>,
