@@ -40,10 +40,18 @@ pub(super) fn error_code(body: &[u8]) -> Option<i32> {
 }
 
 /// The number of an error object: a code or a status where it has one, else the status that its kind of error has
-/// where it comes as an answer of its own.
+/// where it comes as an answer of its own. Of a list of errors it is the first one's.
 pub(super) fn code_of(error: &RawValue) -> Option<i32> {
+    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(error.get()) {
+        return list.first().copied().and_then(code_of);
+    }
     let told: Told<'_> = serde_json::from_str(error.get()).ok()?;
-    let numbers = [told.code, told.status_code, told.http_status_code, told.status];
+    let numbers = [
+        told.code,
+        told.status_code,
+        told.http_status_code,
+        told.status,
+    ];
     let number = numbers.into_iter().flatten().find_map(number_of);
     let kinds = [told.code, told.kind, told.error_type];
     let kind = || kinds.into_iter().flatten().find_map(status_of_kind);
@@ -73,7 +81,10 @@ fn status_of_kind(name: &RawValue) -> Option<i32> {
         "validation" => 422,
         "generation" => 424,
         "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "overloaded" => 429,
-        "api_error" | "server_error" | "internal_error" | "InternalServerError"
+        "api_error"
+        | "server_error"
+        | "internal_error"
+        | "InternalServerError"
         | "incomplete_generation" => 500,
         "timeout_error" => 504,
         "overloaded_error" => 529,
@@ -204,14 +215,32 @@ mod tests {
         for (body, code) in [
             (r#"{"error":{"message":"m","code":429}}"#, Some(429)),
             (r#"{"error":{"message":"m","code":"503"}}"#, Some(503)),
-            (r#"{"error":{"message":"m","code":null,"status_code":502}}"#, Some(502)),
-            (r#"{"error":{"code":400,"status":"INVALID_ARGUMENT"}}"#, Some(400)),
-            (r#"{"error":{"message":"m","http_status_code":424}}"#, Some(424)),
-            (r#"{"object":"error","message":"too long","code":400}"#, Some(400)),
+            (
+                r#"{"error":{"message":"m","code":null,"status_code":502}}"#,
+                Some(502),
+            ),
+            (
+                r#"{"error":{"code":400,"status":"INVALID_ARGUMENT"}}"#,
+                Some(400),
+            ),
+            (
+                r#"{"error":{"message":"m","http_status_code":424}}"#,
+                Some(424),
+            ),
+            (
+                r#"{"object":"error","message":"too long","code":400}"#,
+                Some(400),
+            ),
             (r#"{"error":"busy","error_type":"overloaded"}"#, Some(429)),
             (r#"{"error":"busy","code":"500"}"#, Some(500)),
-            (r#"{"type":"error","error":{"type":"overloaded_error"}}"#, Some(529)),
-            (r#"{"error":{"type":"server_error","code":"rate_limit_exceeded"}}"#, Some(429)),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+                Some(529),
+            ),
+            (
+                r#"{"error":{"type":"server_error","code":"rate_limit_exceeded"}}"#,
+                Some(429),
+            ),
             (r#"{"error":{"type":"x","code":"y"}}"#, None),
             (r#"{"error":{"message":"m","code":0}}"#, None),
             (r#"{"error":{"code":99999999999}}"#, None),

@@ -199,7 +199,10 @@ impl Dialect for Words {
 
 fn tell_whole(chunk: &Chunk<'_>, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
     if let Some(error) = chunk.error {
-        out.coded_error(&words_of(error), code_of(error).or_else(|| error_code(body)));
+        out.coded_error(
+            &words_of(error),
+            code_of(error).or_else(|| error_code(body)),
+        );
         return Ok(());
     }
     let Some(text) = &chunk.generated_text else {

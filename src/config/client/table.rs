@@ -68,8 +68,8 @@ pub(super) fn row(prefix: &str) -> Option<&'static Row> {
 /// All rows, by prefix.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
-    at("aiml", &["AIML_API_KEY"], &["AIML_API_BASE"], "https://api.aimlapi.com/v1"),
     Row { no_stream_options: true, ..at("ai21_chat", &["AI21_API_KEY"], &["AI21_API_BASE"], "https://api.ai21.com/studio/v1") },
+    at("aiml", &["AIML_API_KEY"], &["AIML_API_BASE"], "https://api.aimlapi.com/v1"),
     Row {
         kind: Kind::Anthropic,
         ..at("anthropic", &["ANTHROPIC_API_KEY"], &["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"], "https://api.anthropic.com")
@@ -77,7 +77,10 @@ pub(super) const ROWS: &[Row] = &[
     at("anyscale", &["ANYSCALE_API_KEY"], &["ANYSCALE_API_BASE"], "https://api.endpoints.anyscale.com/v1"),
     anywhere("azure_ai", &["AZURE_AI_API_KEY"], &["AZURE_AI_API_BASE"]),
     at("baseten", &["BASETEN_API_KEY"], &["BASETEN_API_BASE"], "https://inference.baseten.co/v1"),
-    at("cerebras", &["CEREBRAS_API_KEY"], &["CEREBRAS_API_BASE"], "https://api.cerebras.ai/v1"),
+    Row {
+        no_stream_options: true,
+        ..at("cerebras", &["CEREBRAS_API_KEY"], &["CEREBRAS_API_BASE"], "https://api.cerebras.ai/v1")
+    },
     at("chutes", &["CHUTES_API_KEY"], &["CHUTES_API_BASE"], "https://llm.chutes.ai/v1"),
     Row {
         no_stream_options: true,
@@ -95,7 +98,10 @@ pub(super) const ROWS: &[Row] = &[
     Row { needs_key: false, ..anywhere("custom_openai", &["OPENAI_API_KEY"], &["OPENAI_API_BASE", "OPENAI_BASE_URL"]) },
     at("dashscope", &["DASHSCOPE_API_KEY"], &["DASHSCOPE_API_BASE"], "https://dashscope.aliyuncs.com/compatible-mode/v1"),
     Row { no_stream_options: true, ..anywhere("databricks", &["DATABRICKS_API_KEY"], &["DATABRICKS_API_BASE"]) },
-    at("deepinfra", &["DEEPINFRA_API_KEY"], &["DEEPINFRA_API_BASE"], "https://api.deepinfra.com/v1/openai"),
+    Row {
+        no_stream_options: true,
+        ..at("deepinfra", &["DEEPINFRA_API_KEY"], &["DEEPINFRA_API_BASE"], "https://api.deepinfra.com/v1/openai")
+    },
     at("deepseek", &["DEEPSEEK_API_KEY"], &["DEEPSEEK_API_BASE"], "https://api.deepseek.com/beta"),
     Row {
         needs_key: false,
@@ -167,7 +173,10 @@ pub(super) const ROWS: &[Row] = &[
         no_stream_options: true,
         ..at("nscale", &["NSCALE_API_KEY"], &["NSCALE_API_BASE"], "https://inference.api.nscale.com/v1")
     },
-    at("nvidia_nim", &["NVIDIA_NIM_API_KEY"], &["NVIDIA_NIM_API_BASE"], "https://integrate.api.nvidia.com/v1"),
+    Row {
+        no_stream_options: true,
+        ..at("nvidia_nim", &["NVIDIA_NIM_API_KEY"], &["NVIDIA_NIM_API_BASE"], "https://integrate.api.nvidia.com/v1")
+    },
     Row {
         needs_key: false, kind: Kind::Ollama, completes: true,
         ..at("ollama", &["OLLAMA_API_KEY"], &["OLLAMA_API_BASE"], "http://localhost:11434")

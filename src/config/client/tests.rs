@@ -169,7 +169,7 @@ fn prefixes_are_in_order_and_no_two_are_alike() {
 fn openai_wants_both_variables_and_adds_nothing_to_the_address() {
     assert_snapshot!(
         refused("openai", "m", &[("OPENAI_API_KEY", " ")]),
-        @""
+        @r#"client `openai` cannot ask for `m`: OPENAI_API_KEY, OPENAI_API_BASE are not set"#
     );
     let key = ("OPENAI_API_KEY", "k");
     let base = |base| ("OPENAI_API_BASE", base);
@@ -205,7 +205,7 @@ fn a_wrong_address_names_its_variable_and_no_password() {
             &[("OPENAI_API_KEY", "k"), ("OPENAI_API_BASE", base)],
         )
     };
-    assert_snapshot!(words("localhost:8000"), @"");
+    assert_snapshot!(words("localhost:8000"), @r#"environment OPENAI_API_BASE: `localhost:8000` has no scheme"#);
     assert!(!words("http://u:hunter2@h/v1").contains("hunter2"));
     let key = refused(
         "openai",
@@ -215,7 +215,7 @@ fn a_wrong_address_names_its_variable_and_no_password() {
             ("OPENAI_API_BASE", "http://h"),
         ],
     );
-    assert_snapshot!(key, @"");
+    assert_snapshot!(key, @r#"environment OPENAI_API_KEY: the API key has characters that a header cannot carry"#);
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn anthropic_is_asked_for_messages() {
     );
     assert_eq!(headers, [("x-api-key".to_owned(), "k".to_owned())]);
     assert!(!client.has_system_message);
-    assert_snapshot!(refused("anthropic", "claude-x", &[]), @"");
+    assert_snapshot!(refused("anthropic", "claude-x", &[]), @r#"client `anthropic` cannot ask for `claude-x`: ANTHROPIC_API_KEY is not set"#);
     // LiteLLM would add a second one to an address that ends in /v1.
     let local = [
         ("ANTHROPIC_API_KEY", "k"),
@@ -305,14 +305,14 @@ fn what_is_not_spoken_is_refused_with_a_way_out() {
     assert!(whose.hint().unwrap().contains("LITELLM_API_BASE"));
     assert!(whose.to_string().contains("together_ai"), "{whose}");
     let unspoken = client("litellm", "replicate/meta/llama", &Around::of(&[])).unwrap_err();
-    assert_snapshot!(unspoken.to_string(), @"");
-    assert_snapshot!(unspoken.hint().unwrap(), @"");
+    assert_snapshot!(unspoken.to_string(), @r#"LiteLLM's `replicate/` has words of its own that are not spoken here"#);
+    assert_snapshot!(unspoken.hint().unwrap(), @r#"set LITELLM_API_BASE to send it to a LiteLLM proxy, or use --llm-api openai with OPENAI_API_BASE"#);
     assert!(
         refused("litellm", "nobody/m", &[]).starts_with("`nobody/` is not a prefix that is known")
     );
-    assert_snapshot!(refused("litellm", "groq/", &[]), @"");
-    assert_snapshot!(refused("gopher", "m", &[]), @"");
-    assert_snapshot!(refused("openai", "", &[]), @"");
+    assert_snapshot!(refused("litellm", "groq/", &[]), @r#"`groq/` names no model behind its prefix"#);
+    assert_snapshot!(refused("gopher", "m", &[]), @r#"`gopher` is not a client"#);
+    assert_snapshot!(refused("openai", "", &[]), @r#"the model's name is empty"#);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn hugging_face_is_its_router_or_an_endpoint() {
         assert_eq!(sent(&client).0, expected);
         assert_eq!((client.kind, client.api_key.is_none()), (kind, true));
     }
-    assert_snapshot!(refused("huggingface", "org/model", &[]), @"");
+    assert_snapshot!(refused("huggingface", "org/model", &[]), @r#"client `huggingface` cannot ask for `org/model`: HUGGINGFACE_API_KEY (or HF_TOKEN) is not set"#);
 }
 
 #[test]
@@ -386,7 +386,7 @@ fn azure_names_the_deployment_and_takes_either_secret() {
         sent(&by_token).2,
         [("authorization".to_owned(), "Bearer t".to_owned())]
     );
-    assert_snapshot!(refused("litellm", "azure/gpt", &[]), @"");
+    assert_snapshot!(refused("litellm", "azure/gpt", &[]), @r#"client `litellm` cannot ask for `azure/gpt`: AZURE_API_KEY (or AZURE_OPENAI_API_KEY), AZURE_API_BASE (or AZURE_OPENAI_ENDPOINT), AZURE_API_VERSION are not set"#);
 }
 
 #[test]
@@ -453,8 +453,8 @@ fn amazons_clients_know_their_region_and_what_signs() {
         (endpoint.kind, endpoint.task, endpoint.base_url.as_str()),
         (Kind::SageMaker, Task::Chat, local.1)
     );
-    assert_snapshot!(refused("sagemaker", "mine", &[]), @"");
-    assert_snapshot!(refused("bedrock", "m", &[keys[0], keys[1], ("AWS_REGION", "a.evil/x")]), @"");
+    assert_snapshot!(refused("sagemaker", "mine", &[]), @r#"client `sagemaker` cannot ask for `mine`: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION_NAME (or AWS_REGION, AWS_DEFAULT_REGION) are not set"#);
+    assert_snapshot!(refused("bedrock", "m", &[keys[0], keys[1], ("AWS_REGION", "a.evil/x")]), @r#"`a.evil/x` is not a region of AWS"#);
 }
 
 #[test]
@@ -510,8 +510,8 @@ fn googles_clients_know_their_project_and_who_lets_them_in() {
         &[("GEMINI_API_KEY", "k")],
     );
     assert_eq!((by_key.place.google, by_key.needs_google), (None, false));
-    assert_snapshot!(refused("vertexai", "m", &[]), @"");
-    assert_snapshot!(refused("litellm", "vertex_ai/mistral-large", &place), @"");
+    assert_snapshot!(refused("vertexai", "m", &[]), @r#"client `vertexai` cannot ask for `m`: VERTEXAI_ENDPOINT_ID, GCLOUD_PROJECT_ID (or VERTEXAI_PROJECT, GOOGLE_CLOUD_PROJECT), GCLOUD_REGION (or VERTEXAI_LOCATION, GOOGLE_CLOUD_LOCATION) are not set"#);
+    assert_snapshot!(refused("litellm", "vertex_ai/mistral-large", &place), @r#"the words of `mistral-large` at Vertex AI are not known"#);
 }
 
 /// The table of the documentation, as it follows from the code.
@@ -520,13 +520,20 @@ fn documented() -> String {
         let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
         quoted.join(", ")
     };
-    let mut table = String::from(
-        "| prefix | key | address | usual address | API |\n|---|---|---|---|---|\n",
-    );
+    let mut table = String::from("| prefix | key | address | usual address | API |\n");
+    table.push_str("|---|---|---|---|---|\n");
     for row in ROWS {
         let need = if row.needs_key { "" } else { " (optional)" };
-        let task = if row.completes { "plain completions" } else { "chat" };
-        let usage = if row.no_stream_options { ", no `stream_options`" } else { "" };
+        let task = if row.completes {
+            "plain completions"
+        } else {
+            "chat"
+        };
+        let usage = if row.no_stream_options {
+            ", no `stream_options`"
+        } else {
+            ""
+        };
         table.push_str(&format!(
             "| `{}/` | {}{need} | {} | {} | `{}`, {task}{usage} |\n",
             row.prefix,
@@ -543,7 +550,10 @@ fn documented() -> String {
 fn the_documentation_says_what_the_code_does() {
     let text = include_str!("../../../docs/clients.md");
     let table = documented();
-    assert!(text.contains(&table), "docs/clients.md lacks this table:\n{table}");
+    assert!(
+        text.contains(&table),
+        "docs/clients.md lacks this table:\n{table}"
+    );
     for prefix in OWN {
         assert!(text.contains(&format!("`{prefix}/")), "{prefix}");
     }
