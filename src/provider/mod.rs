@@ -210,7 +210,7 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
     }
     Ok(match spec.kind {
         Kind::OpenAi | Kind::Anyscale => {
-            Arc::new(openai::OpenAi::new(spec, openai::Manner::of(&spec.task))?)
+            Arc::new(openai::OpenAi::new(spec, openai::Manner::of(spec))?)
         }
         Kind::Fireworks => Arc::new(fireworks::new(spec)?),
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),
