@@ -1,4 +1,8 @@
-//! llmload as a library: its rooms, for the binary and the tests. No promise of a stable interface.
+//! llmload as a library: benchmarks from Rust, and the rooms that the program is built of.
+//!
+//! Meant for use from outside, with care taken that programs go on to compile: [`embed`] (start there), [`plan`] and the settings
+//! in it ([`workload`], [`schedule`] and [`provider`]'s `Spec`s), [`provider`]'s traits, [`domain`], and [`metrics`]' `Summary`,
+//! `Series` and `Verdict`. Everything else is public for the binary and the tests alone, and changes without notice.
 //!
 #![doc = include_str!("ARCHITECTURE.md")]
 

@@ -1,4 +1,4 @@
-//! The data set of a run: pinned before it starts, opened again by whoever sends its rows.
+//! The data set of a run: pinned before it starts; whoever sends its rows opens it again.
 //! What rows mean is the workload's business.
 
 use std::sync::Arc;
@@ -98,15 +98,6 @@ fn told_of_times(due_us: &[u64], settings: &Settings) {
             "at most {TRACE_USERS} requests in flight at once; --users sets another limit"
         );
     }
-}
-
-/// The data set that a plan names, as this machine has it; its content must be the plan's.
-pub(super) fn open(plan: &Plan) -> Result<Option<Arc<Data>>, Failure> {
-    let PromptSource::Data(reference) = &plan.workload.prompts else {
-        return Ok(None);
-    };
-    let data = load::data(reference).map_err(failure)?;
-    Ok(Some(Arc::new(data)))
 }
 
 /// What cannot be loaded is a setting that cannot be carried out.

@@ -79,9 +79,10 @@ fn undecided(error: &GuessError) -> Failure {
     Failure::usage(anyhow!("{error}")).hint(error.hint())
 }
 
-/// The body of `/v1/models`.
+/// The body of `/v1/models`, or of what stands for it where the API has another root.
 async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result<Vec<u8>, Failure> {
-    let url = format!("{}/v1/models", settings.target.base_url);
+    let root = settings.place.root.as_deref().unwrap_or("/v1");
+    let url = format!("{}{root}/models", settings.target.base_url);
     let hint = "is the server up, and is -H its address? --provider and --model spare the question";
     let refused = |error: anyhow::Error| {
         Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint)

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::Secret;
+use crate::embed::Error;
 
 /// The exit statuses that scripts rely on.
 pub(super) mod status {
@@ -74,6 +75,18 @@ impl Failure {
             hint: hint.or(self.hint),
             ..self
         }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let hint = error.hint();
+        let failure = if error.is_of_settings() {
+            Self::usage(error)
+        } else {
+            Self::failed(error)
+        };
+        failure.with_hint(hint)
     }
 }
 

@@ -3,7 +3,6 @@
 use time::OffsetDateTime;
 
 use super::console::{Console, columns, complain};
-use super::engine::Aftermath;
 use super::failure::{Failure, status};
 use super::files::{append_row, replace};
 use super::live::Live;
@@ -11,7 +10,8 @@ use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::{Outputs, Settings};
 use crate::domain::Outcome;
-use crate::metrics::{Level, Observation, Summary, Verdict, judge};
+use crate::embed::{Aftermath, summarised};
+use crate::metrics::{Level, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
@@ -47,7 +47,7 @@ pub(super) struct Ending<'a> {
     pub(super) plan: &'a Plan,
     pub(super) endpoint: &'a Endpoint,
     pub(super) result: RunResult,
-    pub(super) aftermath: Aftermath,
+    pub(super) aftermath: Aftermath<Failure>,
     /// Why the journal is not whole.
     pub(super) journal_error: Option<Failure>,
     /// What was changed while the run went on.
@@ -140,23 +140,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
     }
-}
-
-/// The figures of a run that is over.
-fn summarised(result: &RunResult) -> Summary {
-    let seen = Observation {
-        window: result.window,
-        // The window may end after the last answer did: nothing came in its rest, and that counts too.
-        until: result
-            .tally
-            .last_end
-            .max(result.window.end)
-            .unwrap_or_default(),
-        // The drain is over, and what is unknown of lost workers is counted as lost: nothing is open any more.
-        in_flight: 0,
-        waiting: 0,
-    };
-    Summary::new(result.tally.clone(), seen)
 }
 
 /// Why a run without a single request came to nothing.

@@ -1,29 +1,26 @@
-//! From a plan to a job: loads the tokenizer, builds the workload, sets up TLS. The slow part before a run.
+//! What this machine adds to a plan: its tokenizer, its secrets, its files. The rest of a job is made in `embed`.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use http::{HeaderName, HeaderValue};
+use anyhow::anyhow;
 use tokio::sync::mpsc;
 
 use super::authority;
 use super::data_set;
 use super::failure::Failure;
-use super::open_files;
+use super::hub;
+use super::records::{self, RecordsFile};
 use super::surroundings::Process;
-use super::target;
 use crate::cluster::{Prepare, SharedSecrets};
 use crate::config::{self, Secrets};
-use crate::domain::{HttpEngine, Index, Record, Secret, StampSource};
+use crate::domain::{HttpEngine, Secret, StampSource};
+use crate::embed::{Made, Maker, Seat, Taking, job, masks};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
-use crate::runner::Job;
-use crate::workload::load::HubPaths;
-use crate::workload::{self, Api, Tokenizer, TokenizerRef, Workload};
+use crate::workload::load::{HubId, HubPaths, LoadError};
+use crate::workload::{self, BUILT_IN, Tokenizer, TokenizerRef};
 
 /// What this machine adds to any plan: its cores, its secrets, its folders.
 #[derive(Clone, Debug)]
@@ -40,79 +37,64 @@ pub(super) struct Machine {
     pub(super) hub: HubPaths,
 }
 
-/// A job, and what to say about it.
-pub(super) struct Prepared {
-    pub(super) job: Job,
-    pub(super) notes: Vec<String>,
-    /// Where the finished requests come out, and the file that wants them.
-    pub(super) records: Option<(PathBuf, mpsc::Receiver<Record>)>,
-}
-
 /// Finished requests that may wait for the disk.
 const RECORDS_QUEUE: usize = 8192;
 
-impl Machine {
-    /// Prepares a part of a run. Reads files and computes for seconds: not for an async thread.
-    pub(super) fn prepare(&self, part: &Prepare) -> Result<Prepared, Failure> {
-        let plan = part.plan.clone();
-        let ends = if self.serves_itself { 2 } else { 1 };
-        open_files::check(&plan, &part.share, self.threads, ends)?;
-        let sources = target::sources(&self.source_ips)?;
-        let tokenizer = plan
-            .workload
-            .tokenizer
-            .as_ref()
-            .map(|wanted| self.tokenizer(wanted))
-            .transpose()?;
-        let workload = Workload::new(
-            &plan.workload,
-            api(&plan.provider.task),
-            plan.seed,
-            tokenizer.clone(),
-            data_set::open(&plan)?,
-            plan.schedule.users,
-        )
-        .map_err(|error| {
-            let hint = error.hint();
-            Failure::usage(error).with_hint(hint)
-        })?;
-        let provider = speak(&plan)?;
-        try_words(&workload, &*provider, &plan)?;
-        let records = self
-            .records_path(part)
-            .map(|path| (path, mpsc::channel(RECORDS_QUEUE)));
-        let (sender, records) = match records {
-            Some((path, (sender, receiver))) => (Some(sender), Some((path, receiver))),
-            None => (None, None),
-        };
-        let notes = workload.notes().to_vec();
-        let window_start = plan.schedule.window_start();
+impl Maker for Machine {
+    type Fault = Failure;
+
+    fn make(&self, part: &Prepare) -> Result<Made<Failure>, Failure> {
+        let plan = &part.plan;
         let secrets = self.secrets.beside(part.secrets.as_ref());
-        let job = Job {
-            worker: part.worker,
-            share: part.share.clone(),
-            workload: Arc::new(workload),
-            authority: authority::of(&plan, &secrets)?,
-            secret_headers: secret_headers(&*provider, &secrets)?,
-            secrets: secrets.values(),
-            provider,
-            connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
-            reuse: target::reuse(&plan),
+        let wanted = plan.workload.tokenizer.as_ref();
+        let tokenizer = wanted.map(|wanted| self.tokenizer(wanted)).transpose()?;
+        let provider = speak(plan)?;
+        let path = self.records_path(part);
+        let (sender, queue) = path
+            .is_some()
+            .then(|| mpsc::channel(RECORDS_QUEUE))
+            .unzip();
+        let seat = Seat {
+            threads: self.threads,
+            source_ips: &self.source_ips,
+            serves_itself: self.serves_itself,
             http_engine: self.http_engine,
             stamps: self.stamps,
             tokenizer,
+            provider,
+            authority: authority::of(plan, &secrets)?,
+            api_key: secrets.api_key.as_ref(),
+            headers: &secrets.headers,
+            proxy_credentials: self.proxy_credentials(plan)?,
+            masked: secrets.values(),
             records: sender,
-            threads: self.threads,
-            window_start,
-            plan,
         };
-        Ok(Prepared {
+        let (job, notes) = job(part, seat)?;
+        for note in &notes {
+            tracing::info!("{note}");
+        }
+        let file = path.zip(queue);
+        let file = file.map(|(path, queue)| records::create(&path, queue));
+        Ok(Made {
             job,
             notes,
-            records,
+            taking: file.transpose()?.map(taking),
         })
     }
 
+    fn words(failure: &Failure) -> String {
+        match &failure.hint {
+            Some(hint) => format!("{:#}; hint: {hint}", failure.error),
+            None => format!("{:#}", failure.error),
+        }
+    }
+}
+
+fn taking(file: RecordsFile) -> Taking<Failure> {
+    Box::new(move || file.write_all())
+}
+
+impl Machine {
     /// The tokenizer that a plan names, as this machine has it; its content must be the plan's.
     fn tokenizer(&self, wanted: &TokenizerRef) -> Result<Arc<Tokenizer>, Failure> {
         let tokenizer = load_tokenizer(&wanted.name, &self.hub)?;
@@ -155,70 +137,55 @@ impl Machine {
     }
 }
 
-/// What prompts are for.
-const fn api(task: &provider::Task) -> Api {
-    match task {
-        provider::Task::Chat => Api::Chat,
-        provider::Task::Completion => Api::Completion,
-        provider::Task::Embeddings(_) => Api::Embeddings,
-        provider::Task::Rerank(_) => Api::Rerank,
-    }
-}
-
 /// The plan's API.
 pub(super) fn speak(plan: &Plan) -> Result<Arc<dyn Provider>, Failure> {
     provider::build(&plan.provider).map_err(Failure::usage)
 }
 
-/// Loads a tokenizer by name.
-pub(super) fn load_tokenizer(name: &str, hub: &HubPaths) -> Result<Tokenizer, Failure> {
-    workload::load::tokenizer(name, hub).map_err(|error| {
-        let hint = error.hint();
-        Failure::usage(error).with_hint(hint)
-    })
-}
-
-/// What cannot be put into words is found before the run.
-fn try_words(workload: &Workload, provider: &dyn Provider, plan: &Plan) -> Result<(), Failure> {
-    let first = if plan.schedule.is_open() {
-        Index::Arrival(0)
-    } else {
-        Index::Turn { user: 0, turn: 0 }
-    };
-    let ask = workload.try_ask(first).map_err(Failure::usage)?;
-    provider
-        .shape(&ask)
-        .map(drop)
-        .map_err(|error| Failure::usage(anyhow!("{error}")))
-}
-
-/// The headers that carry secrets.
-fn secret_headers(
-    provider: &dyn Provider,
-    secrets: &Secrets,
-) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
-    let mut headers = Vec::new();
-    if let Some(key) = &secrets.api_key {
-        headers.push(
-            provider
-                .auth(key)
-                .map_err(|error| Failure::usage(anyhow!("{error}")))?,
-        );
+/// The tokenizer of this name: on this machine, in the hub's cache, or from the hub, which is asked only then. Blocks.
+pub(super) fn load_tokenizer(name: &str, paths: &HubPaths) -> Result<Tokenizer, Failure> {
+    match workload::load::tokenizer(name, paths) {
+        Err(missing @ LoadError::NoTokenizer { .. }) => {
+            // A folder of that name is what was meant, and holds none.
+            let id = HubId::read(name).filter(|_| !Path::new(name).exists());
+            let Some(id) = id else {
+                return Err(data_set::failure(missing));
+            };
+            hub::download(id, paths, &missing)?;
+            workload::load::tokenizer(name, paths).map_err(data_set::failure)
+        }
+        found => found.map_err(data_set::failure),
     }
-    for (name, secret) in &secrets.headers {
-        let header = HeaderName::try_from(name)
-            .context("a header's name")
-            .map_err(Failure::usage)?;
-        let mut value = HeaderValue::try_from(secret.expose())
-            .map_err(|_| Failure::usage(anyhow!("the value of header `{name}` cannot be sent")))?;
-        value.set_sensitive(true);
-        headers.push((header, value));
-    }
-    Ok(headers)
 }
 
-/// Shorter parts are words like `Basic`, which would mask more than they protect.
-const SHORTEST_SECRET: usize = 7;
+/// The same for commands that have no notes of a workload to say it in: the built-in one is no model's.
+pub(super) fn load_tokenizer_aloud(name: &str, paths: &HubPaths) -> Result<Tokenizer, Failure> {
+    let tokenizer = load_tokenizer(name, paths)?;
+    if tokenizer.is_built_in() {
+        tracing::warn!("tokens are those of llmload's built-in tokenizer, which are no model's");
+    }
+    Ok(tokenizer)
+}
+
+/// The tokenizer `name` that a command takes where nobody asked for any; the built-in one, and what to say about that, where it
+/// cannot be had. Blocks.
+#[expect(dead_code, reason = "the tests of llmperf count by a default tokenizer")]
+pub(super) fn load_tokenizer_or_built_in(
+    name: &str,
+    paths: &HubPaths,
+) -> Result<(Tokenizer, Option<String>), Failure> {
+    match load_tokenizer(name, paths) {
+        Ok(tokenizer) => Ok((tokenizer, None)),
+        Err(failure) => {
+            let built_in = load_tokenizer(BUILT_IN, paths)?;
+            let warning = format!(
+                "tokens are counted by llmload's built-in tokenizer, whose counts are no model's, since the usual one cannot be had: {:#}",
+                failure.error
+            );
+            Ok((built_in, Some(warning)))
+        }
+    }
+}
 
 impl Secrets {
     /// These, and what the master shares where this machine has nothing of its own.
@@ -243,17 +210,7 @@ impl Secrets {
             .iter()
             .chain(self.headers.values())
             .chain(&self.proxy_credentials);
-        let parts = whole
-            .clone()
-            .flat_map(|secret| secret.expose().split([' ', ':']).map(Secret::new));
-        let long_enough = |secret: &Secret| secret.expose().len() >= SHORTEST_SECRET;
-        let sent = self.proxy_credentials.iter();
-        let sent = sent.map(|pair| Secret::new(STANDARD.encode(pair.expose())));
-        whole
-            .cloned()
-            .chain(parts.filter(long_enough))
-            .chain(sent)
-            .collect()
+        masks(whole, self.proxy_credentials.as_ref())
     }
 }
 

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::changes::Changes;
 use super::console::{Console, complain};
-use super::engine::Aftermath;
+use crate::embed::Aftermath;
 use super::failure::{Failure, status};
 use super::finish::{Ending, INTERRUPTED, Rules, finish, never_ran};
 use super::journal::{self, Reader, clock_zero, on_the_wall};
@@ -120,6 +120,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         aftermath: Aftermath {
             notes,
             records_error: None,
+            fault: None,
         },
         journal_error: None,
         changes: changes.into_all(),

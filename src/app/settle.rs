@@ -24,11 +24,10 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         .as_deref()
         .map(|path| read_text(path, "the CA file", "--ca-cert takes a PEM file"))
         .transpose()?;
-    let tokenizer = settings
-        .tokenizer
-        .as_deref()
-        .map(pin_tokenizer)
-        .transpose()?;
+    let tokenizer = match settings.tokenizer.clone() {
+        Some(name) => Some(pinned(name).await?),
+        None => None,
+    };
     let (prompts, due_us) = prompts(settings)?;
     let custom = custom(settings)?;
     let forced = settings.forced.as_ref().map(forced).transpose()?;
@@ -103,13 +102,18 @@ fn custom(settings: &Settings) -> Result<Option<Custom>, Failure> {
     Ok(Some(Custom { text }))
 }
 
-/// A tokenizer by its name and its content, so that every worker counts alike.
-fn pin_tokenizer(name: &str) -> Result<TokenizerRef, Failure> {
-    let tokenizer = load_tokenizer(name, &hub_paths())?;
-    Ok(TokenizerRef {
-        name: name.to_owned(),
-        sha256: tokenizer.sha256().to_owned(),
-    })
+/// A tokenizer by its name and its content, so that every worker counts alike. Who waits for it may be told to end meanwhile:
+/// it may have to come from far away.
+async fn pinned(name: String) -> Result<TokenizerRef, Failure> {
+    let load = tokio::task::spawn_blocking(move || {
+        let tokenizer = load_tokenizer(&name, &hub_paths())?;
+        Ok(TokenizerRef {
+            sha256: tokenizer.sha256().to_owned(),
+            name,
+        })
+    });
+    load.await
+        .unwrap_or_else(|_| Err(Failure::failed(anyhow::anyhow!("loading ended by a defect"))))
 }
 
 fn forced(options: &ForcedOptions) -> Result<Forced, Failure> {
@@ -227,5 +231,43 @@ mod tests {
         let provider = plan.unwrap().provider;
         assert_eq!(provider.kind, Kind::Custom);
         assert!(provider::build(&provider).is_ok());
+    }
+
+    #[test]
+    fn a_plan_of_the_library_is_that_of_a_run_without_options() {
+        use crate::config::Prompts;
+        use crate::embed::PlanBuilder;
+        use crate::schedule::{AT_ONCE, Law};
+        use std::time::Duration;
+
+        let planned = |options: &[&str]| {
+            let words = ["llmload", "run", "-H", "http://h:1/", "-m", "m", "-t", "9s"];
+            let words = words.iter().chain(options);
+            let Ok(Command::Run(run)) = resolve(&command(), words, &Nothing) else {
+                panic!("not a run: {options:?}");
+            };
+            let Prompts::Ready(prompts) = run.settings.prompts.clone() else {
+                panic!("prompts of a file");
+            };
+            run.settings.plan(Found {
+                seed: Seed(7),
+                provider: Kind::OpenAi,
+                model: "m".to_owned(),
+                prompts,
+                tokenizer: None,
+                forced: None,
+                due_us: None,
+                custom: None,
+                ca_pem: None,
+            })
+        };
+        let nine = Duration::from_secs(9);
+        let own = PlanBuilder::chat("http://h:1/", "m").seed(Seed(7)).run_time(nine);
+        assert_eq!(own.clone().build().unwrap(), planned(&[]));
+        let rate = crate::domain::Rate::per_second(2);
+        let open = own.rate(rate, Law::Exponential).users(1).build().unwrap();
+        assert_eq!(open.schedule.spawn_rate, AT_ONCE);
+        let options = ["--qps", "2", "--qps-distribution", "exponential", "-u", "1"];
+        assert_eq!(open, planned(&options));
     }
 }

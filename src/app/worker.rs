@@ -7,7 +7,6 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::console::Console;
-use super::engine;
 use super::failure::{Failure, status};
 use super::prepare::Machine;
 use super::security;
@@ -17,6 +16,7 @@ use crate::cluster::{
     self, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port,
 };
 use crate::config;
+use crate::embed::serve;
 use crate::mock::{self, MockArgs};
 
 /// `llmload worker`: carries out one run of its master.
@@ -35,7 +35,7 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     };
     let (port, end) = engine_port(ProcessClock::start());
     let tasks = TaskTracker::new();
-    let serving = tasks.spawn(engine::serve(end, Arc::new(machine)));
+    let serving = tasks.spawn(serve(end, Arc::new(machine)));
     let cluster_options = cluster::WorkerOptions {
         master: options.connection.master.to_string(),
         config: WorkerConfig {

@@ -315,7 +315,7 @@ pub(super) struct PromptArgs {
     /// Use this prompt as it is, or @FILE: its text, or the rows of a .jsonl
     #[arg(long, value_name = "TEXT|@FILE")]
     pub prompt_text: Option<String>,
-    /// tokenizer.json, its directory, or a hub id: exact prompt lengths, output counts
+    /// tokenizer.json, its directory, a hub id, or built-in: exact prompt lengths, output counts
     #[arg(long, value_name = "NAME")]
     pub tokenizer: Option<String>,
 }

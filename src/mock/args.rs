@@ -111,6 +111,12 @@ pub struct MockArgs {
     /// Requests noted for /stats, the last so many
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub keep_requests: usize,
+    /// Answer a task with a number in English words by its digits, as `llmload correctness` asks for them
+    #[arg(long)]
+    pub numerals: bool,
+    /// Write every N-th of these numbers wrong, from the N-th request on
+    #[arg(long, value_name = "N", requires = "numerals", value_parser = clap::value_parser!(u64).range(1..))]
+    pub wrong_every: Option<u64>,
     /// A fault and its share of requests; may be repeated.
     #[arg(long_help = FAULT_KINDS, long = "fault", value_name = "KIND=SHARE[:PARAM]")]
     pub faults: Vec<FaultShare>,
@@ -158,6 +164,8 @@ impl MockArgs {
             precise: self.precise,
             keep_arrivals: self.keep_arrivals,
             keep_requests: self.keep_requests,
+            numerals: self.numerals,
+            wrong_every: self.wrong_every,
             faults: self.faults.clone(),
         };
         script.check().map(|()| script)

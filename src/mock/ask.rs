@@ -54,6 +54,8 @@ pub(super) struct Ask {
     pub(super) perf_metrics: bool,
     /// Prompt tokens that may come from a cache.
     pub(super) cache_len: u64,
+    /// The number that the prompt has in words, where that is looked for.
+    pub(super) numeral: Option<u32>,
 }
 
 /// Words between white space in all text of a value; a number is one token.
@@ -292,6 +294,7 @@ impl Ask {
             prompt: String::new(),
             perf_metrics: false,
             cache_len: 0,
+            numeral: None,
         }
     }
 

@@ -8,6 +8,7 @@ use rand_distr::{Distribution, StandardUniform};
 use super::ask::Ask;
 use super::fault::Fault;
 use super::law::Delay;
+use super::numerals;
 use super::script::Script;
 
 /// What a draw is for; each has a stream of its own, so that one more draw of one shifts no other.
@@ -54,6 +55,8 @@ pub(super) struct Course {
     /// How many of them are reasoning.
     pub(super) reasoning: u32,
     pub(super) finish: Finish,
+    /// The number that is said in place of words.
+    pub(super) says: Option<u32>,
     pub(super) prompt_tokens: u64,
     /// From the start to the first token, in ns.
     pub(super) first_token: u64,
@@ -64,8 +67,10 @@ impl Course {
     pub(super) fn new(script: &Script, number: u64, ask: &Ask, wanted: Option<Fault>) -> Self {
         let fault = wanted.or_else(|| drawn_fault(script, number));
         let prompt_tokens = script.prompt_tokens(ask.prompt_words);
-        let (tokens, finish) = length(script, number, ask, fault);
+        let says = script.numeral(number, ask.numeral);
+        let (tokens, finish) = length(script, number, ask, says, fault);
         Self {
+            says,
             fault,
             tokens,
             reasoning: script.reasoning_tokens.min(tokens),
@@ -91,7 +96,13 @@ fn drawn_fault(script: &Script, number: u64) -> Option<Fault> {
     None
 }
 
-fn length(script: &Script, number: u64, ask: &Ask, fault: Option<Fault>) -> (u32, Finish) {
+fn length(
+    script: &Script,
+    number: u64,
+    ask: &Ask,
+    says: Option<u32>,
+    fault: Option<Fault>,
+) -> (u32, Finish) {
     if ask.items > 0 {
         return (0, Finish::Stop);
     }
@@ -99,13 +110,14 @@ fn length(script: &Script, number: u64, ask: &Ask, fault: Option<Fault>) -> (u32
         .max_tokens
         .unwrap_or(u32::MAX)
         .min(script.max_output_tokens);
-    let natural = match script.output_tokens {
+    let spoken = says.map(|says| script.reasoning_tokens.saturating_add(numerals::digits(says)));
+    let natural = spoken.unwrap_or_else(|| match script.output_tokens {
         Some(_) if ask.ignore_eos && ask.max_tokens.is_some() => limit,
         Some(law) => law
             .draw(&mut generator(script.seed, Purpose::Length, number))
             .max(1),
         None => ask.max_tokens.unwrap_or(script.default_output_tokens),
-    };
+    });
     let tokens = natural.min(limit);
     match fault {
         Some(Fault::Empty) => (0, Finish::Stop),

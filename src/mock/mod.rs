@@ -16,6 +16,7 @@ mod fault;
 mod handle;
 mod law;
 mod life;
+mod numerals;
 mod prometheus;
 mod reply;
 mod script;

@@ -98,6 +98,10 @@ pub struct Script {
     pub keep_arrivals: usize,
     /// Requests noted, the last so many.
     pub keep_requests: usize,
+    /// A number that a prompt has in words is written in digits, and nothing else.
+    pub numerals: bool,
+    /// Every so many-th of these numbers is wrong by one.
+    pub wrong_every: Option<u64>,
     /// What goes wrong, and how often.
     pub faults: Vec<FaultShare>,
 }
@@ -132,6 +136,8 @@ impl Default for Script {
             precise: false,
             keep_arrivals: 0,
             keep_requests: 0,
+            numerals: false,
+            wrong_every: None,
             faults: Vec::new(),
         }
     }
@@ -162,6 +168,7 @@ impl Script {
             ("max-output-tokens", self.max_output_tokens == 0),
             ("max-running", self.max_running == Some(0)),
             ("kv-cache-tokens", self.kv_cache_tokens == 0),
+            ("wrong-every", self.wrong_every == Some(0)),
             ("tick", self.tick.is_some_and(|tick| tick.is_zero())),
             (
                 "ping-every",
@@ -186,6 +193,12 @@ impl Script {
             return Err(ScriptError::Precise);
         }
         Ok(())
+    }
+
+    /// The number that request `number` is answered with, where it asks for one.
+    pub(super) fn numeral(&self, number: u64, asked: Option<u32>) -> Option<u32> {
+        let is_wrong = self.wrong_every.is_some_and(|every| number % every == every - 1);
+        asked.map(|asked| asked + u32::from(is_wrong))
     }
 
     /// The line end of its streams.

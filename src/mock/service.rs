@@ -21,6 +21,7 @@ use super::dialect::{
 };
 use super::fault::Fault;
 use super::life::{End, Life};
+use super::numerals;
 use super::prometheus;
 use super::reply::Reply;
 use super::server::Lane;
@@ -199,7 +200,10 @@ async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoin
 
 /// What a body asks for. Fireworks' servers take a request for no tokens, which fills their cache.
 fn asked(lane: &Lane, read: Reader, body: &[u8]) -> Result<Ask, AskError> {
-    let ask = read(body)?;
+    let mut ask = read(body)?;
+    if lane.script().numerals {
+        ask.numeral = numerals::asked(body);
+    }
     if lane.script().is_fireworks() {
         Ok(ask)
     } else {

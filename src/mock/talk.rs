@@ -27,6 +27,8 @@ pub(super) struct Talk {
     pub(super) reasoning: u32,
     pub(super) reasoning_field: ReasoningField,
     pub(super) finish: Finish,
+    /// The number that is said in place of words.
+    pub(super) says: Option<u32>,
     pub(super) prompt_tokens: u64,
     /// Completion tokens as the usage states them: not always the truth.
     pub(super) stated_tokens: u64,
@@ -66,6 +68,7 @@ impl Talk {
             reasoning: course.reasoning,
             reasoning_field: script.reasoning_field,
             finish: course.finish,
+            says: course.says,
             prompt_tokens: course.prompt_tokens,
             stated_tokens: stated(course, ask.choices),
             role_first: script.role_first,
@@ -89,7 +92,7 @@ impl Talk {
     }
 
     pub(super) fn speech(&self, choice: u32) -> Speech {
-        Speech::new(self.number, choice, self.reasoning)
+        Speech::new(self.number, choice, self.reasoning).saying(self.says)
     }
 
     /// The model's name as a JSON string, with its quotes.

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 
+use super::numerals;
+
 const WORDS: [&str; 64] = [
     "amber", "anchor", "autumn", "basket", "beacon", "birch", "bridge", "candle", "canyon",
     "cedar", "cloud", "copper", "coral", "cotton", "cradle", "dawn", "delta", "desert", "ember",
@@ -21,6 +23,8 @@ pub(super) struct Speech {
     start: usize,
     /// Tokens before this one are reasoning; the text begins anew here.
     reasoning: u32,
+    /// The text begins with its digits, a token each.
+    number: Option<u32>,
 }
 
 impl Speech {
@@ -29,7 +33,17 @@ impl Speech {
         Self {
             start: usize::try_from(start % 64).unwrap_or(0),
             reasoning,
+            number: None,
         }
+    }
+
+    /// The same with a number at the beginning of its text.
+    pub(super) const fn saying(self, number: Option<u32>) -> Self {
+        Self { number, ..self }
+    }
+
+    fn digit(self, token: u32) -> Option<&'static str> {
+        numerals::digit(self.number?, token.checked_sub(self.reasoning)?)
     }
 
     /// A number of the word as a tokenizer would have, for dialects that show one.
@@ -40,6 +54,9 @@ impl Speech {
 
     /// The token's text: all but the first of a text bring the space before them.
     pub(super) fn token(self, token: u32) -> (&'static str, &'static str) {
+        if let Some(digit) = self.digit(token) {
+            return ("", digit);
+        }
         let first = token == 0 || token == self.reasoning;
         (if first { "" } else { " " }, WORDS[self.token_id(token)])
     }
@@ -75,6 +92,14 @@ mod tests {
         let text = Speech::new(3, 0, 5).text(5..25);
         assert_eq!(text.split_whitespace().count(), 20);
         assert!(!text.starts_with(' '));
+    }
+
+    #[test]
+    fn a_number_is_said_by_its_digits_behind_the_reasoning() {
+        let speech = Speech::new(3, 0, 2).saying(Some(405));
+        assert_eq!(speech.text(2..5), "405");
+        assert!(speech.text(0..2).contains(' '));
+        assert!(speech.text(2..6).starts_with("405 "));
     }
 
     #[test]

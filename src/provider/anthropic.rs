@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::asked::{Takes, base64_in};
 use super::body::{AsMessages, Template, joined_contents, secret_header, set};
-use super::errors::{excerpt, words_of};
+use super::errors::{error_code, excerpt, words_of};
 use super::json::{Few, Text, parse};
 use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
@@ -256,7 +256,7 @@ impl Dialect for Words {
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
         let event: Event<'_> = parse(data)?;
         if let Some(error) = event.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), error_code(data));
         }
         match event.kind.as_str() {
             "message_start" => {
@@ -295,7 +295,7 @@ impl Dialect for Words {
     fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
         let document: Document<'_> = parse(body)?;
         if let Some(error) = document.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), error_code(body));
         } else if document.content.is_none() {
             return Err(DecodeError::Missing {
                 field: "content",

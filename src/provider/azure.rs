@@ -20,7 +20,7 @@ pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
         Manner {
             path: Cow::Owned(path(spec)),
             key: (HeaderName::from_static("api-key"), ""),
-            ..Manner::of(&spec.task)
+            ..Manner::of(spec)
         },
     )
 }

@@ -32,6 +32,85 @@ pub fn error_text(body: &[u8]) -> String {
         .unwrap_or_else(|| one_line(&String::from_utf8_lossy(body), MAX_ERROR_CHARS))
 }
 
+/// The number of the error in a body, or in an event that is one: where [`error_text`] finds the words, or beside them.
+pub(super) fn error_code(body: &[u8]) -> Option<i32> {
+    serde_json::from_slice::<&RawValue>(body)
+        .ok()
+        .and_then(code_of)
+}
+
+/// The number of an error object: a code or a status where it has one, else the status that its kind of error has
+/// where it comes as an answer of its own. Of a list of errors it is the first one's.
+pub(super) fn code_of(error: &RawValue) -> Option<i32> {
+    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(error.get()) {
+        return list.first().copied().and_then(code_of);
+    }
+    let told: Told<'_> = serde_json::from_str(error.get()).ok()?;
+    let numbers = [
+        told.code,
+        told.status_code,
+        told.http_status_code,
+        told.status,
+    ];
+    let number = numbers.into_iter().flatten().find_map(number_of);
+    let kinds = [told.code, told.kind, told.error_type];
+    let kind = || kinds.into_iter().flatten().find_map(status_of_kind);
+    number
+        .or_else(|| told.error.and_then(code_of))
+        .or_else(kind)
+        .filter(|&code| code != 0)
+}
+
+/// A number, also one that is written as a text.
+fn number_of(value: &RawValue) -> Option<i32> {
+    let bare = value.get().trim_matches('"').trim();
+    let whole = bare.strip_suffix(".0").unwrap_or(bare);
+    whole.parse().ok()
+}
+
+/// The status that answers with errors of this kind usually have: Anthropic's and `OpenAI`'s names, and TGI's.
+fn status_of_kind(name: &RawValue) -> Option<i32> {
+    let name: Text<'_> = serde_json::from_str(name.get()).ok()?;
+    Some(match name.as_str() {
+        "invalid_request_error" | "context_length_exceeded" | "BadRequestError" => 400,
+        "authentication_error" | "invalid_api_key" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" | "model_not_found" | "NotFoundError" => 404,
+        "request_too_large" => 413,
+        "validation" => 422,
+        "generation" => 424,
+        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "overloaded" => 429,
+        "api_error"
+        | "server_error"
+        | "internal_error"
+        | "InternalServerError"
+        | "incomplete_generation" => 500,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
+}
+
+/// Where servers put an error's number.
+#[derive(Deserialize)]
+struct Told<'a> {
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow)]
+    code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    http_status_code: Option<&'a RawValue>,
+    #[serde(borrow)]
+    status: Option<&'a RawValue>,
+    #[serde(rename = "type", borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error_type: Option<&'a RawValue>,
+}
+
 /// The words inside an error object (or string) of an answer.
 pub(super) fn words_of(error: &RawValue) -> String {
     message_in(error).unwrap_or_else(|| one_line(error.get(), MAX_ERROR_CHARS))
@@ -129,6 +208,47 @@ mod tests {
         assert_eq!(text.chars().count(), MAX_ERROR_CHARS);
         assert!(text.ends_with("é…"));
         assert_eq!(error_text("é".repeat(256).as_bytes()), "é".repeat(256));
+    }
+
+    #[test]
+    fn the_number_of_an_error_is_found_wherever_servers_put_it() {
+        for (body, code) in [
+            (r#"{"error":{"message":"m","code":429}}"#, Some(429)),
+            (r#"{"error":{"message":"m","code":"503"}}"#, Some(503)),
+            (
+                r#"{"error":{"message":"m","code":null,"status_code":502}}"#,
+                Some(502),
+            ),
+            (
+                r#"{"error":{"code":400,"status":"INVALID_ARGUMENT"}}"#,
+                Some(400),
+            ),
+            (
+                r#"{"error":{"message":"m","http_status_code":424}}"#,
+                Some(424),
+            ),
+            (
+                r#"{"object":"error","message":"too long","code":400}"#,
+                Some(400),
+            ),
+            (r#"{"error":"busy","error_type":"overloaded"}"#, Some(429)),
+            (r#"{"error":"busy","code":"500"}"#, Some(500)),
+            (
+                r#"{"type":"error","error":{"type":"overloaded_error"}}"#,
+                Some(529),
+            ),
+            (
+                r#"{"error":{"type":"server_error","code":"rate_limit_exceeded"}}"#,
+                Some(429),
+            ),
+            (r#"{"error":{"type":"x","code":"y"}}"#, None),
+            (r#"{"error":{"message":"m","code":0}}"#, None),
+            (r#"{"error":{"code":99999999999}}"#, None),
+            (r#"{"error":"words"}"#, None),
+            ("no json", None),
+        ] {
+            assert_eq!(error_code(body.as_bytes()), code, "{body}");
+        }
     }
 
     #[test]

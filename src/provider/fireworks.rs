@@ -8,7 +8,7 @@ use super::{ShapeError, Spec};
 
 /// The API for these settings.
 pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
-    let mut manner = Manner::of(&spec.task);
+    let mut manner = Manner::of(spec);
     let (more, fields) = (&mut manner.more, &spec.fireworks);
     if spec.task.generates() {
         set(more, "perf_metrics_in_response", Some(true));

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::asked::{Takes, text_of};
 use super::body::{Template, secret_header, set};
-use super::errors::{excerpt, words_of};
+use super::errors::{code_of, excerpt, words_of};
 use super::json::{Count, Text, parse};
 use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
@@ -200,7 +200,7 @@ impl Answer {
 
     fn tell(&mut self, chunk: &Chunk<'_>, out: &mut Out<'_>) {
         if let Some(error) = chunk.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), code_of(error));
         }
         let text = chunk.content.as_ref().map_or("", Text::as_str);
         let marked = chunk.completion_probabilities.map(|count| count.0);

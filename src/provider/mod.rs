@@ -142,6 +142,9 @@ pub enum ShapeError {
     /// The body cannot be written as JSON.
     #[error("the request's body cannot be written as JSON")]
     Json(#[from] serde_json::Error),
+    /// Anything else, in the words of a provider outside of this crate.
+    #[error("{0}")]
+    Other(String),
 }
 
 /// Why the body of an answer cannot be understood.
@@ -168,6 +171,9 @@ pub enum DecodeError {
         /// How the body starts.
         excerpt: String,
     },
+    /// Anything else, in the words of a provider outside of this crate.
+    #[error("unreadable answer: {0}")]
+    Other(String),
 }
 
 impl Kind {
@@ -204,7 +210,7 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
     }
     Ok(match spec.kind {
         Kind::OpenAi | Kind::Anyscale => {
-            Arc::new(openai::OpenAi::new(spec, openai::Manner::of(&spec.task))?)
+            Arc::new(openai::OpenAi::new(spec, openai::Manner::of(spec))?)
         }
         Kind::Fireworks => Arc::new(fireworks::new(spec)?),
         Kind::Vllm | Kind::SgLang => Arc::new(vllm::new(spec)?),

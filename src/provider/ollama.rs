@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::asked::{Takes, base64_in, images_in, text_of};
 use super::body::{AsMessages, Template, secret_header, set};
-use super::errors::{excerpt, words_of};
+use super::errors::{error_code, excerpt, words_of};
 use super::json::{Count, Few, Text, parse};
 use super::reader::{Dialect, Framing, Out, Reader};
 use super::reasons::finish_reason;
@@ -308,6 +308,7 @@ impl Dialect for Words {
 
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
         let line: Line<'_> = parse(data)?;
+        tell_error(&line, data, out);
         tell_content(&line, out);
         out.event_end(None);
         tell_rest(&line, out);
@@ -327,6 +328,7 @@ impl Dialect for Words {
                 excerpt: excerpt(body),
             });
         }
+        tell_error(&line, body, out);
         tell_content(&line, out);
         out.event_end(line.eval_count);
         tell_rest(&line, out);
@@ -338,10 +340,13 @@ impl Dialect for Words {
     fn close(&mut self, _out: &mut Out<'_>) {}
 }
 
-fn tell_content(line: &Line<'_>, out: &mut Out<'_>) {
+fn tell_error(line: &Line<'_>, data: &[u8], out: &mut Out<'_>) {
     if let Some(error) = line.error {
-        out.error(&words_of(error));
+        out.coded_error(&words_of(error), error_code(data));
     }
+}
+
+fn tell_content(line: &Line<'_>, out: &mut Out<'_>) {
     let mut marked = line.logprobs.map(|count| count.0);
     let mut say = |kind, text: &str| {
         if !text.is_empty() {

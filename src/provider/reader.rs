@@ -1,7 +1,7 @@
 //! The body of an answer as a dialect sees it: a stream of events or one whole document.
 //! It does the framing and the bookkeeping that all dialects share; what a field means they know alone.
 
-use super::errors::error_text;
+use super::errors::{error_code, error_text};
 use super::lines::Lines;
 use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
 use super::{DecodeError, Decoder, Fields};
@@ -240,7 +240,7 @@ fn read<D: Dialect>(
 ) -> Result<(), DecodeError> {
     let mut out = Out::new(flow, on);
     if event.name == b"error" {
-        out.error(&error_text(event.data));
+        out.coded_error(&error_text(event.data), error_code(event.data));
         return Ok(());
     }
     let data = event.data.trim_ascii();

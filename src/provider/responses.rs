@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 
 use super::asked::Takes;
 use super::body::{Template, secret_header, set};
-use super::errors::{error_text, excerpt, words_of};
+use super::errors::{code_of, error_code, error_text, excerpt, words_of};
 use super::json::{Few, Text, parse};
 use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
@@ -302,9 +302,10 @@ impl Dialect for Words {
             "response.failed" => {
                 let error = event.response.as_ref().and_then(|tail| tail.error);
                 let words = error.map(words_of);
-                out.error(words.as_deref().unwrap_or("error without a message"));
+                let words = words.as_deref().unwrap_or("error without a message");
+                out.coded_error(words, error.and_then(code_of));
             }
-            "error" => out.error(&error_text(data)),
+            "error" => out.coded_error(&error_text(data), error_code(data)),
             _ => {}
         }
         Ok(())
@@ -314,7 +315,7 @@ impl Dialect for Words {
         let document: Document<'_> = parse(body)?;
         let tail: Tail<'_> = parse(body)?;
         if let Some(error) = tail.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), code_of(error));
             out.end();
             return Ok(());
         }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::body::{Template, as_text, secret_header, set};
-use super::errors::{excerpt, words_of};
+use super::errors::{code_of, error_code, excerpt, words_of};
 use super::json::{Count, Few, Text, parse};
 use super::reader::{Dialect, Out, Reader};
 use super::reasons::finish_reason;
@@ -164,7 +164,7 @@ impl Dialect for Words {
         }
         let chunk: Chunk<'_> = parse(data)?;
         if let Some(error) = chunk.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), error_code(data));
         }
         if let Some(token) = &chunk.token {
             tell_token(token, out);
@@ -199,7 +199,10 @@ impl Dialect for Words {
 
 fn tell_whole(chunk: &Chunk<'_>, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
     if let Some(error) = chunk.error {
-        out.error(&words_of(error));
+        out.coded_error(
+            &words_of(error),
+            code_of(error).or_else(|| error_code(body)),
+        );
         return Ok(());
     }
     let Some(text) = &chunk.generated_text else {

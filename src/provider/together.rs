@@ -20,7 +20,7 @@ pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
     let mut manner = Manner {
         path: Cow::Borrowed("/"),
         stream: "stream_tokens",
-        ..Manner::of(&spec.task)
+        ..Manner::of(spec)
     };
     set(&mut manner.more, "ignore_eos", Some(true));
     OpenAi::new(spec, manner)

@@ -6,7 +6,7 @@ use super::{ShapeError, Spec};
 
 /// The API for these settings.
 pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
-    let mut manner = Manner::of(&spec.task);
+    let mut manner = Manner::of(spec);
     let ignored = spec.task.generates().then_some(true);
     set(&mut manner.more, "ignore_eos", ignored);
     OpenAi::new(spec, manner)

@@ -1,5 +1,5 @@
 //! The place of the room that reads files: tokenizers, the local hub cache, prompts; data sets are opened in `data/file.rs`.
-//! It reads no environment (that comes in as [`HubPaths`]) and never goes to the network.
+//! It reads no environment (that comes in as [`HubPaths`]) and never goes to the network: what is missing somebody else fetches.
 
 use std::fs;
 use std::io;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 pub use super::data::file::{DataWish, Pinned, data, data_format, pin_data};
 use super::{
-    DataError, ForcedError, Format, PromptSource, RowError, Tokenizer, TokenizerError,
+    BUILT_IN, DataError, ForcedError, Format, PromptSource, RowError, Tokenizer, TokenizerError,
     TokenizerFiles, forced, rows,
 };
 
@@ -22,6 +22,11 @@ pub struct HubPaths {
 }
 
 impl HubPaths {
+    /// The folder, if any is known.
+    pub fn folder(&self) -> Option<&Path> {
+        self.hub.as_deref()
+    }
+
     /// The first of `HF_HUB_CACHE`, `HF_HOME`/hub, `XDG_CACHE_HOME`/huggingface/hub and
     /// `HOME`/.cache/huggingface/hub whose variable is set (empty counts as not set).
     pub fn new(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
@@ -41,6 +46,52 @@ impl HubPaths {
         });
         Self { hub }
     }
+}
+
+/// The name of a model's files at the hub: `org/name` or `name`, and `@revision` behind it where it is not `main`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubId<'a> {
+    /// `org/name`.
+    pub repo: &'a str,
+    /// A branch, a tag or a commit.
+    pub revision: &'a str,
+}
+
+impl<'a> HubId<'a> {
+    /// Reads `name`; `None` for what can only be a path.
+    pub fn read(name: &'a str) -> Option<Self> {
+        let (repo, revision) = name.split_once('@').unwrap_or((name, "main"));
+        let id = Self { repo, revision };
+        (is_repo(repo) && is_revision(revision)).then_some(id)
+    }
+
+    /// Its folder in the hub cache.
+    pub fn folder(self, hub: &Path) -> PathBuf {
+        hub.join(format!("models--{}", self.repo.replace('/', "--")))
+    }
+
+    /// Whether the revision is a commit, which never changes.
+    pub fn is_commit(self) -> bool {
+        self.revision.len() == 40 && self.revision.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// `org/name` or `name`, without anything that only a path has.
+fn is_repo(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    !name.is_empty()
+        && name.chars().all(allowed)
+        && name.matches('/').count() <= 1
+        && !name.starts_with(['/', '.'])
+        && !name.ends_with('/')
+        && !name.contains("..")
+        && Path::new(name).extension().is_none_or(|ending| ending != "json")
+}
+
+fn is_revision(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
+    let whole = !name.is_empty() && !name.starts_with(['/', '.']) && !name.ends_with('/');
+    whole && name.chars().all(allowed) && !name.contains("..")
 }
 
 /// Why something could not be read.
@@ -63,6 +114,9 @@ pub enum LoadError {
         /// Where it could have been.
         looked: Vec<PathBuf>,
     },
+    /// A defect of this program.
+    #[error("the built-in tokenizer is not usable")]
+    BuiltIn(#[source] TokenizerError),
     /// A file that is no tokenizer.
     #[error("`{}` is not usable", path.display())]
     Tokenizer {
@@ -134,13 +188,13 @@ impl LoadError {
     /// What to do about it, where there is something.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::NoTokenizer { name, .. } if is_hub_id(name) => Some(format!(
-                "llmload downloads nothing: run `hf download {name} {TOKENIZER} {CONFIG}`, \
-                 or give the path of a {TOKENIZER}"
+            Self::NoTokenizer { name, .. } if HubId::read(name).is_some() => Some(format!(
+                "run `hf download {name} {TOKENIZER} {CONFIG}`, or give the path of a {TOKENIZER}; {BUILT_IN} is always there"
             )),
             Self::NoTokenizer { .. } | Self::Tokenizer { .. } => Some(format!(
                 "--tokenizer takes a {TOKENIZER}, a folder that holds one, or a hub id like org/name"
             )),
+            Self::BuiltIn(_) => None,
             Self::Rows { .. } => Some("each line is one JSON object".to_owned()),
             Self::Data { source, .. } => source.hint().map(str::to_owned),
             Self::NoData { name, .. } => Some(format!(
@@ -164,9 +218,12 @@ fn listed(paths: &[PathBuf]) -> String {
     paths.join(", ")
 }
 
-/// The tokenizer `name`: a `tokenizer.json`, a folder that holds one, or a hub id found in the local hub cache.
-/// A chat template is taken from the files beside it.
+/// The tokenizer `name`: the built-in one, a `tokenizer.json`, a folder that holds one, or a hub id found in the local hub
+/// cache. A chat template is taken from the files beside it.
 pub fn tokenizer(name: &str, hub: &HubPaths) -> Result<Tokenizer, LoadError> {
+    if name == BUILT_IN {
+        return Tokenizer::built_in().map_err(LoadError::BuiltIn);
+    }
     let path = find(name, hub)?;
     let bytes = fs::read(&path).map_err(|source| LoadError::Read {
         path: path.clone(),
@@ -202,12 +259,8 @@ fn find(name: &str, hub: &HubPaths) -> Result<PathBuf, LoadError> {
         return Ok(path.to_owned());
     }
     let mut looked = vec![path.join(TOKENIZER)];
-    if is_hub_id(name)
-        && let Some(root) = &hub.hub
-    {
-        looked.push(in_hub(
-            &root.join(format!("models--{}", name.replace('/', "--"))),
-        )?);
+    if let (Some(id), Some(root)) = (HubId::read(name), &hub.hub) {
+        looked.push(in_hub(&id.folder(root), id)?);
     }
     match looked.iter().find(|path| path.is_file()) {
         Some(found) => Ok(found.clone()),
@@ -218,31 +271,21 @@ fn find(name: &str, hub: &HubPaths) -> Result<PathBuf, LoadError> {
     }
 }
 
-/// Where the hub cache keeps the tokenizer of the model in `folder`: in the snapshot that `refs/main` names.
-fn in_hub(folder: &Path) -> Result<PathBuf, LoadError> {
-    let reference = folder.join("refs").join("main");
+/// Where the hub cache keeps the tokenizer of the model in `folder`: in the snapshot of a commit, or of what a reference names.
+fn in_hub(folder: &Path, id: HubId<'_>) -> Result<PathBuf, LoadError> {
+    let snapshot = |commit: &str| folder.join("snapshots").join(commit).join(TOKENIZER);
+    if id.is_commit() {
+        return Ok(snapshot(id.revision));
+    }
+    let reference = folder.join("refs").join(id.revision);
     match fs::read_to_string(&reference) {
-        Ok(revision) => Ok(folder
-            .join("snapshots")
-            .join(revision.trim())
-            .join(TOKENIZER)),
+        Ok(commit) => Ok(snapshot(commit.trim())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(reference),
         Err(source) => Err(LoadError::Read {
             path: reference,
             source,
         }),
     }
-}
-
-/// `org/name` or `name`, without anything that only a path has.
-fn is_hub_id(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    !name.is_empty()
-        && name.chars().all(allowed)
-        && name.matches('/').count() <= 1
-        && !name.starts_with(['/', '.'])
-        && !name.ends_with('/')
-        && !name.contains("..")
 }
 
 /// The text of the file `name` in the folder of `path`; `None` if there is no such file.

@@ -277,7 +277,7 @@ pub enum LengthLaw {
 /// Names a tokenizer and pins its content, so that workers with another file refuse the run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenizerRef {
-    /// A `tokenizer.json`, a directory that holds one, or a hub id found in the local hub cache.
+    /// A `tokenizer.json`, a directory that holds one, a hub id (`org/name`, `org/name@revision`), or `built-in`.
     pub name: String,
     /// SHA-256 of `tokenizer.json`, in hex; empty until it was loaded once.
     pub sha256: String,

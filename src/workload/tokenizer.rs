@@ -175,6 +175,24 @@ impl Tokenizer {
         encoding.map_or_else(|_| Vec::new(), |encoding| encoding.get_ids().to_vec())
     }
 
+    /// The parts of `text` that its tokens stand for.
+    pub(super) fn pieces<'a>(&self, text: &'a str) -> Vec<&'a str> {
+        let encoding = self.inner.encode(text, false);
+        encoding.map_or_else(
+            |_| Vec::new(),
+            |encoding| {
+                let offsets = encoding.get_offsets().iter();
+                offsets.filter_map(|&(from, to)| text.get(from..to)).collect()
+            },
+        )
+    }
+
+    /// The text of `ids`.
+    #[cfg(test)]
+    pub(super) fn decoded(&self, ids: &[u32]) -> String {
+        self.inner.decode(ids, false).unwrap()
+    }
+
     /// The probe of `new` excludes a tokenizer that fails on ordinary text.
     fn tokens(&self, text: &str, special: bool) -> usize {
         #[cfg(test)]

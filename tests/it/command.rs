@@ -108,6 +108,8 @@ impl Place {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.file("home"))
+            // No test leaves this machine.
+            .env("HF_HUB_OFFLINE", "1")
             .envs(TOLERANT)
             .current_dir(self.path())
             .stdin(Stdio::null())

@@ -31,10 +31,12 @@ mod fields;
 mod files;
 mod flags;
 mod http2;
+mod hub;
 mod journal;
 mod kept;
 #[cfg(target_os = "linux")]
 mod keys;
+mod llmperf;
 mod pacing;
 mod peers;
 mod ports;

@@ -162,6 +162,8 @@ impl Program {
             .current_dir(folder.path())
             .env_clear()
             .env("HOME", folder.path())
+            // No test leaves this machine.
+            .env("HF_HUB_OFFLINE", "1")
             .envs(TOLERANT)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

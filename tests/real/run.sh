@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels, and against
-# vLLM, Triton and LiteLLM where they are installed: providers.py says how it is told where.
+# vLLM, Triton and LiteLLM where they are installed: providers.py and clients.py say how they are told where.
 # usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -24,4 +24,5 @@ cd "$here/../.."
 cargo build --locked
 binary=${CARGO_TARGET_DIR:-target}/debug/llmload
 "$venv/bin/python" "$here/llamacpp.py" "$model" "$binary"
+"$venv/bin/python" -B "$here/clients.py" "$binary"
 LLMLOAD_LLAMACPP_MODEL=$model exec "$venv/bin/python" -B "$here/providers.py" "$binary"

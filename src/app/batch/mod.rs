@@ -8,7 +8,7 @@ mod server;
 use clap::Args;
 
 use crate::app::failure::Failure;
-use crate::app::prepare::load_tokenizer;
+use crate::app::prepare::load_tokenizer_aloud;
 use crate::app::surroundings::hub_paths;
 use crate::batch::{Content, Format, Prompts};
 use crate::domain::Seed;
@@ -21,7 +21,7 @@ pub(super) use prefill::{PrefillArgs, prefill};
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "help is plain text")]
 struct SharedArgs {
-    /// tokenizer.json, its directory, or a hub id: prompts are made of its tokens
+    /// tokenizer.json, its directory, a hub id, or built-in: prompts are made of its tokens
     #[arg(long, value_name = "NAME")]
     tokenizer: String,
     /// Model to name; absent: the first that the server lists
@@ -68,7 +68,7 @@ struct SharedArgs {
 impl SharedArgs {
     /// Makes prompts of token ids, as the tokenizer's own chat template has them.
     fn prompts(&self) -> Result<Prompts, Failure> {
-        let tokenizer = load_tokenizer(&self.tokenizer, &hub_paths())?;
+        let tokenizer = load_tokenizer_aloud(&self.tokenizer, &hub_paths())?;
         let corpus = match self.dataset.as_str() {
             "code" => Corpus::Code,
             "sonnets" => Corpus::Sonnets,

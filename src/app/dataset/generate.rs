@@ -26,7 +26,7 @@ pub(super) struct GenerateArgs {
     /// Length of a prompt in tokens
     #[arg(short, long, value_name = "N", value_parser = value::count)]
     prompt_tokens: u32,
-    /// tokenizer.json, its directory, or a hub id: exact lengths; absent: by rule of thumb
+    /// tokenizer.json, its directory, a hub id, or built-in: exact lengths; absent: by rule of thumb
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
     /// What prompts are made of: limericks, code, sonnets, random (tokens)

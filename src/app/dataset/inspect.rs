@@ -30,7 +30,7 @@ pub(super) struct InspectArgs {
     /// Column of a CSV file, or field of JSON lines, that holds the prompt
     #[arg(long, visible_alias = "dataset-column", value_name = "NAME")]
     column: Option<String>,
-    /// Count tokens with this tokenizer.json, its directory, or a hub id; absent: by rule of thumb
+    /// Count tokens with this tokenizer.json, its directory, a hub id, or built-in; absent: by rule of thumb
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
     /// Look at the first N rows alone

@@ -10,7 +10,7 @@ use clap::{ArgMatches, FromArgMatches, Subcommand};
 
 use super::failure::Failure;
 use super::logging;
-use super::prepare::load_tokenizer;
+use super::prepare::load_tokenizer_aloud;
 use super::surroundings::hub_paths;
 use crate::domain::{Message, Prompt};
 use crate::workload::{RowLost, Tokenizer};
@@ -61,7 +61,7 @@ pub(super) fn dataset(matches: &ArgMatches) -> Result<u8, Failure> {
 }
 
 fn tokenizer(name: &str) -> Result<Tokenizer, Failure> {
-    load_tokenizer(name, &hub_paths())
+    load_tokenizer_aloud(name, &hub_paths())
 }
 
 /// A row was there a moment ago.

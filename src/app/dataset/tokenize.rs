@@ -26,7 +26,7 @@ pub(super) struct TokenizeArgs {
     /// A data set file, a text, or - for all of standard input as one text
     #[arg(value_name = "FILE|TEXT|-")]
     what: String,
-    /// tokenizer.json, its directory, or a hub id
+    /// tokenizer.json, its directory, a hub id, or built-in
     #[arg(long, value_name = "NAME")]
     tokenizer: String,
     /// Print the ids of the tokens, too

@@ -112,7 +112,7 @@ pub(in crate::app) fn command() -> clap::Command {
         id if ALWAYS.contains(&id) => arg.hide(true),
         _ => arg,
     };
-    options_of_run()
+    options_of("run")
         .into_iter()
         .map(adapted)
         .fold(own, clap::Command::arg)
@@ -121,17 +121,18 @@ pub(in crate::app) fn command() -> clap::Command {
         .after_help(EXAMPLES)
 }
 
-fn options_of_run() -> Vec<Arg> {
+/// The options of a subcommand that shares its settings with others.
+pub(in crate::app) fn options_of(command: &str) -> Vec<Arg> {
     let all = config::command();
-    let run = all.find_subcommand("run");
-    run.map_or_else(Vec::new, |run| run.get_arguments().cloned().collect())
+    let found = all.find_subcommand(command);
+    found.map_or_else(Vec::new, |found| found.get_arguments().cloned().collect())
 }
 
 /// Whether `run` has a flag of this long name.
 pub(super) fn is_flag(name: &str) -> bool {
     let is_it =
         |arg: &Arg| arg.get_long() == Some(name) && matches!(arg.get_action(), ArgAction::SetTrue);
-    options_of_run().iter().any(is_it)
+    options_of("run").iter().any(is_it)
 }
 
 impl SweepArgs {
@@ -158,7 +159,7 @@ impl SweepArgs {
 /// Tells what all runs share from what differs.
 pub(super) fn wanted(matches: &ArgMatches, args: &SweepArgs) -> Result<Wanted, Failure> {
     let (mut base, mut axes) = (Vec::new(), Vec::new());
-    for arg in options_of_run() {
+    for arg in options_of("run") {
         let id = arg.get_id().as_str();
         if matches.value_source(id) != Some(ValueSource::CommandLine) {
             continue;
@@ -183,7 +184,7 @@ pub(super) fn wanted(matches: &ArgMatches, args: &SweepArgs) -> Result<Wanted, F
 }
 
 /// An option as it was given, in words that mean the same to `run`.
-fn words(matches: &ArgMatches, arg: &Arg, long: &str) -> Vec<OsString> {
+pub(in crate::app) fn words(matches: &ArgMatches, arg: &Arg, long: &str) -> Vec<OsString> {
     let id = arg.get_id().as_str();
     if matches!(arg.get_action(), ArgAction::SetTrue) {
         let is_set = matches.get_flag(id);

@@ -20,7 +20,7 @@ use play::{Done, Stage, roughly};
 use prepare::{Prepared, Resolved, resolve};
 use store::Store;
 
-pub(super) use args::{NAME, command};
+pub(super) use args::{NAME, command, options_of, words};
 
 /// `llmload sweep`.
 pub(super) fn sweep(matches: &ArgMatches) -> Result<u8, Failure> {

@@ -275,8 +275,8 @@ fn the_short_help_of_run_reads_like_this() {
           --prompt-text <TEXT|@FILE>
               Use this prompt as it is, or @FILE: its text, or the rows of a .jsonl
           --tokenizer <NAME>
-              tokenizer.json, its directory, or a hub id: exact prompt lengths, output counts [env:
-              TOKENIZER]
+              tokenizer.json, its directory, a hub id, or built-in: exact prompt lengths, output counts
+              [env: TOKENIZER]
           --dataset-format <FORMAT>
               How a data set file is written; absent: by its name and first line [possible values:
               jsonl, sharegpt, conversations, text, csv, trace]

@@ -8,7 +8,7 @@ use super::fields::{Fields, Found, Use};
 use super::{Answers, End, Reasons, Scalar, Stream};
 use crate::domain::{ContentKind, FinishReason, Usage};
 use crate::provider::DecodeError;
-use crate::provider::errors::{excerpt, words_of};
+use crate::provider::errors::{code_of, excerpt, words_of};
 use crate::provider::json::{Count, Text, parse};
 use crate::provider::reader::{Dialect, Framing, Out};
 use crate::provider::reasons::finish_reason;
@@ -190,7 +190,8 @@ fn tell_call(raw: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
 
 fn tell_error(raw: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
     if !matches!(raw, b"false" | b"\"\"") {
-        out.error(&words_of(parse(raw)?));
+        let error = parse(raw)?;
+        out.coded_error(&words_of(error), code_of(error));
     }
     Ok(())
 }

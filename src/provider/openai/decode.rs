@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::errors::{excerpt, words_of};
+use super::super::errors::{error_code, excerpt, words_of};
 use super::super::figures::Figures;
 use super::super::json::{Count, Few, Text, parse};
 use super::super::mold::Mold;
@@ -187,8 +187,8 @@ impl Words {
     }
 
     /// What an event of a stream and a whole body have in common.
-    fn tell(&mut self, chunk: &Chunk<'_>, out: &mut Out<'_>) {
-        tell_error(chunk, out);
+    fn tell(&mut self, chunk: &Chunk<'_>, data: &[u8], out: &mut Out<'_>) {
+        tell_error(chunk, data, out);
         let choices = chunk.choices.iter().flat_map(Few::iter);
         for choice in choices.clone() {
             tell_content(choice, out);
@@ -275,7 +275,7 @@ impl Dialect for Words {
             return Ok(());
         }
         let chunk: Chunk<'_> = parse(data)?;
-        self.tell(&chunk, out);
+        self.tell(&chunk, data, out);
         if let Some((kind, choice, text)) = plain(&chunk)
             && self.mold.learn(data, text)
         {
@@ -303,7 +303,7 @@ impl Dialect for Words {
                 excerpt: excerpt(body),
             });
         }
-        self.tell(&chunk, out);
+        self.tell(&chunk, body, out);
         self.end(out);
         Ok(())
     }
@@ -362,12 +362,13 @@ fn is_error(chunk: &Chunk<'_>) -> bool {
 }
 
 /// `{"error": …}`, and older vLLM's flat `{"object": "error", "message": …}`.
-fn tell_error(chunk: &Chunk<'_>, out: &mut Out<'_>) {
+fn tell_error(chunk: &Chunk<'_>, data: &[u8], out: &mut Out<'_>) {
     if !is_error(chunk) {
         return;
     }
     let words = chunk.error.or(chunk.message).map(words_of);
-    out.error(words.as_deref().unwrap_or("error without a message"));
+    let words = words.as_deref().unwrap_or("error without a message");
+    out.coded_error(words, error_code(data));
 }
 
 fn tell_content(choice: &Choice<'_>, out: &mut Out<'_>) {

@@ -36,15 +36,19 @@ pub(super) struct Manner {
 }
 
 impl Manner {
-    /// `OpenAI`'s own.
-    pub(super) fn of(task: &Task) -> Self {
+    /// `OpenAI`'s own, below `/v1` or where the settings have it.
+    pub(super) fn of(spec: &Spec) -> Self {
+        let path = match spec.task {
+            Task::Chat => "/v1/chat/completions",
+            Task::Completion => "/v1/completions",
+            Task::Embeddings(_) => "/v1/embeddings",
+            Task::Rerank(_) => "/v1/rerank",
+        };
         Self {
-            path: Cow::Borrowed(match task {
-                Task::Chat => "/v1/chat/completions",
-                Task::Completion => "/v1/completions",
-                Task::Embeddings(_) => "/v1/embeddings",
-                Task::Rerank(_) => "/v1/rerank",
-            }),
+            path: match &spec.place.root {
+                None => Cow::Borrowed(path),
+                Some(root) => Cow::Owned(format!("{root}{}", &path["/v1".len()..])),
+            },
             more: Map::new(),
             stream: "stream",
             key: (AUTHORIZATION, "Bearer "),
@@ -177,7 +181,8 @@ fn generation(spec: &Spec, stream: &str) -> Map<String, Value> {
     let mut body = Map::new();
     set(&mut body, "model", Some(spec.model.as_str()));
     set(&mut body, stream, Some(spec.stream));
-    let usage = spec.stream.then(|| json!({"include_usage": true}));
+    let asks = spec.stream && !spec.place.no_stream_options;
+    let usage = asks.then(|| json!({"include_usage": true}));
     set(&mut body, "stream_options", usage);
     set(&mut body, "temperature", sampling.temperature);
     set(&mut body, "top_k", sampling.top_k);

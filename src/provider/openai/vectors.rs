@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::errors::{excerpt, words_of};
+use super::super::errors::{error_code, excerpt, words_of};
 use super::super::figures::Figures;
 use super::super::json::{Count, Text, parse};
 use super::super::reader::{Dialect, Out};
@@ -78,7 +78,8 @@ impl Dialect for Vectors {
         let answer: Answer<'_> = parse(body)?;
         if answer.error.is_some() || answer.object.as_str() == "error" {
             let words = answer.error.or(answer.message).map(words_of);
-            out.error(words.as_deref().unwrap_or("error without a message"));
+            let words = words.as_deref().unwrap_or("error without a message");
+            out.coded_error(words, error_code(body));
         } else {
             let count = answer
                 .results

@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: recorded answers, their properties, and the requests that are made.
 
+mod codes;
 mod framing;
 mod own_words;
 mod properties;

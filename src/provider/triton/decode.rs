@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::errors::{excerpt, words_of};
+use super::super::errors::{code_of, excerpt, words_of};
 use super::super::json::{Few, Text, parse};
 use super::super::reader::{Dialect, Out};
 use crate::domain::{ContentKind, Warning};
@@ -108,7 +108,7 @@ impl Dialect for InferWords {
     fn whole(&mut self, body: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
         let answer: Inference<'_> = parse(body)?;
         if let Some(error) = answer.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), code_of(error));
         } else {
             let data = answer
                 .outputs
@@ -149,7 +149,7 @@ impl GenerateWords {
 
     fn tell(&self, generated: &Generated<'_>, out: &mut Out<'_>) -> Result<(), DecodeError> {
         if let Some(error) = generated.error {
-            out.error(&words_of(error));
+            out.coded_error(&words_of(error), code_of(error));
         } else if let Some(text) = generated.text_output {
             each_text(text, MAX_DEPTH, &mut |text| self.echo.tell(text, out))?;
             out.event_end(None);

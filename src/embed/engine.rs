@@ -1,66 +1,99 @@
 //! The engine's end of a worker: the runner, told by commands and heard as events.
+//! What a job is made of is somebody else's affair; `llmload run`, workers, and benchmarks from Rust have one each.
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use super::failure::Failure;
-use super::prepare::{Machine, Prepared};
-use super::records::{self, RecordsFile};
+use super::error::Error;
 use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare, ProcessClock};
 use crate::domain::Offset;
-use crate::runner::{Engine, Slice, Standby};
+use crate::runner::{Engine, EngineError, Job, Slice, Standby};
 
-/// What an engine leaves behind, beside its events.
-#[derive(Debug, Default)]
-pub(super) struct Aftermath {
-    /// What to say about the workload.
-    pub(super) notes: Vec<String>,
-    /// Why a records file is not whole.
-    pub(super) records_error: Option<Failure>,
+/// Makes jobs of the parts that a worker is given.
+pub(crate) trait Maker: Send + Sync + 'static {
+    /// Why that may fail.
+    type Fault: From<Error> + Send + 'static;
+
+    /// Reads files and computes for seconds: called on a thread that may wait.
+    fn make(&self, part: &Prepare) -> Result<Made<Self::Fault>, Self::Fault>;
+
+    /// A fault in one line, as it travels to a master.
+    fn words(fault: &Self::Fault) -> String;
 }
 
-impl Aftermath {
+/// A job, and what goes with it.
+pub(crate) struct Made<F> {
+    pub(crate) job: Job,
+    /// What to say about it.
+    pub(crate) notes: Vec<String>,
+    /// Takes the finished requests out of their queue until it is closed. Blocks: for a thread of its own.
+    pub(crate) taking: Option<Taking<F>>,
+}
+
+/// Work for a thread that may wait.
+pub(crate) type Taking<F> = Box<dyn FnOnce() -> Result<(), F> + Send>;
+
+/// What an engine leaves behind, beside its events.
+#[derive(Debug)]
+pub(crate) struct Aftermath<F> {
+    /// What to say about the workload.
+    pub(crate) notes: Vec<String>,
+    /// Why the finished requests are not all taken.
+    pub(crate) records_error: Option<F>,
+    /// Why there was no run.
+    pub(crate) fault: Option<F>,
+}
+
+impl<F> Default for Aftermath<F> {
+    fn default() -> Self {
+        Self {
+            notes: Vec::new(),
+            records_error: None,
+            fault: None,
+        }
+    }
+}
+
+impl<F> Aftermath<F> {
     /// Of an engine that nobody waited for.
-    pub(super) fn unfinished() -> Self {
+    pub(crate) fn unfinished() -> Self {
         let notes = vec![
             "interrupted before the engine had ended: a records file may not be whole".to_owned(),
         ];
         Self {
             notes,
-            records_error: None,
+            ..Self::default()
         }
     }
 }
 
 /// Serves a worker until it is gone.
-pub(super) async fn serve(mut end: EngineEnd, machine: Arc<Machine>) -> Aftermath {
+pub(crate) async fn serve<M: Maker>(mut end: EngineEnd, maker: Arc<M>) -> Aftermath<M::Fault> {
     let mut aftermath = Aftermath::default();
-    let mut prepared: Option<Ready> = None;
+    let mut prepared: Option<Ready<M::Fault>> = None;
     while let Some(command) = end.commands.recv().await {
         match command {
             EngineCommand::Prepare(part) => {
-                let answer = match get_ready(&mut end, &machine, *part).await {
+                let answer = match get_ready(&mut end, &maker, *part).await {
                     Ok(ready) => {
                         aftermath.notes.clone_from(&ready.notes);
-                        for note in &ready.notes {
-                            tracing::info!("{note}");
-                        }
                         prepared = Some(ready);
                         EngineEvent::Ready
                     }
-                    Err(failure) => EngineEvent::Unable {
-                        reason: in_words(&failure),
-                    },
+                    Err(fault) => {
+                        let reason = M::words(&fault);
+                        aftermath.fault = Some(fault);
+                        EngineEvent::Unable { reason }
+                    }
                 };
                 say(&end, answer).await;
             }
             EngineCommand::Start { at } => {
                 let mut last = EngineEvent::Drained;
                 if let Some(ready) = prepared.take() {
-                    (last, aftermath.records_error) = send(&mut end, ready, at).await;
+                    (last, aftermath.records_error) = send::<M>(&mut end, ready, at).await;
                 }
                 say(&end, last).await;
             }
@@ -80,20 +113,13 @@ async fn say(end: &EngineEnd, event: EngineEvent) {
     let _ = end.events.send(event).await;
 }
 
-fn in_words(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("{:#}; hint: {hint}", failure.error),
-        None => format!("{:#}", failure.error),
-    }
-}
-
-struct Ready {
+struct Ready<F> {
     standby: Standby,
-    records: Option<RecordsFile>,
+    taking: Option<Taking<F>>,
     notes: Vec<String>,
 }
 
-impl Ready {
+impl<F> Ready<F> {
     /// Takes what a run is told before its start.
     fn hear(&mut self, clock: ProcessClock, command: EngineCommand) {
         let standby = &mut self.standby;
@@ -108,33 +134,32 @@ impl Ready {
 }
 
 /// Everything but the start: what is read and computed, then the connections, which an abort calls off.
-async fn get_ready(
+async fn get_ready<M: Maker>(
     end: &mut EngineEnd,
-    machine: &Arc<Machine>,
+    maker: &Arc<M>,
     part: Prepare,
-) -> Result<Ready, Failure> {
+) -> Result<Ready<M::Fault>, M::Fault> {
     // What is told meanwhile waits, and not in the queue: whoever tells must not wait.
     let mut told = Vec::new();
-    let mut making = std::pin::pin!(prepare(machine, part));
+    let mut making = std::pin::pin!(make(maker, part));
     let mut wanted = true;
-    let (prepared, records) = loop {
+    let made = loop {
         tokio::select! {
             made = &mut making => break made?,
             heard = hear_until_abort(&mut end.commands, &mut told), if wanted => wanted = heard,
         }
     };
-    let called_off = || Failure::failed(anyhow!("called off"));
     if !wanted {
-        return Err(called_off());
+        return Err(Error::CalledOff.into());
     }
     let standby = tokio::select! {
-        standby = Engine::prepare(prepared.job) => standby.map_err(Failure::failed)?,
-        _ = hear_until_abort(&mut end.commands, &mut told) => return Err(called_off()),
+        standby = Engine::prepare(made.job) => standby.map_err(Error::from)?,
+        _ = hear_until_abort(&mut end.commands, &mut told) => return Err(Error::CalledOff.into()),
     };
     let mut ready = Ready {
         standby,
-        records,
-        notes: prepared.notes,
+        taking: made.taking,
+        notes: made.notes,
     };
     for command in told {
         ready.hear(end.clock, command);
@@ -142,22 +167,14 @@ async fn get_ready(
     Ok(ready)
 }
 
-async fn prepare(
-    machine: &Arc<Machine>,
+async fn make<M: Maker>(
+    maker: &Arc<M>,
     part: Prepare,
-) -> Result<(Prepared, Option<RecordsFile>), Failure> {
-    let machine = Arc::clone(machine);
-    let made = spawn_blocking(move || {
-        let mut prepared = machine.prepare(&part)?;
-        let records = prepared
-            .records
-            .take()
-            .map(|(path, queue)| records::create(&path, queue))
-            .transpose()?;
-        Ok((prepared, records))
-    });
+) -> Result<Made<M::Fault>, M::Fault> {
+    let maker = Arc::clone(maker);
+    let made = spawn_blocking(move || maker.make(&part));
     made.await
-        .unwrap_or_else(|_| Err(Failure::failed(anyhow!("preparing ended by a defect"))))
+        .unwrap_or_else(|_| Err(Error::Defect("preparing").into()))
 }
 
 /// Collects what is told. Returns, with `false`, when nobody wants the run any more. Safe to cancel.
@@ -184,15 +201,16 @@ async fn hear_until_abort(
 
 /// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
 /// caller to say, and what became of the records file.
-async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Option<Failure>) {
-    let Ready {
-        standby, records, ..
-    } = ready;
-    let unable = |error| EngineEvent::Unable {
-        reason: in_words(&Failure::failed(error)),
+async fn send<M: Maker>(
+    end: &mut EngineEnd,
+    ready: Ready<M::Fault>,
+    at: Offset,
+) -> (EngineEvent, Option<M::Fault>) {
+    let unable = |error: EngineError| EngineEvent::Unable {
+        reason: M::words(&Error::from(error).into()),
     };
-    let writing = records.map(|file| spawn_blocking(move || file.write_all()));
-    let mut engine = match standby.start(end.clock.instant(at)) {
+    let taking = ready.taking.map(spawn_blocking);
+    let mut engine = match ready.standby.start(end.clock.instant(at)) {
         Ok(engine) => engine,
         Err(error) => return (unable(error), None),
     };
@@ -200,16 +218,14 @@ async fn send(end: &mut EngineEnd, ready: Ready, at: Offset) -> (EngineEvent, Op
     let last = engine
         .finish()
         .map_or_else(unable, |()| EngineEvent::Drained);
-    let written = match writing {
+    let taken = match taking {
         None => None,
-        Some(writing) => match writing.await {
+        Some(taking) => match taking.await {
             Ok(result) => result.err(),
-            Err(_) => Some(Failure::failed(anyhow!(
-                "writing the records ended by a defect"
-            ))),
+            Err(_) => Some(Error::Defect("taking the records").into()),
         },
     };
-    (last, written)
+    (last, taken)
 }
 
 /// Passes measurements on and commands in, until there is nothing left to measure.

@@ -1,0 +1,126 @@
+//! `token-benchmark`: its settings to a plan, its answers to a summary, both files, the console.
+
+use clap::{ArgMatches, FromArgMatches};
+use serde_json::{Map, Value};
+
+use super::args::{TokenArgs, has_workers};
+use super::artifacts::of_benchmark;
+use super::ml_repo;
+use super::play::{Made, play, timestamp_s};
+use super::results::Results;
+use super::settings::{self, Carrier, Wanted};
+use crate::app::console::{Console, complain};
+use crate::app::failure::Failure;
+use crate::app::surroundings::Process;
+use crate::app::{logging, runtime, two_threads};
+use crate::domain::Keep;
+use crate::llmperf::{Benchmark, Individual, console, ml_metrics, ml_params, summary};
+use crate::mlflow::Status;
+use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
+
+/// `llmload token-benchmark`.
+pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failure> {
+    let args = TokenArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    logging::start(&settings::logging(matches)?)?;
+    let client = settings::client(&args.test, matches.get_flag("mock"))?;
+    let tokenizer = settings::tokenizer(&args.test)?;
+    let bench = benchmark(&args, &tokenizer);
+    let results = Results::prepare(&args.test.results_dir, bench.stem())?;
+    let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
+    let runtime = if has_workers(matches) { two_threads() } else { runtime() };
+    runtime?.block_on(benchmarked(&args, &bench, results, carrier))
+}
+
+async fn benchmarked(
+    args: &TokenArgs,
+    bench: &Benchmark,
+    results: Option<Results>,
+    carrier: Carrier,
+) -> Result<u8, Failure> {
+    let test = &args.test;
+    let repo = test.ml_repo.start(&bench.model, ml_params(bench), &Process)?;
+    let made = match play(carrier, args.max_num_completed_requests, test.timeout).await {
+        Ok(made) => made,
+        Err(failure) => {
+            ml_repo::finish(repo, Vec::new(), Vec::new(), Status::Failed).await;
+            return Err(failure);
+        }
+    };
+    let Some(report) = Report::of(bench, &made) else {
+        ml_repo::finish(repo, Vec::new(), Vec::new(), made.ended).await;
+        return Ok(made.status);
+    };
+    let ended = report.show(results.as_ref(), made.status);
+    if repo.is_some() {
+        let files = of_benchmark(bench, &report.summary, &report.responses);
+        ml_repo::finish(repo, ml_metrics(&report.summary), files, made.ended).await;
+    }
+    Ok(ended)
+}
+
+/// What came of a benchmark.
+struct Report {
+    responses: Vec<Individual>,
+    summary: Map<String, Value>,
+    console: String,
+}
+
+impl Report {
+    /// `None` where nothing was measured.
+    fn of(bench: &Benchmark, made: &Made) -> Option<Self> {
+        let answers = made.answers.iter();
+        let responses: Vec<Individual> = answers.filter_map(|(_, it)| Individual::of(it)).collect();
+        (!responses.is_empty()).then(|| Self {
+            summary: summary(bench, &responses, made.wall_s, timestamp_s()),
+            console: console(bench, &responses, made.wall_s),
+            responses,
+        })
+    }
+
+    /// Prints and writes it. Returns the exit status, which was `status` before.
+    fn show(&self, results: Option<&Results>, status: u8) -> u8 {
+        Console::default().print(&self.console);
+        let Some(Err(failure)) = results.map(|results| results.write(&self.summary, &self.responses))
+        else {
+            return status;
+        };
+        complain(&failure);
+        status.max(failure.status)
+    }
+}
+
+fn benchmark(args: &TokenArgs, tokenizer: &str) -> Benchmark {
+    Benchmark {
+        model: args.test.model.clone(),
+        llm_api: args.test.llm_api.clone(),
+        mean_input_tokens: args.mean_input_tokens,
+        stddev_input_tokens: args.stddev_input_tokens,
+        mean_output_tokens: args.mean_output_tokens,
+        stddev_output_tokens: args.stddev_output_tokens,
+        num_concurrent_requests: args.test.num_concurrent_requests,
+        additional_sampling_params: args.test.additional_sampling_params.clone(),
+        metadata: args.test.metadata.clone(),
+        tokenizer_id: tokenizer.to_owned(),
+    }
+}
+
+fn wanted(args: &TokenArgs) -> Wanted {
+    Wanted {
+        prompts: PromptSource::Recital {
+            tokens: Normal {
+                mean: args.mean_input_tokens.into(),
+                stddev: args.stddev_input_tokens.into(),
+            },
+        },
+        output: LengthSpec {
+            mean: args.mean_output_tokens,
+            law: LengthLaw::Normal,
+            range: f64::from(args.stddev_output_tokens) / f64::from(args.mean_output_tokens),
+            cap: None,
+            jitter: 0,
+        },
+        requests: args.max_num_completed_requests,
+        temperature: None,
+        keep: Keep::Figures,
+    }
+}
