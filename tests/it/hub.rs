@@ -134,6 +134,7 @@ fn cache(place: &Place) -> PathBuf {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the texts are long, not the test")]
 fn a_missing_tokenizer_is_fetched_once_into_the_hubs_own_cache_and_the_token_stays_at_the_hub() {
     let sha256 = format!("{:x}", Sha256::digest(WORDS));
     let length = WORDS.len().to_string();
@@ -269,6 +270,7 @@ fn refused(reply: Reply, more: &[(&str, Reply)]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the texts are long, not the test")]
 fn what_the_hub_refuses_is_said_with_what_to_do() {
     let mut cut = Reply::file(WORDS, "w");
     cut.is_cut = true;
