@@ -50,10 +50,7 @@ impl Maker for Machine {
         let tokenizer = wanted.map(|wanted| self.tokenizer(wanted)).transpose()?;
         let provider = speak(plan)?;
         let path = self.records_path(part);
-        let (sender, queue) = path
-            .is_some()
-            .then(|| mpsc::channel(RECORDS_QUEUE))
-            .unzip();
+        let (sender, queue) = path.is_some().then(|| mpsc::channel(RECORDS_QUEUE)).unzip();
         let seat = Seat {
             threads: self.threads,
             source_ips: &self.source_ips,
@@ -169,7 +166,10 @@ pub(super) fn load_tokenizer_aloud(name: &str, paths: &HubPaths) -> Result<Token
 
 /// The tokenizer `name` that a command takes where nobody asked for any; the built-in one, and what to say about that, where it
 /// cannot be had. Blocks.
-#[expect(dead_code, reason = "the tests of llmperf count by a default tokenizer")]
+#[expect(
+    dead_code,
+    reason = "the tests of llmperf count by a default tokenizer"
+)]
 pub(super) fn load_tokenizer_or_built_in(
     name: &str,
     paths: &HubPaths,

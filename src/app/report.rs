@@ -10,7 +10,6 @@ use clap::Args;
 
 use super::changes::Changes;
 use super::console::{Console, complain};
-use crate::embed::Aftermath;
 use super::failure::{Failure, status};
 use super::finish::{Ending, INTERRUPTED, Rules, finish, never_ran};
 use super::journal::{self, Reader, clock_zero, on_the_wall};
@@ -21,6 +20,7 @@ use crate::cluster::{
     EndedBy, JournalHeader, Master, MasterConfig, Past, Standing, Tear, Torn, WorkerState,
 };
 use crate::config::Outputs;
+use crate::embed::Aftermath;
 use crate::schedule::Load;
 
 /// A master writes down what it merged about once a second, and waits up to a second for the last worker.

@@ -112,8 +112,11 @@ async fn pinned(name: String) -> Result<TokenizerRef, Failure> {
             name,
         })
     });
-    load.await
-        .unwrap_or_else(|_| Err(Failure::failed(anyhow::anyhow!("loading ended by a defect"))))
+    load.await.unwrap_or_else(|_| {
+        Err(Failure::failed(anyhow::anyhow!(
+            "loading ended by a defect"
+        )))
+    })
 }
 
 fn forced(options: &ForcedOptions) -> Result<Forced, Failure> {
@@ -262,7 +265,9 @@ mod tests {
             })
         };
         let nine = Duration::from_secs(9);
-        let own = PlanBuilder::chat("http://h:1/", "m").seed(Seed(7)).run_time(nine);
+        let own = PlanBuilder::chat("http://h:1/", "m")
+            .seed(Seed(7))
+            .run_time(nine);
         assert_eq!(own.clone().build().unwrap(), planned(&[]));
         let rate = crate::domain::Rate::per_second(2);
         let open = own.rate(rate, Law::Exponential).users(1).build().unwrap();

@@ -34,6 +34,7 @@ const EVENTS: usize = 64;
 
 /// A benchmark that is not running yet.
 #[derive(Debug)]
+#[must_use]
 pub struct Benchmark {
     plan: Plan,
     crew: Crew,
@@ -251,7 +252,8 @@ impl Benchmark {
         let performing = run_local(master, worker, port, told, events, None);
         let ignoring = async { while happening.recv().await.is_some() {} };
         // What a whole run keeps while it waits is too much for a caller's own state.
-        let all = Box::pin(async { tokio::join!(performing, serve(end, Arc::new(crew)), ignoring) });
+        let all =
+            Box::pin(async { tokio::join!(performing, serve(end, Arc::new(crew)), ignoring) });
         let (result, aftermath, ()) = all.await;
         conclude(plan, result?, aftermath, &collected)
     }
@@ -312,21 +314,22 @@ impl Crew {
     /// Where finished requests go, and the work of taking them out there.
     fn takers(&self) -> (Option<mpsc::Sender<Record>>, Option<Taking<Error>>) {
         let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let call: Box<dyn FnOnce(mpsc::Receiver<Record>) + Send> = match std::mem::take(&mut *wanted) {
-            Wanted::Nobody => return (None, None),
-            Wanted::Sent(queue) => return (Some(queue), None),
-            Wanted::Kept(most) => {
-                let kept = Arc::clone(&self.collected);
-                Box::new(move |queue| {
-                    *kept.lock().unwrap_or_else(PoisonError::into_inner) = collect(queue, most);
-                })
-            }
-            Wanted::Called(mut call) => Box::new(move |mut queue| {
-                while let Some(record) = queue.blocking_recv() {
-                    call(record);
+        let call: Box<dyn FnOnce(mpsc::Receiver<Record>) + Send> =
+            match std::mem::take(&mut *wanted) {
+                Wanted::Nobody => return (None, None),
+                Wanted::Sent(queue) => return (Some(queue), None),
+                Wanted::Kept(most) => {
+                    let kept = Arc::clone(&self.collected);
+                    Box::new(move |queue| {
+                        *kept.lock().unwrap_or_else(PoisonError::into_inner) = collect(queue, most);
+                    })
                 }
-            }),
-        };
+                Wanted::Called(mut call) => Box::new(move |mut queue| {
+                    while let Some(record) = queue.blocking_recv() {
+                        call(record);
+                    }
+                }),
+            };
         let (sender, queue) = mpsc::channel(QUEUE);
         let taking = Box::new(move || {
             call(queue);

@@ -167,10 +167,7 @@ async fn get_ready<M: Maker>(
     Ok(ready)
 }
 
-async fn make<M: Maker>(
-    maker: &Arc<M>,
-    part: Prepare,
-) -> Result<Made<M::Fault>, M::Fault> {
+async fn make<M: Maker>(maker: &Arc<M>, part: Prepare) -> Result<Made<M::Fault>, M::Fault> {
     let maker = Arc::clone(maker);
     let made = spawn_blocking(move || maker.make(&part));
     made.await

@@ -39,7 +39,12 @@ impl Outcome {
     pub fn is_valid(&self) -> bool {
         let whole = matches!(self.ended_by, EndedBy::Time | EndedBy::MaxRequests);
         let adds_up = self.discrepancies.is_empty() && self.summary.balance.is_ok();
-        whole && adds_up && self.verdict.as_ref().is_none_or(|verdict| verdict.level < Level::Invalid)
+        whole
+            && adds_up
+            && self
+                .verdict
+                .as_ref()
+                .is_none_or(|verdict| verdict.level < Level::Invalid)
     }
 }
 

@@ -20,6 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 ///
 /// A plan can be loaded from JSON, too: it is what `llmload` sends to its workers.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct PlanBuilder {
     plan: Plan,
     seed: Option<Seed>,

@@ -58,13 +58,20 @@ fn a_future_can_be_spawned() {
 #[tokio::test]
 async fn records_are_collected_up_to_a_limit_sent_or_handed_over() {
     let mock = mock("0ms");
-    let all = run(Benchmark::new(plan(&mock, 20)).collect_records(12)).await.unwrap();
+    let all = run(Benchmark::new(plan(&mock, 20)).collect_records(12))
+        .await
+        .unwrap();
     assert_eq!((all.records.len(), all.records_left_out), (12, 8));
-    assert_eq!((all.summary.counts.sent, &all.ended_by), (20, &EndedBy::MaxRequests));
+    assert_eq!(
+        (all.summary.counts.sent, &all.ended_by),
+        (20, &EndedBy::MaxRequests)
+    );
     assert!(all.records_error.is_none() && all.discrepancies.is_empty());
 
     let (sender, mut queue) = mpsc::channel(100);
-    let sent = run(Benchmark::new(plan(&mock, 20)).send_records(sender)).await.unwrap();
+    let sent = run(Benchmark::new(plan(&mock, 20)).send_records(sender))
+        .await
+        .unwrap();
     let mut came = 0;
     while let Some(record) = queue.recv().await {
         assert_eq!(record.output_tokens().unwrap().0, 3);
@@ -77,7 +84,9 @@ async fn records_are_collected_up_to_a_limit_sent_or_handed_over() {
     let count = move |_| {
         told.fetch_add(1, Relaxed);
     };
-    run(Benchmark::new(plan(&mock, 20)).on_record(count)).await.unwrap();
+    run(Benchmark::new(plan(&mock, 20)).on_record(count))
+        .await
+        .unwrap();
     assert_eq!(heard.load(Relaxed), 20);
 }
 
@@ -98,7 +107,11 @@ async fn a_handle_stops_a_run_and_tells_how_it_stands() {
     let benchmark = Benchmark::new(endless).threads(1);
     let handle = benchmark.handle();
     let stopping = async {
-        while handle.status().await.is_none_or(|status| status.requests < 10) {
+        while handle
+            .status()
+            .await
+            .is_none_or(|status| status.requests < 10)
+        {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         handle.stop();
@@ -131,12 +144,25 @@ async fn dropping_the_future_ends_the_load() {
 async fn a_tokenizer_makes_lengths_exact_and_must_be_the_plans() {
     let mock = mock("0ms");
     let tokenizer = Arc::new(Tokenizer::built_in().unwrap());
-    let exact = || builder(&mock).generated(Corpus::Sonnets, 300).max_requests(5);
+    let exact = || {
+        builder(&mock)
+            .generated(Corpus::Sonnets, 300)
+            .max_requests(5)
+    };
     let plan = exact().tokenizer(&tokenizer).build().unwrap();
-    let outcome = run(Benchmark::new(plan.clone()).collect_records(9)).await.unwrap();
-    let counted = outcome.records.iter().map(|record| record.counted_prompt_tokens);
+    let outcome = run(Benchmark::new(plan.clone()).collect_records(9))
+        .await
+        .unwrap();
+    let counted = outcome
+        .records
+        .iter()
+        .map(|record| record.counted_prompt_tokens);
     assert!(counted.clone().count() == 5 && counted.flatten().all(|tokens| tokens == 300));
-    assert!(outcome.notes[0].contains("no model's"), "{:?}", outcome.notes);
+    assert!(
+        outcome.notes[0].contains("no model's"),
+        "{:?}",
+        outcome.notes
+    );
 
     let mut other = plan;
     other.workload.tokenizer = Some(TokenizerRef {
@@ -149,7 +175,9 @@ async fn a_tokenizer_makes_lengths_exact_and_must_be_the_plans() {
     assert!(matches!(differs.unwrap_err(), Error::Workload(_)));
 
     let plain = exact().build().unwrap();
-    let given = run(Benchmark::new(plain).tokenizer(tokenizer)).await.unwrap();
+    let given = run(Benchmark::new(plain).tokenizer(tokenizer))
+        .await
+        .unwrap();
     assert_eq!(given.plan.workload.tokenizer.unwrap().name, BUILT_IN);
 }
 
@@ -161,10 +189,15 @@ async fn what_cannot_be_carried_out_is_a_typed_error_and_keys_are_masked() {
     let error = run(Benchmark::new(proxied)).await.unwrap_err();
     assert!(matches!(error, Error::ProxyTls(_)), "{error}");
     let key = Secret::new("two\nlines");
-    let error = run(Benchmark::new(plan(&mock, 1)).api_key(key)).await.unwrap_err();
+    let error = run(Benchmark::new(plan(&mock, 1)).api_key(key))
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::Shape(_)) && !error.to_string().contains("two"));
     let header = Benchmark::new(plan(&mock, 1)).header("no name", Secret::new("v"));
-    assert!(matches!(run(header).await.unwrap_err(), Error::HeaderName(_)));
+    assert!(matches!(
+        run(header).await.unwrap_err(),
+        Error::HeaderName(_)
+    ));
     let asked = mock.stats().snapshot().requests.numbered;
     assert_eq!(asked, 0);
 }
@@ -181,7 +214,10 @@ fn a_plan_is_checked_where_it_is_made_and_can_be_written_down() {
         .users(0)
         .build()
         .unwrap();
-    assert_eq!((open.schedule.users, open.target.base_url.as_str()), (1, "http://h:1/base"));
+    assert_eq!(
+        (open.schedule.users, open.target.base_url.as_str()),
+        (1, "http://h:1/base")
+    );
     let text = serde_json::to_string(&open).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), open);
 }

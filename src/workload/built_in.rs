@@ -4,9 +4,9 @@
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 
+use super::Corpus;
 use super::corpus::lead_words;
 use super::tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
-use super::Corpus;
 
 /// What it is asked for by. A file or a folder of that name is `./built-in`.
 pub const BUILT_IN: &str = "built-in";
@@ -103,8 +103,23 @@ mod tests {
         assert_eq!(
             pieces("Unquestionably, 12345 of us\n\n    let my_name = (a);"),
             [
-                "Unquestio", "nably", ",", " ", "123", "45", " of", " us", "\n\n", "    ", "let", " my", "_name", " =",
-                " (", "a", ");"
+                "Unquestio",
+                "nably",
+                ",",
+                " ",
+                "123",
+                "45",
+                " of",
+                " us",
+                "\n\n",
+                "    ",
+                "let",
+                " my",
+                "_name",
+                " =",
+                " (",
+                "a",
+                ");"
             ]
         );
         assert_eq!(pieces("\u{4f60}\u{597d}"), ["\u{4f60}", "\u{597d}"]);
@@ -128,7 +143,10 @@ mod tests {
             let off = tokenizer.count(&(text.join("\n\n") + "\n")) as f64 / mean - 1.0;
             assert!(off.abs() < 0.035, "{corpus:?}: {off}");
             let extremes = counted.map(|one| off_by(one, mean, off));
-            assert!(extremes.iter().all(|off| off.abs() < 0.15), "{corpus:?}: {extremes:?}");
+            assert!(
+                extremes.iter().all(|off| off.abs() < 0.15),
+                "{corpus:?}: {extremes:?}"
+            );
         }
     }
 
@@ -138,7 +156,10 @@ mod tests {
 
     #[test]
     fn it_is_the_same_every_time_and_its_ids_say_the_text_again() {
-        let (one, other) = (Tokenizer::built_in().unwrap(), Tokenizer::built_in().unwrap());
+        let (one, other) = (
+            Tokenizer::built_in().unwrap(),
+            Tokenizer::built_in().unwrap(),
+        );
         assert_eq!(one.sha256(), other.sha256());
         // Another definition is another tokenizer: a cluster of two versions must notice.
         insta::assert_snapshot!(one.sha256(), @r#"af487aeffae2fe0f369f2ddb472232113997d9f9c081fac918438ef895ef93bd"#);

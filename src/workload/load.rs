@@ -85,7 +85,9 @@ fn is_repo(name: &str) -> bool {
         && !name.starts_with(['/', '.'])
         && !name.ends_with('/')
         && !name.contains("..")
-        && Path::new(name).extension().is_none_or(|ending| ending != "json")
+        && Path::new(name)
+            .extension()
+            .is_none_or(|ending| ending != "json")
 }
 
 fn is_revision(name: &str) -> bool {
@@ -194,7 +196,6 @@ impl LoadError {
             Self::NoTokenizer { .. } | Self::Tokenizer { .. } => Some(format!(
                 "--tokenizer takes a {TOKENIZER}, a folder that holds one, or a hub id like org/name"
             )),
-            Self::BuiltIn(_) => None,
             Self::Rows { .. } => Some("each line is one JSON object".to_owned()),
             Self::Data { source, .. } => source.hint().map(str::to_owned),
             Self::NoData { name, .. } => Some(format!(
@@ -208,7 +209,7 @@ impl LoadError {
             Self::Forced { .. } => {
                 Some("each line is a text, or a JSON object with a `text`".to_owned())
             }
-            Self::Read { .. } => None,
+            Self::Read { .. } | Self::BuiltIn(_) => None,
         }
     }
 }

@@ -182,7 +182,9 @@ impl Tokenizer {
             |_| Vec::new(),
             |encoding| {
                 let offsets = encoding.get_offsets().iter();
-                offsets.filter_map(|&(from, to)| text.get(from..to)).collect()
+                offsets
+                    .filter_map(|&(from, to)| text.get(from..to))
+                    .collect()
             },
         )
     }

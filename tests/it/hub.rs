@@ -59,8 +59,9 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let replies = replies.iter().cloned();
-        let replies: BTreeMap<String, Reply> =
-            replies.map(|(path, reply)| (path.to_owned(), reply)).collect();
+        let replies: BTreeMap<String, Reply> = replies
+            .map(|(path, reply)| (path.to_owned(), reply))
+            .collect();
         let heads = Arc::<Mutex<Vec<String>>>::default();
         let kept = Arc::clone(&heads);
         // It serves to the end of the process: nothing waits for it.
@@ -101,7 +102,10 @@ fn answer(
         write!(stream, "{name}: {value}\r\n")?;
     }
     let body = if is_head { "" } else { &reply.body };
-    write!(stream, "Content-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+    write!(
+        stream,
+        "Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 const FILE: &str = "/org/tiny/resolve/main/tokenizer.json";
@@ -130,10 +134,14 @@ fn cache(place: &Place) -> PathBuf {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the texts are long, not the test")]
 fn a_missing_tokenizer_is_fetched_once_into_the_hubs_own_cache_and_the_token_stays_at_the_hub() {
     let sha256 = format!("{:x}", Sha256::digest(WORDS));
     let length = WORDS.len().to_string();
-    let elsewhere = Host::start(&[("/signed?key=1", Reply::new(200, &[("ETag", "\"other\"")], WORDS))]);
+    let elsewhere = Host::start(&[(
+        "/signed?key=1",
+        Reply::new(200, &[("ETag", "\"other\"")], WORDS),
+    )]);
     let linked = format!("\"{sha256}\"");
     let to = format!("{}/signed?key=1", elsewhere.url);
     let redirect = Reply::new(
@@ -148,51 +156,91 @@ fn a_missing_tokenizer_is_fetched_once_into_the_hubs_own_cache_and_the_token_sta
     );
     let template = "<s> {{ messages[0].content }} </s>";
     // An old name leads to the new one, at the same hub.
-    let moved = Reply::new(307, &[("Location", "/new/tiny/resolve/main/tokenizer.json")], "");
+    let moved = Reply::new(
+        307,
+        &[("Location", "/new/tiny/resolve/main/tokenizer.json")],
+        "",
+    );
     let hub = Host::start(&[
         (FILE, moved),
         ("/new/tiny/resolve/main/tokenizer.json", redirect),
-        (&of_commit("chat_template.jinja"), Reply::file(template, "abc")),
+        (
+            &of_commit("chat_template.jinja"),
+            Reply::file(template, "abc"),
+        ),
     ]);
     let place = Place::new();
     let ran = tokenize(&place, "org/tiny", &asking(&hub.url));
     ran.expect(0);
     assert_eq!(ran.stdout.trim(), "3 tokens", "{ran:?}");
-    assert!(ran.stderr.contains(&format!("downloading it from {}", hub.url)), "{ran:?}");
+    assert!(
+        ran.stderr
+            .contains(&format!("downloading it from {}", hub.url)),
+        "{ran:?}"
+    );
 
     let heads = hub.heads();
     assert_eq!(heads.len(), 5, "{heads:?}");
     let secret = format!("authorization: Bearer {TOKEN}");
     assert!(heads.iter().all(|head| head.contains(&secret)), "{heads:?}");
     let there = elsewhere.heads();
-    assert!(there.len() == 1 && !there[0].to_lowercase().contains("authorization"), "{there:?}");
+    assert!(
+        there.len() == 1 && !there[0].to_lowercase().contains("authorization"),
+        "{there:?}"
+    );
 
     let folder = cache(&place);
-    assert_eq!(fs::read_to_string(folder.join("refs/main")).unwrap(), COMMIT);
+    assert_eq!(
+        fs::read_to_string(folder.join("refs/main")).unwrap(),
+        COMMIT
+    );
     let snapshot = folder.join("snapshots").join(COMMIT);
     let link = fs::read_link(snapshot.join("tokenizer.json")).unwrap();
     assert_eq!(link, PathBuf::from(format!("../../blobs/{sha256}")));
-    assert_eq!(fs::read_to_string(snapshot.join("tokenizer.json")).unwrap(), WORDS);
-    assert_eq!(fs::read_to_string(folder.join("blobs/abc")).unwrap(), template);
+    assert_eq!(
+        fs::read_to_string(snapshot.join("tokenizer.json")).unwrap(),
+        WORDS
+    );
+    assert_eq!(
+        fs::read_to_string(folder.join("blobs/abc")).unwrap(),
+        template
+    );
     assert_eq!(fs::read_dir(folder.join("blobs")).unwrap().count(), 2);
 
     // From here on it is on this machine: nobody is asked.
     let offline = [("HF_HUB_OFFLINE", "1")];
     for env in [&asking(&hub.url)[..], &offline] {
-        assert_eq!(tokenize(&place, "org/tiny", env).expect(0).stdout.trim(), "3 tokens");
+        assert_eq!(
+            tokenize(&place, "org/tiny", env).expect(0).stdout.trim(),
+            "3 tokens"
+        );
     }
     assert_eq!(hub.heads().len(), 5);
     assert!(!format!("{ran:?}").contains(TOKEN));
-    assert!(place.files().iter().all(|(_, content)| !content.contains(TOKEN)));
+    assert!(
+        place
+            .files()
+            .iter()
+            .all(|(_, content)| !content.contains(TOKEN))
+    );
 }
 
 #[test]
 fn a_branch_and_a_commit_are_asked_for_by_name() {
-    let (branch, file) = ("/org/tiny/resolve/refs%2Fpr%2F1/tokenizer.json", of_commit("tokenizer.json"));
-    let hub = Host::start(&[(branch, Reply::file(WORDS, "w")), (&file, Reply::file(WORDS, "w"))]);
+    let (branch, file) = (
+        "/org/tiny/resolve/refs%2Fpr%2F1/tokenizer.json",
+        of_commit("tokenizer.json"),
+    );
+    let hub = Host::start(&[
+        (branch, Reply::file(WORDS, "w")),
+        (&file, Reply::file(WORDS, "w")),
+    ]);
     let place = Place::new();
     tokenize(&place, "org/tiny@refs/pr/1", &asking(&hub.url)).expect(0);
-    assert_eq!(fs::read_to_string(cache(&place).join("refs/refs/pr/1")).unwrap(), COMMIT);
+    assert_eq!(
+        fs::read_to_string(cache(&place).join("refs/refs/pr/1")).unwrap(),
+        COMMIT
+    );
     // The snapshot is there now, by its commit's name too.
     let asked = hub.heads().len();
     tokenize(&place, &format!("org/tiny@{COMMIT}"), &asking(&hub.url)).expect(0);
@@ -204,7 +252,10 @@ fn a_branch_and_a_commit_are_asked_for_by_name() {
 
 /// What is said when the hub replies so to the question for the tokenizer.
 fn refused(reply: Reply, more: &[(&str, Reply)]) -> String {
-    let replies: Vec<_> = [(FILE, reply)].into_iter().chain(more.iter().cloned()).collect();
+    let replies: Vec<_> = [(FILE, reply)]
+        .into_iter()
+        .chain(more.iter().cloned())
+        .collect();
     let hub = Host::start(&replies);
     let place = Place::new();
     let ran = tokenize(&place, "org/tiny", &asking(&hub.url));
@@ -219,11 +270,22 @@ fn refused(reply: Reply, more: &[(&str, Reply)]) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the texts are long, not the test")]
 fn what_the_hub_refuses_is_said_with_what_to_do() {
     let mut cut = Reply::file(WORDS, "w");
     cut.is_cut = true;
     let wrong = format!("\"{}\"", "0".repeat(64));
-    let linked = |name, value| Reply::new(200, &[("X-Repo-Commit", COMMIT), ("X-Linked-Etag", &wrong), (name, value)], WORDS);
+    let linked = |name, value| {
+        Reply::new(
+            200,
+            &[
+                ("X-Repo-Commit", COMMIT),
+                ("X-Linked-Etag", &wrong),
+                (name, value),
+            ],
+            WORDS,
+        )
+    };
     let long = (300_u64 << 20).to_string();
     let quoting = format!("no such user: {TOKEN}");
     let faults = [
@@ -233,9 +295,22 @@ fn what_the_hub_refuses_is_said_with_what_to_do() {
         refused(Reply::error(404, "EntryNotFound"), &[]),
         refused(
             Reply::error(404, "EntryNotFound"),
-            &[("/org/tiny/resolve/main/tokenizer.model", Reply::file("", "m"))],
+            &[(
+                "/org/tiny/resolve/main/tokenizer.model",
+                Reply::file("", "m"),
+            )],
         ),
-        refused(Reply::new(401, &[("X-Error-Message", "Invalid credentials in Authorization header")], ""), &[]),
+        refused(
+            Reply::new(
+                401,
+                &[(
+                    "X-Error-Message",
+                    "Invalid credentials in Authorization header",
+                )],
+                "",
+            ),
+            &[],
+        ),
         refused(Reply::new(503, &[("X-Error-Message", &quoting)], ""), &[]),
         refused(Reply::new(200, &[], "<html>"), &[]),
         refused(Reply::new(302, &[("Location", FILE)], ""), &[]),
@@ -300,7 +375,9 @@ fn who_cannot_or_must_not_ask_is_told_so() {
         let ran = tokenize(&place, name, &asking(&nobody));
         lines.push(ran.expect(2).complaint());
     }
-    let text = lines.join("\n").replace(place.path().to_str().unwrap(), "PLACE");
+    let text = lines
+        .join("\n")
+        .replace(place.path().to_str().unwrap(), "PLACE");
     insta::assert_snapshot!(text, @r#"
     error: no tokenizer `org/tiny`: looked for `org/tiny/tokenizer.json`, `PLACE/home/.cache/huggingface/hub/models--org--tiny/refs/main`; the hub was not asked: HF_HUB_OFFLINE is set
     hint: unset HF_HUB_OFFLINE, run `hf download org/tiny tokenizer.json tokenizer_config.json` where the network is; or give the path of a tokenizer.json, or take --tokenizer built-in
@@ -328,7 +405,13 @@ fn the_built_in_tokenizer_serves_wherever_one_is_named_and_says_what_it_is() {
         .records("p.jsonl")
         .iter()
         .map(|row| {
-            let ran = place.run(&["dataset", "tokenize", row["prompt"].as_str().unwrap(), "--tokenizer", "built-in"]);
+            let ran = place.run(&[
+                "dataset",
+                "tokenize",
+                row["prompt"].as_str().unwrap(),
+                "--tokenizer",
+                "built-in",
+            ]);
             ran.expect(0).stdout.trim().to_owned()
         })
         .collect();

@@ -111,7 +111,10 @@ impl Asker {
                 request = request.header(AUTHORIZATION, value.clone());
                 had_token = true;
             }
-            let response = request.send().await.map_err(|error| self.unreachable(error))?;
+            let response = request
+                .send()
+                .await
+                .map_err(|error| self.unreachable(error))?;
             if own {
                 about.learn(response.headers());
             }

@@ -119,7 +119,9 @@ impl HubError {
                 format!("is `{repo}` spelt right, and is HF_TOKEN set if it is private?")
             }
             Self::Revision { .. } => "name a branch, a tag or a commit behind the @".to_owned(),
-            Self::NoJson { found, .. } if found.is_empty() => "is it the right repository?".to_owned(),
+            Self::NoJson { found, .. } if found.is_empty() => {
+                "is it the right repository?".to_owned()
+            }
             Self::NoJson { .. } => format!(
                 "`AutoTokenizer.from_pretrained(\"{repo}\").save_pretrained(\"folder\")` of transformers makes one: --tokenizer folder"
             ),

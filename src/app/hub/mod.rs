@@ -159,7 +159,17 @@ mod tests {
             assert_eq!(HubId::read(name), Some(HubId { repo, revision }), "{name}");
         }
         for name in [
-            "", "./name", "/name", "a/b/c", "org/", "name.json", "a..b", "a b", "org/name@", "org/name@../x", "@main",
+            "",
+            "./name",
+            "/name",
+            "a/b/c",
+            "org/",
+            "name.json",
+            "a..b",
+            "a b",
+            "org/name@",
+            "org/name@../x",
+            "@main",
         ] {
             assert_eq!(HubId::read(name), None, "{name}");
         }

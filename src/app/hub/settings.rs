@@ -105,10 +105,21 @@ mod tests {
         assert_eq!(plain.endpoint, "https://huggingface.co");
         assert_eq!(plain.folder, PathBuf::from("/h/.cache/huggingface/hub"));
         assert_eq!(plain.patience, Duration::from_secs(30));
-        let other = [("HOME", "/h"), ("HF_ENDPOINT", "http://mirror/"), ("HF_HUB_DOWNLOAD_TIMEOUT", "3")];
+        let other = [
+            ("HOME", "/h"),
+            ("HF_ENDPOINT", "http://mirror/"),
+            ("HF_HUB_DOWNLOAD_TIMEOUT", "3"),
+        ];
         let other = settings(&other).unwrap();
-        assert_eq!((other.endpoint.as_str(), other.patience.as_secs()), ("http://mirror", 3));
-        for (variable, value) in [("HF_HUB_OFFLINE", "1"), ("TRANSFORMERS_OFFLINE", "True"), ("HF_HUB_OFFLINE", "yes")] {
+        assert_eq!(
+            (other.endpoint.as_str(), other.patience.as_secs()),
+            ("http://mirror", 3)
+        );
+        for (variable, value) in [
+            ("HF_HUB_OFFLINE", "1"),
+            ("TRANSFORMERS_OFFLINE", "True"),
+            ("HF_HUB_OFFLINE", "yes"),
+        ] {
             let error = settings(&[("HOME", "/h"), (variable, value)]).unwrap_err();
             assert!(matches!(error, HubError::Offline { variable: named } if named == variable));
         }
@@ -127,7 +138,10 @@ mod tests {
         assert_eq!(token(&both).unwrap(), "hf_given");
         let named = place.path().join("other");
         std::fs::write(&named, "hf_of_another").unwrap();
-        let named = [("HF_HOME", home), ("HF_TOKEN_PATH", named.to_str().unwrap())];
+        let named = [
+            ("HF_HOME", home),
+            ("HF_TOKEN_PATH", named.to_str().unwrap()),
+        ];
         assert_eq!(token(&named).unwrap(), "hf_of_another");
         let hidden = [("HF_HOME", home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
         assert_eq!(token(&hidden), None);

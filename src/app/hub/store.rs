@@ -53,12 +53,12 @@ impl Store {
         }
         let bytes = incoming.bytes;
         let blob = incoming.check(&answer, name)?;
-        self.keep(incoming, &blob)?;
+        self.keep(&incoming, &blob)?;
         self.link(&blob, commit, name)?;
         Ok(bytes)
     }
 
-    fn keep(&self, incoming: Incoming, blob: &str) -> Result<(), HubError> {
+    fn keep(&self, incoming: &Incoming, blob: &str) -> Result<(), HubError> {
         let path = self.folder.join("blobs").join(blob);
         incoming.file.sync_all().map_err(at(&incoming.path))?;
         fs::rename(&incoming.path, &path).map_err(at(&path))
