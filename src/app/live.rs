@@ -85,7 +85,7 @@ impl Live {
     }
 
     fn take_in(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
-        self.tally.merge(delta);
+        self.tally.merge_figures(delta);
         self.recent.push(to, delta);
         self.gauges = gauges;
         self.now = self.now.max(to);

@@ -21,6 +21,8 @@ mod live;
 mod llmperf;
 mod logging;
 mod open_files;
+mod played;
+mod plot;
 mod prepare;
 mod records;
 mod report;
@@ -69,7 +71,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(gen_command())
         .subcommand(prefill_command())
         .subcommand(dataset::command())
-        .subcommand(sweep::command());
+        .subcommand(sweep::command())
+        .subcommands(llmperf::commands())
+        .subcommand(plot::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -158,6 +162,13 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == dataset::NAME => dataset::dataset(&matches),
         Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),
+        Command::Other { name, matches } if name == llmperf::TOKEN_BENCHMARK => {
+            llmperf::token_benchmark(&matches)
+        }
+        Command::Other { name, matches } if name == llmperf::CORRECTNESS => {
+            llmperf::correctness(&matches)
+        }
+        Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

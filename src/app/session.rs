@@ -16,9 +16,10 @@ use super::data_set;
 use super::engine::{self, Aftermath};
 use super::failure::Failure;
 use super::files::try_writing;
-use super::finish::{Ending, Finished, Rules, finish};
+use super::finish::{Ending, Rules, finish};
 use super::journal::{self, Writing, on_the_wall};
 use super::live::{Live, in_words};
+use super::played::{Played, Showing};
 use super::prepare::{Machine, speak};
 use super::security;
 use super::settle::settle;
@@ -30,7 +31,6 @@ use crate::cluster::{
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
-use crate::metrics::{Summary, Verdict};
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
@@ -40,37 +40,16 @@ use crate::suite::Trend;
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
 
-/// A run that was played to its end.
-#[derive(Debug)]
-pub(super) struct Played {
-    /// Its exit status.
-    pub(super) status: u8,
-    /// Why that is not 0.
-    pub(super) failure: Option<String>,
-    /// The exit status of the signal that came while it went on.
-    pub(super) interrupted: Option<u8>,
-    /// It was ended before its time, or its load was changed: its figures are not those of the settings.
-    pub(super) is_altered: bool,
-    /// What was measured, if anything was.
-    pub(super) measured: Option<Measured>,
-}
-
-/// What a run measured.
-#[derive(Debug)]
-pub(super) struct Measured {
-    pub(super) plan: Plan,
-    pub(super) summary: Summary,
-    pub(super) verdict: Option<Verdict>,
-    pub(super) trend: Trend,
-}
-
 /// `llmload run`.
 pub(super) async fn run(options: RunOptions) -> Result<u8, Failure> {
-    Ok(Box::pin(play_run(options, false)).await?.status)
+    Ok(Box::pin(play_run(options, Showing::Itself)).await?.status)
 }
 
-/// One run in this process. A quiet one prints no figures: who plays it shows them.
-pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<Played, Failure> {
+/// One run in this process. One that does not show itself prints no figures.
+pub(super) async fn play_run(
+    mut options: RunOptions,
+    showing: Showing<'_>,
+) -> Result<Played, Failure> {
     // It serves as long as it is held.
     let _mock = start_mock(&mut options)?;
     let settings = options.settings;
@@ -79,7 +58,7 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
     sources(source_ips)?;
     let tasks = TaskTracker::new();
     let settling = settle(&settings, source_ips.first().copied());
-    let (plan, signals) = match attentively(settling, &tasks, is_quiet).await? {
+    let (plan, signals) = match attentively(settling, &tasks, showing.is_quiet()).await? {
         Ok(settled) => settled,
         Err(signal) => return Ok(Played::left(signal.exit_status())),
     };
@@ -122,7 +101,7 @@ pub(super) async fn play_run(mut options: RunOptions, is_quiet: bool) -> Result<
         writing,
         goes_on: false,
         epochs: Vec::new(),
-        is_quiet,
+        showing,
     };
     let playing = stage.play(|control, events| {
         run_local(
@@ -159,6 +138,14 @@ async fn attentively(
 
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
+    Ok(Box::pin(play_master(options, Showing::Itself)).await?.status)
+}
+
+/// One run that workers carry out.
+pub(super) async fn play_master(
+    options: MasterOptions,
+    showing: Showing<'_>,
+) -> Result<Played, Failure> {
     let door = security::of_master(&options)?;
     let settings = options.settings.clone();
     let secrets = shared(&settings.secrets);
@@ -202,7 +189,7 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             .past
             .as_ref()
             .map_or_else(Vec::new, |past| past.epochs.clone()),
-        is_quiet: false,
+        showing,
     };
     if stage.goes_on {
         tracing::info!("listening on {address}; a run goes on");
@@ -223,7 +210,6 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
             }))
         })
         .await
-        .map(|played| played.status)
 }
 
 /// Where workers are to come.
@@ -324,7 +310,7 @@ pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
 }
 
 /// A run that is ready to be played, alone or with a cluster.
-struct Stage {
+struct Stage<'a> {
     settings: Settings,
     plan: Plan,
     cluster: bool,
@@ -337,10 +323,10 @@ struct Stage {
     goes_on: bool,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
-    is_quiet: bool,
+    showing: Showing<'a>,
 }
 
-impl Stage {
+impl Stage<'_> {
     async fn play<F>(
         mut self,
         perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
@@ -361,7 +347,8 @@ impl Stage {
         let mut changes = Changes::resumed(first, &self.epochs);
         let mut conductor =
             Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
-        if self.is_quiet {
+        let is_quiet = self.showing.is_quiet();
+        if is_quiet {
             // Who plays many runs compares them: none may be other than its settings say.
             conductor.hush();
         }
@@ -371,11 +358,12 @@ impl Stage {
         };
         let mut trend = Trend::default();
         let mut performing = std::pin::pin!(perform(told, events));
-        let result = loop {
+        let mut result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
+                    self.showing.note(&event);
                     follow(&mut trend, &event);
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
@@ -388,6 +376,7 @@ impl Stage {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            self.showing.note(&event);
             follow(&mut trend, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
@@ -395,6 +384,9 @@ impl Stage {
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
         let is_altered = !changes.is_empty() || was_ended(&result);
+        // Figures are copied on the way, and these are none.
+        let answers = std::mem::take(&mut result.tally.answers);
+        let started_at = live.started_at();
         let ending = Ending {
             outputs: &self.settings.outputs,
             rules: Rules::from(&self.settings),
@@ -407,7 +399,7 @@ impl Stage {
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
-            is_quiet: self.is_quiet,
+            is_quiet,
         };
         let interrupted = ending.interrupted;
         let finished = finish(ending, live, &mut console);
@@ -416,6 +408,7 @@ impl Stage {
         }
         let mut played = Played::of(finished, interrupted, self.plan, trend);
         played.is_altered = is_altered;
+        (played.answers, played.started_at) = (answers, started_at);
         Ok(played)
     }
 
@@ -474,34 +467,6 @@ async fn close_journal(
     tokio::select! {
         failure = writing.close(&aftermath.notes) => failure,
         Some(_) = conductor.signal() => writing.given_up(),
-    }
-}
-
-impl Played {
-    fn of(finished: Finished, interrupted: Option<u8>, plan: Plan, trend: Trend) -> Self {
-        Self {
-            status: finished.status,
-            failure: finished.failure,
-            interrupted,
-            is_altered: false,
-            measured: finished.figures.map(|(summary, verdict)| Measured {
-                plan,
-                summary,
-                verdict,
-                trend,
-            }),
-        }
-    }
-
-    /// A run that was left by its user, with everything that it measured.
-    const fn left(status: u8) -> Self {
-        Self {
-            status,
-            failure: None,
-            interrupted: Some(status),
-            is_altered: true,
-            measured: None,
-        }
     }
 }
 

@@ -31,20 +31,50 @@ pub(super) fn tick(value: f64) -> String {
     format!("{rounded}")
 }
 
+/// How far the axes reach, and the room that is left beside them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame {
+    pub(super) x: (f64, f64),
+    pub(super) y: (f64, f64),
+    /// Pixels above the axes.
+    pub(super) top: u32,
+    /// Pixels to their right.
+    pub(super) right: u32,
+    /// The y axis counts things: there are no halves of them.
+    pub(super) counts: bool,
+}
+
+impl Frame {
+    /// From 0 to `top`, nothing beside it.
+    pub(super) const fn plain(x: (f64, f64), top: f64) -> Self {
+        Self {
+            x,
+            y: (0.0, top),
+            top: 0,
+            right: 24,
+            counts: false,
+        }
+    }
+}
+
 /// A chart with its mesh and its labels; `places` name the whole numbers of the x axis, if there are any.
 pub(super) fn chart<'a, DB: DrawingBackend>(
     area: &'a Area<'a, DB>,
     panel: &Panel,
-    x: (f64, f64),
-    y: f64,
+    frame: Frame,
     places: &[String],
 ) -> Result<Chart<'a, DB>, ChartError> {
     let mut chart = ChartBuilder::on(area)
-        .margin_right(24)
+        .margin_top(frame.top)
+        .margin_right(frame.right)
         .x_label_area_size(BOTTOM)
         .y_label_area_size(LEFT)
-        .build_cartesian_2d(x.0..x.1, 0.0..y)
+        .build_cartesian_2d(frame.x.0..frame.x.1, frame.y.0..frame.y.1)
         .map_err(drawing)?;
+    let y_words = |value: &f64| match value.fract() {
+        part if frame.counts && part.abs() > 1e-9 => String::new(),
+        _ => tick(*value),
+    };
     let mut mesh = chart.configure_mesh();
     mesh.y_desc(panel.y.as_str())
         .axis_desc_style(font::text(24))
@@ -53,7 +83,7 @@ pub(super) fn chart<'a, DB: DrawingBackend>(
         .light_line_style(palette::GRID.mix(0.0))
         .axis_style(font::INK)
         .y_labels(7)
-        .y_label_formatter(&|value| tick(*value));
+        .y_label_formatter(&y_words);
     if places.is_empty() {
         mesh.x_desc(panel.x.as_str())
             .x_labels(9)

@@ -24,7 +24,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         .flat_map(|(_, values)| values.iter().flatten());
     let top = axis::reach(values.copied());
     let ends = (-0.5, count(places.len().max(1)) - 0.5);
-    let mut chart = axis::chart(area, panel, ends, top, places)?;
+    let mut chart = axis::chart(area, panel, axis::Frame::plain(ends, top), places)?;
     let width = FILLED / count(groups.len().max(1));
     let is_labelled = places.len() * groups.len() <= LABELLED;
     let style = font::text(19).pos(Pos::new(HPos::Center, VPos::Bottom));

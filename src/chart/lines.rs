@@ -27,7 +27,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         let last = u32::try_from(places.len()).map_or(0.0, f64::from);
         (-0.4, last - 0.6)
     };
-    let mut chart = axis::chart(area, panel, x, top, places)?;
+    let mut chart = axis::chart(area, panel, axis::Frame::plain(x, top), places)?;
     for (value, words) in limits {
         limit(&mut chart, x, *value, words)?;
     }

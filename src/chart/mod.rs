@@ -1,13 +1,17 @@
-//! Charts: panels of bars and lines with their legends, as SVG text or PNG bytes.
+//! Charts: panels of bars, lines, histograms and clouds of points with their legends, as SVG text or PNG bytes.
 //! Figures in, pictures out: it knows no run and no metric, and opens no file.
 
 mod axis;
 mod bars;
 mod font;
+mod histogram;
 mod layout;
 mod legend;
 mod lines;
+mod marks;
 mod palette;
+mod scale;
+mod scatter;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
@@ -61,6 +65,37 @@ pub enum Body {
         /// Horizontal lines: (value, words).
         limits: Vec<(f64, String)>,
     },
+    /// How often which values came: the x axis has the values, the y axis how many there are in each bin.
+    Histogram {
+        /// The values, in any order.
+        values: Vec<f64>,
+        /// Values that are told on their own: vertical lines.
+        marks: Vec<Mark>,
+        /// The unit of the values.
+        unit: String,
+        /// What else is to be said below the title, behind the number of values.
+        note: String,
+    },
+    /// A point for each pair of values.
+    Scatter {
+        /// The pairs.
+        points: Vec<(f64, f64)>,
+        /// Values of x that are told on their own: vertical lines.
+        x_marks: Vec<Mark>,
+        /// Values of y that are told on their own: horizontal lines.
+        y_marks: Vec<Mark>,
+        /// What else is to be said below the title, behind the number of points.
+        note: String,
+    },
+}
+
+/// A value that is told on its own, with a line across the panel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mark {
+    /// Where.
+    pub value: f64,
+    /// The words at the end of its line.
+    pub label: String,
 }
 
 /// A line.

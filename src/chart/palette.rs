@@ -23,3 +23,5 @@ pub(super) fn colour(at: usize) -> RGBColor {
 /// Of limits.
 pub(super) const LIMIT: RGBColor = RGBColor(170, 0, 30);
 pub(super) const GRID: RGBColor = RGBColor(225, 225, 225);
+/// Of histograms: light enough for lines across it, also in grey.
+pub(super) const FILL: RGBColor = RGBColor(163, 206, 233);

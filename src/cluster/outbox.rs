@@ -1,10 +1,12 @@
 //! A worker's intervals on their way to the master: numbered once, kept until acknowledged, sent again after a reconnect.
-//! It is bounded: under pressure intervals that were never numbered are merged, and nothing is ever dropped.
+//! It is bounded: under pressure intervals that were never numbered are merged, and nothing is ever dropped. Answers that are
+//! kept one by one do not get fewer by that: they are dealt to intervals that fit into a message, and those wait in full. How
+//! many can come is bounded by the lease: who hears nothing of its master sends nothing.
 
 use std::collections::VecDeque;
 
 use super::{Gauges, Interval};
-use crate::domain::Offset;
+use crate::domain::{Answer, Offset};
 use crate::metrics::Tally;
 
 /// Numbered intervals that may be unacknowledged. A number may have been merged already, so these never change.
@@ -12,6 +14,12 @@ pub(super) const WINDOW: usize = 32;
 
 /// Intervals without a number; one more merges the two oldest.
 const BACKLOG: usize = 32;
+
+/// Most bytes of answers in one interval: with everything else far less than a message may have.
+const PORTION: usize = 4 << 20;
+
+/// Bytes of an answer beside its words, at most.
+const PLAIN: usize = 160;
 
 /// The intervals of one run that are not acknowledged yet.
 #[derive(Clone, Debug)]
@@ -21,7 +29,14 @@ pub(super) struct Outbox {
     numbered: VecDeque<Interval>,
     /// How many of `numbered` were sent on this connection.
     sent: usize,
-    backlog: VecDeque<Fresh>,
+    backlog: VecDeque<Waiting>,
+}
+
+/// An interval and about how many bytes its answers have.
+#[derive(Clone, Debug)]
+struct Waiting {
+    fresh: Fresh,
+    weight: usize,
 }
 
 /// An interval that has no number yet.
@@ -34,11 +49,53 @@ pub(super) struct Fresh {
 }
 
 impl Fresh {
-    fn extend(&mut self, later: &Self) {
+    /// Takes `later` in.
+    fn extend(&mut self, mut later: Self) {
         self.to = later.to;
         self.gauges = later.gauges;
+        let answers = std::mem::take(&mut later.tally.answers);
         self.tally.merge(&later.tally);
+        self.tally.answers.extend(answers);
     }
+
+    /// Answers that are too many for a message, as intervals of no length before this one; what is left stays.
+    fn portions(&mut self) -> Vec<Waiting> {
+        let mut portions = Vec::new();
+        if self.tally.answers.is_empty() {
+            return portions;
+        }
+        let mut portion = Tally::default();
+        let mut weight = 0;
+        for (index, answer) in std::mem::take(&mut self.tally.answers) {
+            let more = bytes_of(&answer);
+            if weight + more > PORTION {
+                let tally = std::mem::take(&mut portion);
+                portions.push(self.portion(tally, std::mem::take(&mut weight)));
+            }
+            weight += more;
+            portion.answers.insert(index, answer);
+        }
+        self.tally.answers = portion.answers;
+        portions
+    }
+
+    fn portion(&self, tally: Tally, weight: usize) -> Waiting {
+        let fresh = Self {
+            from: self.from,
+            to: self.from,
+            gauges: self.gauges,
+            tally: Box::new(tally),
+        };
+        Waiting { fresh, weight }
+    }
+}
+
+fn weight_of(tally: &Tally) -> usize {
+    tally.answers.values().map(bytes_of).sum()
+}
+
+fn bytes_of(answer: &Answer) -> usize {
+    PLAIN + answer.error.len() + answer.text.as_ref().map_or(0, String::len)
 }
 
 impl Outbox {
@@ -52,25 +109,36 @@ impl Outbox {
         }
     }
 
-    /// Takes an interval in; merges the two oldest without a number when there are too many.
-    pub(super) fn push(&mut self, fresh: Fresh) {
-        self.backlog.push_back(fresh);
-        if self.backlog.len() <= BACKLOG {
-            return;
-        }
-        if let Some(mut oldest) = self.backlog.pop_front()
-            && let Some(next) = self.backlog.pop_front()
+    /// Takes an interval in; when there are too many without a number, merges the two oldest whose answers fit into one message.
+    pub(super) fn push(&mut self, mut fresh: Fresh) {
+        self.backlog.extend(fresh.portions());
+        let weight = weight_of(&fresh.tally);
+        self.backlog.push_back(Waiting { fresh, weight });
+        while self.backlog.len() > BACKLOG && self.merge_two() {}
+    }
+
+    /// Says whether there were two to merge.
+    fn merge_two(&mut self) -> bool {
+        let next = self.backlog.iter().skip(1);
+        let pairs = self.backlog.iter().zip(next);
+        let light = |(one, other): (&Waiting, &Waiting)| one.weight + other.weight <= PORTION;
+        let Some(at) = pairs.map(light).position(|is_light| is_light) else {
+            return false;
+        };
+        if let Some(later) = self.backlog.remove(at + 1)
+            && let Some(earlier) = self.backlog.get_mut(at)
         {
-            oldest.extend(&next);
-            self.backlog.push_front(oldest);
+            earlier.weight += later.weight;
+            earlier.fresh.extend(later.fresh);
         }
+        true
     }
 
     /// What to send next on this connection; `None` while the window is full or nothing is left.
     pub(super) fn next(&mut self) -> Option<Interval> {
         if self.sent == self.numbered.len() && self.numbered.len() < WINDOW {
-            let fresh = self.backlog.pop_front()?;
-            self.number(fresh);
+            let waiting = self.backlog.pop_front()?;
+            self.number(waiting.fresh);
         }
         let interval = self.numbered.get(self.sent).cloned()?;
         self.sent += 1;
@@ -132,6 +200,10 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::ToMaster;
+    use crate::cluster::tests::answer;
+    use crate::cluster::wire::encode_to_master;
+    use crate::domain::Index;
 
     fn fresh(second: u64) -> Fresh {
         let mut tally = Tally::default();
@@ -194,5 +266,60 @@ mod tests {
         outbox.ack(3);
         outbox.ack(1_000);
         assert_eq!(std::iter::from_fn(|| outbox.next()).count(), 3);
+    }
+
+    fn answered(second: u64, answers: u64, bytes: usize) -> Fresh {
+        let mut fresh = fresh(second);
+        for nth in 0..answers {
+            let answer = answer(second, "x".repeat(bytes));
+            let index = Index::Arrival(second * 1_000 + nth);
+            fresh.tally.answers.insert(index, answer);
+        }
+        fresh
+    }
+
+    /// How many answers come out, and how many intervals; each of them fits into a message.
+    fn delivered(outbox: &mut Outbox) -> (usize, usize, u64) {
+        let (mut answers, mut intervals, mut sent, mut at) = (0, 0, 0, 0);
+        while let Some(interval) = outbox.next() {
+            assert!(interval.from.as_nanos() >= at && interval.to >= interval.from);
+            at = interval.to.as_nanos();
+            answers += interval.tally.answers.len();
+            intervals += 1;
+            sent += interval.tally.counts.sent;
+            outbox.ack(interval.seq);
+            let message = ToMaster::Interval(Box::new(interval));
+            assert!(encode_to_master(message).is_ok());
+        }
+        (answers, intervals, sent)
+    }
+
+    #[test]
+    fn more_answers_than_a_message_holds_are_dealt_to_several() {
+        let mut outbox = Outbox::new(1);
+        // 19 MiB and 300 bytes each.
+        outbox.push(answered(0, 300, 64 << 10));
+        assert_eq!(delivered(&mut outbox), (300, 5, 1));
+    }
+
+    #[test]
+    fn under_pressure_answers_wait_one_by_one_where_they_do_not_fit_together() {
+        let mut outbox = Outbox::new(1);
+        for second in 0..200 {
+            outbox.push(answered(second, 3, if second % 2 == 0 { 1 << 10 } else { 60 << 10 }));
+            assert!(outbox.backlog.iter().all(|waiting| waiting.weight == weight_of(&waiting.fresh.tally)));
+        }
+        assert!(outbox.backlog.len() <= BACKLOG);
+        assert_eq!(delivered(&mut outbox).0, 600);
+        for second in 0..60 {
+            outbox.push(answered(second, 50, 60 << 10));
+        }
+        // 176 MiB: 3 MiB each, and no two of them in one.
+        assert_eq!(outbox.backlog.len(), 60);
+        outbox.push(fresh(60));
+        outbox.push(fresh(61));
+        // These two can be merged, with each other and into the last.
+        assert_eq!(outbox.backlog.len(), 60);
+        assert_eq!(delivered(&mut outbox), (3_000, 60, 62));
     }
 }

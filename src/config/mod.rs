@@ -17,6 +17,7 @@ mod asking;
 mod build;
 mod catalogue;
 mod cli;
+mod client;
 mod cluster;
 mod conf;
 mod contradictions;
@@ -39,6 +40,7 @@ use std::io;
 use std::path::Path;
 
 pub use cli::command;
+pub use client::{APIS, Client, client};
 pub use cluster::{
     ClientTlsFiles, Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss, SHORTEST_TOKEN,
     ServerTlsFiles, TokenError, TokenSource, token,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Benchmark;
+use super::{Benchmark, Correctness};
 
 /// The figures with a distribution: their names there, and in the summary.
 const SPREADS: [(&str, &str); 4] = [
@@ -55,18 +55,13 @@ pub fn ml_params(bench: &Benchmark) -> Vec<(String, String)> {
 }
 
 /// The settings of a check of answers.
-pub fn ml_correctness_params(
-    model: &str,
-    llm_api: &str,
-    num_concurrent_requests: u32,
-    sampling: &Map<String, Value>,
-) -> Vec<(String, String)> {
+pub fn ml_correctness_params(test: &Correctness) -> Vec<(String, String)> {
     let settings = [
-        ("model", model.to_owned()),
-        ("llm_api", llm_api.to_owned()),
-        ("num_concurrent_requests", num_concurrent_requests.to_string()),
+        ("model", test.model.clone()),
+        ("llm_api", test.llm_api.clone()),
+        ("num_concurrent_requests", test.num_concurrent_requests.to_string()),
     ];
-    with_sampling(&settings, sampling)
+    with_sampling(&settings, &test.additional_sampling_params)
 }
 
 fn with_sampling(
@@ -235,7 +230,10 @@ mod tests {
         let values: Vec<_> = metrics.iter().map(|(_, value)| *value).collect();
         assert_eq!(values, [1.0, 2.0, 0.1, 0.2, 9.0, 8.0]);
         assert_eq!(metrics[1].0, "num_mismatched_requests");
-        let params = ml_correctness_params("m", "openai", 4, &map(json!({"temperature": 0})));
+        let params = ml_correctness_params(&Correctness {
+            additional_sampling_params: map(json!({"temperature": 0})),
+            ..Correctness::default()
+        });
         assert_eq!(params[3], ("temperature".to_owned(), "0".to_owned()));
     }
 }

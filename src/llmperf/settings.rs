@@ -27,3 +27,11 @@ pub struct Benchmark {
     /// What counted the tokens.
     pub tokenizer_id: String,
 }
+
+impl Benchmark {
+    /// What the names of its files begin with: `{model}_{mean input}_{mean output}`, without characters that paths lack.
+    pub fn stem(&self) -> String {
+        let lengths = (self.mean_input_tokens, self.mean_output_tokens);
+        super::stem(&format!("{}_{}_{}", self.model, lengths.0, lengths.1))
+    }
+}

@@ -16,6 +16,15 @@ impl Tally {
     /// Errors beyond `MAX_ERROR_KINDS` are collected by outcome. Which kinds keep their words depends on their
     /// order alone and not on the order of merging: that keeps merging associative.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_figures(other);
+        // No index is sent twice, so none is met twice.
+        let answers = other.answers.iter();
+        self.answers
+            .extend(answers.map(|(index, answer)| (*index, answer.clone())));
+    }
+
+    /// The same without the answers that are kept one by one, for who shows figures alone.
+    pub fn merge_figures(&mut self, other: &Self) {
         self.counts.merge(other.counts);
         self.warmup.merge(&other.warmup);
         self.measured.merge(&other.measured);
@@ -32,10 +41,6 @@ impl Tally {
         self.last_sent = self.last_sent.max(other.last_sent);
         self.last_end = self.last_end.max(other.last_end);
         self.generator.merge(&other.generator);
-        // No index is sent twice, so none is met twice.
-        let answers = other.answers.iter();
-        self.answers
-            .extend(answers.map(|(index, answer)| (*index, answer.clone())));
     }
 
     /// An empty one that has the memory for what is usually measured: filling it never waits for the system to give some.

@@ -27,6 +27,7 @@ use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 
 pub use load::{Load, LoadChange};
+pub(crate) use number::python_float;
 
 /// The percentiles of every table and file: (heading, quantile).
 pub(crate) const PERCENTILES: [(&str, f64); 11] = [

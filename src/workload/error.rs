@@ -13,6 +13,16 @@ pub enum WorkloadError {
         /// Instruction, shared prefix, and what the server adds.
         smallest: u32,
     },
+    /// Draws of a prompt's length are (nearly) never long enough for the task that it must hold.
+    #[error("no prompt of at least `{smallest}` tokens comes of the mean `{mean}` and the deviation `{stddev}`")]
+    NoRecital {
+        /// The mean of the draws.
+        mean: f64,
+        /// Their standard deviation.
+        stddev: f64,
+        /// What the task itself takes, and one token.
+        smallest: u32,
+    },
     /// No text of this length was found.
     #[error("no shared prefix of exactly `{tokens}` tokens can be made")]
     SharedPrefix {
@@ -107,6 +117,9 @@ impl WorkloadError {
             Self::TooShort { smallest, .. } => Some(format!(
                 "-p {smallest} or more; the instruction (--prompt), the shared prefix (-pcml) and the chat template count too"
             )),
+            Self::NoRecital { smallest, .. } => {
+                Some(format!("--mean-input-tokens {smallest} or more"))
+            }
             Self::SharedPrefix { .. } => Some("a -pcml of 16 or more".to_owned()),
             Self::PrefixGroups { found, .. } => {
                 Some(format!("--prefix-groups {found}, or a greater -pcml"))

@@ -3,6 +3,7 @@
 //! request is sent nor how an API wants it said.
 
 mod api;
+mod around;
 mod batch;
 mod compose;
 mod corpus;
@@ -19,9 +20,11 @@ mod lead;
 mod length;
 pub mod load;
 mod measure;
+mod numerals;
 mod pool;
 mod prefix;
 mod random;
+mod recital;
 mod rows;
 mod shape;
 mod spec;
@@ -42,6 +45,7 @@ pub use error::WorkloadError;
 pub use estimate::tokens as estimated_tokens;
 pub use forced::ForcedError;
 pub use length::LengthError;
+pub use numerals::{in_words, numeral, numeral_task};
 pub use rows::RowError;
 pub use spec::{
     Around, Batch, Corpus, DataRef, Forced, Format, LengthLaw, LengthSpec, Normal, Positioning,
@@ -49,6 +53,7 @@ pub use spec::{
 };
 pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
+use around::Frame;
 use batch::Bundle;
 use data::Dealer;
 use draw::{Compose, Draw};
@@ -56,6 +61,7 @@ use forced::Script;
 use generated::{Made, Wanted};
 use length::Lengths;
 use measure::Measure;
+use recital::Recital;
 use serde_json::{Map, Value};
 use shape::Finish;
 
@@ -75,6 +81,7 @@ pub struct Workload {
     source: Source,
     bundle: Bundle,
     finish: Finish,
+    frame: Frame,
     forced: Option<Script>,
     lengths: Lengths,
     seed: Seed,
@@ -91,6 +98,10 @@ enum Source {
         counted: Option<u32>,
     },
     Dealt(Vec<Card>),
+    /// Each of a length of its own.
+    Recital(Box<Recital>),
+    /// Each with a number of its own, counted where there is a tokenizer.
+    Numerals(Measure),
     /// Rows that are read when they are asked for.
     Data(Box<Dealer>),
 }
@@ -141,7 +152,7 @@ impl Workload {
                 let dealer = Dealer::new(data, &measure, seed, users.max(1), clear, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
-            (_, None) => source(spec, seed, &measure, &mut notes)?,
+            (_, None) => source(spec, seed, &lengths, &measure, &mut notes)?,
         };
         if !matches!(bundle, Bundle::Documents(_)) {
             source.settle(&finish, &measure, &mut notes)?;
@@ -153,7 +164,9 @@ impl Workload {
             .as_ref()
             .map(|it| Script::new(it, corpus, seed, &lengths, &measure, &mut notes))
             .transpose()?;
+        let counts_text_alone = matches!(source, Source::Recital(_) | Source::Numerals(_));
         Ok(Self {
+            frame: Frame::new(&spec.around, api, counts_text_alone),
             source,
             bundle,
             finish,
@@ -189,7 +202,7 @@ impl Workload {
         };
         let say = |script: &Script| script.at(self.number(index), index.key(), ask.max_tokens);
         ask.forced = self.forced.as_ref().map(say);
-        Ok(ask)
+        Ok(self.frame.put(ask))
     }
 
     /// The content of request `index`; an empty one where [`try_ask`](Self::try_ask) fails.
@@ -235,6 +248,17 @@ impl Workload {
                     forced: None,
                     turn: None,
                 }
+            }
+            Source::Recital(recital) => {
+                let max_tokens = self.lengths.at(index);
+                let recited = recital.at(max_tokens, key);
+                let (requested, counted) = (Some(recited.requested), recited.counted);
+                told(recited.text, max_tokens, requested, counted)
+            }
+            Source::Numerals(measure) => {
+                let text = numeral_task(numeral(self.seed, index));
+                let counted = measure.is_exact().then(|| measure.text(&text));
+                told(text, self.lengths.at(index), None, counted)
             }
             Source::Data(dealer) => dealer.ask(index, (nth, of), self.lengths.at(index))?,
         })
@@ -287,7 +311,9 @@ impl Source {
             Self::Data(dealer) if finish.has_images() && !dealer.is_text() => {
                 return Err(WorkloadError::ImagesInMessages);
             }
-            Self::Data(_) | Self::Composed { .. } => return Ok(()),
+            Self::Data(_) | Self::Composed { .. } | Self::Recital(_) | Self::Numerals(_) => {
+                return Ok(());
+            }
         };
         if finish.has_images() && cards.iter().any(Card::is_conversation) {
             return Err(WorkloadError::ImagesInMessages);
@@ -358,9 +384,23 @@ fn check(spec: &Spec, tokenizer: Option<&Tokenizer>) -> Result<(), WorkloadError
     })
 }
 
+/// A request for one text.
+fn told(text: String, max_tokens: u32, requested: Option<u32>, counted: Option<u32>) -> Ask {
+    Ask {
+        prompt: Prompt::Text(text.into()),
+        max_tokens,
+        requested_prompt_tokens: requested,
+        counted_prompt_tokens: counted,
+        extra: None,
+        forced: None,
+        turn: None,
+    }
+}
+
 fn source(
     spec: &Spec,
     seed: Seed,
+    lengths: &Lengths,
     measure: &Measure,
     notes: &mut Vec<String>,
 ) -> Result<Source, WorkloadError> {
@@ -412,7 +452,12 @@ fn source(
         PromptSource::Data(data) => Err(WorkloadError::DataMissing {
             name: data.name.clone(),
         }),
-        PromptSource::Recital { .. } | PromptSource::Numerals => Err(WorkloadError::NoRows),
+        PromptSource::Recital { tokens } => {
+            let outputs = |key| lengths.at(Index::Arrival(key));
+            let recital = Recital::new(*tokens, seed, outputs, measure, notes)?;
+            Ok(Source::Recital(Box::new(recital)))
+        }
+        PromptSource::Numerals => Ok(Source::Numerals(measure.clone())),
         PromptSource::Rows(rows) if rows.is_empty() => Err(WorkloadError::NoRows),
         PromptSource::Rows(list) => Ok(Source::Dealt(
             list.iter()
@@ -475,9 +520,7 @@ fn card(row: &Row, measure: &Measure) -> Card {
         (text, messages)
     };
     let prompt = first.or(second);
-    let own_length = ["max_tokens", "max_completion_tokens"]
-        .iter()
-        .find_map(|name| u32::try_from(row.extra.get(*name)?.as_u64()?).ok());
+    let own_length = around::own_length(&row.extra);
     Card {
         requested: None,
         counted: prompt.as_ref().and_then(|prompt| measure.count(prompt)),

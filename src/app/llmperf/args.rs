@@ -199,6 +199,8 @@ pub(super) struct CorrectnessArgs {
     /// Share of wrong answers above which the exit status is 1
     #[arg(long, value_name = "F", value_parser = fraction)]
     pub(super) max_mismatch_rate: Option<f64>,
+    #[command(flatten)]
+    pub(super) ml_repo: MlRepoArgs,
 }
 
 /// Both subcommands.
@@ -215,7 +217,10 @@ pub(in crate::app) fn commands() -> [clap::Command; 2] {
 fn shared(own: clap::Command) -> clap::Command {
     let carried = of("run", &OF_RUN).into_iter().map(|arg| match arg.get_id().as_str() {
         // Beside a progress bar nobody is to read what goes as it should.
-        "loglevel" => arg.default_value("warning"),
+        "loglevel" => {
+            let help = "How much to log [default: warning, with --expect-workers info]";
+            arg.default_value(None).help(help).long_help(None)
+        }
         _ => arg,
     });
     let cluster = of("master", &OF_MASTER).into_iter().map(|arg| match arg.get_id().as_str() {

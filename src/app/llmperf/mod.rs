@@ -2,6 +2,14 @@
 //! What their results mean and look like is the room `llmperf`'s; here are options, the playing, files, exit statuses.
 
 mod args;
+mod correctness;
 mod ml_repo;
+mod play;
+mod progress;
+mod results;
+mod settings;
+mod token_benchmark;
 
 pub(super) use args::{CORRECTNESS, TOKEN_BENCHMARK, commands};
+pub(super) use correctness::correctness;
+pub(super) use token_benchmark::token_benchmark;

@@ -1,8 +1,10 @@
 //! Plays one prepared run after the other, keeps what came of each, and says how far it is.
 //! What is run, and in which order, is decided elsewhere.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -10,7 +12,8 @@ use super::prepare::Prepared;
 use super::store::Store;
 use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
-use crate::app::session::{Played, play_run};
+use crate::app::played::{Played, Showing};
+use crate::app::session::play_run;
 use crate::app::signals::Signal;
 use crate::suite::{Figures, Row, Spread};
 
@@ -78,7 +81,7 @@ impl Stage {
             prepared.group.clone(),
             prepared.command.clone(),
         );
-        let played = Box::pin(play_run(prepared.options, true)).await;
+        let played = Box::pin(play_run(prepared.options, Showing::Nobody)).await;
         let took = begun.elapsed();
         self.has_run = true;
         if let Some(nominal) = nominal {
@@ -164,6 +167,8 @@ fn could_not_be_played(failure: &Failure) -> Played {
         interrupted: None,
         is_altered: false,
         measured: None,
+        answers: BTreeMap::new(),
+        started_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
 

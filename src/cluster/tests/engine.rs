@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::answer;
 use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare};
-use crate::domain::{Offset, Outcome};
+use crate::domain::{Answer, Index, Offset, Outcome};
 use crate::metrics::Tally;
 use crate::plan::Plan;
 use crate::schedule::{Arrivals, Share};
@@ -25,6 +26,13 @@ enum State {
 #[derive(Clone, Copy, Debug)]
 struct User {
     next: u64,
+    ends: u64,
+}
+
+/// A request under way, and when it ends in the run's time.
+#[derive(Clone, Copy, Debug)]
+struct Flying {
+    index: Index,
     ends: u64,
 }
 
@@ -54,7 +62,7 @@ pub(super) struct Engine {
     fenced: bool,
     /// Arrivals due before are not sent any more.
     skip_to: u64,
-    in_flight: Vec<u64>,
+    in_flight: Vec<Flying>,
     stop_at: u64,
     cut_at: u64,
     fresh: Tally,
@@ -338,7 +346,9 @@ impl Engine {
         if due >= self.skip_to {
             self.fresh.counts.scheduled += 1;
             self.begin(now, due, i);
-            self.in_flight.push(due + 20_000_000 + due % 1_300_000_000);
+            let ends = due + 20_000_000 + due % 1_300_000_000;
+            let index = Index::Arrival(i);
+            self.in_flight.push(Flying { index, ends });
         } else if self.starts_before(due) {
             self.fresh.counts.scheduled += 1;
             self.fresh.counts.dropped += 1;
@@ -365,7 +375,11 @@ impl Engine {
             if !paused {
                 self.fresh.counts.scheduled += 1;
                 self.begin(now, time, user.into());
-                self.in_flight.push(time + CLOSED_TURN - 1);
+                // No user begins twice in a millisecond, wherever it is.
+                let turn = (time / 1_000_000) as u32;
+                let index = Index::Turn { user, turn };
+                let ends = time + CLOSED_TURN - 1;
+                self.in_flight.push(Flying { index, ends });
             }
             self.users.get_mut(&user).unwrap().next = time + CLOSED_TURN;
         }
@@ -397,16 +411,27 @@ impl Engine {
         !self.events.is_empty()
     }
 
+    fn count(&mut self, outcome: Outcome, ended: Vec<Flying>) {
+        let keeps = self.plan.as_ref().unwrap().observe.answers.is_some();
+        for Flying { index, ends } in ended {
+            *self.fresh.measured.outcomes.entry(outcome).or_default() += 1;
+            if keeps {
+                let answer = Answer {
+                    outcome,
+                    ..answer(ends, format!("{index:?}"))
+                };
+                self.fresh.answers.insert(index, answer);
+            }
+        }
+    }
+
     /// Closes an interval at `to`, and ends when nothing is left.
     fn cut(&mut self, to: u64, drop_rest: bool) {
-        let before = self.in_flight.len();
-        self.in_flight.retain(|&end| end > to);
-        let ended = before - self.in_flight.len();
-        count(&mut self.fresh, Outcome::Ok, ended);
+        let ended = self.in_flight.extract_if(.., |it| it.ends <= to).collect();
+        self.count(Outcome::Ok, ended);
         if drop_rest {
-            let rest = self.in_flight.len();
-            count(&mut self.fresh, Outcome::Cancelled, rest);
-            self.in_flight.clear();
+            let rest = std::mem::take(&mut self.in_flight);
+            self.count(Outcome::Cancelled, rest);
         }
         let tally = std::mem::take(&mut self.fresh);
         self.truth.merge(&tally);
@@ -437,12 +462,6 @@ impl Engine {
             self.state = State::Idle;
             self.events.push_back(EngineEvent::Drained);
         }
-    }
-}
-
-fn count(tally: &mut Tally, outcome: Outcome, n: usize) {
-    if n > 0 {
-        *tally.measured.outcomes.entry(outcome).or_default() += n as u64;
     }
 }
 

@@ -9,6 +9,7 @@ use super::world::MILLI;
 use crate::cluster::ledger::{finished, waiting};
 use crate::cluster::{MasterConfig, MasterEvent, RunResult, Snapshot, WorkerState, WorkerSummary};
 use crate::domain::Offset;
+use crate::metrics::Tally;
 use crate::schedule::{Arrivals, Load};
 
 /// How far clocks may be off each other in these histories: half of the longest round trip, and what they drift.
@@ -29,6 +30,8 @@ pub(super) struct Witness {
     /// From when which load holds, in the run's time.
     pub(super) loads: Vec<(Offset, Load)>,
     merged: u64,
+    /// Whether each answer is kept by itself.
+    keeps: bool,
 }
 
 impl Witness {
@@ -45,6 +48,7 @@ impl Witness {
             loads: vec![(Offset::ZERO, Load::of(&spec))],
             spec,
             merged: 0,
+            keeps: config.plan.observe.answers.is_some(),
         }
     }
 
@@ -124,6 +128,7 @@ impl Witness {
             _ => {}
         }
         let tally = &snapshot.tally;
+        self.assert_kept(tally);
         let in_flight = tally.counts.sent - finished(tally);
         assert_conserved(tally, in_flight, waiting(tally.counts));
         // Nothing that was counted is ever taken back, but for what a lost worker had in flight.
@@ -137,9 +142,19 @@ impl Witness {
         assert!(tally.counts.sent <= self.sent.len() as u64);
     }
 
+    /// Each request that ended is there by itself, once, as long as a plan wants that.
+    fn assert_kept(&self, tally: &Tally) {
+        let ended = if self.keeps { finished(tally) } else { 0 };
+        assert_eq!(tally.answers.len() as u64, ended, "answers kept");
+        for (index, answer) in &tally.answers {
+            assert_eq!(answer.text.as_deref(), Some(&*format!("{index:?}")));
+        }
+    }
+
     /// The run is over.
     pub(super) fn ended(&self, result: &RunResult) {
         assert_conserved(&result.tally, result.in_flight_at_deadline, 0);
+        self.assert_kept(&result.tally);
         assert_eq!(result.discrepancies, Vec::<String>::new());
         let sum = |of: fn(&crate::metrics::Counts) -> u64| -> u64 {
             result.workers.iter().map(|worker| of(&worker.counts)).sum()

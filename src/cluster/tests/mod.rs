@@ -22,6 +22,7 @@ mod world;
 use serde_json::json;
 
 use super::ledger::finished;
+use crate::domain::{Answer, Offset, Outcome};
 use crate::metrics::Tally;
 use crate::plan::Plan;
 
@@ -57,6 +58,26 @@ pub(super) fn plan(rate: Option<f64>, seconds: Option<u64>, max_requests: Option
         "observe": {"show_request": false, "show_response": false, "records": null},
     });
     serde_json::from_value(plan).unwrap()
+}
+
+/// An answer that ended at `end` (nanoseconds), with this text.
+pub(super) fn answer(end: u64, text: String) -> Answer {
+    Answer {
+        sent: Some(Offset::ZERO),
+        first_content: None,
+        last_content: Some(Offset::from_nanos(end)),
+        end: Offset::from_nanos(end),
+        outcome: Outcome::Ok,
+        code: None,
+        error: String::new(),
+        requested_prompt_tokens: Some(5),
+        counted_prompt_tokens: None,
+        server_prompt_tokens: None,
+        max_tokens: 10,
+        counted_output_tokens: Some(3),
+        server_output_tokens: None,
+        text: Some(text),
+    }
 }
 
 /// Both identities that hold at every moment.

@@ -1,6 +1,7 @@
 //! Messages as protobuf and back. Nothing that arrives is trusted: sizes, numbers and words are checked here once,
 //! so that the machines behind see only values that make sense. It opens no connection.
 
+mod answer;
 mod bounds;
 pub(super) mod control;
 mod frame;

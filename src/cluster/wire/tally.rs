@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{WireError, cut, pb};
+use super::{WireError, answer, cut, pb};
 use crate::domain::{Offset, Outcome, TokenSource, Warning};
 use crate::metrics::{
     CoreLoad, Counts, ErrorCount, ErrorKey, Generator, MAX_ERROR_CHARS, MAX_ERROR_KINDS,
@@ -16,13 +16,13 @@ const MAX_CORES: usize = 65_536;
 /// Both directions between a domain enum and its numbers, checked by the compiler to be complete.
 macro_rules! numbered {
     ($name:ident, $what:literal, $encode:ident, $decode:ident, [$($variant:ident),+ $(,)?]) => {
-        fn $encode(value: $name) -> i32 {
+        pub(super) fn $encode(value: $name) -> i32 {
             match value {
                 $($name::$variant => pb::$name::$variant as i32,)+
             }
         }
 
-        fn $decode(number: i32) -> Result<$name, WireError> {
+        pub(super) fn $decode(number: i32) -> Result<$name, WireError> {
             match pb::$name::try_from(number) {
                 $(Ok(pb::$name::$variant) => Ok($name::$variant),)+
                 Ok(pb::$name::Unspecified) | Err(_) => Err(WireError::Unknown { what: $what, number }),
@@ -170,6 +170,7 @@ pub(super) fn encode(tally: Tally) -> pb::Tally {
         last_sent_offset: tally.last_sent.map(Offset::as_nanos),
         last_end_offset: tally.last_end.map(Offset::as_nanos),
         generator: Some(generator_out(tally.generator)),
+        answers: tally.answers.into_iter().map(answer::encode).collect(),
     }
 }
 
@@ -206,12 +207,12 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
             .map(generator_in)
             .transpose()?
             .unwrap_or_default(),
-        answers: BTreeMap::new(),
+        answers: answer::decode(tally.answers)?,
     })
 }
 
 /// A map of pairs, of which no two may have the same key.
-fn unique<K: Ord, V>(
+pub(super) fn unique<K: Ord, V>(
     what: &'static str,
     pairs: impl Iterator<Item = Result<(K, V), WireError>>,
 ) -> Result<BTreeMap<K, V>, WireError> {

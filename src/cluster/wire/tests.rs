@@ -1,7 +1,5 @@
 //! What goes in comes out, and nothing that comes in can do harm.
 
-use std::collections::BTreeMap;
-
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -9,7 +7,7 @@ use prost::Message;
 
 use super::*;
 use crate::cluster::SharedSecrets;
-use crate::domain::{Outcome, Rate, Secret, TokenSource, Warning};
+use crate::domain::{Answer, Index, Outcome, Rate, Secret, TokenSource, Warning};
 use crate::metrics::generator_tests::any_generator;
 use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
 use crate::schedule::{Load, Placed, Shard, Share};
@@ -73,6 +71,38 @@ fn errors() -> impl Strategy<Value = (ErrorKey, ErrorCount)> {
     })
 }
 
+fn answers() -> impl Strategy<Value = (Index, Answer)> {
+    let index = prop_oneof![
+        any::<u64>().prop_map(Index::Arrival),
+        any::<(u32, u32)>().prop_map(|(user, turn)| Index::Turn { user, turn }),
+    ];
+    let times = (proptest::array::uniform3(option::of(offset())), offset());
+    let words = ("[a-z\u{e9}\u{df} ]{0,300}", option::of("\\PC{0,80}\0?\n?"));
+    let tokens = proptest::array::uniform5(option::of(any::<u32>()));
+    let said = (any_of(&Outcome::ALL), option::of(any::<i32>()), any::<u32>());
+    (index, times, words, tokens, said).prop_map(
+        |(index, ([sent, first_content, last_content], end), (error, text), tokens, said)| {
+            let answer = Answer {
+                sent,
+                first_content,
+                last_content,
+                end,
+                outcome: said.0,
+                code: said.1,
+                error,
+                requested_prompt_tokens: tokens[0],
+                counted_prompt_tokens: tokens[1],
+                server_prompt_tokens: tokens[2],
+                max_tokens: said.2,
+                counted_output_tokens: tokens[3],
+                server_output_tokens: tokens[4],
+                text,
+            };
+            (index, answer)
+        },
+    )
+}
+
 pub(super) fn tallies() -> impl Strategy<Value = Tally> {
     let numbers = (proptest::array::uniform8(count()), 0.0..1e12_f64);
     let times = (
@@ -83,9 +113,10 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
     let maps = (
         vec(errors(), 0..5),
         btree_map(any_of(&Warning::ALL), count(), 0..8),
+        vec(answers(), 0..6),
     );
     (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
-        |(warmup, measured, (errors, warnings), (n, window_tokens), times, generator)| Tally {
+        |(warmup, measured, (errors, warnings, answers), (n, window_tokens), times, generator)| Tally {
             counts: Counts {
                 scheduled: n[0],
                 sent: n[1],
@@ -106,7 +137,7 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
             last_sent: times.1,
             last_end: times.2,
             generator,
-            answers: BTreeMap::new(),
+            answers: answers.into_iter().collect(),
         },
     )
 }

@@ -9,12 +9,21 @@ const LEADS: &str = include_str!("leads.txt");
 impl Corpus {
     /// The items: paragraphs without inner blank lines, each starting with a letter.
     pub fn items(self) -> impl Iterator<Item = &'static str> {
-        let text = match self {
+        self.text().split("\n\n").map(str::trim_end)
+    }
+
+    const fn text(self) -> &'static str {
+        match self {
             Self::Limericks => include_str!("limericks.txt"),
             Self::Sonnets => include_str!("sonnets.txt"),
             Self::Code => include_str!("code.txt"),
-        };
-        text.split("\n\n").map(str::trim_end)
+        }
+    }
+
+    /// The lines, each with its line feed.
+    pub(super) fn lines(self) -> impl Iterator<Item = &'static str> {
+        let lines = self.text().split_inclusive('\n');
+        lines.filter(|line| !line.trim().is_empty() && line.ends_with('\n'))
     }
 
     /// The instruction that ends a prompt unless another one is given.

@@ -1,0 +1,108 @@
+//! `token-benchmark`: its settings to a plan, its answers to a summary, both files, the console.
+
+use clap::{ArgMatches, FromArgMatches};
+
+use super::args::{TokenArgs, has_workers};
+use super::ml_repo::{MlRepo, pictures, result_files, status_of};
+use super::play::{Made, play, timestamp_s};
+use super::results::Results;
+use super::settings::{self, Carrier, Wanted};
+use crate::app::console::{Console, complain};
+use crate::app::failure::{Failure, status};
+use crate::app::surroundings::Process;
+use crate::app::{logging, runtime, two_threads};
+use crate::domain::Keep;
+use crate::llmperf::{Benchmark, Individual, console, ml_metrics, ml_params, summary};
+use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
+
+/// `llmload token-benchmark`.
+pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failure> {
+    let args = TokenArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    logging::start(&settings::logging(matches)?)?;
+    let client = settings::client(&args.test, matches.get_flag("mock"))?;
+    let tokenizer = settings::tokenizer(&args.test)?;
+    let bench = benchmark(&args, &tokenizer);
+    let results = Results::prepare(&args.test.results_dir, bench.stem())?;
+    let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
+    let runtime = if has_workers(matches) { two_threads() } else { runtime() };
+    runtime?.block_on(benchmarked(&args, &bench, results, carrier))
+}
+
+async fn benchmarked(
+    args: &TokenArgs,
+    bench: &Benchmark,
+    results: Option<Results>,
+    carrier: Carrier,
+) -> Result<u8, Failure> {
+    let repo = args.ml_repo.start(&bench.model, ml_params(bench), &Process)?;
+    let made = match play(carrier, args.max_num_completed_requests, args.test.timeout).await {
+        Ok(made) if !made.answers.is_empty() => made,
+        nothing => {
+            repo.give_up(&nothing).await;
+            return nothing.map(|made| made.status);
+        }
+    };
+    Ok(report(repo, bench, results.as_ref(), &made).await)
+}
+
+/// Prints, writes and logs what came of it.
+async fn report(
+    repo: MlRepo,
+    bench: &Benchmark,
+    results: Option<&Results>,
+    made: &Made,
+) -> u8 {
+    let answers = made.answers.iter();
+    let responses: Vec<Individual> = answers.filter_map(|(_, it)| Individual::of(it)).collect();
+    let summary = summary(bench, &responses, made.wall_s, timestamp_s());
+    Console::default().print(&console(bench, &responses, made.wall_s));
+    let mut ended = made.status;
+    if let Some(results) = results
+        && let Err(failure) = results.write(&summary, &responses)
+    {
+        complain(&failure);
+        ended = ended.max(status::FAILED);
+    }
+    if repo.is_wanted() {
+        let mut files = result_files(&bench.stem(), &summary, &responses);
+        files.extend(pictures(bench, &summary, &responses));
+        repo.finish(ml_metrics(&summary), files, status_of(made)).await;
+    }
+    ended
+}
+
+fn benchmark(args: &TokenArgs, tokenizer: &str) -> Benchmark {
+    Benchmark {
+        model: args.test.model.clone(),
+        llm_api: args.test.llm_api.clone(),
+        mean_input_tokens: args.mean_input_tokens,
+        stddev_input_tokens: args.stddev_input_tokens,
+        mean_output_tokens: args.mean_output_tokens,
+        stddev_output_tokens: args.stddev_output_tokens,
+        num_concurrent_requests: args.test.num_concurrent_requests,
+        additional_sampling_params: args.test.additional_sampling_params.clone(),
+        metadata: args.test.metadata.clone(),
+        tokenizer_id: tokenizer.to_owned(),
+    }
+}
+
+fn wanted(args: &TokenArgs) -> Wanted {
+    Wanted {
+        prompts: PromptSource::Recital {
+            tokens: Normal {
+                mean: args.mean_input_tokens.into(),
+                stddev: args.stddev_input_tokens.into(),
+            },
+        },
+        output: LengthSpec {
+            mean: args.mean_output_tokens,
+            law: LengthLaw::Normal,
+            range: f64::from(args.stddev_output_tokens) / f64::from(args.mean_output_tokens),
+            cap: None,
+            jitter: 0,
+        },
+        requests: args.max_num_completed_requests,
+        temperature: None,
+        keep: Keep::Figures,
+    }
+}

@@ -1,0 +1,94 @@
+//! What a run that was played leaves to whoever had it played, and who shows it meanwhile. It plays none.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::finish::Finished;
+use crate::cluster::MasterEvent;
+use crate::domain::{Answer, Index};
+use crate::metrics::{Summary, Verdict};
+use crate::plan::Plan;
+use crate::suite::Trend;
+
+/// A run that was played to its end.
+#[derive(Debug)]
+pub(super) struct Played {
+    /// Its exit status.
+    pub(super) status: u8,
+    /// Why that is not 0.
+    pub(super) failure: Option<String>,
+    /// The exit status of the signal that came while it went on.
+    pub(super) interrupted: Option<u8>,
+    /// It was ended before its time, or its load was changed: its figures are not those of the settings.
+    pub(super) is_altered: bool,
+    /// What was measured, if anything was.
+    pub(super) measured: Option<Measured>,
+    /// Each answer by itself, where the plan wants that.
+    pub(super) answers: BTreeMap<Index, Answer>,
+    /// When the run began, on the wall clock.
+    pub(super) started_at: OffsetDateTime,
+}
+
+/// Who shows a run.
+pub(super) enum Showing<'a> {
+    /// It prints its own figures, and listens to keys.
+    Itself,
+    /// Somebody else, when it is over.
+    Nobody,
+    /// Somebody who hears of all that happens.
+    To(&'a mut dyn FnMut(&MasterEvent)),
+}
+
+/// What a run measured.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) plan: Plan,
+    pub(super) summary: Summary,
+    pub(super) verdict: Option<Verdict>,
+    pub(super) trend: Trend,
+}
+
+impl Showing<'_> {
+    pub(super) const fn is_quiet(&self) -> bool {
+        !matches!(self, Self::Itself)
+    }
+
+    pub(super) fn note(&mut self, event: &MasterEvent) {
+        if let Self::To(watcher) = self {
+            watcher(event);
+        }
+    }
+}
+
+impl Played {
+    pub(super) fn of(finished: Finished, interrupted: Option<u8>, plan: Plan, trend: Trend) -> Self {
+        Self {
+            status: finished.status,
+            failure: finished.failure,
+            interrupted,
+            is_altered: false,
+            answers: BTreeMap::new(),
+            started_at: OffsetDateTime::UNIX_EPOCH,
+            measured: finished.figures.map(|(summary, verdict)| Measured {
+                plan,
+                summary,
+                verdict,
+                trend,
+            }),
+        }
+    }
+
+    /// A run that was left by its user, with everything that it measured.
+    pub(super) const fn left(status: u8) -> Self {
+        Self {
+            status,
+            failure: None,
+            interrupted: Some(status),
+            is_altered: true,
+            measured: None,
+            answers: BTreeMap::new(),
+            started_at: OffsetDateTime::UNIX_EPOCH,
+        }
+    }
+}
