@@ -10,7 +10,10 @@ use super::{Benchmark, Correctness};
 const SPREADS: [(&str, &str); 4] = [
     ("end_to_end_latency_seconds", "end_to_end_latency_s"),
     ("inter_token_latency_seconds", "inter_token_latency_s"),
-    ("output_tokens_per_second", "request_output_throughput_token_per_s"),
+    (
+        "output_tokens_per_second",
+        "request_output_throughput_token_per_s",
+    ),
     ("time_to_first_token_seconds", "ttft_s"),
 ];
 /// What of a distribution goes there: the ending of its name there, and of its key in the summary.
@@ -47,8 +50,14 @@ pub fn ml_params(bench: &Benchmark) -> Vec<(String, String)> {
         ("mean_input_tokens", bench.mean_input_tokens.to_string()),
         ("stddev_input_tokens", bench.stddev_input_tokens.to_string()),
         ("mean_output_tokens", bench.mean_output_tokens.to_string()),
-        ("stddev_output_tokens", bench.stddev_output_tokens.to_string()),
-        ("num_concurrent_requests", bench.num_concurrent_requests.to_string()),
+        (
+            "stddev_output_tokens",
+            bench.stddev_output_tokens.to_string(),
+        ),
+        (
+            "num_concurrent_requests",
+            bench.num_concurrent_requests.to_string(),
+        ),
         ("tokenizer_id", bench.tokenizer_id.clone()),
     ];
     with_sampling(&settings, &bench.additional_sampling_params)
@@ -59,7 +68,10 @@ pub fn ml_correctness_params(test: &Correctness) -> Vec<(String, String)> {
     let settings = [
         ("model", test.model.clone()),
         ("llm_api", test.llm_api.clone()),
-        ("num_concurrent_requests", test.num_concurrent_requests.to_string()),
+        (
+            "num_concurrent_requests",
+            test.num_concurrent_requests.to_string(),
+        ),
     ];
     with_sampling(&settings, &test.additional_sampling_params)
 }
@@ -72,7 +84,9 @@ fn with_sampling(
         .iter()
         .filter(|(key, _)| !sampling.contains_key(*key))
         .map(|(key, value)| ((*key).to_owned(), value.clone()));
-    let given = sampling.iter().map(|(key, value)| (key.clone(), plain(value)));
+    let given = sampling
+        .iter()
+        .map(|(key, value)| (key.clone(), plain(value)));
     own.chain(given).collect()
 }
 
@@ -118,7 +132,11 @@ fn numbers(
 pub fn ml_run_name(model: &str, job: Option<&str>, now: OffsetDateTime) -> String {
     let layout = format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]");
     // Nothing in the layout can fail for a time in UTC.
-    let time = || now.to_offset(time::UtcOffset::UTC).format(layout).unwrap_or_default();
+    let time = || {
+        now.to_offset(time::UtcOffset::UTC)
+            .format(layout)
+            .unwrap_or_default()
+    };
     let last = job.map_or_else(time, str::to_owned);
     format!("bench-{}-{last}", without_punctuation(model))
 }
@@ -158,7 +176,10 @@ mod tests {
         let now = datetime!(2026-03-04 01:02:03.999 +2);
         let model = "meta-llama/Llama-3.1--8B_x";
         let name = |job| ml_run_name(model, job, now);
-        assert_eq!(name(None), "bench-meta-llama-Llama-3-1-8B-x-2026-03-03T23-02-03");
+        assert_eq!(
+            name(None),
+            "bench-meta-llama-Llama-3-1-8B-x-2026-03-03T23-02-03"
+        );
         assert_eq!(name(Some("job_7")), "bench-meta-llama-Llama-3-1-8B-x-job_7");
         assert_eq!(ml_run_name("größe", Some("j"), now), "bench-größe-j");
         assert_eq!(ml_run_name("/m/", Some("j"), now), "bench--m--j");
@@ -180,7 +201,10 @@ mod tests {
             ..Benchmark::default()
         };
         let params = ml_params(&bench);
-        let params: Vec<_> = params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let params: Vec<_> = params
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
         assert_eq!(
             params,
             [

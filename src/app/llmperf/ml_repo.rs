@@ -99,7 +99,11 @@ impl MlRepo {
     /// Logs that a test came to nothing.
     pub(super) async fn give_up(self, came: &Result<Made, Failure>) {
         let killed = came.as_ref().is_ok_and(|made| made.interrupted);
-        let status = if killed { Status::Killed } else { Status::Failed };
+        let status = if killed {
+            Status::Killed
+        } else {
+            Status::Failed
+        };
         self.finish(Vec::new(), Vec::new(), status).await;
     }
 }
@@ -165,7 +169,9 @@ fn artifact(stem: &str, ending: &str, content: impl Into<Bytes>) -> Artifact {
 }
 
 fn user(around: &dyn Surroundings) -> Option<(String, String)> {
-    let name = ["LOGNAME", "USER"].into_iter().find_map(|name| around.variable(name))?;
+    let name = ["LOGNAME", "USER"]
+        .into_iter()
+        .find_map(|name| around.variable(name))?;
     (!name.is_empty()).then(|| ("mlflow.user".to_owned(), name))
 }
 
