@@ -4,13 +4,16 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::Benchmark;
+use super::{Benchmark, Correctness};
 
 /// The figures with a distribution: their names there, and in the summary.
 const SPREADS: [(&str, &str); 4] = [
     ("end_to_end_latency_seconds", "end_to_end_latency_s"),
     ("inter_token_latency_seconds", "inter_token_latency_s"),
-    ("output_tokens_per_second", "request_output_throughput_token_per_s"),
+    (
+        "output_tokens_per_second",
+        "request_output_throughput_token_per_s",
+    ),
     ("time_to_first_token_seconds", "ttft_s"),
 ];
 /// What of a distribution goes there: the ending of its name there, and of its key in the summary.
@@ -47,26 +50,30 @@ pub fn ml_params(bench: &Benchmark) -> Vec<(String, String)> {
         ("mean_input_tokens", bench.mean_input_tokens.to_string()),
         ("stddev_input_tokens", bench.stddev_input_tokens.to_string()),
         ("mean_output_tokens", bench.mean_output_tokens.to_string()),
-        ("stddev_output_tokens", bench.stddev_output_tokens.to_string()),
-        ("num_concurrent_requests", bench.num_concurrent_requests.to_string()),
+        (
+            "stddev_output_tokens",
+            bench.stddev_output_tokens.to_string(),
+        ),
+        (
+            "num_concurrent_requests",
+            bench.num_concurrent_requests.to_string(),
+        ),
         ("tokenizer_id", bench.tokenizer_id.clone()),
     ];
     with_sampling(&settings, &bench.additional_sampling_params)
 }
 
 /// The settings of a check of answers.
-pub fn ml_correctness_params(
-    model: &str,
-    llm_api: &str,
-    num_concurrent_requests: u32,
-    sampling: &Map<String, Value>,
-) -> Vec<(String, String)> {
+pub fn ml_correctness_params(test: &Correctness) -> Vec<(String, String)> {
     let settings = [
-        ("model", model.to_owned()),
-        ("llm_api", llm_api.to_owned()),
-        ("num_concurrent_requests", num_concurrent_requests.to_string()),
+        ("model", test.model.clone()),
+        ("llm_api", test.llm_api.clone()),
+        (
+            "num_concurrent_requests",
+            test.num_concurrent_requests.to_string(),
+        ),
     ];
-    with_sampling(&settings, sampling)
+    with_sampling(&settings, &test.additional_sampling_params)
 }
 
 fn with_sampling(
@@ -77,7 +84,9 @@ fn with_sampling(
         .iter()
         .filter(|(key, _)| !sampling.contains_key(*key))
         .map(|(key, value)| ((*key).to_owned(), value.clone()));
-    let given = sampling.iter().map(|(key, value)| (key.clone(), plain(value)));
+    let given = sampling
+        .iter()
+        .map(|(key, value)| (key.clone(), plain(value)));
     own.chain(given).collect()
 }
 
@@ -123,7 +132,11 @@ fn numbers(
 pub fn ml_run_name(model: &str, job: Option<&str>, now: OffsetDateTime) -> String {
     let layout = format_description!("[year]-[month]-[day]T[hour]-[minute]-[second]");
     // Nothing in the layout can fail for a time in UTC.
-    let time = || now.to_offset(time::UtcOffset::UTC).format(layout).unwrap_or_default();
+    let time = || {
+        now.to_offset(time::UtcOffset::UTC)
+            .format(layout)
+            .unwrap_or_default()
+    };
     let last = job.map_or_else(time, str::to_owned);
     format!("bench-{}-{last}", without_punctuation(model))
 }
@@ -163,7 +176,10 @@ mod tests {
         let now = datetime!(2026-03-04 01:02:03.999 +2);
         let model = "meta-llama/Llama-3.1--8B_x";
         let name = |job| ml_run_name(model, job, now);
-        assert_eq!(name(None), "bench-meta-llama-Llama-3-1-8B-x-2026-03-03T23-02-03");
+        assert_eq!(
+            name(None),
+            "bench-meta-llama-Llama-3-1-8B-x-2026-03-03T23-02-03"
+        );
         assert_eq!(name(Some("job_7")), "bench-meta-llama-Llama-3-1-8B-x-job_7");
         assert_eq!(ml_run_name("größe", Some("j"), now), "bench-größe-j");
         assert_eq!(ml_run_name("/m/", Some("j"), now), "bench--m--j");
@@ -185,7 +201,10 @@ mod tests {
             ..Benchmark::default()
         };
         let params = ml_params(&bench);
-        let params: Vec<_> = params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let params: Vec<_> = params
+            .iter()
+            .map(|(k, v)| (k.as_str(), v.as_str()))
+            .collect();
         assert_eq!(
             params,
             [
@@ -235,7 +254,10 @@ mod tests {
         let values: Vec<_> = metrics.iter().map(|(_, value)| *value).collect();
         assert_eq!(values, [1.0, 2.0, 0.1, 0.2, 9.0, 8.0]);
         assert_eq!(metrics[1].0, "num_mismatched_requests");
-        let params = ml_correctness_params("m", "openai", 4, &map(json!({"temperature": 0})));
+        let params = ml_correctness_params(&Correctness {
+            additional_sampling_params: map(json!({"temperature": 0})),
+            ..Correctness::default()
+        });
         assert_eq!(params[3], ("temperature".to_owned(), "0".to_owned()));
     }
 }

@@ -67,7 +67,10 @@ pub(super) fn create_run(run: &NewRun, experiment_id: &str) -> Value {
         ("llmload.version", env!("CARGO_PKG_VERSION")),
         (KEY_TAG, run.key.as_str()),
     ];
-    let own = run.tags.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let own = run
+        .tags
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()));
     let tags: Vec<Value> = fixed
         .into_iter()
         .chain(own)
@@ -170,7 +173,8 @@ mod tests {
         let answer = json!({"experiment": {"experiment_id": "3", "lifecycle_stage": "deleted"}});
         assert!(experiment(&answer).unwrap().deleted);
         assert_eq!(experiment(&json!({})), None);
-        let run = json!({"info": {"run_id": "r", "artifact_uri": "mlflow-artifacts:/3/r/artifacts"}});
+        let run =
+            json!({"info": {"run_id": "r", "artifact_uri": "mlflow-artifacts:/3/r/artifacts"}});
         let made = Made {
             id: "r".to_owned(),
             artifact_uri: "mlflow-artifacts:/3/r/artifacts".to_owned(),

@@ -79,11 +79,7 @@ pub(super) fn param_batches(run_id: &str, params: &[(String, String)]) -> Vec<Va
 }
 
 /// Calls of `log-batch` that log these figures, all at one time. What is not a number is left out.
-pub(super) fn metric_batches(
-    run_id: &str,
-    metrics: &[(String, f64)],
-    time_ms: i64,
-) -> Vec<Value> {
+pub(super) fn metric_batches(run_id: &str, metrics: &[(String, f64)], time_ms: i64) -> Vec<Value> {
     let items = metrics
         .iter()
         .filter(|(_, value)| value.is_finite())
@@ -128,7 +124,10 @@ mod tests {
         let fitted = fit(&[pair("a", &"ä".repeat(6001)), pair("b", &"b".repeat(6000))]);
         assert_eq!(fitted.params[0].1, "ä".repeat(6000));
         assert_eq!(fitted.params[1].1.len(), 6000);
-        assert_eq!(fitted.notes, ["the parameter `a` is cut to 6000 characters"]);
+        assert_eq!(
+            fitted.notes,
+            ["the parameter `a` is cut to 6000 characters"]
+        );
     }
 
     #[test]
@@ -136,7 +135,11 @@ mod tests {
         let given = ["top_p", "größe 1.5-x", "a/b$c", "a_b_c", "..", ""];
         let params: Vec<_> = given.iter().map(|name| pair(name, "1")).collect();
         let fitted = fit(&params);
-        let names: Vec<_> = fitted.params.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<_> = fitted
+            .params
+            .iter()
+            .map(|(name, _)| name.as_str())
+            .collect();
         assert_eq!(names, ["top_p", "größe 1.5-x", "a_b_c", "__", "_"]);
         assert_eq!(fitted.notes.len(), 4, "{:?}", fitted.notes);
         assert!(fitted.notes[1].contains("`a_b_c` is left out"));
@@ -144,7 +147,12 @@ mod tests {
 
     #[test]
     fn what_is_not_a_number_is_left_out() {
-        let metrics = [("a", 0.5), ("b", f64::NAN), ("c", f64::INFINITY), ("d", 3.0)];
+        let metrics = [
+            ("a", 0.5),
+            ("b", f64::NAN),
+            ("c", f64::INFINITY),
+            ("d", 3.0),
+        ];
         let metrics = metrics.map(|(key, value)| (key.to_owned(), value));
         let calls = metric_batches("r", &metrics, 12);
         assert_eq!(

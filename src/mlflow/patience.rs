@@ -105,7 +105,9 @@ impl Patience {
     /// # Errors
     /// `trouble`, when no time is left.
     pub(super) async fn pause(&self, tries: u32, trouble: Trouble) -> Result<(), Trouble> {
-        let wait = trouble.retry_after().unwrap_or_else(|| self.limits.pause(tries));
+        let wait = trouble
+            .retry_after()
+            .unwrap_or_else(|| self.limits.pause(tries));
         let mut ended = self.ended.clone();
         let known = *ended.borrow_and_update();
         if known.is_some_and(|at| Instant::now() + wait > self.limit(at)) {
@@ -136,7 +138,9 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let pauses: Vec<_> = (1..8).map(|tries| limits().pause(tries).as_millis()).collect();
+        let pauses: Vec<_> = (1..8)
+            .map(|tries| limits().pause(tries).as_millis())
+            .collect();
         assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
         assert_eq!(limits().pause(u32::MAX), LONGEST_PAUSE);
     }

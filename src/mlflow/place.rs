@@ -141,7 +141,10 @@ mod tests {
         let api = "api/2.0/mlflow-artifacts/artifacts";
         assert_eq!(
             place(here, "mlflow-artifacts:/3/r1/artifacts"),
-            put(&format!("http://h:5000/tracking/{api}/3/r1/artifacts"), true)
+            put(
+                &format!("http://h:5000/tracking/{api}/3/r1/artifacts"),
+                true
+            )
         );
         assert_eq!(
             place(here, "mlflow-artifacts://other:81/3/r1/artifacts"),
@@ -161,9 +164,15 @@ mod tests {
             make,
         };
         let local = "http://127.0.0.1:5000";
-        assert_eq!(place(local, "/m/3/r1/artifacts"), folder("/m/3/r1/artifacts", true));
+        assert_eq!(
+            place(local, "/m/3/r1/artifacts"),
+            folder("/m/3/r1/artifacts", true)
+        );
         assert_eq!(place(local, "file:///a%20b/r1"), folder("/a b/r1", true));
-        assert_eq!(place("http://far", "/m/3/r1/artifacts"), folder("/m/3/r1/artifacts", false));
+        assert_eq!(
+            place("http://far", "/m/3/r1/artifacts"),
+            folder("/m/3/r1/artifacts", false)
+        );
         let none = Place::Other("file:".to_owned());
         assert_eq!(place(local, "/etc"), none);
         assert_eq!(place(local, "/m/r1/../../etc"), none);
@@ -172,7 +181,11 @@ mod tests {
 
     #[test]
     fn other_stores_are_named_by_their_scheme() {
-        for (uri, scheme) in [("s3://bucket/3/r1", "s3:"), ("gs://b/r1", "gs:"), ("./mlruns/r1", "./mlruns/r1")] {
+        for (uri, scheme) in [
+            ("s3://bucket/3/r1", "s3:"),
+            ("gs://b/r1", "gs:"),
+            ("./mlruns/r1", "./mlruns/r1"),
+        ] {
             assert_eq!(place("http://h", uri), Place::Other(scheme.to_owned()));
         }
     }
@@ -181,7 +194,10 @@ mod tests {
     fn file_names_are_escaped_and_typed() {
         let folder = Url::parse("http://h/a/r1/artifacts").unwrap();
         let url = file_url(&folder, "50% of x?.json");
-        assert_eq!(url.as_str(), "http://h/a/r1/artifacts/50%25%20of%20x%3F.json");
+        assert_eq!(
+            url.as_str(),
+            "http://h/a/r1/artifacts/50%25%20of%20x%3F.json"
+        );
         assert_eq!(media_type("a.b.svg"), "image/svg+xml");
         assert_eq!(media_type("svg"), "application/octet-stream");
     }

@@ -202,7 +202,11 @@ impl Session {
     /// Makes the run; where an answer was lost it looks first whether the run is there, so that there is only one.
     async fn create_run(&mut self, experiment: &str) -> Result<Made, Trouble> {
         let server = &self.wire.server;
-        let create = Call::post(server, "runs/create", &body::create_run(&self.run, experiment));
+        let create = Call::post(
+            server,
+            "runs/create",
+            &body::create_run(&self.run, experiment),
+        );
         let search = body::search_run(&self.run.key, experiment);
         let search = Call::post(server, "runs/search", &search);
         let mut tries = 0;

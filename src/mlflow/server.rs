@@ -79,15 +79,13 @@ impl Server {
     ///
     /// # Errors
     /// There is no address, or variables that contradict each other.
-    pub fn from_variables(
-        variable: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Self, ServerError> {
+    pub fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Result<Self, ServerError> {
         let value = |name: &str| {
             let text = variable(name)?;
             (!text.trim().is_empty()).then(|| text.trim().to_owned())
         };
-        let mut url = Url::parse(&value(URI).ok_or(ServerError::Missing)?)
-            .map_err(|_| ServerError::NoUrl)?;
+        let mut url =
+            Url::parse(&value(URI).ok_or(ServerError::Missing)?).map_err(|_| ServerError::NoUrl)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ServerError::Scheme(url.scheme().to_owned()));
         }
@@ -248,7 +246,10 @@ mod tests {
     fn nothing_shows_a_secret() {
         let found = server(&[(URI, "https://bob:geheim@h")]).unwrap();
         let shown = format!("{found:?}");
-        assert!(!shown.contains("geheim") && !shown.contains("Ym9i"), "{shown}");
+        assert!(
+            !shown.contains("geheim") && !shown.contains("Ym9i"),
+            "{shown}"
+        );
         let quoted = found.masked("no `geheim`, no Basic Ym9iOmdlaGVpbQ==");
         assert_eq!(quoted, "no `***`, no Basic ***");
         assert_eq!(found.page("7", "ab"), "https://h/#/experiments/7/runs/ab");
@@ -290,7 +291,12 @@ mod tests {
 
     #[test]
     fn percent_signs_that_mean_nothing_stay() {
-        for (text, plain) in [("a%20b", "a b"), ("100%", "100%"), ("%zz%4", "%zz%4"), ("%C3%A4", "ä")] {
+        for (text, plain) in [
+            ("a%20b", "a b"),
+            ("100%", "100%"),
+            ("%zz%4", "%zz%4"),
+            ("%C3%A4", "ä"),
+        ] {
             assert_eq!(percent_decoded(text), plain);
         }
     }

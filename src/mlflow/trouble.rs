@@ -51,7 +51,9 @@ impl Trouble {
             401 | 403 => Some(
                 "MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, say who asks",
             ),
-            300..=399 => Some("is MLFLOW_TRACKING_URI the server's last address, with https:// where it wants that?"),
+            300..=399 => Some(
+                "is MLFLOW_TRACKING_URI the server's last address, with https:// where it wants that?",
+            ),
             404 if answer["error_code"].is_null() => {
                 Some("is MLFLOW_TRACKING_URI the address of an MLflow server?")
             }
@@ -128,15 +130,31 @@ mod tests {
 
     #[test]
     fn overload_and_breakdowns_may_pass_and_refusals_do_not() {
-        for (status, passes) in [(400, false), (401, false), (404, false), (408, true), (409, false), (429, true)] {
+        for (status, passes) in [
+            (400, false),
+            (401, false),
+            (404, false),
+            (408, true),
+            (409, false),
+            (429, true),
+        ] {
             assert_eq!(refused(status, "").may_pass(), passes, "{status}");
             assert!(!refused(status, "").may_have_worked(), "{status}");
         }
-        for (status, passes) in [(500, true), (501, false), (502, true), (503, true), (504, true)] {
+        for (status, passes) in [
+            (500, true),
+            (501, false),
+            (502, true),
+            (503, true),
+            (504, true),
+        ] {
             assert_eq!(refused(status, "").may_pass(), passes, "{status}");
             assert!(refused(status, "").may_have_worked(), "{status}");
         }
-        let cut_off = |unsent| Trouble::NoAnswer { words: String::new(), unsent };
+        let cut_off = |unsent| Trouble::NoAnswer {
+            words: String::new(),
+            unsent,
+        };
         assert!(cut_off(true).may_pass() && !cut_off(true).may_have_worked());
         assert!(cut_off(false).may_pass() && cut_off(false).may_have_worked());
     }
@@ -148,8 +166,15 @@ mod tests {
         assert!(trouble.is("RESOURCE_DOES_NOT_EXIST") && !trouble.is(""));
         assert_eq!(trouble.to_string(), "status 404: No Experiment");
         let page = refused(404, "<html>\n<body>");
-        assert!(page.to_string().starts_with("status 404: <html> (is MLFLOW_TRACKING_URI"));
-        assert!(refused(401, "").to_string().contains("no words (MLFLOW_TRACKING_TOKEN"));
+        assert!(
+            page.to_string()
+                .starts_with("status 404: <html> (is MLFLOW_TRACKING_URI")
+        );
+        assert!(
+            refused(401, "")
+                .to_string()
+                .contains("no words (MLFLOW_TRACKING_TOKEN")
+        );
         let long = refused(400, &"x".repeat(1000)).to_string();
         assert_eq!(long.chars().count(), "status 400: ".len() + QUOTED + 1);
     }

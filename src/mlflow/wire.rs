@@ -123,7 +123,10 @@ impl Wire {
             return Err(trouble);
         }
         if !std::mem::replace(&mut self.complained, true) {
-            tracing::warn!("the ML Repo at {} is tried again: {trouble}", self.server.address());
+            tracing::warn!(
+                "the ML Repo at {} is tried again: {trouble}",
+                self.server.address()
+            );
         }
         self.patience.pause(tries, trouble).await
     }
@@ -155,12 +158,19 @@ impl Wire {
             words: format!("no answer within {} s", limit.as_secs_f64()),
             unsent: false,
         };
-        timeout(limit, self.whole_answer(call)).await.map_err(late)?
+        timeout(limit, self.whole_answer(call))
+            .await
+            .map_err(late)?
     }
 
     async fn whole_answer(&self, call: &Call) -> Result<Bytes, Trouble> {
         let mut request = self.client.request(call.method.clone(), call.url.clone());
-        if let Some(header) = self.server.authorization.as_ref().filter(|_| call.credentials) {
+        if let Some(header) = self
+            .server
+            .authorization
+            .as_ref()
+            .filter(|_| call.credentials)
+        {
             request = request.header(AUTHORIZATION, header);
         }
         if call.method != Method::GET {

@@ -95,7 +95,7 @@ def benchmark(binary, folder, *options, **environment):
     """Runs a benchmark; its process, its result files, how long it took."""
     command = [binary, "token-benchmark", "--model", MODEL, "--mock", "--tokenizer-id", "built-in"]
     command += ["--mean-input-tokens", "80", "--stddev-input-tokens", "10", "--mean-output-tokens", "12"]
-    command += ["--stddev-output-tokens", "3", "--num-concurrent-requests", "3", "--max-num-completed-requests", "12"]
+    command += ["--stddev-output-tokens", "3", "--num-concurrent-requests", "3", "--max-num-completed-requests", "12", "--allow-invalid"]
     command += ["--additional-sampling-params", json.dumps(SAMPLING), "--results-dir", str(folder), *options]
     begun = time.monotonic()
     done = subprocess.run(
@@ -172,7 +172,7 @@ def log_and_read(binary, folder, server, case, options, environment, name_patter
     done, files, took_s = benchmark(
         binary, results, "--ml-repo", "repo", *options, **{"MLFLOW_TRACKING_URI": server.uri} | environment
     )
-    smooth = done.returncode == 0 and "warning" not in done.stderr.lower()
+    smooth = done.returncode == 0 and not re.search("ML Repo (has|still|keeps|at)|nothing is logged", done.stderr)
     expect(f"{case}: exit status {done.returncode}", smooth, done.stderr)
     read()
     experiment_id, run_id, stored = read_back(server.uri, "repo", name_pattern, files, copies)

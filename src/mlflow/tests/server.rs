@@ -115,7 +115,9 @@ async fn answer(mut stream: TcpStream, store: Arc<Mutex<Store>>, script: Arc<Scr
         }
     };
     let length = body.len();
-    let head = format!("HTTP/1.1 {status} X\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status} X\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n"
+    );
     let _ = stream.write_all((head + &body).as_bytes()).await;
 }
 
@@ -126,7 +128,10 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         let mut head = httparse::Request::new(&mut headers);
         if let Ok(httparse::Status::Complete(at)) = head.parse(&bytes) {
             let header = |name: &str| {
-                let found = head.headers.iter().find(|known| known.name.eq_ignore_ascii_case(name))?;
+                let found = head
+                    .headers
+                    .iter()
+                    .find(|known| known.name.eq_ignore_ascii_case(name))?;
                 Some(String::from_utf8(found.value.to_vec()).unwrap())
             };
             let length = header("content-length").map_or(0, |text| text.parse().unwrap());
@@ -154,7 +159,13 @@ impl Store {
             self.files.insert(file.to_owned(), request.body.clone());
             return (200, json!({}));
         }
-        match path.strip_prefix("/api/2.0/mlflow/").unwrap().split('?').next().unwrap() {
+        match path
+            .strip_prefix("/api/2.0/mlflow/")
+            .unwrap()
+            .split('?')
+            .next()
+            .unwrap()
+        {
             "experiments/get-by-name" => self.find_experiment(path),
             "experiments/create" => self.create_experiment(&body),
             "runs/create" => self.create_run(&body),
@@ -164,7 +175,10 @@ impl Store {
                 self.runs[0]["info"]["status"] = body["status"].clone();
                 (200, json!({}))
             }
-            other => (404, json!({"error_code": "ENDPOINT_NOT_FOUND", "message": other})),
+            other => (
+                404,
+                json!({"error_code": "ENDPOINT_NOT_FOUND", "message": other}),
+            ),
         }
     }
 
@@ -172,13 +186,23 @@ impl Store {
         let name = path.split("experiment_name=").nth(1).unwrap();
         match self.experiments.iter().find(|one| one["name"] == name) {
             Some(one) => (200, json!({"experiment": one})),
-            None => (404, json!({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"})),
+            None => (
+                404,
+                json!({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "none"}),
+            ),
         }
     }
 
     fn create_experiment(&mut self, body: &Value) -> (u16, Value) {
-        if self.experiments.iter().any(|one| one["name"] == body["name"]) {
-            return (400, json!({"error_code": "RESOURCE_ALREADY_EXISTS", "message": "there"}));
+        if self
+            .experiments
+            .iter()
+            .any(|one| one["name"] == body["name"])
+        {
+            return (
+                400,
+                json!({"error_code": "RESOURCE_ALREADY_EXISTS", "message": "there"}),
+            );
         }
         let id = (self.experiments.len() + 1).to_string();
         self.experiments
@@ -208,7 +232,14 @@ impl Store {
         };
         let found: Vec<_> = self.runs.iter().filter(matches).collect();
         // As MLflow does: what is empty is not there.
-        (200, if found.is_empty() { json!({}) } else { json!({"runs": found}) })
+        (
+            200,
+            if found.is_empty() {
+                json!({})
+            } else {
+                json!({"runs": found})
+            },
+        )
     }
 
     fn log(&mut self, body: &Value) -> (u16, Value) {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::server::{Fault, FakeServer, Request};
+use super::server::{FakeServer, Fault, Request};
 use crate::mlflow::{Artifact, Content, Ending, Limits, Logged, Logging, NewRun, Server, Status};
 
 const CREATE: &str = "/api/2.0/mlflow/runs/create";
@@ -84,7 +84,10 @@ fn assert_whole(server: &FakeServer, logged: &Logged) {
     assert_eq!(store.runs[0]["info"]["run_name"], "bench-m");
     assert_eq!(store.params.len(), 150);
     assert_eq!(store.params["p149"], "149");
-    assert_eq!(store.metrics.iter().collect::<Vec<_>>(), [(&"a".to_owned(), &0.1)]);
+    assert_eq!(
+        store.metrics.iter().collect::<Vec<_>>(),
+        [(&"a".to_owned(), &0.1)]
+    );
     assert_eq!(store.files.len(), 1);
     assert_eq!(store.files["0/run1/artifacts/report.html"], b"<html>");
 }
@@ -113,7 +116,10 @@ async fn the_run_and_its_parameters_are_there_before_the_end() {
         assert!(Instant::now() < until);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-    assert_eq!(server.store.lock().unwrap().runs[0]["info"]["status"], "RUNNING");
+    assert_eq!(
+        server.store.lock().unwrap().runs[0]["info"]["status"],
+        "RUNNING"
+    );
     assert_whole(&server, &logging.finish(ending()).await);
 }
 
@@ -158,7 +164,8 @@ async fn an_experiment_that_somebody_else_just_made_is_used() {
         (look && earlier == 0).then(|| Fault::Answer(404, "", missing.to_owned()))
     })
     .await;
-    let theirs = serde_json::json!({"experiment_id": "1", "name": "repo", "lifecycle_stage": "active"});
+    let theirs =
+        serde_json::json!({"experiment_id": "1", "name": "repo", "lifecycle_stage": "active"});
     server.store.lock().unwrap().experiments.push(theirs);
     assert_whole(&server, &log(&server.address, limits()).await);
 }
@@ -187,7 +194,11 @@ async fn a_refusal_is_not_tried_again_and_shows_no_secret() {
     let [warning] = &logged.warnings[..] else {
         panic!("{:?}", logged.warnings)
     };
-    assert!(warning.contains("`repo`") && warning.contains("status 401: bad *** (MLFLOW_TRACKING_TOKEN"), "{warning}");
+    assert!(
+        warning.contains("`repo`")
+            && warning.contains("status 401: bad *** (MLFLOW_TRACKING_TOKEN"),
+        "{warning}"
+    );
 }
 
 #[tokio::test]
@@ -199,7 +210,11 @@ async fn a_dead_server_costs_a_warning_and_little_time() {
     let logged = log(&address, limits()).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert_eq!((logged.warnings.len(), logged.page), (1, None));
-    assert!(logged.warnings[0].contains("refused"), "{:?}", logged.warnings);
+    assert!(
+        logged.warnings[0].contains("refused"),
+        "{:?}",
+        logged.warnings
+    );
 }
 
 #[tokio::test]
@@ -258,16 +273,29 @@ async fn what_is_no_mlflow_is_told_apart() {
     };
     let server = FakeServer::start(page(200, "")).await;
     let logged = log(&server.address, limits()).await;
-    assert!(logged.warnings[0].contains("not MLflow's"), "{:?}", logged.warnings);
+    assert!(
+        logged.warnings[0].contains("not MLflow's"),
+        "{:?}",
+        logged.warnings
+    );
     let server = FakeServer::start(page(302, "location: http://elsewhere.invalid/\r\n")).await;
     let logged = log(&server.address, limits()).await;
-    assert!(logged.warnings[0].contains("status 302"), "{:?}", logged.warnings);
+    assert!(
+        logged.warnings[0].contains("status 302"),
+        "{:?}",
+        logged.warnings
+    );
     assert_eq!(server.count("/"), 1);
     let server = FakeServer::start(healthy).await;
-    let deleted = serde_json::json!({"experiment_id": "1", "name": "repo", "lifecycle_stage": "deleted"});
+    let deleted =
+        serde_json::json!({"experiment_id": "1", "name": "repo", "lifecycle_stage": "deleted"});
     server.store.lock().unwrap().experiments.push(deleted);
     let logged = log(&server.address, limits()).await;
-    assert!(logged.warnings[0].contains("deleted there"), "{:?}", logged.warnings);
+    assert!(
+        logged.warnings[0].contains("deleted there"),
+        "{:?}",
+        logged.warnings
+    );
 }
 
 #[tokio::test]
@@ -285,8 +313,15 @@ async fn folders_of_this_machine_are_written_and_other_stores_are_named() {
     "s3://bucket/0/{run}/artifacts".clone_into(&mut server.store.lock().unwrap().artifacts);
     let logged = log(&server.address, limits()).await;
     assert_eq!(logged.warnings.len(), 1);
-    assert!(logged.warnings[0].contains("`s3:`"), "{:?}", logged.warnings);
-    assert_eq!(server.store.lock().unwrap().runs[0]["info"]["status"], "FINISHED");
+    assert!(
+        logged.warnings[0].contains("`s3:`"),
+        "{:?}",
+        logged.warnings
+    );
+    assert_eq!(
+        server.store.lock().unwrap().runs[0]["info"]["status"],
+        "FINISHED"
+    );
 }
 
 #[tokio::test]
@@ -295,10 +330,19 @@ async fn a_file_that_cannot_be_read_is_named_and_the_others_are_there() {
     let logging = Logging::start(client(), tracking(&server.address), run(), limits());
     let mut ending = ending();
     ending.status = Status::Killed;
-    ending.files.insert(0, Artifact::at("/nowhere/x_summary.json".as_ref()));
+    ending
+        .files
+        .insert(0, Artifact::at("/nowhere/x_summary.json".as_ref()));
     let logged = logging.finish(ending).await;
     assert_eq!(logged.warnings.len(), 1);
-    assert!(logged.warnings[0].contains("`x_summary.json`"), "{:?}", logged.warnings);
+    assert!(
+        logged.warnings[0].contains("`x_summary.json`"),
+        "{:?}",
+        logged.warnings
+    );
     let store = server.store.lock().unwrap();
-    assert_eq!((store.files.len(), &store.runs[0]["info"]["status"]), (1, &"KILLED".into()));
+    assert_eq!(
+        (store.files.len(), &store.runs[0]["info"]["status"]),
+        (1, &"KILLED".into())
+    );
 }
