@@ -199,8 +199,6 @@ pub(super) struct CorrectnessArgs {
     /// Share of wrong answers above which the exit status is 1
     #[arg(long, value_name = "F", value_parser = fraction)]
     pub(super) max_mismatch_rate: Option<f64>,
-    #[command(flatten)]
-    pub(super) ml_repo: MlRepoArgs,
 }
 
 /// Both subcommands.

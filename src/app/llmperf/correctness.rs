@@ -36,11 +36,6 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     runtime?.block_on(checked(&args, results, carrier))
 }
 
-/// What the result files' names begin with.
-fn file_stem(args: &CorrectnessArgs) -> String {
-    stem(&format!("{}_correctness", args.test.model))
-}
-
 async fn checked(
     args: &CorrectnessArgs,
     results: Option<Results>,

@@ -55,7 +55,7 @@ async fn benchmarked(
         let files = of_benchmark(bench, &report.summary, &report.responses);
         ml_repo::finish(repo, ml_metrics(&report.summary), files, made.ended).await;
     }
-    ended
+    Ok(ended)
 }
 
 /// What came of a benchmark.
