@@ -47,6 +47,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     let frame = axis::Frame {
         x: (bins.first, end + beyond * bins.width),
         y: (0.0, axis::reach(std::iter::once(count(highest)))),
+        shown: end,
         top: marks::ABOVE,
         right: 24,
         counts: true,

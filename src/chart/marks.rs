@@ -36,7 +36,7 @@ pub(super) fn across<DB: DrawingBackend>(
     frame: axis::Frame,
 ) -> Result<(), ChartError> {
     let style = font::text(TEXT).pos(Pos::new(HPos::Center, VPos::Bottom));
-    let lines = lines(marks, frame.x.1, &|value| {
+    let lines = lines(marks, frame.shown, &|value| {
         (
             pixel(area, chart, (value, frame.y.1)),
             pixel(area, chart, (value, frame.y.0)),

@@ -127,7 +127,7 @@ fn a_histogram_says_how_many_how_wide_and_what_is_outside() {
     .unwrap();
     for word in [
         "n = 51",
-        "bins of 0.2 s",
+        "bins of 0.1 s",
         "1 beyond 2 s, up to 90 s",
         "2 left out",
         "p50 1.5 s",

@@ -108,7 +108,7 @@ def upstream(path):
         },
     }
     for name, members in stand_ins.items():
-        if importlib.util.find_spec(name.split(".")[0]) is None or name.startswith("llmperf"):
+        if name.startswith("llmperf") or importlib.util.find_spec(name) is None:
             module = types.ModuleType(name)
             module.__path__ = []
             vars(module).update(members)
