@@ -36,6 +36,8 @@ pub(super) fn tick(value: f64) -> String {
 pub(super) struct Frame {
     pub(super) x: (f64, f64),
     pub(super) y: (f64, f64),
+    /// The x axis has no numbers beyond it.
+    pub(super) shown: f64,
     /// Pixels above the axes.
     pub(super) top: u32,
     /// Pixels to their right.
@@ -50,6 +52,7 @@ impl Frame {
         Self {
             x,
             y: (0.0, top),
+            shown: x.1,
             top: 0,
             right: 24,
             counts: false,
@@ -75,6 +78,12 @@ pub(super) fn chart<'a, DB: DrawingBackend>(
         part if frame.counts && part.abs() > 1e-9 => String::new(),
         _ => tick(*value),
     };
+    let x_words = |value: &f64| {
+        if *value > frame.shown + (frame.x.1 - frame.x.0) * 1e-9 {
+            return String::new();
+        }
+        tick(*value)
+    };
     let mut mesh = chart.configure_mesh();
     mesh.y_desc(panel.y.as_str())
         .axis_desc_style(font::text(24))
@@ -87,7 +96,7 @@ pub(super) fn chart<'a, DB: DrawingBackend>(
     if places.is_empty() {
         mesh.x_desc(panel.x.as_str())
             .x_labels(9)
-            .x_label_formatter(&|value| tick(*value));
+            .x_label_formatter(&x_words);
     } else {
         mesh.x_desc(panel.x.as_str())
             .disable_x_mesh()

@@ -19,11 +19,10 @@ pub(super) fn draw<DB: DrawingBackend>(
 ) -> Result<(), ChartError> {
     let span = Span::of(values.iter().copied());
     let bins = Bins::of(values, span);
-    let width = axis::tick(bins.width);
-    let mut words = vec![
-        format!("n = {}", values.len()),
-        format!("bins of {width} {unit}"),
-    ];
+    let mut words = vec![number(values.len())];
+    if !values.is_empty() {
+        words.push(format!("bins of {} {unit}", axis::tick(bins.width)));
+    }
     if span.beyond > 0 {
         let (end, most) = (
             axis::tick(bins.edge(bins.counts.len())),
@@ -48,6 +47,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     let frame = axis::Frame {
         x: (bins.first, end + beyond * bins.width),
         y: (0.0, axis::reach(std::iter::once(count(highest)))),
+        shown: end,
         top: marks::ABOVE,
         right: 24,
         counts: true,
@@ -75,6 +75,14 @@ fn bars(bins: &Bins) -> impl Iterator<Item = [(f64, f64); 2]> + '_ {
     let is_one = |(_, n): &(usize, &usize)| **n > 0;
     let corners = |(at, n): (usize, &usize)| [(bins.edge(at), 0.0), (bins.edge(at + 1), count(*n))];
     bins.counts.iter().enumerate().filter(is_one).map(corners)
+}
+
+/// How many values a panel shows, in words.
+pub(super) fn number(n: usize) -> String {
+    match n {
+        0 => "n = 0: nothing was measured".to_owned(),
+        _ => format!("n = {n}"),
+    }
 }
 
 /// Draws what is to be said of a panel's values below its title; returns what is left of the area.

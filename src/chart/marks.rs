@@ -28,7 +28,7 @@ struct Drawn {
     dashes: Option<(i32, i32)>,
 }
 
-/// Vertical lines with their words above them. What is beyond the axis has its words at the right end, with an arrow.
+/// Vertical lines with their words above them. What is beyond the axis has its words at the right end, with a sign.
 pub(super) fn across<DB: DrawingBackend>(
     area: &Area<'_, DB>,
     chart: &axis::Chart<'_, DB>,
@@ -36,7 +36,7 @@ pub(super) fn across<DB: DrawingBackend>(
     frame: axis::Frame,
 ) -> Result<(), ChartError> {
     let style = font::text(TEXT).pos(Pos::new(HPos::Center, VPos::Bottom));
-    let lines = lines(marks, frame.x.1, " →", &|value| {
+    let lines = lines(marks, frame.shown, &|value| {
         (
             pixel(area, chart, (value, frame.y.1)),
             pixel(area, chart, (value, frame.y.0)),
@@ -61,7 +61,7 @@ pub(super) fn across<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Horizontal lines with their words to the right of them. What is beyond the axis has its words at the top, with an arrow.
+/// Horizontal lines with their words to the right of them. What is beyond the axis has its words at the top, with a sign.
 pub(super) fn along<DB: DrawingBackend>(
     area: &Area<'_, DB>,
     chart: &axis::Chart<'_, DB>,
@@ -69,7 +69,7 @@ pub(super) fn along<DB: DrawingBackend>(
     frame: axis::Frame,
 ) -> Result<(), ChartError> {
     let style = font::text(TEXT).pos(Pos::new(HPos::Left, VPos::Center));
-    let mut lines = lines(marks, frame.y.1, " ↑", &|value| {
+    let mut lines = lines(marks, frame.y.1, &|value| {
         (
             pixel(area, chart, (frame.x.1, value)),
             pixel(area, chart, (frame.x.0, value)),
@@ -90,12 +90,7 @@ pub(super) fn along<DB: DrawingBackend>(
 }
 
 /// The lines of `marks` in the order of their values; one beyond `most` is a point at its end.
-fn lines(
-    marks: &[Mark],
-    most: f64,
-    arrow: &str,
-    ends: &dyn Fn(f64) -> (Pixel, Pixel),
-) -> Vec<Drawn> {
+fn lines(marks: &[Mark], most: f64, ends: &dyn Fn(f64) -> (Pixel, Pixel)) -> Vec<Drawn> {
     let mut known: Vec<(usize, &Mark)> = marks.iter().enumerate().collect();
     known.sort_by(|(_, one), (_, other)| one.value.total_cmp(&other.value));
     let line = |(at, mark): (usize, &Mark)| {
@@ -104,7 +99,7 @@ fn lines(
         Drawn {
             ends: (from, if is_beyond { from } else { to }),
             words: if is_beyond {
-                format!("{}{arrow}", mark.label)
+                format!("{} >", mark.label)
             } else {
                 mark.label.clone()
             },

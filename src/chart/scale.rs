@@ -6,7 +6,7 @@ const OUTSIDE: f64 = 0.02;
 const FAR: f64 = 6.0;
 /// Fewer values than this have no outliers.
 const ENOUGH: usize = 8;
-const FEWEST_BINS: f64 = 8.0;
+const FEWEST_BINS: f64 = 12.0;
 const MOST_BINS: f64 = 40.0;
 
 /// The values that an axis shows, and those beyond its upper end.
@@ -42,7 +42,7 @@ impl Span {
             .copied()
             .unwrap_or(most);
         Self {
-            low: if least >= 0.0 && least < high * 0.5 {
+            low: if least >= 0.0 && (least < high * 0.5 || least >= high) {
                 0.0
             } else {
                 least
@@ -55,35 +55,30 @@ impl Span {
 
     /// Both ends with a little air, for points that are not to stand on an edge; 0 stays where it is.
     pub(super) fn airy(self) -> (f64, f64) {
-        let width = self.high - self.low;
-        let air = if width > 0.0 {
-            width * 0.06
-        } else {
-            (self.high.abs() * 0.05).max(f64::MIN_POSITIVE * 1e6)
-        };
-        let low = if self.low == 0.0 && width > 0.0 {
-            0.0
-        } else {
-            self.low - air
-        };
-        if self.low == 0.0 && self.high == 0.0 {
-            return (0.0, 1.0);
+        let air = (self.high - self.low) * 0.06;
+        if air <= 0.0 {
+            return (self.low, self.low + 1.0);
         }
+        let low = if self.low == 0.0 { 0.0 } else { self.low - air };
         (low, self.high + air)
     }
 }
 
-/// Above it stand the outliers: infinity where there are none, or too many to be called that.
+/// Above it stand the outliers: infinity where there are none. They are few, and far from the middle half of the values.
 fn cap(sorted: &[f64]) -> f64 {
-    let at = |share: usize| sorted.get((sorted.len() - 1) * share / 4).copied();
-    let (Some(low), Some(high), Some(most)) = (at(1), at(3), sorted.last()) else {
+    let last = sorted.len().saturating_sub(1);
+    let few = index(count(sorted.len()) * OUTSIDE).max(1);
+    let at = |place: usize| sorted.get(place).copied();
+    let (Some(low), Some(high), Some(rest), Some(most)) = (
+        at(last / 4),
+        at(last * 3 / 4),
+        at(last.saturating_sub(few)),
+        at(last),
+    ) else {
         return f64::INFINITY;
     };
-    let cap = high + FAR * (high - low);
-    let outside = sorted.len() - sorted.partition_point(|value| *value <= cap);
-    let allowed = (count(sorted.len()) * OUTSIDE).max(1.0);
-    let is_far = high > low && *most > cap * 1.2;
-    if sorted.len() >= ENOUGH && is_far && count(outside) <= allowed {
+    let cap = (high + FAR * (high - low)).max(rest);
+    if sorted.len() >= ENOUGH && high > low && most > cap * 1.3 {
         cap
     } else {
         f64::INFINITY
@@ -105,13 +100,13 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    /// The values of `span` in bins of a round width, about as many as the square root of their number says.
+    /// The values of `span` in bins of a round width, about twice as many as the square root of their number.
     pub(super) fn of(values: &[f64], span: Span) -> Self {
-        let wanted = count(values.len()).sqrt().clamp(FEWEST_BINS, MOST_BINS);
+        let wanted = (2.0 * count(values.len()).sqrt()).clamp(FEWEST_BINS, MOST_BINS);
         let range = if span.high > span.low {
             span.high - span.low
         } else {
-            span.high.abs().max(1e-9) * 0.1
+            1.0
         };
         let width = round_width(range / wanted);
         let first = (span.low / width).floor() * width;
@@ -169,6 +164,27 @@ mod tests {
     }
 
     #[test]
+    fn of_many_far_values_only_a_few_are_left_outside() {
+        let values = (0..200).map(|at| {
+            if at < 190 {
+                1.0 + count(at) / 1e3
+            } else {
+                count(at).powi(2)
+            }
+        });
+        let span = Span::of(values);
+        assert_eq!((span.beyond, span.high), (0, 199.0_f64.powi(2)));
+        let values = (0..200).map(|at| {
+            if at < 190 {
+                1.0 + f64::from(at) / 1e3
+            } else {
+                10_f64.powi(at - 188)
+            }
+        });
+        assert_eq!(Span::of(values).beyond, 4);
+    }
+
+    #[test]
     fn two_groups_are_both_shown() {
         let values = (0..100).map(|at| {
             if at < 90 {
@@ -185,6 +201,7 @@ mod tests {
     fn an_axis_begins_at_zero_unless_that_is_far() {
         assert_eq!(Span::of([1.0, 3.0].into_iter()).low, 0.0);
         assert_eq!(Span::of([48.0, 53.0].into_iter()).low, 48.0);
+        assert_eq!(Span::of([48.0, 48.0].into_iter()).low, 0.0);
         assert_eq!(Span::of(std::iter::empty()).high, 1.0);
     }
 

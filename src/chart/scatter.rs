@@ -38,19 +38,11 @@ pub(super) fn draw<DB: DrawingBackend>(
         Span::of(points.iter().map(|point| point.0)),
         Span::of(points.iter().map(|point| point.1)),
     );
-    let is_inside = |point: &&(f64, f64)| point.0 <= x.high && point.1 <= y.high;
-    let (inside, outside): (Vec<&(f64, f64)>, Vec<&(f64, f64)>) =
-        points.iter().partition(is_inside);
-    let mut words = vec![format!("n = {}", points.len())];
-    if !outside.is_empty() {
-        words.push(format!("▲ {} outside the axes", outside.len()));
-    }
-    words.push(extra.to_owned());
-    let area = histogram::note(area, &words)?;
     let frame = axis::Frame {
         x: x.airy(),
         y: y.airy(),
-        top: if x_marks.is_empty() { 0 } else { marks::ABOVE },
+        shown: x.airy().1,
+        top: if x_marks.is_empty() { 16 } else { marks::ABOVE },
         right: if y_marks.is_empty() {
             24
         } else {
@@ -58,6 +50,15 @@ pub(super) fn draw<DB: DrawingBackend>(
         },
         counts: false,
     };
+    let is_inside = |point: &&(f64, f64)| point.0 <= frame.x.1 && point.1 <= frame.y.1;
+    let (inside, outside): (Vec<&(f64, f64)>, Vec<&(f64, f64)>) =
+        points.iter().partition(is_inside);
+    let mut words = vec![histogram::number(points.len())];
+    if !outside.is_empty() {
+        words.push(format!("{} outside the axes (triangles)", outside.len()));
+    }
+    words.push(extra.to_owned());
+    let area = histogram::note(area, &words)?;
     let chart = axis::chart(&area, panel, frame, &[])?;
     let inside: Vec<(i32, i32)> = inside
         .into_iter()

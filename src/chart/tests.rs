@@ -92,3 +92,84 @@ fn nothing_to_show_is_no_error() {
     };
     assert!(svg(&empty).is_ok() && svg(&Figure::default()).is_ok());
 }
+
+fn one(body: Body) -> Figure {
+    Figure {
+        title: "One panel".to_owned(),
+        panels: vec![Panel {
+            title: String::new(),
+            x: "latency (s)".to_owned(),
+            y: "requests".to_owned(),
+            body,
+        }],
+        columns: 1,
+        key: Vec::new(),
+    }
+}
+
+fn mark(value: f64, label: &str) -> Mark {
+    Mark {
+        value,
+        label: label.to_owned(),
+    }
+}
+
+#[test]
+fn a_histogram_says_how_many_how_wide_and_what_is_outside() {
+    let mut values: Vec<f64> = (0..50).map(|at| 1.0 + f64::from(at) / 50.0).collect();
+    values.push(90.0);
+    let text = svg(&one(Body::Histogram {
+        values,
+        marks: vec![mark(1.5, "p50 1.5 s"), mark(46.0, "p99 46 s")],
+        unit: "s".to_owned(),
+        note: "2 left out".to_owned(),
+    }))
+    .unwrap();
+    for word in [
+        "n = 51",
+        "bins of 0.1 s",
+        "1 beyond 2 s, up to 90 s",
+        "2 left out",
+        "p50 1.5 s",
+        "p99 46 s &gt;",
+    ] {
+        assert!(text.contains(word), "{word}\n{text}");
+    }
+}
+
+#[test]
+fn points_far_outside_are_triangles_and_many_points_are_cells() {
+    let circles = |n: u32| {
+        let mut points: Vec<(f64, f64)> = (0..n)
+            .map(|at| (f64::from(at % 50) + 10.0, f64::from(at % 41) + 20.0))
+            .collect();
+        points.push((12.0, 5_000.0));
+        let text = svg(&one(Body::Scatter {
+            points,
+            x_marks: Vec::new(),
+            y_marks: vec![mark(30.0, "p50 30 s")],
+            note: String::new(),
+        }))
+        .unwrap();
+        assert!(text.contains("1 outside the axes (triangles)") && text.contains("<polygon"));
+        text.matches("<circle").count()
+    };
+    assert_eq!(circles(300), 300);
+    let cells = circles(20_000);
+    assert!((100..=2_050).contains(&cells), "{cells}");
+}
+
+#[test]
+fn nothing_measured_is_said() {
+    let histogram = Body::Histogram {
+        values: Vec::new(),
+        marks: Vec::new(),
+        unit: "s".to_owned(),
+        note: String::new(),
+    };
+    assert!(
+        svg(&one(histogram))
+            .unwrap()
+            .contains("nothing was measured")
+    );
+}

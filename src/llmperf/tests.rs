@@ -426,3 +426,136 @@ fn both_files_follow_their_schemas_and_neither_takes_anything_else() {
     one[0]["more"] = json!(1);
     assert_eq!(errors(INDIVIDUAL_SCHEMA, &one).len(), 1);
 }
+
+#[test]
+fn the_page_tells_everything_and_lets_no_answer_write_in_it() {
+    let mut bench = bench();
+    bench.model = "<b>model</b>".to_owned();
+    let mut responses = three();
+    responses[2].error_msg = "<script>alert(1)</script>".to_owned();
+    let flat = summary(&bench, &responses, 2.0, 1_700_000_000);
+    let drawn: Vec<(String, String)> = plots("a", &responses)
+        .into_iter()
+        .map(|(name, figure)| (name.to_owned(), crate::chart::svg(&figure).unwrap()))
+        .collect();
+    let page = html_report(&bench, &flat, &responses, &drawn).unwrap();
+    assert!(
+        !page.contains("<script") && !page.contains("<b>model"),
+        "{page}"
+    );
+    assert!(page.contains("&lt;script&gt;") && page.contains("&lt;b&gt;model"));
+    assert_eq!(page.matches("<svg").count(), 4);
+    for words in [
+        "<td>429</td><td>1</td>",
+        "<b class=\"bad\">33.3%</b>",
+        "2023-11-14 22:13:20",
+        "<td>additional_sampling_params_temperature</td><td>0.7</td>",
+        "<th scope=\"row\">inter-token latency (ms)</th><td>40</td><td>35</td>",
+    ] {
+        assert!(page.contains(words), "{words}\n{page}");
+    }
+    let urls = page.replace("http://www.w3.org/2000/svg", "");
+    assert!(
+        !urls.contains("http"),
+        "the page asks the network for something"
+    );
+}
+
+#[test]
+fn a_page_of_nothing_has_dashes() {
+    let page = html_report(&bench(), &summary(&bench(), &[], 0.0, 1), &[], &[]).unwrap();
+    assert!(page.contains("<td>–</td>") && !page.contains("<h2>Errors"));
+}
+
+#[test]
+fn plots_leave_failures_out_and_say_so() {
+    use crate::chart::Body;
+    let drawn = plots("a", &three());
+    let names: Vec<_> = drawn.iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names,
+        [
+            "e2e_latencies",
+            "inter_token_latencies",
+            "time_to_first_token",
+            "inter_token_vs_throughput"
+        ]
+    );
+    let Body::Histogram {
+        values,
+        marks,
+        note,
+        ..
+    } = &drawn[1].1.panels[0].body
+    else {
+        panic!("no histogram");
+    };
+    assert_eq!(values, &[50.0, 30.000_000_000_000_004]);
+    assert_eq!(
+        (marks[0].label.as_str(), note.as_str()),
+        ("p50 40 ms", "1 failed request left out")
+    );
+    let Body::Scatter {
+        points, y_marks, ..
+    } = &drawn[2].1.panels[0].body
+    else {
+        panic!("no points");
+    };
+    assert_eq!(
+        (points.as_slice(), y_marks.len()),
+        ([(91.0, 0.05); 2].as_slice(), 3)
+    );
+}
+
+/// Where `LLMPERF_CASES` names a directory, the cases are written there for another program to compute again.
+#[test]
+fn cases_for_pandas_have_what_it_would_find_hard() {
+    let many = |n: u64| -> Vec<Individual> {
+        let one = |at: u64| Answer {
+            first_content: (at % 7 != 3).then_some(ms(110 + at * at % 97)),
+            end: ms(400 + at * 7_919 % 3_001),
+            last_content: Some(ms(390 + at * 7_919 % 3_001)),
+            counted_output_tokens: Some(u32::try_from(at * 31 % 211).unwrap()),
+            counted_prompt_tokens: Some(u32::try_from(41 + at * 17 % 613).unwrap()),
+            ..if at % 11 == 5 {
+                failed((at % 2 == 0).then_some(429))
+            } else {
+                answer()
+            }
+        };
+        (0..n).filter_map(|at| Individual::of(&one(at))).collect()
+    };
+    let no_ttft = |mut all: Vec<Individual>| {
+        all.iter_mut().for_each(|one| one.ttft_s = None);
+        all
+    };
+    let cases = [
+        ("none", Vec::new()),
+        ("one", many(1)),
+        ("two", many(2)),
+        ("errors", many(40)),
+        (
+            "all_failed",
+            vec![Individual::of(&failed(None)).unwrap(); 3],
+        ),
+        ("no_ttft", no_ttft(many(20))),
+        ("big", many(20_000)),
+    ];
+    let place = std::env::var_os("LLMPERF_CASES").map(std::path::PathBuf::from);
+    for (name, responses) in cases {
+        let bench = Benchmark {
+            model: name.to_owned(),
+            ..bench()
+        };
+        let flat = summary(&bench, &responses, 12.5, 1_700_000_000);
+        assert_eq!(
+            flat["results_num_requests_started"],
+            json!(responses.len()),
+            "{name}"
+        );
+        let Some(place) = &place else { continue };
+        let path = |end: &str| place.join(format!("{}_{end}.json", bench.stem()));
+        std::fs::write(path("summary"), file(&flat).unwrap()).unwrap();
+        std::fs::write(path("individual_responses"), file(&responses).unwrap()).unwrap();
+    }
+}
