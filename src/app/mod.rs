@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 mod certs;
 mod changes;
+mod compare;
 mod conduct;
 mod console;
 mod ctl;
@@ -68,7 +69,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(gen_command())
         .subcommand(prefill_command())
         .subcommand(dataset::command())
-        .subcommand(sweep::command());
+        .subcommand(sweep::command())
+        .subcommand(compare::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -157,6 +159,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == dataset::NAME => dataset::dataset(&matches),
         Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),
+        Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

@@ -4,7 +4,7 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::colors::WHITE;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::{Area, Body, ChartError, Figure, Panel, bars, drawing, font, legend, lines};
+use super::{Area, Body, ChartError, Figure, Panel, bars, drawing, font, legend, lines, whiskers};
 
 const PANEL: (u32, u32) = (1_000, 640);
 const TITLE: u32 = 70;
@@ -68,6 +68,7 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
     let names: Vec<&str> = match &panel.body {
         Body::Bars { groups, .. } => groups.iter().map(|(name, _)| name.as_str()).collect(),
         Body::Lines { lines, .. } => lines.iter().map(|line| line.name.as_str()).collect(),
+        Body::Whiskers { .. } => Vec::new(),
     };
     let of_lines = matches!(panel.body, Body::Lines { .. });
     let plot = legend::row(&rest, &names, of_lines)?;
@@ -78,5 +79,6 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
             places,
             limits,
         } => lines::draw(&plot, panel, drawn, places, limits),
+        Body::Whiskers { places, values } => whiskers::draw(&plot, panel, places, values),
     }
 }

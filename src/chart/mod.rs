@@ -8,6 +8,7 @@ mod layout;
 mod legend;
 mod lines;
 mod palette;
+mod whiskers;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
@@ -61,6 +62,28 @@ pub enum Body {
         /// Horizontal lines: (value, words).
         limits: Vec<(f64, String)>,
     },
+    /// A bar at each place of the x axis, with the interval of its value.
+    Whiskers {
+        /// The places.
+        places: Vec<String>,
+        /// A value a place; none where nothing was measured.
+        values: Vec<Option<Estimate>>,
+    },
+}
+
+/// A value, and where it may lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// From here to there; none where nobody knows.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Estimate {
+    fn top(self) -> f64 {
+        self.interval.map_or(self.value, |(_, high)| high.max(self.value))
+    }
 }
 
 /// A line.
