@@ -209,3 +209,7 @@ fn statistic(values: &mut [f64], stat: Stat) -> Option<f64> {
     let high = above.iter().copied().reduce(f64::min).unwrap_or(low);
     Some(low + (high - low) * part)
 }
+
+#[cfg(test)]
+#[path = "bootstrap_tests.rs"]
+mod tests;

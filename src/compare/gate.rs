@@ -216,7 +216,7 @@ impl Judged {
 
 /// The change in words, and its interval or why there is none.
 pub(super) fn words(subject: Subject, change: &Change) -> (String, Result<String, &'static str>) {
-    let points = |share: f64| format!("{:+.2} pp", share * 100.0);
+    let points = |share: f64| format!("{:+.2} pp", share * 100.0).replace('-', "−");
     let absolute = |value: f64| if value < 0.0 { format!("−{}", number(-value)) } else { format!("+{}", number(value)) };
     let is_share = subject == Subject::ErrorRate;
     let amount = match change.relative() {

@@ -292,7 +292,7 @@ mod tests {
                 .iter()
                 .map(|line| (line.name.clone(), line.points.clone()))
                 .collect(),
-            Body::Bars { .. } => panic!("bars"),
+            other => panic!("{other:?}"),
         }
     }
 

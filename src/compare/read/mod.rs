@@ -121,3 +121,6 @@ fn list(name: &str, text: &str) -> Result<Found, ReadError> {
     }
     llmperf::individual(name, items).map(|run| Found::Llmperf(Box::new(run)))
 }
+
+#[cfg(test)]
+mod tests;

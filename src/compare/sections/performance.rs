@@ -25,7 +25,10 @@ pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry]) {
     }
     document.heading(3, "Overall");
     let rows = Rate::ALL.into_iter().map(|rate| {
-        let name = format!("{} ({})", rate.name(), rate.unit());
+        let name = match rate {
+            Rate::OverallThroughput => format!("{} ({})", rate.name(), rate.unit()),
+            Rate::RequestsPerMinute => rate.name().to_owned(),
+        };
         row(&name, entries, |entry| Some(known(entry.rate(rate))))
     });
     document.table(head("", entries), rows.collect(), true);
@@ -34,7 +37,11 @@ pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry]) {
 }
 
 fn of_figure(document: &mut Document, entries: &[Entry], figure: Figure, stats: &[Stat]) {
-    document.heading(3, format!("{} ({})", figure.name(), figure.unit()));
+    let unit = figure.unit();
+    let name = figure.name();
+    // `Output tokens (tokens)` says one thing twice.
+    let heading = if name.ends_with(unit) && unit.len() > 1 { name.to_owned() } else { format!("{name} ({unit})") };
+    document.heading(3, heading);
     let rows = stats.iter().map(|stat| {
         let value = |entry: &Entry| Some(known(entry.stat(figure, *stat)));
         row(stat.name(), entries, value)
