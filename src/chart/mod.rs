@@ -82,7 +82,8 @@ pub struct Estimate {
 
 impl Estimate {
     fn top(self) -> f64 {
-        self.interval.map_or(self.value, |(_, high)| high.max(self.value))
+        self.interval
+            .map_or(self.value, |(_, high)| high.max(self.value))
     }
 }
 

@@ -101,7 +101,13 @@ fn whiskers_show_where_a_value_may_lie() {
         y: "s".to_owned(),
         body: Body::Whiskers {
             places: vec!["a".to_owned(), "<b>&".to_owned()],
-            values: vec![Some(Estimate { value: 2.0, interval }), None],
+            values: vec![
+                Some(Estimate {
+                    value: 2.0,
+                    interval,
+                }),
+                None,
+            ],
         },
     };
     let drawn = |interval| {

@@ -38,7 +38,11 @@ pub(super) fn draw<DB: DrawingBackend>(
     chart.draw_series(lines).map_err(drawing)?;
     let style = font::text(19).pos(Pos::new(HPos::Center, VPos::Bottom));
     let word = |(_, x, it): &(usize, f64, Estimate)| {
-        Text::new(axis::tick(it.value), (*x, it.top() + top * 0.008), style.clone())
+        Text::new(
+            axis::tick(it.value),
+            (*x, it.top() + top * 0.008),
+            style.clone(),
+        )
     };
     if places.len() <= LABELLED {
         chart.draw_series(known.iter().map(word)).map_err(drawing)?;

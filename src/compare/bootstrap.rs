@@ -153,7 +153,9 @@ impl Resampling {
     /// The interval around `middle` of values that stem from `fewest` responses: the shares of its ends are those of Student's
     /// law, and wider by what a sample of n lacks in variance, √(n/(n−1)) (Hesterberg, 2015).
     pub(super) fn interval(&self, mut replicates: Vec<f64>, fewest: usize) -> Option<Interval> {
-        let df = u32::try_from(fewest.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+        let df = u32::try_from(fewest.saturating_sub(1))
+            .unwrap_or(u32::MAX)
+            .max(1);
         let wider = (count(fewest) / f64::from(df)).sqrt();
         let tail = normal_cdf(-wider * student_quantile(self.upper(), df));
         ends(&mut replicates, tail)
@@ -167,9 +169,12 @@ impl Resampling {
         middle: f64,
         (first, second): (usize, usize),
     ) -> Option<Interval> {
-        let df = u32::try_from((first + second).saturating_sub(2)).unwrap_or(u32::MAX).max(1);
+        let df = u32::try_from((first + second).saturating_sub(2))
+            .unwrap_or(u32::MAX)
+            .max(1);
         let few = count(first.min(second).max(2));
-        let wider = (few / (few - 1.0)).sqrt() * student_quantile(self.upper(), df) / normal_quantile(self.upper());
+        let wider = (few / (few - 1.0)).sqrt() * student_quantile(self.upper(), df)
+            / normal_quantile(self.upper());
         let plain = ends(&mut replicates, 1.0 - self.upper())?;
         Some(plain.stretched(middle, wider))
     }
@@ -188,7 +193,11 @@ fn ends(replicates: &mut [f64], tail: f64) -> Option<Interval> {
     })
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index within the list")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "an index within the list"
+)]
 fn value_at(sorted: &[f64], uniform: f64) -> f64 {
     let at = (uniform * count(sorted.len())) as usize;
     let value = sorted.get(at.min(sorted.len().saturating_sub(1)));

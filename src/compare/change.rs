@@ -26,7 +26,9 @@ impl Subject {
     /// Its name in sentences: `mean time to first token`.
     pub fn name(self) -> String {
         match self {
-            Self::Figure(figure, stat) => format!("{} {}", stat.name(), figure.name().to_lowercase()),
+            Self::Figure(figure, stat) => {
+                format!("{} {}", stat.name(), figure.name().to_lowercase())
+            }
             Self::Rate(rate) => rate.name().to_lowercase(),
             Self::ErrorRate => "error rate".to_owned(),
         }
@@ -162,7 +164,9 @@ impl<'a> Comparison<'a> {
         let known = self.drawn.borrow().get(&key).map(Rc::clone);
         known.unwrap_or_else(|| {
             let place = u64::try_from(side).unwrap_or(u64::MAX);
-            let fresh = self.resampling.replicates(lists, (figure, stat), by_runs, place);
+            let fresh = self
+                .resampling
+                .replicates(lists, (figure, stat), by_runs, place);
             let fresh = Rc::new(fresh);
             self.drawn.borrow_mut().insert(key, Rc::clone(&fresh));
             fresh
@@ -245,8 +249,16 @@ fn welch(first: &[f64], second: &[f64], upper: f64) -> Option<Interval> {
     let (one, other) = (part(first)?, part(second)?);
     let variance = one.1 + other.1;
     let freedom = variance.powi(2) / (one.1.powi(2) / one.2 + other.1.powi(2) / other.2);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded down, and small")]
-    let df = if freedom.is_finite() { freedom as u32 } else { 1 };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "rounded down, and small"
+    )]
+    let df = if freedom.is_finite() {
+        freedom as u32
+    } else {
+        1
+    };
     let half = student_quantile(upper, df.max(1)) * variance.sqrt();
     let change = other.0 - one.0;
     Some(Interval {

@@ -257,7 +257,12 @@ mod tests {
         for word in ["http:", "https:", "src=", "@import", "url("] {
             assert!(!page.contains(word), "{word}");
         }
-        for word in ["prefers-color-scheme: dark", "@media print", "width=device-width", "lang=\"en\""] {
+        for word in [
+            "prefers-color-scheme: dark",
+            "@media print",
+            "width=device-width",
+            "lang=\"en\"",
+        ] {
             assert!(page.contains(word), "{word}");
         }
     }
@@ -265,7 +270,15 @@ mod tests {
     #[test]
     fn numbers_have_as_many_digits_as_they_bear() {
         let shown = [9.364, 0.4091, 66.36, 0.009_87, 350.0, 0.0, -2.5, f64::NAN].map(number);
-        assert_eq!(shown, ["9.36", "0.409", "66.36", "0.00987", "350.00", "0.00", "-2.50", "–"]);
-        assert_eq!([0.1234, -0.05, 12.0].map(percent), ["+12.3%", "−5.0%", "+1200%"]);
+        assert_eq!(
+            shown,
+            [
+                "9.36", "0.409", "66.36", "0.00987", "350.00", "0.00", "-2.50", "–"
+            ]
+        );
+        assert_eq!(
+            [0.1234, -0.05, 12.0].map(percent),
+            ["+12.3%", "−5.0%", "+1200%"]
+        );
     }
 }

@@ -49,7 +49,9 @@ pub enum ThresholdError {
     #[error("`{0}` is no figure: {FIGURES}")]
     Figure(String),
     /// The statistic is not known, or the figure has none.
-    #[error("`{0}` has no statistic `{1}`: mean, median and p95 of each response's figures, none of throughput, rpm and error_rate")]
+    #[error(
+        "`{0}` has no statistic `{1}`: mean, median and p95 of each response's figures, none of throughput, rpm and error_rate"
+    )]
     Stat(String, String),
     /// The change cannot be read.
     #[error("`{0}` is no change: `+10%`, `-5%`, `+50ms`, `+0.1s`, `+3`, `+1pp`")]
@@ -58,19 +60,22 @@ pub enum ThresholdError {
     #[error("`{0}` goes the wrong way: `>` takes a rise, `<` a fall")]
     Direction(String),
     /// The unit does not fit the figure.
-    #[error("`{0}` does not take `{1}`: times take % ms s, error_rate takes pp, everything else % or a plain number")]
+    #[error(
+        "`{0}` does not take `{1}`: times take % ms s, error_rate takes pp, everything else % or a plain number"
+    )]
     Unit(String, String),
 }
 
-const FIGURES: &str =
-    "ttft, itl, tpot, latency, request_throughput, input_tokens, output_tokens, throughput, rpm, error_rate";
+const FIGURES: &str = "ttft, itl, tpot, latency, request_throughput, input_tokens, output_tokens, throughput, rpm, error_rate";
 
 impl FromStr for Threshold {
     type Err = ThresholdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let plain: String = text.chars().filter(|it| !it.is_whitespace()).collect();
-        let sign = plain.find(['>', '<']).ok_or_else(|| ThresholdError::NoSign(text.to_owned()))?;
+        let sign = plain
+            .find(['>', '<'])
+            .ok_or_else(|| ThresholdError::NoSign(text.to_owned()))?;
         let (name, change) = plain.split_at(sign);
         let is_rise = change.starts_with('>');
         let change = change.get(1..).unwrap_or_default();
@@ -90,11 +95,16 @@ impl FromStr for Threshold {
 }
 
 fn subject(name: &str) -> Result<Subject, ThresholdError> {
-    let (figure, stat) = name.split_once(':').map_or((name, None), |(figure, stat)| (figure, Some(stat)));
+    let (figure, stat) = name
+        .split_once(':')
+        .map_or((name, None), |(figure, stat)| (figure, Some(stat)));
     let wrong = |stat: &str| ThresholdError::Stat(figure.to_owned(), stat.to_owned());
     let single = match figure {
         "error_rate" => Some(Subject::ErrorRate),
-        _ => Rate::ALL.into_iter().find(|rate| rate.word() == figure).map(Subject::Rate),
+        _ => Rate::ALL
+            .into_iter()
+            .find(|rate| rate.word() == figure)
+            .map(Subject::Rate),
     };
     if let Some(subject) = single {
         return stat.map_or(Ok(subject), |stat| Err(wrong(stat)));
@@ -115,7 +125,9 @@ fn subject(name: &str) -> Result<Subject, ThresholdError> {
 }
 
 fn limit(subject: Subject, name: &str, change: &str) -> Result<Limit, ThresholdError> {
-    let unit_at = change.find(|it: char| it.is_alphabetic() || it == '%').unwrap_or(change.len());
+    let unit_at = change
+        .find(|it: char| it.is_alphabetic() || it == '%')
+        .unwrap_or(change.len());
     let (value, unit) = change.split_at(unit_at);
     let value: f64 = value
         .parse()
@@ -195,7 +207,13 @@ impl Judged {
             return line;
         };
         let share = self.threshold.subject == Subject::ErrorRate;
-        let value = |value: f64| if share { format!("{:.2}%", value * 100.0) } else { number(value) };
+        let value = |value: f64| {
+            if share {
+                format!("{:.2}%", value * 100.0)
+            } else {
+                number(value)
+            }
+        };
         let _ = write!(line, " {} → {}", value(change.from), value(change.to));
         let (amount, interval) = words(self.threshold.subject, change);
         let _ = write!(line, ", {amount}");
@@ -217,7 +235,13 @@ impl Judged {
 /// The change in words, and its interval or why there is none.
 pub(super) fn words(subject: Subject, change: &Change) -> (String, Result<String, &'static str>) {
     let points = |share: f64| format!("{:+.2} pp", share * 100.0).replace('-', "−");
-    let absolute = |value: f64| if value < 0.0 { format!("−{}", number(-value)) } else { format!("+{}", number(value)) };
+    let absolute = |value: f64| {
+        if value < 0.0 {
+            format!("−{}", number(-value))
+        } else {
+            format!("+{}", number(value))
+        }
+    };
     let is_share = subject == Subject::ErrorRate;
     let amount = match change.relative() {
         _ if is_share => points(change.absolute()),
@@ -225,14 +249,16 @@ pub(super) fn words(subject: Subject, change: &Change) -> (String, Result<String
         None => absolute(change.absolute()),
     };
     let interval = match change.known {
-        Known::Intervals {
-            absolute: ends, ..
-        } if is_share => Ok(format!("{} to {}", points(ends.low), points(ends.high))),
+        Known::Intervals { absolute: ends, .. } if is_share => {
+            Ok(format!("{} to {}", points(ends.low), points(ends.high)))
+        }
         Known::Intervals {
             relative: Some(ends),
             ..
         } => Ok(format!("{} to {}", percent(ends.low), percent(ends.high))),
-        Known::Intervals { absolute: ends, .. } => Ok(format!("{} to {}", absolute(ends.low), absolute(ends.high))),
+        Known::Intervals { absolute: ends, .. } => {
+            Ok(format!("{} to {}", absolute(ends.low), absolute(ends.high)))
+        }
         Known::NoAnswers => Err("the individual responses are needed"),
         Known::TooFew(_) => Err("too few responses"),
         Known::OneRun => Err("two runs a side are needed"),
@@ -241,14 +267,22 @@ pub(super) fn words(subject: Subject, change: &Change) -> (String, Result<String
 }
 
 /// Judges each threshold for each of `entries` against the baseline.
-pub(super) fn judge(comparison: &Comparison<'_>, baseline: Side, thresholds: &[Threshold]) -> Vec<Judged> {
+pub(super) fn judge(
+    comparison: &Comparison<'_>,
+    baseline: Side,
+    thresholds: &[Threshold],
+) -> Vec<Judged> {
     let others = (0..comparison.entries.len()).filter(|side| *side != baseline);
     let each = others.flat_map(|side| thresholds.iter().map(move |threshold| (side, threshold)));
     each.map(|(side, threshold)| {
         let change = comparison.change(baseline, side, threshold.subject);
         Judged {
             threshold: threshold.clone(),
-            entry: comparison.entries.get(side).map(|it| it.name.clone()).unwrap_or_default(),
+            entry: comparison
+                .entries
+                .get(side)
+                .map(|it| it.name.clone())
+                .unwrap_or_default(),
             verdict: verdict(threshold, change.as_ref()),
             change,
         }
@@ -267,10 +301,22 @@ fn verdict(threshold: &Threshold, change: Option<&Change>) -> Verdict {
     let Some(seen) = seen else {
         // A share of nothing: any rise from 0 is beyond every percentage.
         let rises = change.absolute() > 0.0 && threshold.is_rise;
-        return if rises { proven(change) } else { Verdict::Within };
+        return if rises {
+            proven(change)
+        } else {
+            Verdict::Within
+        };
     };
-    let is_beyond = if threshold.is_rise { seen > limit } else { seen < limit };
-    if is_beyond { proven(change) } else { Verdict::Within }
+    let is_beyond = if threshold.is_rise {
+        seen > limit
+    } else {
+        seen < limit
+    };
+    if is_beyond {
+        proven(change)
+    } else {
+        Verdict::Within
+    }
 }
 
 fn proven(change: &Change) -> Verdict {
@@ -287,7 +333,8 @@ mod tests {
     use crate::compare::Interval;
 
     fn threshold(text: &str) -> Result<Threshold, String> {
-        text.parse().map_err(|error: ThresholdError| error.to_string())
+        text.parse()
+            .map_err(|error: ThresholdError| error.to_string())
     }
 
     #[test]
@@ -357,7 +404,11 @@ mod tests {
         }
         assert_eq!(verdict(&rule, None), Verdict::Unknown);
         assert!(Verdict::Broken.fails(false) && !Verdict::Chance.fails(false));
-        assert!(Verdict::Chance.fails(true) && Verdict::Unknown.fails(true) && !Verdict::Within.fails(true));
+        assert!(
+            Verdict::Chance.fails(true)
+                && Verdict::Unknown.fails(true)
+                && !Verdict::Within.fails(true)
+        );
     }
 
     #[test]

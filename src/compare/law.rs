@@ -71,7 +71,10 @@ mod tests {
 
     #[track_caller]
     fn close(got: f64, want: f64) {
-        assert!((got - want).abs() < 1e-6 * want.abs().max(1.0), "{got} {want}");
+        assert!(
+            (got - want).abs() < 1e-6 * want.abs().max(1.0),
+            "{got} {want}"
+        );
     }
 
     #[test]

@@ -112,8 +112,8 @@ fn parameters(part: &str) -> Option<Parameters> {
 
 /// Words that stand for themselves.
 const FORMATS: [&str; 17] = [
-    "AWQ", "GPTQ", "FP8", "FP16", "BF16", "FP32", "F16", "F32", "INT8", "INT4", "NVFP4", "MXFP4", "FP4",
-    "NF4", "HQQ", "EXL2", "AQLM",
+    "AWQ", "GPTQ", "FP8", "FP16", "BF16", "FP32", "F16", "F32", "INT8", "INT4", "NVFP4", "MXFP4",
+    "FP4", "NF4", "HQQ", "EXL2", "AQLM",
 ];
 
 /// `q5_K_M`, `IQ4_XS`, `Q8_0`, `fp8`, `AWQ`, `w8a8`, `4bit`.
@@ -122,7 +122,9 @@ fn quantisation(part: &str) -> Option<String> {
     if FORMATS.contains(&words.as_str()) {
         return Some(words);
     }
-    let (_, number) = words.split_once('Q').filter(|(before, _)| matches!(*before, "" | "I" | "T"))?;
+    let (_, number) = words
+        .split_once('Q')
+        .filter(|(before, _)| matches!(*before, "" | "I" | "T"))?;
     is_llama_cpp(number).then(|| words.clone())
 }
 
@@ -139,11 +141,16 @@ fn is_llama_cpp(number: &str) -> bool {
 fn bits(part: &str) -> Option<String> {
     let words = part.to_ascii_lowercase();
     let digits = |text: &str| !text.is_empty() && text.chars().all(|it| it.is_ascii_digit());
-    let weights = words.strip_prefix('w').and_then(|rest| rest.split_once('a'));
+    let weights = words
+        .strip_prefix('w')
+        .and_then(|rest| rest.split_once('a'));
     if weights.is_some_and(|(one, other)| digits(one) && digits(other)) {
         return Some(words.to_ascii_uppercase());
     }
-    words.strip_suffix("bit").filter(|number| digits(number)).map(|_| words.clone())
+    words
+        .strip_suffix("bit")
+        .filter(|number| digits(number))
+        .map(|_| words.clone())
 }
 
 #[cfg(test)]
@@ -178,14 +185,23 @@ mod tests {
             let got = format!(
                 "{}|{}|{}",
                 parsed.family.clone().unwrap_or_else(dash),
-                parsed.parameters.as_ref().map_or_else(dash, ToString::to_string),
+                parsed
+                    .parameters
+                    .as_ref()
+                    .map_or_else(dash, ToString::to_string),
                 parsed.quantisation.clone().unwrap_or_else(dash)
             );
             assert_eq!(got, want, "{name}");
         }
         let experts = ModelName::parse("Mixtral-8x7B").parameters.unwrap();
         assert!((experts.billions - 56.0).abs() < 1e-9);
-        assert!(ModelName::parse("SmolLM2-135M").parameters.unwrap().billions < 0.2);
+        assert!(
+            ModelName::parse("SmolLM2-135M")
+                .parameters
+                .unwrap()
+                .billions
+                < 0.2
+        );
     }
 
     #[test]

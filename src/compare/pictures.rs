@@ -15,20 +15,35 @@ const SHORT: usize = 18;
 /// # Errors
 /// When it cannot be drawn.
 pub(super) fn add(document: &mut Document, comparison: &Comparison<'_>) -> Result<(), ChartError> {
-    let names: Vec<String> = comparison.entries.iter().map(|entry| entry.name.clone()).collect();
+    let names: Vec<String> = comparison
+        .entries
+        .iter()
+        .map(|entry| entry.name.clone())
+        .collect();
     let is_named = names.len() <= NAMED && names.iter().all(|name| name.chars().count() <= SHORT);
     let numbers = || (1..=names.len()).map(|number| number.to_string()).collect();
     let places: Vec<String> = if is_named { names.clone() } else { numbers() };
-    let figures = [Figure::Ttft, Figure::InterToken, Figure::EndToEnd, Figure::Throughput];
+    let figures = [
+        Figure::Ttft,
+        Figure::InterToken,
+        Figure::EndToEnd,
+        Figure::Throughput,
+    ];
     let mut panels: Vec<Panel> = figures
         .into_iter()
         .filter_map(|figure| of_answers(comparison, figure, &places))
         .collect();
-    panels.extend(Rate::ALL.into_iter().filter_map(|rate| of_runs(comparison, rate, &places)));
+    panels.extend(
+        Rate::ALL
+            .into_iter()
+            .filter_map(|rate| of_runs(comparison, rate, &places)),
+    );
     if panels.is_empty() {
         return Ok(());
     }
-    let key = (1..).zip(&names).map(|(number, name): (usize, &String)| format!("{number}  {name}"));
+    let key = (1..)
+        .zip(&names)
+        .map(|(number, name): (usize, &String)| format!("{number}  {name}"));
     let picture = Picture {
         title: "Main figures".to_owned(),
         panels,
@@ -68,10 +83,20 @@ fn of_runs(comparison: &Comparison<'_>, rate: Rate, places: &[String]) -> Option
             interval: None,
         })
     };
-    panel(rate.name(), rate.unit(), places, comparison.entries.iter().map(value).collect())
+    panel(
+        rate.name(),
+        rate.unit(),
+        places,
+        comparison.entries.iter().map(value).collect(),
+    )
 }
 
-fn panel(name: &str, unit: &str, places: &[String], values: Vec<Option<Estimate>>) -> Option<Panel> {
+fn panel(
+    name: &str,
+    unit: &str,
+    places: &[String],
+    values: Vec<Option<Estimate>>,
+) -> Option<Panel> {
     let is_known = values.iter().any(Option::is_some);
     is_known.then(|| Panel {
         title: name.to_owned(),

@@ -35,7 +35,10 @@ mod tests {
     #[track_caller]
     fn is(interval: Interval, low: f64, high: f64) {
         let near = |one: f64, other: f64| (one - other).abs() < 5e-5;
-        assert!(near(interval.low, low) && near(interval.high, high), "{interval:?}");
+        assert!(
+            near(interval.low, low) && near(interval.high, high),
+            "{interval:?}"
+        );
     }
 
     #[test]

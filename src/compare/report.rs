@@ -3,7 +3,9 @@
 use super::change::{Comparison, Side};
 use super::document::Document;
 use super::gate::{Judged, judge};
-use super::sections::{configuration, conclusions, correctness, differences, method, performance, scale, verdicts};
+use super::sections::{
+    conclusions, configuration, correctness, differences, method, performance, scale, verdicts,
+};
 use super::{Correctness, Entry, Resampling, Threshold, pictures};
 use crate::chart::ChartError;
 
@@ -66,7 +68,11 @@ pub fn report(mut request: Request) -> Result<Report, ChartError> {
         scale::add(&mut document, &comparison, &request);
         conclusions::add(&mut document, &comparison);
     }
-    correctness::add(&mut document, &request.correctness, request.resampling.confidence);
+    correctness::add(
+        &mut document,
+        &request.correctness,
+        request.resampling.confidence,
+    );
     method::add(&mut document, &comparison, &request);
     Ok(Report { document, judged })
 }
@@ -93,7 +99,10 @@ const NAMINGS: [fn(&Entry) -> Option<String>; 4] = [
     },
     |entry| {
         let settings = entry.settings();
-        let file = entry.runs.first().and_then(|run| run.files.first().cloned())?;
+        let file = entry
+            .runs
+            .first()
+            .and_then(|run| run.files.first().cloned())?;
         Some(match settings.model {
             Some(model) => format!("{model} ({file})"),
             None => file,
@@ -120,7 +129,11 @@ fn name(entries: &mut [Entry]) {
     for (at, (entry, name)) in (1..).zip(entries.iter_mut().zip(names)) {
         let name = name.unwrap_or_else(|| format!("run {at}"));
         let times = seen.iter().filter(|it| **it == name).count();
-        entry.name = if times > 0 { format!("{name} #{}", times + 1) } else { name.clone() };
+        entry.name = if times > 0 {
+            format!("{name} #{}", times + 1)
+        } else {
+            name.clone()
+        };
         seen.push(name);
     }
 }

@@ -75,7 +75,8 @@ impl Settings {
             ("API", self.api.clone()),
             (
                 "Streamed",
-                self.streamed.map(|it| if it { "yes" } else { "no" }.to_owned()),
+                self.streamed
+                    .map(|it| if it { "yes" } else { "no" }.to_owned()),
             ),
         ]
     }
@@ -115,7 +116,10 @@ pub struct Run {
 impl Run {
     /// A statistic: of the responses where they are there, as stated otherwise.
     pub fn stat(&self, figure: Figure, stat: Stat) -> Option<f64> {
-        let values = self.answers.get(&figure).filter(|values| !values.is_empty());
+        let values = self
+            .answers
+            .get(&figure)
+            .filter(|values| !values.is_empty());
         match values {
             Some(values) => stats::stat(values, stat),
             None => self.stated.get(&(figure, stat)).copied(),
@@ -243,7 +247,11 @@ impl Entry {
 
     /// A figure of each run; empty unless each has it.
     pub fn rates(&self, rate: Rate) -> Vec<f64> {
-        let all: Option<Vec<f64>> = self.runs.iter().map(|run| run.rates.get(&rate).copied()).collect();
+        let all: Option<Vec<f64>> = self
+            .runs
+            .iter()
+            .map(|run| run.rates.get(&rate).copied())
+            .collect();
         all.unwrap_or_default()
     }
 
@@ -254,7 +262,11 @@ impl Entry {
 
     /// Failed and all finished requests of all runs; none unless each run knows both.
     pub fn failures(&self) -> Option<(u64, u64)> {
-        let each: Option<Vec<(u64, u64)>> = self.runs.iter().map(|run| Some((run.errors?, run.requests?))).collect();
+        let each: Option<Vec<(u64, u64)>> = self
+            .runs
+            .iter()
+            .map(|run| Some((run.errors?, run.requests?)))
+            .collect();
         let sum = |(a, b), (c, d)| (a + c, b + d);
         each.map(|each| each.into_iter().fold((0, 0), sum))
             .filter(|(_, requests)| *requests > 0)

@@ -69,7 +69,7 @@ mod tests {
     fn statistics_are_those_of_pandas() {
         let values = [3.0, 1.0, 4.0, 1.5, 9.0];
         let got = Stat::ALL.map(|it| stat(&values, it).unwrap());
-        let want = [3.7, 3.0, 1.0, 9.0, 8.0, 3.212_475_680];
+        let want = [3.7, 3.0, 1.0, 9.0, 8.0, 3.193_743_885];
         for (got, want) in got.iter().zip(want) {
             assert!((got - want).abs() < 1e-8, "{got} {want}");
         }

@@ -10,8 +10,7 @@ use crate::compare::{DEFAULT_THRESHOLDS, Threshold};
 /// The subcommand's name.
 pub(in crate::app) const NAME: &str = "compare";
 
-pub(super) const ABOUT: &str =
-    "Lay result files side by side: figures, differences with confidence intervals, a baseline for CI";
+pub(super) const ABOUT: &str = "Lay result files side by side: figures, differences with confidence intervals, a baseline for CI";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -174,7 +173,11 @@ impl CompareArgs {
             Wish::Threshold(threshold) => Some(threshold.clone()),
             Wish::Nothing => None,
         });
-        let defaults = || DEFAULT_THRESHOLDS.iter().filter_map(|text| text.parse().ok());
+        let defaults = || {
+            DEFAULT_THRESHOLDS
+                .iter()
+                .filter_map(|text| text.parse().ok())
+        };
         Some(if self.fail_if.is_empty() {
             defaults().collect()
         } else {
@@ -208,7 +211,10 @@ mod tests {
     fn a_source_has_a_name_and_paths() {
         let source: Source = "new=a.json,b.json".parse().unwrap();
         assert_eq!(source.name.as_deref(), Some("new"));
-        assert_eq!(source.paths, [PathBuf::from("a.json"), PathBuf::from("b.json")]);
+        assert_eq!(
+            source.paths,
+            [PathBuf::from("a.json"), PathBuf::from("b.json")]
+        );
         let source: Source = "a.json".parse().unwrap();
         assert_eq!((source.name, source.paths.len()), (None, 1));
         for wrong in ["=a", "n=", "a,,b", ""] {
@@ -222,9 +228,26 @@ mod tests {
         assert!(parse(&["a", "--baseline", "b", "--fail-if", "speed>+1%"]).is_err());
         assert_eq!(parse(&["a"]).unwrap().thresholds(), None);
         let count = |words: &[&str]| parse(words).unwrap().thresholds().map(|it| it.len());
-        assert_eq!(count(&["a", "--baseline", "b"]), Some(DEFAULT_THRESHOLDS.len()));
-        assert_eq!(count(&["a", "--baseline", "b", "--fail-if", "none"]), Some(0));
-        assert_eq!(count(&["a", "--baseline", "b", "--fail-if", "ttft>+1%", "--fail-if", "rpm<-5%"]), Some(2));
+        assert_eq!(
+            count(&["a", "--baseline", "b"]),
+            Some(DEFAULT_THRESHOLDS.len())
+        );
+        assert_eq!(
+            count(&["a", "--baseline", "b", "--fail-if", "none"]),
+            Some(0)
+        );
+        assert_eq!(
+            count(&[
+                "a",
+                "--baseline",
+                "b",
+                "--fail-if",
+                "ttft>+1%",
+                "--fail-if",
+                "rpm<-5%"
+            ]),
+            Some(2)
+        );
     }
 
     #[test]
@@ -232,7 +255,11 @@ mod tests {
         for text in ["90%", "90", "0.9"] {
             assert!((confidence(text).unwrap() - 0.9).abs() < 1e-12, "{text}");
         }
-        assert!(confidence("100%").is_err() && confidence("0.1").is_err() && confidence("much").is_err());
+        assert!(
+            confidence("100%").is_err()
+                && confidence("0.1").is_err()
+                && confidence("much").is_err()
+        );
     }
 
     #[test]

@@ -55,9 +55,20 @@ pub(super) fn gather(sources: &[Source], merge: bool) -> Result<Gathered, Failur
 
 impl Gathered {
     fn add(&mut self, source: &Source) -> Result<(), Failure> {
-        let mut runs = Vec::new();
+        let mut runs: Vec<(Option<String>, Run)> = Vec::new();
         for path in &source.paths {
-            let found = if path.is_dir() { self.folder(path)? } else { self.file(path)? };
+            let name = path.display().to_string();
+            let is_here = runs.iter().any(|(_, run)| run.files.contains(&name));
+            // A named column has what it was given, whoever else has it too.
+            let is_there = source.name.is_none() && self.places.contains_key(path);
+            if is_here || is_there {
+                continue;
+            }
+            let found = if path.is_dir() {
+                self.folder(path)?
+            } else {
+                self.file(path)?
+            };
             runs.extend(found);
         }
         let is_one = source.name.is_some() || source.paths.len() > 1;
@@ -65,7 +76,11 @@ impl Gathered {
         let mut entries: Vec<Entry> = if is_one {
             let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
             let name = String::new();
-            if runs.is_empty() { Vec::new() } else { vec![Entry { name, runs }] }
+            if runs.is_empty() {
+                Vec::new()
+            } else {
+                vec![Entry { name, runs }]
+            }
         } else if is_folder {
             Entry::gathered(runs.into_iter().map(|(_, run)| run).collect())
         } else {
@@ -81,7 +96,8 @@ impl Gathered {
         for entry in &entries {
             let at = self.entries.len();
             let files = entry.runs.iter().flat_map(|run| &run.files);
-            self.places.extend(files.map(|file| (PathBuf::from(file), at)));
+            self.places
+                .extend(files.map(|file| (PathBuf::from(file), at)));
             self.entries.push(entry.clone());
         }
         Ok(())
@@ -96,31 +112,35 @@ impl Gathered {
         self.entries = named.into_iter().chain(Entry::gathered(runs)).collect();
         for (at, entry) in self.entries.iter().enumerate() {
             let files = entry.runs.iter().flat_map(|run| &run.files);
-            self.places.extend(files.map(|file| (PathBuf::from(file), at)));
+            self.places
+                .extend(files.map(|file| (PathBuf::from(file), at)));
         }
     }
 
     /// The run of a file, and of the files beside it that belong to the same run.
     fn file(&mut self, path: &Path) -> Result<Vec<(Option<String>, Run)>, Failure> {
-        if self.places.contains_key(path) {
-            return Ok(Vec::new());
-        }
         let mut parts = Parts::default();
         parts.take(path)?;
         for beside in beside(path) {
             // What stands beside it was not asked for: only what surely belongs to the run counts.
             parts.take_if_fitting(&beside)?;
         }
-        let runs = self.finish(parts)?;
-        Ok(runs)
+        self.finish(parts)
     }
 
     fn finish(&mut self, parts: Parts) -> Result<Vec<(Option<String>, Run)>, Failure> {
         if let (None, Some(path)) = (&parts.correctness, &parts.answers_of) {
-            let error = anyhow!("`{}` holds the answers of a correctness test without its summary", path.display());
-            return Err(Failure::usage(error).hint("give the file that ends in _correctness_summary.json"));
+            let error = anyhow!(
+                "`{}` holds the answers of a correctness test without its summary",
+                path.display()
+            );
+            return Err(
+                Failure::usage(error).hint("give the file that ends in _correctness_summary.json")
+            );
         }
-        self.correctness.extend(parts.correctness);
+        let is_new = |test: &Correctness| self.correctness.iter().all(|it| it.file != test.file);
+        let test = parts.correctness.filter(is_new);
+        self.correctness.extend(test);
         let mut runs = parts.rows;
         let of_records = parts.records.map(|records| records.run(parts.window));
         let run = match (parts.run, of_records) {
@@ -148,7 +168,9 @@ impl Gathered {
             let parts = families.entry(stem(path)).or_default();
             match parts.take_if_known(path)? {
                 None => {}
-                Some(why) => self.notes.push(format!("Left out: {why}.")),
+                Some(why) => self
+                    .notes
+                    .push(format!("Left out: {}.", why.replace('`', ""))),
             }
         }
         let mut runs = Vec::new();
@@ -163,8 +185,12 @@ impl Gathered {
             }
         }
         if runs.is_empty() && self.correctness.is_empty() {
-            let error = anyhow!("the folder `{}` holds no result that can be compared", folder.display());
-            return Err(Failure::usage(error).hint("folders are not searched deeper: name the one that holds the files"));
+            let error = anyhow!(
+                "the folder `{}` holds no result that can be compared",
+                folder.display()
+            );
+            return Err(Failure::usage(error)
+                .hint("folders are not searched deeper: name the one that holds the files"));
         }
         Ok(runs)
     }
@@ -249,7 +275,9 @@ fn open(path: &Path) -> Result<Result<Found, ReadError>, Failure> {
 
 fn unreadable(error: ReadError) -> Failure {
     let hint = match &error {
-        ReadError::Unknown { .. } => "`llmload compare --help` lists the files that can be compared",
+        ReadError::Unknown { .. } => {
+            "`llmload compare --help` lists the files that can be compared"
+        }
         ReadError::Broken { .. } => "was it cut off, or edited?",
     };
     Failure::usage(error).hint(hint)
@@ -257,37 +285,56 @@ fn unreadable(error: ReadError) -> Failure {
 
 /// Files of one run share this: llmperf's without their endings, ours without the worker's number.
 fn stem(path: &Path) -> PathBuf {
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let llmperf = [SUMMARY, INDIVIDUAL].into_iter().find_map(|ending| name.strip_suffix(ending));
+    let name = path
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let llmperf = [SUMMARY, INDIVIDUAL]
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending));
     if let Some(stem) = llmperf {
         return path.with_file_name(stem);
     }
     let Some(records) = name.strip_suffix(".jsonl") else {
         return path.with_file_name(name.strip_suffix(".json").unwrap_or(&name));
     };
-    let without_worker = records.rsplit_once('.').filter(|(_, worker)| worker.parse::<u32>().is_ok());
+    let without_worker = records
+        .rsplit_once('.')
+        .filter(|(_, worker)| worker.parse::<u32>().is_ok());
     path.with_file_name(without_worker.map_or(records, |(stem, _)| stem))
 }
 
 /// The files beside `path` that share its stem.
 fn beside(path: &Path) -> Vec<PathBuf> {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|it| !it.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     let (mine, named) = (stem(path), path.parent().unwrap_or(Path::new("")));
     let all = list(folder).unwrap_or_default();
-    let here = all.iter().filter_map(|file| Some(named.join(file.file_name()?)));
+    let here = all
+        .iter()
+        .filter_map(|file| Some(named.join(file.file_name()?)));
     let others = here.filter(|file| file != path && stem(file) == mine);
-    others.filter(|file| file.extension().is_some_and(|it| it != "csv")).collect()
+    others
+        .filter(|file| file.extension().is_some_and(|it| it != "csv"))
+        .collect()
 }
 
 /// The files of a folder that may be results, in the order of their names.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error: std::io::Error| {
-        Failure::usage(anyhow!(error).context(format!("cannot read the folder `{}`", folder.display())))
+        Failure::usage(
+            anyhow!(error).context(format!("cannot read the folder `{}`", folder.display())),
+        )
     };
     let mut files = BTreeSet::new();
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let fits = path.extension().and_then(|it| it.to_str()).is_some_and(|it| ENDINGS.contains(&it));
+        let fits = path
+            .extension()
+            .and_then(|it| it.to_str())
+            .is_some_and(|it| ENDINGS.contains(&it));
         if fits && path.is_file() {
             files.insert(path);
         }

@@ -35,7 +35,8 @@ fn request(args: &CompareArgs) -> Result<Request, Failure> {
     let (gathered, groups) = columns(args)?;
     if gathered.entries.is_empty() && gathered.correctness.is_empty() {
         let error = anyhow!("nothing to compare");
-        return Err(Failure::usage(error).hint("give files or folders of results: `llmload compare --help`"));
+        return Err(Failure::usage(error)
+            .hint("give files or folders of results: `llmload compare --help`"));
     }
     Ok(Request {
         title: args.title.clone(),
@@ -59,10 +60,14 @@ type Group = (String, Vec<usize>);
 
 /// The baseline first, then what was given, then what groups name beside that.
 fn columns(args: &CompareArgs) -> Result<(Gathered, Vec<Group>), Failure> {
-    let of_groups = args.group.iter().flat_map(|group| &group.paths).map(|path| Source {
-        name: None,
-        paths: vec![path.clone()],
-    });
+    let of_groups = args
+        .group
+        .iter()
+        .flat_map(|group| &group.paths)
+        .map(|path| Source {
+            name: None,
+            paths: vec![path.clone()],
+        });
     let sources: Vec<Source> = args.sources.iter().cloned().chain(of_groups).collect();
     let mut gathered = gather(&sources, args.merge_runs)?;
     let mut offset = 0;
@@ -77,20 +82,28 @@ fn columns(args: &CompareArgs) -> Result<(Gathered, Vec<Group>), Failure> {
         gathered.entries = baseline.entries;
         gathered.notes.append(&mut baseline.notes);
     }
-    let groups = args.group.iter().map(|group| members(group, &gathered, offset)).collect::<Result<_, _>>()?;
+    let groups = args
+        .group
+        .iter()
+        .map(|group| members(group, &gathered, offset))
+        .collect::<Result<_, _>>()?;
     Ok((gathered, groups))
 }
 
 fn members(group: &Source, gathered: &Gathered, offset: usize) -> Result<Group, Failure> {
     let Some(name) = group.name.clone() else {
-        return Err(Failure::usage(anyhow!("a group without a name")).hint("--group NAME=FILE,FILE"));
+        return Err(
+            Failure::usage(anyhow!("a group without a name")).hint("--group NAME=FILE,FILE")
+        );
     };
     let place = |path| gathered.places.get(path).map(|at| at + offset);
     let mut members: Vec<usize> = group.paths.iter().filter_map(place).collect();
     members.dedup();
     if members.len() < 2 {
         let error = anyhow!("the group `{name}` has fewer than two members");
-        return Err(Failure::usage(error).hint("--group NAME=FILE,FILE takes files, each of them a column"));
+        return Err(
+            Failure::usage(error).hint("--group NAME=FILE,FILE takes files, each of them a column")
+        );
     }
     Ok((name, members))
 }
@@ -98,7 +111,9 @@ fn members(group: &Source, gathered: &Gathered, offset: usize) -> Result<Group, 
 fn baseline(source: &Source) -> Result<Gathered, Failure> {
     let mut gathered = gather(std::slice::from_ref(source), false)?;
     match gathered.entries.as_mut_slice() {
-        [] => Err(Failure::usage(anyhow!("the baseline holds no performance result"))),
+        [] => Err(Failure::usage(anyhow!(
+            "the baseline holds no performance result"
+        ))),
         [entry] => {
             if entry.name.is_empty() {
                 "baseline".clone_into(&mut entry.name);
@@ -115,12 +130,18 @@ fn baseline(source: &Source) -> Result<Gathered, Failure> {
 /// The form of each file that is to be written.
 fn forms(args: &CompareArgs) -> Result<Vec<Format>, Failure> {
     let form = |path: &std::path::PathBuf| {
-        let ending = path.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
+        let ending = path
+            .extension()
+            .and_then(|it| it.to_str())
+            .map(str::to_ascii_lowercase);
         match ending.as_deref() {
             Some("md" | "markdown") => Ok(Format::Markdown),
             Some("html" | "htm") => Ok(Format::Html),
             _ => args.format.ok_or_else(|| {
-                let error = anyhow!("the name `{}` does not tell the form of the report", path.display());
+                let error = anyhow!(
+                    "the name `{}` does not tell the form of the report",
+                    path.display()
+                );
                 Failure::usage(error).hint("end it in .md or .html, or give --format")
             }),
         }
@@ -143,8 +164,14 @@ fn write(args: &CompareArgs, forms: &[Format], document: &Document) -> Result<()
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))
             .map_err(Failure::failed)?;
-        put(&folder.join("comparison.md"), &text(document, Format::Markdown, true)?)?;
-        put(&folder.join("comparison.html"), &text(document, Format::Html, true)?)?;
+        put(
+            &folder.join("comparison.md"),
+            &text(document, Format::Markdown, true)?,
+        )?;
+        put(
+            &folder.join("comparison.html"),
+            &text(document, Format::Html, true)?,
+        )?;
         for (name, svg) in document.pictures() {
             put(&folder.join(name), svg)?;
         }
@@ -168,13 +195,18 @@ fn judge(args: &CompareArgs, report: &Report) -> Result<u8, Failure> {
     if judged.is_empty() {
         return Ok(status::OK);
     }
-    let is_page = args.output.is_empty() && args.output_dir.is_none() && args.format == Some(Format::Html);
+    let is_page =
+        args.output.is_empty() && args.output_dir.is_none() && args.format == Some(Format::Html);
     let lines: String = judged.iter().map(|it| it.line() + "\n").collect();
     // A page on standard output stays one.
     if is_page {
         super::console::complain(&lines.trim_end());
     } else {
-        let gap = if args.output.is_empty() && args.output_dir.is_none() { "\n" } else { "" };
+        let gap = if args.output.is_empty() && args.output_dir.is_none() {
+            "\n"
+        } else {
+            ""
+        };
         Console::default().print(&format!("{gap}{lines}"));
     }
     if judged.iter().any(|it| it.verdict.fails(args.strict)) {
@@ -182,7 +214,8 @@ fn judge(args: &CompareArgs, report: &Report) -> Result<u8, Failure> {
     }
     if judged.iter().all(|it| it.verdict == Verdict::Unknown) {
         let error = anyhow!("no threshold could be judged: no figure is known of both sides");
-        return Err(Failure::failed(error).hint("compare files of the same kind, or give other thresholds by --fail-if"));
+        return Err(Failure::failed(error)
+            .hint("compare files of the same kind, or give other thresholds by --fail-if"));
     }
     Ok(status::OK)
 }

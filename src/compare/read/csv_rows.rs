@@ -68,15 +68,33 @@ pub(super) fn read(name: &str, text: &str) -> Result<Vec<(Option<String>, Run)>,
 fn summary_row(row: &Row<'_>) -> Run {
     let stated = [
         (Figure::Ttft, Stat::Mean, row.seconds("Time To First Token")),
-        (Figure::Ttft, Stat::Median, row.seconds("P50 Time To First Token")),
-        (Figure::Ttft, Stat::P95, row.seconds("P95 Time To First Token")),
+        (
+            Figure::Ttft,
+            Stat::Median,
+            row.seconds("P50 Time To First Token"),
+        ),
+        (
+            Figure::Ttft,
+            Stat::P95,
+            row.seconds("P95 Time To First Token"),
+        ),
         (Figure::EndToEnd, Stat::Mean, row.seconds("Total Latency")),
-        (Figure::EndToEnd, Stat::Median, row.seconds("P50 Total Latency")),
-        (Figure::EndToEnd, Stat::P95, row.seconds("P95 Total Latency")),
+        (
+            Figure::EndToEnd,
+            Stat::Median,
+            row.seconds("P50 Total Latency"),
+        ),
+        (
+            Figure::EndToEnd,
+            Stat::P95,
+            row.seconds("P95 Total Latency"),
+        ),
         (Figure::InputTokens, Stat::Mean, row.number("Prompt Tokens")),
         (Figure::OutputTokens, Stat::Mean, row.number("Num Tokens")),
     ];
-    let temperature = row.text("Temperature").map(|it| ("temperature".to_owned(), it));
+    let temperature = row
+        .text("Temperature")
+        .map(|it| ("temperature".to_owned(), it));
     Run {
         settings: Settings {
             model: row.text("Model"),
@@ -87,14 +105,24 @@ fn summary_row(row: &Row<'_>) -> Run {
             ..Settings::default()
         },
         stated: known(stated),
-        rates: row.number("Qps").map(|qps| (Rate::RequestsPerMinute, qps * 60.0)).into_iter().collect(),
-        notes: vec!["a summary row counts good requests alone: its error rate is not known".to_owned()],
+        rates: row
+            .number("Qps")
+            .map(|qps| (Rate::RequestsPerMinute, qps * 60.0))
+            .into_iter()
+            .collect(),
+        notes: vec![
+            "a summary row counts good requests alone: its error rate is not known".to_owned(),
+        ],
         ..Run::default()
     }
 }
 
-fn known<const N: usize>(stated: [(Figure, Stat, Option<f64>); N]) -> std::collections::BTreeMap<(Figure, Stat), f64> {
-    let known = stated.into_iter().filter_map(|(figure, stat, value)| Some(((figure, stat), value?)));
+fn known<const N: usize>(
+    stated: [(Figure, Stat, Option<f64>); N],
+) -> std::collections::BTreeMap<(Figure, Stat), f64> {
+    let known = stated
+        .into_iter()
+        .filter_map(|(figure, stat, value)| Some(((figure, stat), value?)));
     known.collect()
 }
 
@@ -114,7 +142,9 @@ fn sweep_row(row: &Row<'_>) -> Run {
         named.next().map(|(_, value)| value.to_owned())
     };
     let count = |name: &str| row.text(name).and_then(|it| it.parse().ok());
-    let rate = row.number("QPS asked").map(|rate| format!("{rate} requests/s"));
+    let rate = row
+        .number("QPS asked")
+        .map(|rate| format!("{rate} requests/s"));
     Run {
         settings: Settings {
             model: setting("model"),
@@ -125,10 +155,17 @@ fn sweep_row(row: &Row<'_>) -> Run {
             ..Settings::default()
         },
         stated: known(stated),
-        rates: row.number("tokens/s").map(|it| (Rate::OverallThroughput, it)).into_iter().collect(),
+        rates: row
+            .number("tokens/s")
+            .map(|it| (Rate::OverallThroughput, it))
+            .into_iter()
+            .collect(),
         requests: count("requests"),
         errors: count("failures"),
-        notes: vec!["a sweep's table has four digits, and its tokens/s are those of the measured window".to_owned()],
+        notes: vec![
+            "a sweep's table has four digits, and its tokens/s are those of the measured window"
+                .to_owned(),
+        ],
         ..Run::default()
     }
 }

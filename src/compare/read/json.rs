@@ -43,7 +43,9 @@ fn without_literals(text: &str) -> Option<String> {
 /// A finite number at `key`, also one that stands in a string.
 pub(super) fn number(value: &Value, key: &str) -> Option<f64> {
     let value = value.get(key)?;
-    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
+    let number = value
+        .as_f64()
+        .or_else(|| value.as_str()?.trim().parse().ok());
     number.filter(|number: &f64| number.is_finite())
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{count, number, plain, words};
 use super::ReadError;
+use super::json::{count, number, plain, words};
 use crate::compare::{Correctness, Figure, Kind, Rate, Run, Settings, Stat};
 use crate::llmperf::Individual;
 
@@ -40,7 +40,9 @@ pub(super) fn summary(name: &str, value: &Value) -> Run {
         ..Run::default()
     };
     for figure in Figure::ALL {
-        let Some(key) = figure.llmperf_key() else { continue };
+        let Some(key) = figure.llmperf_key() else {
+            continue;
+        };
         for stat in Stat::ALL {
             let key = format!("{RESULTS}{key}_{}", stat.llmperf_key());
             let stated = number(value, &key).map(|it| ((figure, stat), it));
@@ -48,8 +50,14 @@ pub(super) fn summary(name: &str, value: &Value) -> Run {
         }
     }
     let rates = [
-        (Rate::OverallThroughput, "results_mean_output_throughput_token_per_s"),
-        (Rate::RequestsPerMinute, "results_num_completed_requests_per_min"),
+        (
+            Rate::OverallThroughput,
+            "results_mean_output_throughput_token_per_s",
+        ),
+        (
+            Rate::RequestsPerMinute,
+            "results_num_completed_requests_per_min",
+        ),
     ];
     for (rate, key) in rates {
         run.rates.extend(number(value, key).map(|it| (rate, it)));
@@ -58,7 +66,11 @@ pub(super) fn summary(name: &str, value: &Value) -> Run {
 }
 
 /// A count that may have been written as a float.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is looked at before")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is looked at before"
+)]
 fn count_of(value: &Value, key: &str) -> Option<u64> {
     let is_count = |it: &f64| *it >= 0.0 && it.fract() == 0.0 && *it < 1e15;
     number(value, key).filter(is_count).map(|it| it as u64)
@@ -87,7 +99,8 @@ fn settings(value: &Value) -> Settings {
         streamed: None,
         sampling: pairs(&|key| key.strip_prefix(SAMPLING).map(str::to_owned)),
         metadata: pairs(&|key| {
-            let is_known = KNOWN.contains(&key) || key.starts_with(RESULTS) || key.starts_with(SAMPLING);
+            let is_known =
+                KNOWN.contains(&key) || key.starts_with(RESULTS) || key.starts_with(SAMPLING);
             (!is_known).then(|| key.to_owned())
         }),
         counted_by: words(value, "tokenizer_id").or_else(|| Some("llmperf's tokenizer".to_owned())),
@@ -124,7 +137,9 @@ fn response(name: &str, at: usize, item: &Value) -> Result<Individual, ReadError
     if let Some(missing) = needed.iter().find(|key| item.get(**key).is_none()) {
         return Err(ReadError::unknown(
             name,
-            format!("{place} of the list has no `{missing}`, which llmperf's individual responses have"),
+            format!(
+                "{place} of the list has no `{missing}`, which llmperf's individual responses have"
+            ),
         ));
     }
     let mut item = item.clone();
@@ -144,11 +159,16 @@ fn figures(response: &Individual) -> Vec<(Figure, f64)> {
         (Figure::Ttft, time(response.ttft_s)),
         (Figure::InterToken, time(response.inter_token_latency_s)),
         (Figure::EndToEnd, time(response.end_to_end_latency_s)),
-        (Figure::Throughput, time(response.request_output_throughput_token_per_s)),
+        (
+            Figure::Throughput,
+            time(response.request_output_throughput_token_per_s),
+        ),
         (Figure::InputTokens, tokens(response.number_input_tokens)),
         (Figure::OutputTokens, tokens(response.number_output_tokens)),
     ];
-    let known = all.into_iter().filter_map(|(figure, value)| Some((figure, value?)));
+    let known = all
+        .into_iter()
+        .filter_map(|(figure, value)| Some((figure, value?)));
     known.filter(|(_, value)| value.is_finite()).collect()
 }
 

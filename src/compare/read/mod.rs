@@ -28,7 +28,6 @@ pub enum Found {
     CorrectnessAnswers,
 }
 
-
 /// Why a file cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -92,7 +91,8 @@ fn object(name: &str, text: &str) -> Result<Found, ReadError> {
     if records::is_line(first) {
         return Records::read(name, text).map(Found::Records);
     }
-    let value = json::parse(text).map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
+    let value = json::parse(text)
+        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
     let has = |key: &str| value.get(key).is_some();
     if has("num_mismatched_requests") {
         return Ok(Found::Correctness(llmperf::correctness(name, &value)));
@@ -113,7 +113,8 @@ fn object(name: &str, text: &str) -> Result<Found, ReadError> {
 }
 
 fn list(name: &str, text: &str) -> Result<Found, ReadError> {
-    let value = json::parse(text).map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
+    let value = json::parse(text)
+        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     let has = |key: &str| items.iter().all(|item| item.get(key).is_some());
     if !items.is_empty() && has("metrics") && has("generated_text") {

@@ -60,7 +60,9 @@ impl Records {
             }
             match serde_json::from_str(line) {
                 Ok(line) => lines.push(line),
-                Err(why) if why.is_eof() && !text.ends_with('\n') && text.ends_with(line) => is_torn = true,
+                Err(why) if why.is_eof() && !text.ends_with('\n') && text.ends_with(line) => {
+                    is_torn = true
+                }
                 Err(why) => return Err(ReadError::broken(name, format!("line {at}"), why)),
             }
         }
@@ -86,7 +88,8 @@ impl Records {
             ..Run::default()
         };
         if self.is_torn {
-            run.notes.push("the last record is torn off and left out".to_owned());
+            run.notes
+                .push("the last record is torn off and left out".to_owned());
         }
         let is_inside = |line: &&Line| match (window, line.sent_ns) {
             (Some(window), Some(sent)) => (window.from_ns..window.to_ns).contains(&sent),
@@ -94,8 +97,14 @@ impl Records {
             (None, _) => true,
         };
         let counted: Vec<&Line> = self.lines.iter().filter(is_inside).collect();
-        let failed = counted.iter().filter(|line| line.outcome.is_failure()).count();
-        let good: Vec<&Line> = counted.into_iter().filter(|line| line.outcome.is_good()).collect();
+        let failed = counted
+            .iter()
+            .filter(|line| line.outcome.is_failure())
+            .count();
+        let good: Vec<&Line> = counted
+            .into_iter()
+            .filter(|line| line.outcome.is_good())
+            .collect();
         for line in &good {
             for (figure, value) in line.figures() {
                 run.answers.entry(figure).or_default().push(value);
@@ -109,7 +118,10 @@ impl Records {
             ..Settings::default()
         };
         if window.is_none() {
-            run.notes.push("records without their result file: all requests count, those of a warm-up too".to_owned());
+            run.notes.push(
+                "records without their result file: all requests count, those of a warm-up too"
+                    .to_owned(),
+            );
         }
         run.files = self.files;
         run
@@ -121,13 +133,18 @@ fn rates(lines: &[Line]) -> std::collections::BTreeMap<Rate, f64> {
     let first = lines.iter().filter_map(|line| line.sent_ns).min();
     let last = lines.iter().map(|line| line.end_ns).max();
     let good = || lines.iter().filter(|line| line.outcome.is_good());
-    let Some(time) = first.zip(last).map(|(first, last)| seconds(last.saturating_sub(first))) else {
+    let Some(time) = first
+        .zip(last)
+        .map(|(first, last)| seconds(last.saturating_sub(first)))
+    else {
         return [].into();
     };
     if time <= 0.0 {
         return [].into();
     }
-    let tokens: Option<f64> = good().map(|line| line.output_tokens().map(|(it, _)| f64::from(it))).sum();
+    let tokens: Option<f64> = good()
+        .map(|line| line.output_tokens().map(|(it, _)| f64::from(it)))
+        .sum();
     let answers = crate::compare::stats::count(good().count());
     let throughput = tokens.map(|tokens| (Rate::OverallThroughput, tokens / time));
     let per_minute = (Rate::RequestsPerMinute, answers / time * 60.0);
@@ -135,7 +152,11 @@ fn rates(lines: &[Line]) -> std::collections::BTreeMap<Rate, f64> {
 }
 
 fn sources(good: &[&Line]) -> Option<String> {
-    let mut names: Vec<&str> = good.iter().filter_map(|line| line.output_tokens()).map(|(_, by)| by).collect();
+    let mut names: Vec<&str> = good
+        .iter()
+        .filter_map(|line| line.output_tokens())
+        .map(|(_, by)| by)
+        .collect();
     names.sort_unstable();
     names.dedup();
     (!names.is_empty()).then(|| names.join(", "))
@@ -171,14 +192,19 @@ impl Line {
         let some = tokens.filter(|tokens| *tokens > 0.0);
         let all = [
             (Figure::Ttft, first.map(since)),
-            (Figure::InterToken, last.zip(some).map(|(last, n)| since(last) / n)),
+            (
+                Figure::InterToken,
+                last.zip(some).map(|(last, n)| since(last) / n),
+            ),
             (Figure::TimePerToken, self.time_per_token(tokens)),
             (Figure::EndToEnd, Some(since(self.end_ns))),
             (Figure::Throughput, some.map(|n| n / since(self.end_ns))),
             (Figure::InputTokens, prompt.map(f64::from)),
             (Figure::OutputTokens, tokens),
         ];
-        let known = all.into_iter().filter_map(|(figure, value)| Some((figure, value?)));
+        let known = all
+            .into_iter()
+            .filter_map(|(figure, value)| Some((figure, value?)));
         known.filter(|(_, value)| value.is_finite()).collect()
     }
 
@@ -186,7 +212,12 @@ impl Line {
     #[expect(clippy::cast_precision_loss, reason = "tokens of one event")]
     fn time_per_token(&self, tokens: Option<f64>) -> Option<f64> {
         let (first, last) = (self.content_ns.first()?, self.content_ns.last()?);
-        let of_first = self.tokens.first().copied().filter(|it| *it > 0).unwrap_or(1) as f64;
+        let of_first = self
+            .tokens
+            .first()
+            .copied()
+            .filter(|it| *it > 0)
+            .unwrap_or(1) as f64;
         let rest = tokens? - of_first;
         (self.streamed && rest > 0.0).then(|| seconds(last.saturating_sub(*first)) / rest)
     }

@@ -46,7 +46,8 @@ pub(super) fn read(name: &str, value: &Value) -> (Run, Option<Window>) {
         run.notes.push(format!("the run failed: {failure}"));
     }
     if let Some(verdict) = words(value, "verdict").filter(|it| it != "ok") {
-        run.notes.push(format!("its own verdict is {}", verdict.to_uppercase()));
+        run.notes
+            .push(format!("its own verdict is {}", verdict.to_uppercase()));
     }
     let window = value.get("window").unwrap_or(&Value::Null);
     let nanos = |key| number(window, key).map(nanos);
@@ -55,17 +56,28 @@ pub(super) fn read(name: &str, value: &Value) -> (Run, Option<Window>) {
     (run, window)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time of a run")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time of a run"
+)]
 fn nanos(seconds: f64) -> u64 {
     (seconds * 1e9).round().max(0.0) as u64
 }
 
 /// Tokens by the time from sent to the end is one by `overall_latency_per_token`: percentiles turn around, means do not.
 fn throughput(metrics: &Value, run: &mut Run) {
-    let metric = metrics.get("overall_latency_per_token_ms").unwrap_or(&Value::Null);
-    for (stat, key) in [(Stat::Median, "p50"), (Stat::Max, "min"), (Stat::Min, "max")] {
+    let metric = metrics
+        .get("overall_latency_per_token_ms")
+        .unwrap_or(&Value::Null);
+    for (stat, key) in [
+        (Stat::Median, "p50"),
+        (Stat::Max, "min"),
+        (Stat::Min, "max"),
+    ] {
         let value = number(metric, key).filter(|it| *it > 0.0);
-        run.stated.extend(value.map(|it| ((Figure::Throughput, stat), 1e3 / it)));
+        run.stated
+            .extend(value.map(|it| ((Figure::Throughput, stat), 1e3 / it)));
     }
 }
 
@@ -75,14 +87,24 @@ fn counts(value: &Value, run: &mut Run) {
     run.errors = count(measured, "failures");
     let tokens = value.get("tokens").unwrap_or(&Value::Null);
     let rate = number(tokens, "whole_run_output_per_s");
-    run.rates.extend(rate.map(|it| (Rate::OverallThroughput, it)));
-    let completed = value.get("totals").and_then(|totals| number(totals, "completed"));
-    let time = value.get("window").and_then(|window| number(window, "run_s"));
-    let per_minute = completed.zip(time).filter(|(_, time)| *time > 0.0);
     run.rates
-        .extend(per_minute.map(|(completed, time)| (Rate::RequestsPerMinute, completed / time * 60.0)));
+        .extend(rate.map(|it| (Rate::OverallThroughput, it)));
+    let completed = value
+        .get("totals")
+        .and_then(|totals| number(totals, "completed"));
+    let time = value
+        .get("window")
+        .and_then(|window| number(window, "run_s"));
+    let per_minute = completed.zip(time).filter(|(_, time)| *time > 0.0);
+    run.rates.extend(
+        per_minute.map(|(completed, time)| (Rate::RequestsPerMinute, completed / time * 60.0)),
+    );
     let sources = tokens.get("requests_by_source").and_then(Value::as_object);
-    let names: Vec<&str> = sources.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = sources
+        .into_iter()
+        .flatten()
+        .map(|(name, _)| name.as_str())
+        .collect();
     run.settings.counted_by = (!names.is_empty()).then(|| names.join(", "));
 }
 
@@ -98,7 +120,9 @@ fn settings(value: &Value) -> Settings {
         input: at("/plan/workload/prompts").and_then(prompts),
         output: at("/plan/workload/output").and_then(output),
         streamed: at("/plan/provider/stream").and_then(Value::as_bool),
-        sampling: pairs.filter_map(|(key, value)| Some((key.clone(), plain(value)?))).collect(),
+        sampling: pairs
+            .filter_map(|(key, value)| Some((key.clone(), plain(value)?)))
+            .collect(),
         metadata: std::collections::BTreeMap::new(),
         counted_by: None,
     }
@@ -106,13 +130,16 @@ fn settings(value: &Value) -> Settings {
 
 fn load(value: &Value) -> Option<String> {
     let pacing = value.pointer("/plan/schedule/pacing")?;
-    let users = value.pointer("/plan/schedule/users").and_then(Value::as_u64);
+    let users = value
+        .pointer("/plan/schedule/users")
+        .and_then(Value::as_u64);
     if pacing.as_str() == Some("closed") {
         return users.map(|users| users.to_string());
     }
     if let Some(open) = pacing.get("open") {
         let law = words(open, "law").unwrap_or_default();
-        return number(open, "rate").map(|rate| format!("{rate} requests/s {law}").trim_end().to_owned());
+        return number(open, "rate")
+            .map(|rate| format!("{rate} requests/s {law}").trim_end().to_owned());
     }
     let kind = pacing.as_object()?.keys().next()?;
     Some(kind.replace('_', " "))
@@ -126,7 +153,10 @@ fn prompts(value: &Value) -> Option<String> {
     }
     let tokens = value.pointer("/recital/tokens");
     if let Some(tokens) = tokens {
-        let (mean, deviation) = (number(tokens, "mean")?, number(tokens, "stddev").unwrap_or(0.0));
+        let (mean, deviation) = (
+            number(tokens, "mean")?,
+            number(tokens, "stddev").unwrap_or(0.0),
+        );
         return Some(spread(mean, deviation));
     }
     if let Some(name) = value.pointer("/data/name").and_then(Value::as_str) {

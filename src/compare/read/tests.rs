@@ -30,14 +30,34 @@ fn a_summary_of_llmperf_tells_its_figures_and_settings() {
     let settings = &run.settings;
     assert_eq!(settings.model.as_deref(), Some("m"));
     assert_eq!(settings.input.as_deref(), Some("550 ± 150"));
-    assert_eq!((settings.output.as_deref(), settings.concurrency.as_deref()), (Some("150"), Some("2")));
-    assert_eq!(settings.sampling, [("temperature".to_owned(), "0.5".to_owned())].into());
-    assert_eq!(settings.metadata, [("stage".to_owned(), "main".to_owned())].into());
+    assert_eq!(
+        (settings.output.as_deref(), settings.concurrency.as_deref()),
+        (Some("150"), Some("2"))
+    );
+    assert_eq!(
+        settings.sampling,
+        [("temperature".to_owned(), "0.5".to_owned())].into()
+    );
+    assert_eq!(
+        settings.metadata,
+        [("stage".to_owned(), "main".to_owned())].into()
+    );
     assert!(near(run.stat(Figure::Ttft, Stat::Median), 1.5));
     assert_eq!(run.stat(Figure::Ttft, Stat::Mean), None, "NaN is not known");
-    assert_eq!(run.stat(Figure::EndToEnd, Stat::Mean), None, "absent is not 0");
+    assert_eq!(
+        run.stat(Figure::EndToEnd, Stat::Mean),
+        None,
+        "absent is not 0"
+    );
     assert_eq!((run.requests, run.errors), (Some(10), Some(1)));
-    assert_eq!(run.rates, [(Rate::OverallThroughput, 12.5), (Rate::RequestsPerMinute, 30.0)].into());
+    assert_eq!(
+        run.rates,
+        [
+            (Rate::OverallThroughput, 12.5),
+            (Rate::RequestsPerMinute, 30.0)
+        ]
+        .into()
+    );
 }
 
 #[test]
@@ -46,7 +66,12 @@ fn a_failed_response_counts_as_that_alone() {
         "end_to_end_latency_s": 2.0, "request_output_throughput_token_per_s": 10.0, "number_total_tokens": 30,
         "number_output_tokens": 20, "number_input_tokens": 10});
     let mut failed = good.clone();
-    for key in ["inter_token_latency_s", "ttft_s", "end_to_end_latency_s", "number_output_tokens"] {
+    for key in [
+        "inter_token_latency_s",
+        "ttft_s",
+        "end_to_end_latency_s",
+        "number_output_tokens",
+    ] {
         failed[key] = json!(0);
     }
     failed["error_code"] = json!(-1);
@@ -86,8 +111,14 @@ fn records_have_llmperfs_figures_and_our_own() {
     let run = records(&(line(0, "ok", 1_000, 4) + "\n")).run(None);
     let mean = |figure| run.stat(figure, Stat::Mean);
     assert!(near(mean(Figure::Ttft), 0.1));
-    assert!(near(mean(Figure::InterToken), 0.4 / 4.0), "sent to last content, by tokens");
-    assert!(near(mean(Figure::TimePerToken), 0.3 / 2.0), "first to last, two tokens came first");
+    assert!(
+        near(mean(Figure::InterToken), 0.4 / 4.0),
+        "sent to last content, by tokens"
+    );
+    assert!(
+        near(mean(Figure::TimePerToken), 0.3 / 2.0),
+        "first to last, two tokens came first"
+    );
     assert!(near(mean(Figure::EndToEnd), 0.5));
     assert!(near(mean(Figure::Throughput), 8.0));
     assert!(near(mean(Figure::OutputTokens), 4.0) && near(mean(Figure::InputTokens), 9.0));
@@ -96,7 +127,12 @@ fn records_have_llmperfs_figures_and_our_own() {
 
 #[test]
 fn records_of_several_workers_are_one_run() {
-    let first = [line(0, "ok", 0, 4), line(2, "http_5xx", 100, 0), line(4, "cancelled", 150, 0)].join("\n");
+    let first = [
+        line(0, "ok", 0, 4),
+        line(2, "http_5xx", 100, 0),
+        line(4, "cancelled", 150, 0),
+    ]
+    .join("\n");
     let second = line(1, "truncated", 1_500, 4) + "\n";
     let mut all = records(&first);
     all.extend(records(&second));
@@ -122,7 +158,12 @@ fn a_torn_last_record_is_left_out_and_told() {
     assert_eq!(run.requests, Some(1));
     assert!(run.notes.iter().any(|note| note.contains("torn")));
     let error = read("r.jsonl", &(line(0, "ok", 0, 4) + "\n{\"outcome\": 1}\n")).unwrap_err();
-    assert!(error.to_string().starts_with("`r.jsonl` is broken at line 2: "), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("`r.jsonl` is broken at line 2: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -153,13 +194,32 @@ fn a_result_has_no_inter_token_latency_of_llmperf() {
     assert!(near(run.stat(Figure::EndToEnd, Stat::P95), 0.04));
     assert_eq!(run.stat(Figure::InterToken, Stat::Mean), None);
     assert!(near(run.stat(Figure::TimePerToken, Stat::Mean), 0.022));
-    assert!(near(run.stat(Figure::Throughput, Stat::Median), 50.0), "one by the median");
+    assert!(
+        near(run.stat(Figure::Throughput, Stat::Median), 50.0),
+        "one by the median"
+    );
     assert!(near(run.stat(Figure::Throughput, Stat::Max), 100.0));
-    assert_eq!(run.stat(Figure::Throughput, Stat::Mean), None, "no mean of ratios");
-    assert!(near(run.rates.get(&Rate::RequestsPerMinute).copied(), 450.0));
+    assert_eq!(
+        run.stat(Figure::Throughput, Stat::Mean),
+        None,
+        "no mean of ratios"
+    );
+    assert!(near(
+        run.rates.get(&Rate::RequestsPerMinute).copied(),
+        450.0
+    ));
     assert_eq!((run.requests, run.errors), (Some(20), Some(2)));
-    assert_eq!(run.settings.concurrency.as_deref(), Some("2.5 requests/s poisson"));
-    assert_eq!((run.settings.input.as_deref(), run.settings.output.as_deref()), (Some("40"), Some("8")));
+    assert_eq!(
+        run.settings.concurrency.as_deref(),
+        Some("2.5 requests/s poisson")
+    );
+    assert_eq!(
+        (
+            run.settings.input.as_deref(),
+            run.settings.output.as_deref()
+        ),
+        (Some("40"), Some("8"))
+    );
     assert_eq!(run.notes, ["its own verdict is STRAINED"]);
 }
 
@@ -171,7 +231,10 @@ fn rows_of_tables_are_runs() {
         panic!("no rows");
     };
     let (_, first) = &rows[0];
-    assert!(near(first.stat(Figure::Ttft, Stat::Mean), 0.01) && near(first.stat(Figure::EndToEnd, Stat::Median), 0.041));
+    assert!(
+        near(first.stat(Figure::Ttft, Stat::Mean), 0.01)
+            && near(first.stat(Figure::EndToEnd, Stat::Median), 0.041)
+    );
     assert_eq!(first.rates, [(Rate::RequestsPerMinute, 120.0)].into());
     assert_eq!((rows.len(), first.requests), (2, None));
     assert!(rows[1].1.stated.is_empty() && rows[1].1.rates.is_empty());
@@ -183,7 +246,13 @@ fn rows_of_tables_are_runs() {
     let (label, run) = &rows[0];
     assert_eq!(label.as_deref(), Some("model=m users=4"));
     assert_eq!((run.requests, run.errors), (Some(15), Some(1)));
-    assert_eq!((run.settings.model.as_deref(), run.settings.concurrency.as_deref()), (Some("m"), Some("4")));
+    assert_eq!(
+        (
+            run.settings.model.as_deref(),
+            run.settings.concurrency.as_deref()
+        ),
+        (Some("m"), Some("4"))
+    );
     assert!(near(run.stat(Figure::EndToEnd, Stat::Median), 0.2041));
 }
 
@@ -212,6 +281,9 @@ fn what_is_no_result_says_what_it_lacks() {
         ("<html>", "neither JSON nor a table"),
     ] {
         let error = read("dir/x", text).unwrap_err().to_string();
-        assert!(error.contains(want) && error.starts_with("`dir/x`"), "{text}: {error}");
+        assert!(
+            error.contains(want) && error.starts_with("`dir/x`"),
+            "{text}: {error}"
+        );
     }
 }

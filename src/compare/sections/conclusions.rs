@@ -7,13 +7,34 @@ use crate::compare::{Figure, Rate, Stat};
 
 /// A title, and what decides it.
 const TITLES: [(&str, Subject); 7] = [
-    ("Fastest first token", Subject::Figure(Figure::Ttft, Stat::Mean)),
-    ("Lowest inter-token latency", Subject::Figure(Figure::InterToken, Stat::Mean)),
-    ("Lowest time per output token", Subject::Figure(Figure::TimePerToken, Stat::Mean)),
-    ("Lowest end-to-end latency", Subject::Figure(Figure::EndToEnd, Stat::Mean)),
-    ("Highest throughput of a request", Subject::Figure(Figure::Throughput, Stat::Mean)),
-    ("Highest overall throughput", Subject::Rate(Rate::OverallThroughput)),
-    ("Most requests per minute", Subject::Rate(Rate::RequestsPerMinute)),
+    (
+        "Fastest first token",
+        Subject::Figure(Figure::Ttft, Stat::Mean),
+    ),
+    (
+        "Lowest inter-token latency",
+        Subject::Figure(Figure::InterToken, Stat::Mean),
+    ),
+    (
+        "Lowest time per output token",
+        Subject::Figure(Figure::TimePerToken, Stat::Mean),
+    ),
+    (
+        "Lowest end-to-end latency",
+        Subject::Figure(Figure::EndToEnd, Stat::Mean),
+    ),
+    (
+        "Highest throughput of a request",
+        Subject::Figure(Figure::Throughput, Stat::Mean),
+    ),
+    (
+        "Highest overall throughput",
+        Subject::Rate(Rate::OverallThroughput),
+    ),
+    (
+        "Most requests per minute",
+        Subject::Rate(Rate::RequestsPerMinute),
+    ),
 ];
 
 pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'_>) {
@@ -32,7 +53,9 @@ pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'
 /// Who knows the figure, the best one first.
 fn ranked(comparison: &Comparison<'_>, subject: Subject) -> Vec<(Side, f64)> {
     let known = comparison.entries.iter().enumerate();
-    let mut known: Vec<(Side, f64)> = known.filter_map(|(side, entry)| Some((side, subject.of(entry)?))).collect();
+    let mut known: Vec<(Side, f64)> = known
+        .filter_map(|(side, entry)| Some((side, subject.of(entry)?)))
+        .collect();
     known.sort_by(|one, other| one.1.total_cmp(&other.1));
     if subject.less_is_better() == Some(false) {
         known.reverse();
@@ -46,8 +69,17 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
     if rivals.is_empty() {
         return None;
     }
-    let name = |side: Side| comparison.entries.get(side).map_or("", |entry| entry.name.as_str());
-    let verdict = |side: Side| comparison.change(best, side, subject).and_then(|change| change.is_significant());
+    let name = |side: Side| {
+        comparison
+            .entries
+            .get(side)
+            .map_or("", |entry| entry.name.as_str())
+    };
+    let verdict = |side: Side| {
+        comparison
+            .change(best, side, subject)
+            .and_then(|change| change.is_significant())
+    };
     let having = |wanted: Option<bool>| -> Vec<&str> {
         let those = rivals.iter().filter(|(side, _)| verdict(*side) == wanted);
         those.map(|(side, _)| name(*side)).collect()
@@ -61,7 +93,9 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
     let mut text = if ties.is_empty() {
         format!("{title}: {} ({} {unit})", name(best), number(value))
     } else {
-        let all: Vec<&str> = std::iter::once(name(best)).chain(ties.iter().copied()).collect();
+        let all: Vec<&str> = std::iter::once(name(best))
+            .chain(ties.iter().copied())
+            .collect();
         let values = ranked.iter().filter(|(side, _)| all.contains(&name(*side)));
         let values: Vec<String> = values.map(|(_, value)| number(*value)).collect();
         format!(
@@ -76,11 +110,17 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
         } else {
             "that takes the individual responses of both"
         };
-        text.push_str(&format!("; whether it is more than chance against {} is not known: {needed}", joined(&unproven)));
+        text.push_str(&format!(
+            "; whether it is more than chance against {} is not known: {needed}",
+            joined(&unproven)
+        ));
     }
     let silent = comparison.entries.len() - ranked.len();
     if silent > 0 {
-        text.push_str(&format!("; {silent} of {} do not tell", comparison.entries.len()));
+        text.push_str(&format!(
+            "; {silent} of {} do not tell",
+            comparison.entries.len()
+        ));
     }
     Some(text + ".")
 }
@@ -99,12 +139,24 @@ fn errors(comparison: &Comparison<'_>) -> Option<String> {
     let worse: Vec<String> = ranked
         .iter()
         .filter(|(side, _)| is_worse(*side))
-        .filter_map(|(side, rate)| Some(format!("{} ({:.1}%)", comparison.entries.get(*side)?.name, rate * 100.0)))
+        .filter_map(|(side, rate)| {
+            Some(format!(
+                "{} ({:.1}%)",
+                comparison.entries.get(*side)?.name,
+                rate * 100.0
+            ))
+        })
         .collect();
     if worse.is_empty() {
         return (ranked.len() > 1).then(|| "Error rates: no significant difference.".to_owned());
     }
     let worse: Vec<&str> = worse.iter().map(String::as_str).collect();
-    let best = comparison.entries.get(best).map_or("", |it| it.name.as_str());
-    Some(format!("More failed requests than {best}: {}.", joined(&worse)))
+    let best = comparison
+        .entries
+        .get(best)
+        .map_or("", |it| it.name.as_str());
+    Some(format!(
+        "More failed requests than {best}: {}.",
+        joined(&worse)
+    ))
 }

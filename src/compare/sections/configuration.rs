@@ -11,10 +11,14 @@ type Row<'a> = (&'a str, &'a dyn Fn(&Entry) -> Option<String>);
 
 pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry], group_by: Option<&str>) {
     document.heading(2, "Test configuration");
-    let setting = |at: usize| move |entry: &Entry| entry.settings().named().get(at).and_then(|it| it.1.clone());
+    let setting = |at: usize| {
+        move |entry: &Entry| entry.settings().named().get(at).and_then(|it| it.1.clone())
+    };
     let rows: [Row<'_>; 14] = [
         ("Model", &|entry| entry.settings().model),
-        ("Parameters", &|entry| entry.model().parameters.map(|it| it.to_string())),
+        ("Parameters", &|entry| {
+            entry.model().parameters.map(|it| it.to_string())
+        }),
         ("Quantisation", &|entry| entry.model().quantisation),
         ("API", &setting(4)),
         ("Concurrency", &setting(0)),
@@ -24,14 +28,27 @@ pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry], group_
         ("Sampling", &setting(3)),
         ("Metadata", &metadata),
         ("Runs", &|entry| Some(entry.runs.len().to_string())),
-        ("Requests", &|entry| entry.requests().map(|it| it.to_string())),
+        ("Requests", &|entry| {
+            entry.requests().map(|it| it.to_string())
+        }),
         ("Errors", &errors),
-        ("Output tokens counted by", &|entry| entry.settings().counted_by),
+        ("Output tokens counted by", &|entry| {
+            entry.settings().counted_by
+        }),
     ];
-    let needed = ["Model", "Parameters", "Quantisation", "Concurrency", "Requests", "Errors"];
+    let needed = [
+        "Model",
+        "Parameters",
+        "Quantisation",
+        "Concurrency",
+        "Requests",
+        "Errors",
+    ];
     let shown = rows
         .iter()
-        .filter(|(name, of)| needed.contains(name) || entries.iter().any(|entry| of(entry).is_some()))
+        .filter(|(name, of)| {
+            needed.contains(name) || entries.iter().any(|entry| of(entry).is_some())
+        })
         .filter(|(name, _)| *name != "Runs" || entries.iter().any(|entry| entry.runs.len() > 1));
     let rows = shown.map(|(name, of)| row(name, entries, of)).collect();
     document.table(head("", entries), rows, false);
@@ -41,7 +58,10 @@ pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry], group_
 
 fn metadata(entry: &Entry) -> Option<String> {
     let metadata = entry.settings().metadata;
-    let pairs: Vec<String> = metadata.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let pairs: Vec<String> = metadata
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
     (!pairs.is_empty()).then(|| pairs.join(", "))
 }
 
@@ -57,8 +77,18 @@ fn errors(entry: &Entry) -> Option<String> {
 /// The files of each entry.
 fn sources(entries: &[Entry]) -> Vec<String> {
     let line = |entry: &Entry| {
-        let files: Vec<&str> = entry.runs.iter().flat_map(|run| &run.files).map(String::as_str).collect();
-        let kinds: BTreeSet<&str> = entry.runs.iter().flat_map(|run| &run.kinds).map(|kind| kind.name()).collect();
+        let files: Vec<&str> = entry
+            .runs
+            .iter()
+            .flat_map(|run| &run.files)
+            .map(String::as_str)
+            .collect();
+        let kinds: BTreeSet<&str> = entry
+            .runs
+            .iter()
+            .flat_map(|run| &run.kinds)
+            .map(|kind| kind.name())
+            .collect();
         let kinds: Vec<&str> = kinds.into_iter().collect();
         format!("{}: {} ({})", entry.name, joined(&files), kinds.join(", "))
     };
@@ -94,7 +124,11 @@ fn warnings(entries: &[Entry], group_by: Option<&str>) -> Vec<String> {
     }
     for entry in entries {
         let notes: BTreeSet<&String> = entry.runs.iter().flat_map(|run| &run.notes).collect();
-        warnings.extend(notes.into_iter().map(|note| format!("{}: {note}.", entry.name)));
+        warnings.extend(
+            notes
+                .into_iter()
+                .map(|note| format!("{}: {note}.", entry.name)),
+        );
     }
     warnings
 }

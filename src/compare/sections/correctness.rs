@@ -10,7 +10,17 @@ pub(in crate::compare) fn add(document: &mut Document, tests: &[Correctness], co
     }
     document.heading(2, "Correctness");
     let interval = format!("{}% interval", confidence * 100.0);
-    let head = ["", "API", "Concurrency", "Requests", "Errors", "Checked", "Mismatches", "Mismatch rate", &interval];
+    let head = [
+        "",
+        "API",
+        "Concurrency",
+        "Requests",
+        "Errors",
+        "Checked",
+        "Mismatches",
+        "Mismatch rate",
+        &interval,
+    ];
     let rows = tests.iter().map(|test| line(test, confidence)).collect();
     document.table(head.map(str::to_owned).to_vec(), rows, true);
     document.paragraph("The mismatch rate is of the answers that were checked, errors left out; its interval is Wilson's.");
@@ -20,7 +30,10 @@ pub(in crate::compare) fn add(document: &mut Document, tests: &[Correctness], co
 fn line(test: &Correctness, confidence: f64) -> Vec<String> {
     let dash = || UNKNOWN.to_owned();
     let count = |count: Option<u64>| count.map_or_else(dash, |it| it.to_string());
-    let shares = test.mismatched.zip(test.checked()).filter(|(_, of)| *of > 0);
+    let shares = test
+        .mismatched
+        .zip(test.checked())
+        .filter(|(_, of)| *of > 0);
     let shares = shares.map(|(wrong, of)| (wrong as f64, of as f64));
     let interval = shares.map(|(wrong, of)| wilson(wrong, of, confidence));
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
@@ -33,6 +46,8 @@ fn line(test: &Correctness, confidence: f64) -> Vec<String> {
         count(test.checked()),
         count(test.mismatched),
         shares.map_or_else(dash, |(wrong, of)| percent(wrong / of)),
-        interval.map_or_else(dash, |it| format!("{} to {}", percent(it.low), percent(it.high))),
+        interval.map_or_else(dash, |it| {
+            format!("{} to {}", percent(it.low), percent(it.high))
+        }),
     ]
 }

@@ -6,7 +6,11 @@ use crate::compare::document::{Document, UNKNOWN, number};
 use crate::compare::gate::words;
 use crate::compare::{Figure, Rate, Stat};
 
-pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'_>, pairwise: bool) {
+pub(in crate::compare) fn add(
+    document: &mut Document,
+    comparison: &Comparison<'_>,
+    pairwise: bool,
+) {
     let count = comparison.entries.len();
     if count < 2 {
         return;
@@ -23,13 +27,19 @@ pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'
 /// Everything that is compared of a pair.
 fn subjects() -> impl Iterator<Item = Subject> {
     let figures = Figure::OF_SPEED.into_iter().chain([Figure::OutputTokens]);
-    let of_answers = figures.flat_map(|figure| Stat::COMPARED.map(|stat| Subject::Figure(figure, stat)));
+    let of_answers =
+        figures.flat_map(|figure| Stat::COMPARED.map(|stat| Subject::Figure(figure, stat)));
     let rates = Rate::ALL.into_iter().map(Subject::Rate);
     of_answers.chain(rates).chain([Subject::ErrorRate])
 }
 
 fn of_pair(document: &mut Document, comparison: &Comparison<'_>, from: Side, to: Side) {
-    let name = |side: Side| comparison.entries.get(side).map_or("", |entry| entry.name.as_str());
+    let name = |side: Side| {
+        comparison
+            .entries
+            .get(side)
+            .map_or("", |entry| entry.name.as_str())
+    };
     document.heading(3, format!("{} against {}", name(to), name(from)));
     let changes: Vec<(Subject, Change)> = subjects()
         .filter_map(|subject| Some((subject, comparison.change(from, to, subject)?)))
@@ -39,8 +49,18 @@ fn of_pair(document: &mut Document, comparison: &Comparison<'_>, from: Side, to:
         return;
     }
     let percent = comparison.resampling.confidence * 100.0;
-    let head = ["", name(from), name(to), "change", &format!("{percent}% interval"), "in words"];
-    let rows = changes.iter().map(|(subject, change)| line(*subject, change)).collect();
+    let head = [
+        "",
+        name(from),
+        name(to),
+        "change",
+        &format!("{percent}% interval"),
+        "in words",
+    ];
+    let rows = changes
+        .iter()
+        .map(|(subject, change)| line(*subject, change))
+        .collect();
     document.table(head.map(str::to_owned).to_vec(), rows, false);
     let unproven: Vec<&str> = [from, to]
         .into_iter()

@@ -4,10 +4,16 @@ use crate::compare::change::Comparison;
 use crate::compare::document::Document;
 use crate::compare::report::Request;
 
-pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'_>, request: &Request) {
+pub(in crate::compare) fn add(
+    document: &mut Document,
+    comparison: &Comparison<'_>,
+    request: &Request,
+) {
     let mut items = request.notes.clone();
     let entries = comparison.entries;
-    let with_answers = entries.iter().filter(|entry| entry.runs.iter().all(super::super::Run::has_answers));
+    let with_answers = entries
+        .iter()
+        .filter(|entry| entry.runs.iter().all(super::super::Run::has_answers));
     if entries.len() > 1 && with_answers.count() > 1 {
         items.extend(intervals(comparison));
     }
@@ -29,7 +35,11 @@ Student's law; error rates have Newcombe's. \"No significant difference\" means 
         "Each interval misses the truth in {} of 100 cases: of many comparisons some look significant by chance.",
         super::super::document::number((1.0 - settings.confidence) * 100.0).trim_end_matches('0').trim_end_matches('.')
     ));
-    let runs: Vec<usize> = comparison.entries.iter().map(|entry| entry.runs.len()).collect();
+    let runs: Vec<usize> = comparison
+        .entries
+        .iter()
+        .map(|entry| entry.runs.len())
+        .collect();
     let single = runs.iter().any(|runs| *runs < 2);
     items.push(if single {
         "Where a side has one run, the interval is of its responses alone: how a server drifts from run to run is not in it, and two \

@@ -9,8 +9,8 @@ pub(super) mod performance;
 pub(super) mod scale;
 pub(super) mod verdicts;
 
-use super::document::UNKNOWN;
 use super::Entry;
+use super::document::UNKNOWN;
 
 /// The head of a table with a column an entry.
 fn head(first: &str, entries: &[Entry]) -> Vec<String> {
@@ -20,7 +20,9 @@ fn head(first: &str, entries: &[Entry]) -> Vec<String> {
 
 /// A row of such a table.
 fn row(name: &str, entries: &[Entry], of: impl Fn(&Entry) -> Option<String>) -> Vec<String> {
-    let cells = entries.iter().map(|entry| of(entry).unwrap_or_else(|| UNKNOWN.to_owned()));
+    let cells = entries
+        .iter()
+        .map(|entry| of(entry).unwrap_or_else(|| UNKNOWN.to_owned()));
     std::iter::once(name.to_owned()).chain(cells).collect()
 }
 

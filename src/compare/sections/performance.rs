@@ -40,7 +40,11 @@ fn of_figure(document: &mut Document, entries: &[Entry], figure: Figure, stats: 
     let unit = figure.unit();
     let name = figure.name();
     // `Output tokens (tokens)` says one thing twice.
-    let heading = if name.ends_with(unit) && unit.len() > 1 { name.to_owned() } else { format!("{name} ({unit})") };
+    let heading = if name.ends_with(unit) && unit.len() > 1 {
+        name.to_owned()
+    } else {
+        format!("{name} ({unit})")
+    };
     document.heading(3, heading);
     let rows = stats.iter().map(|stat| {
         let value = |entry: &Entry| Some(known(entry.stat(figure, *stat)));
@@ -54,7 +58,9 @@ fn knows(entries: &[Entry], figure: Figure) -> bool {
 }
 
 fn knows_any(entry: &Entry, figure: Figure) -> bool {
-    Stat::ALL.into_iter().any(|stat| entry.stat(figure, stat).is_some())
+    Stat::ALL
+        .into_iter()
+        .any(|stat| entry.stat(figure, stat).is_some())
 }
 
 /// Two figures of similar names that must not be taken for each other.

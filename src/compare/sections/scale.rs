@@ -11,7 +11,11 @@ use crate::compare::{Entry, Figure, Rate, Settings, Stat};
 /// A name, and members from the smallest to the largest.
 type Group = (String, Vec<Side>);
 
-pub(in crate::compare) fn add(document: &mut Document, comparison: &Comparison<'_>, request: &Request) {
+pub(in crate::compare) fn add(
+    document: &mut Document,
+    comparison: &Comparison<'_>,
+    request: &Request,
+) {
     let groups = groups(comparison.entries, request);
     if groups.is_empty() {
         return;
@@ -32,17 +36,29 @@ fn groups(entries: &[Entry], request: &Request) -> Vec<Group> {
                 None => entry.model().family,
             };
             let Some(name) = name else { continue };
-            match groups.iter_mut().find(|(it, _)| it.eq_ignore_ascii_case(&name)) {
+            match groups
+                .iter_mut()
+                .find(|(it, _)| it.eq_ignore_ascii_case(&name))
+            {
                 Some((_, members)) => members.push(side),
                 None => groups.push((name, vec![side])),
             }
         }
     }
-    let size = |side: &Side| entries.get(*side).and_then(|it| it.model().parameters).map(|it| it.billions);
+    let size = |side: &Side| {
+        entries
+            .get(*side)
+            .and_then(|it| it.model().parameters)
+            .map(|it| it.billions)
+    };
     for (_, members) in &mut groups {
         // Where a size is not known the order stays the one that was given.
         if members.iter().all(|side| size(side).is_some()) {
-            members.sort_by(|one, other| size(one).unwrap_or(0.0).total_cmp(&size(other).unwrap_or(0.0)));
+            members.sort_by(|one, other| {
+                size(one)
+                    .unwrap_or(0.0)
+                    .total_cmp(&size(other).unwrap_or(0.0))
+            });
         }
     }
     let is_by_hand = !request.groups.is_empty();
@@ -57,11 +73,17 @@ fn groups(entries: &[Entry], request: &Request) -> Vec<Group> {
 /// What a scale effect is told of.
 fn subjects() -> Vec<Subject> {
     let figures = Figure::OF_SPEED.map(|figure| Subject::Figure(figure, Stat::Mean));
-    figures.into_iter().chain(Rate::ALL.map(Subject::Rate)).collect()
+    figures
+        .into_iter()
+        .chain(Rate::ALL.map(Subject::Rate))
+        .collect()
 }
 
 fn of_group(document: &mut Document, comparison: &Comparison<'_>, (name, members): &Group) {
-    let entries: Vec<&Entry> = members.iter().filter_map(|side| comparison.entries.get(*side)).collect();
+    let entries: Vec<&Entry> = members
+        .iter()
+        .filter_map(|side| comparison.entries.get(*side))
+        .collect();
     let sizes: Vec<String> = entries.iter().map(|entry| label(entry)).collect();
     document.heading(3, format!("{name} ({})", sizes.join(" → ")));
     let (Some(from), Some(to)) = (members.first(), members.last()) else {
@@ -70,22 +92,38 @@ fn of_group(document: &mut Document, comparison: &Comparison<'_>, (name, members
     let percent = comparison.resampling.confidence * 100.0;
     let mut head = vec![String::new()];
     head.extend(sizes);
-    head.extend(["change".to_owned(), format!("{percent}% interval"), "in words".to_owned()]);
+    head.extend([
+        "change".to_owned(),
+        format!("{percent}% interval"),
+        "in words".to_owned(),
+    ]);
     let mut rows = Vec::new();
     for subject in subjects() {
         let Some(change) = comparison.change(*from, *to, subject) else {
             continue;
         };
         let (amount, interval) = words(subject, &change);
-        let rises = if change.absolute() > 0.0 { "rises" } else { "falls" };
+        let rises = if change.absolute() > 0.0 {
+            "rises"
+        } else {
+            "falls"
+        };
         let verdict = match (&interval, change.is_significant()) {
             (Err(why), _) => (*why).to_owned(),
             (Ok(_), Some(true)) => rises.to_owned(),
             (Ok(_), _) => "no significant difference".to_owned(),
         };
         let mut row = vec![subject.name()];
-        row.extend(entries.iter().map(|it| subject.of(it).map_or_else(|| UNKNOWN.to_owned(), number)));
-        row.extend([amount, interval.unwrap_or_else(|_| UNKNOWN.to_owned()), verdict]);
+        row.extend(
+            entries
+                .iter()
+                .map(|it| subject.of(it).map_or_else(|| UNKNOWN.to_owned(), number)),
+        );
+        row.extend([
+            amount,
+            interval.unwrap_or_else(|_| UNKNOWN.to_owned()),
+            verdict,
+        ]);
         rows.push(row);
     }
     if rows.is_empty() {
@@ -99,7 +137,9 @@ fn of_group(document: &mut Document, comparison: &Comparison<'_>, (name, members
 /// A size, or the whole name where none is known.
 fn label(entry: &Entry) -> String {
     let model = entry.model();
-    model.parameters.map_or_else(|| entry.name.clone(), |it| it.to_string())
+    model
+        .parameters
+        .map_or_else(|| entry.name.clone(), |it| it.to_string())
 }
 
 /// What else differs within a group: then size is not the only cause.
@@ -108,11 +148,26 @@ fn doubts(entries: &[&Entry]) -> Vec<String> {
     let mut check = |name: &str, values: BTreeSet<String>| {
         if values.len() > 1 {
             let values: Vec<String> = values.into_iter().collect();
-            doubts.push(format!("{name} differs too ({}): the change is not one of size alone.", values.join(", ")));
+            doubts.push(format!(
+                "{name} differs too ({}): the change is not one of size alone.",
+                values.join(", ")
+            ));
         }
     };
-    check("Quantisation", entries.iter().filter_map(|it| it.model().quantisation).collect());
+    check(
+        "Quantisation",
+        entries
+            .iter()
+            .filter_map(|it| it.model().quantisation)
+            .collect(),
+    );
     let settings: Vec<Settings> = entries.iter().map(|it| it.settings()).collect();
-    check("Concurrency", settings.iter().filter_map(|it| it.concurrency.clone()).collect());
+    check(
+        "Concurrency",
+        settings
+            .iter()
+            .filter_map(|it| it.concurrency.clone())
+            .collect(),
+    );
     doubts
 }

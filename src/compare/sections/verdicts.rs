@@ -1,9 +1,9 @@
 //! The thresholds against the baseline, a line each.
 
-use crate::compare::document::{Document, UNKNOWN, number};
-use crate::compare::change::Subject;
-use crate::compare::gate::{Judged, words};
 use crate::compare::Entry;
+use crate::compare::change::Subject;
+use crate::compare::document::{Document, UNKNOWN, number};
+use crate::compare::gate::{Judged, words};
 
 pub(in crate::compare) fn add(document: &mut Document, judged: &[Judged], entries: &[Entry]) {
     if judged.is_empty() {
@@ -14,7 +14,15 @@ pub(in crate::compare) fn add(document: &mut Document, judged: &[Judged], entrie
     document.paragraph(format!(
         "Against {baseline}. A threshold is broken when the change is beyond its limit and its interval does not hold 0."
     ));
-    let head = ["verdict", "threshold", "entry", "baseline", "value", "change", "interval"];
+    let head = [
+        "verdict",
+        "threshold",
+        "entry",
+        "baseline",
+        "value",
+        "change",
+        "interval",
+    ];
     let rows = judged.iter().map(line).collect();
     document.table(head.map(str::to_owned).to_vec(), rows, false);
 }
