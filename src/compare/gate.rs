@@ -139,9 +139,8 @@ fn limit(subject: Subject, name: &str, change: &str) -> Result<Limit, ThresholdE
     match (unit, is_time, is_share) {
         ("%", _, false) => Ok(Limit::Relative(value / 100.0)),
         ("ms", true, _) => Ok(Limit::Absolute(value / 1e3)),
-        ("s", true, _) => Ok(Limit::Absolute(value)),
         ("pp", _, true) => Ok(Limit::Absolute(value / 100.0)),
-        ("", false, false) => Ok(Limit::Absolute(value)),
+        ("s", true, _) | ("", false, false) => Ok(Limit::Absolute(value)),
         _ => Err(ThresholdError::Unit(name.to_owned(), change.to_owned())),
     }
 }

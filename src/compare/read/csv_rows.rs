@@ -31,7 +31,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Vec<(Option<String>, Run)>,
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let columns = reader
         .headers()
-        .map_err(|why| ReadError::broken(name, "line 1", why))?
+        .map_err(|why| ReadError::broken(name, "line 1", &why))?
         .clone();
     let has = |column: &str| columns.iter().any(|it| it == column);
     let kind = if has("Provider") && has("Num Requests") {
@@ -45,7 +45,7 @@ pub(super) fn read(name: &str, text: &str) -> Result<Vec<(Option<String>, Run)>,
     };
     let mut runs = Vec::new();
     for (at, fields) in (2..).zip(reader.records()) {
-        let fields = fields.map_err(|why| ReadError::broken(name, format!("line {at}"), why))?;
+        let fields = fields.map_err(|why| ReadError::broken(name, format!("line {at}"), &why))?;
         let row = Row {
             columns: &columns,
             fields: &fields,

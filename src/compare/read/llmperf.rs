@@ -143,12 +143,12 @@ fn response(name: &str, at: usize, item: &Value) -> Result<Individual, ReadError
         ));
     }
     let mut item = item.clone();
-    if let Some(fields) = item.as_object_mut() {
-        if fields.get("error_msg").is_none_or(Value::is_null) {
-            fields.insert("error_msg".to_owned(), Value::String(String::new()));
-        }
+    if let Some(fields) = item.as_object_mut()
+        && fields.get("error_msg").is_none_or(Value::is_null)
+    {
+        fields.insert("error_msg".to_owned(), Value::String(String::new()));
     }
-    serde_json::from_value(item).map_err(|why| ReadError::broken(name, place, why))
+    serde_json::from_value(item).map_err(|why| ReadError::broken(name, place, &why))
 }
 
 fn figures(response: &Individual) -> Vec<(Figure, f64)> {

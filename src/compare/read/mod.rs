@@ -59,7 +59,7 @@ impl ReadError {
         }
     }
 
-    fn broken(name: &str, at: impl Into<String>, why: impl ToString) -> Self {
+    fn broken(name: &str, at: impl Into<String>, why: &dyn std::fmt::Display) -> Self {
         Self::Broken {
             name: name.to_owned(),
             at: at.into(),
@@ -92,7 +92,7 @@ fn object(name: &str, text: &str) -> Result<Found, ReadError> {
         return Records::read(name, text).map(Found::Records);
     }
     let value = json::parse(text)
-        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
+        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), &why))?;
     let has = |key: &str| value.get(key).is_some();
     if has("num_mismatched_requests") {
         return Ok(Found::Correctness(llmperf::correctness(name, &value)));
@@ -114,7 +114,7 @@ fn object(name: &str, text: &str) -> Result<Found, ReadError> {
 
 fn list(name: &str, text: &str) -> Result<Found, ReadError> {
     let value = json::parse(text)
-        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), why))?;
+        .map_err(|why| ReadError::broken(name, format!("line {}", why.line()), &why))?;
     let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
     let has = |key: &str| items.iter().all(|item| item.get(key).is_some());
     if !items.is_empty() && has("metrics") && has("generated_text") {

@@ -61,9 +61,9 @@ impl Records {
             match serde_json::from_str(line) {
                 Ok(line) => lines.push(line),
                 Err(why) if why.is_eof() && !text.ends_with('\n') && text.ends_with(line) => {
-                    is_torn = true
+                    is_torn = true;
                 }
-                Err(why) => return Err(ReadError::broken(name, format!("line {at}"), why)),
+                Err(why) => return Err(ReadError::broken(name, format!("line {at}"), &why)),
             }
         }
         Ok(Self {

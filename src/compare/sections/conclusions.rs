@@ -1,5 +1,7 @@
 //! What the figures bear, by rules: who is first in what, and ties said as ties. It recommends nothing.
 
+use std::fmt::Write as _;
+
 use super::joined;
 use crate::compare::change::{Comparison, Side, Subject};
 use crate::compare::document::{Document, number};
@@ -110,17 +112,16 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
         } else {
             "that takes the individual responses of both"
         };
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "; whether it is more than chance against {} is not known: {needed}",
             joined(&unproven)
-        ));
+        );
     }
     let silent = comparison.entries.len() - ranked.len();
     if silent > 0 {
-        text.push_str(&format!(
-            "; {silent} of {} do not tell",
-            comparison.entries.len()
-        ));
+        let all = comparison.entries.len();
+        let _ = write!(text, "; {silent} of {all} do not tell");
     }
     Some(text + ".")
 }
