@@ -17,6 +17,8 @@ pub(super) mod status {
     pub(in crate::app) const WORKERS: u8 = 3;
     /// The load asked for was not delivered.
     pub(in crate::app) const NOT_DELIVERED: u8 = 4;
+    /// A comparison broke a threshold against its baseline.
+    pub(in crate::app) const REGRESSION: u8 = 5;
 }
 
 /// An end that is not the end of a run.

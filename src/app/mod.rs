@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 mod certs;
 mod changes;
+mod compare;
 mod conduct;
 mod console;
 mod ctl;
@@ -73,7 +74,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(dataset::command())
         .subcommand(sweep::command())
         .subcommands(llmperf::commands())
-        .subcommand(plot::command());
+        .subcommand(plot::command())
+        .subcommand(compare::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -169,6 +171,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             llmperf::correctness(&matches)
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
+        Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

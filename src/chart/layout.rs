@@ -6,6 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{
     Area, Body, ChartError, Figure, Panel, bars, drawing, font, histogram, legend, lines, scatter,
+    whiskers,
 };
 
 const PANEL: (u32, u32) = (1_000, 640);
@@ -70,7 +71,7 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
     let names: Vec<&str> = match &panel.body {
         Body::Bars { groups, .. } => groups.iter().map(|(name, _)| name.as_str()).collect(),
         Body::Lines { lines, .. } => lines.iter().map(|line| line.name.as_str()).collect(),
-        Body::Histogram { .. } | Body::Scatter { .. } => Vec::new(),
+        Body::Histogram { .. } | Body::Scatter { .. } | Body::Whiskers { .. } => Vec::new(),
     };
     let of_lines = matches!(panel.body, Body::Lines { .. });
     let plot = legend::row(&rest, &names, of_lines)?;
@@ -93,5 +94,6 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
             y_marks,
             note,
         } => scatter::draw(&plot, panel, points, (x_marks, y_marks), note),
+        Body::Whiskers { places, values } => whiskers::draw(&plot, panel, places, values),
     }
 }

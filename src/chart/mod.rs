@@ -12,6 +12,7 @@ mod marks;
 mod palette;
 mod scale;
 mod scatter;
+mod whiskers;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
 use plotters::coord::Shift;
@@ -87,6 +88,13 @@ pub enum Body {
         /// What else is to be said below the title, behind the number of points.
         note: String,
     },
+    /// A bar at each place of the x axis, with the interval of its value.
+    Whiskers {
+        /// The places.
+        places: Vec<String>,
+        /// A value a place; none where nothing was measured.
+        values: Vec<Option<Estimate>>,
+    },
 }
 
 /// A value that is told on its own, with a line across the panel.
@@ -96,6 +104,22 @@ pub struct Mark {
     pub value: f64,
     /// The words at the end of its line.
     pub label: String,
+}
+
+/// A value, and where it may lie.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// From here to there; none where nobody knows.
+    pub interval: Option<(f64, f64)>,
+}
+
+impl Estimate {
+    fn top(self) -> f64 {
+        self.interval
+            .map_or(self.value, |(_, high)| high.max(self.value))
+    }
 }
 
 /// A line.

@@ -173,3 +173,33 @@ fn nothing_measured_is_said() {
             .contains("nothing was measured")
     );
 }
+
+#[test]
+fn whiskers_show_where_a_value_may_lie() {
+    let panel = |interval| Panel {
+        title: "TTFT".to_owned(),
+        x: String::new(),
+        y: "s".to_owned(),
+        body: Body::Whiskers {
+            places: vec!["a".to_owned(), "<b>&".to_owned()],
+            values: vec![
+                Some(Estimate {
+                    value: 2.0,
+                    interval,
+                }),
+                None,
+            ],
+        },
+    };
+    let drawn = |interval| {
+        let figure = Figure {
+            panels: vec![panel(interval)],
+            ..Figure::default()
+        };
+        svg(&figure).unwrap()
+    };
+    let lines = |text: &str| text.matches("<polyline").count();
+    let (with, without) = (drawn(Some((1.5, 3.0))), drawn(None));
+    assert_eq!(lines(&with), lines(&without) + 3);
+    assert!(with.contains("&lt;b&gt;&amp;") && !with.contains("<b>"));
+}

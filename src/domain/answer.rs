@@ -77,7 +77,11 @@ impl Answer {
 fn shortened(mut text: String) -> String {
     if text.len() > MAX_ANSWER_TEXT {
         let ends = (0..=MAX_ANSWER_TEXT).rev();
-        text.truncate(ends.into_iter().find(|&at| text.is_char_boundary(at)).unwrap_or(0));
+        text.truncate(
+            ends.into_iter()
+                .find(|&at| text.is_char_boundary(at))
+                .unwrap_or(0),
+        );
     }
     text
 }

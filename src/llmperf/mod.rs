@@ -5,10 +5,10 @@ mod console;
 mod correctness;
 mod files;
 mod individual;
+mod ml_metrics;
 mod page;
 mod plots;
 mod reading;
-mod ml_metrics;
 mod settings;
 mod spread;
 mod summary;
@@ -23,12 +23,12 @@ pub use files::{
     file, stem,
 };
 pub use individual::Individual;
-pub use page::html_report;
-pub use plots::{PlotName, plots};
-pub use reading::individuals;
 pub use ml_metrics::{
     ml_correctness_metrics, ml_correctness_params, ml_metrics, ml_params, ml_run_name,
 };
+pub use page::html_report;
+pub use plots::{PlotName, plots};
+pub use reading::individuals;
 pub use settings::Benchmark;
 pub use summary::summary;
 

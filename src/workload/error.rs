@@ -14,7 +14,9 @@ pub enum WorkloadError {
         smallest: u32,
     },
     /// Draws of a prompt's length are (nearly) never long enough for the task that it must hold.
-    #[error("no prompt of at least `{smallest}` tokens comes of the mean `{mean}` and the deviation `{stddev}`")]
+    #[error(
+        "no prompt of at least `{smallest}` tokens comes of the mean `{mean}` and the deviation `{stddev}`"
+    )]
     NoRecital {
         /// The mean of the draws.
         mean: f64,

@@ -17,6 +17,7 @@ mod batch;
 mod bench;
 mod columns;
 mod command;
+mod compare;
 mod connections;
 mod control;
 mod conversations;

@@ -96,7 +96,9 @@ impl MlRepo {
 }
 
 fn user(around: &dyn Surroundings) -> Option<(String, String)> {
-    let name = ["LOGNAME", "USER"].into_iter().find_map(|name| around.variable(name))?;
+    let name = ["LOGNAME", "USER"]
+        .into_iter()
+        .find_map(|name| around.variable(name))?;
     (!name.is_empty()).then(|| ("mlflow.user".to_owned(), name))
 }
 
