@@ -71,7 +71,7 @@ fn each_of_amazons_apis_is_read_to_the_last_token() {
 fn the_faults_of_a_stream_are_told_apart_in_frames_too() {
     let _shared = shared();
     for (fault, outcome) in [
-        ("error-in-stream=1:2", "server_error"),
+        ("error-in-stream=1:2", "in_stream_error"),
         ("cut=1:2", "incomplete"),
         ("malformed=1:2", "malformed"),
         ("drop=1:2", "disconnected"),
