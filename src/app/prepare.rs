@@ -300,7 +300,14 @@ mod tests {
         };
         assert_eq!(
             of(&own.beside(Some(&shared))),
-            ["own-aws-key", "own-header", "own-id", "own-key-1", "shared-bearer", "shared-header"]
+            [
+                "own-aws-key",
+                "own-header",
+                "own-id",
+                "own-key-1",
+                "shared-bearer",
+                "shared-header"
+            ]
         );
         let none = Secrets::default().beside(Some(&shared));
         assert_eq!(

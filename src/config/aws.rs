@@ -52,7 +52,11 @@ impl Builder<'_> {
         let Some(kind) = args.provider.filter(|kind| kind.is_aws()) else {
             return Ok(Place::default());
         };
-        let told = || self.merged.is_given("host").then(|| region_of_address(&args.host))?;
+        let told = || {
+            self.merged
+                .is_given("host")
+                .then(|| region_of_address(&args.host))?
+        };
         let region = region.map(str::to_owned).or_else(told);
         let region = region.ok_or_else(|| {
             Fault::new(format!("provider `{kind}` needs a region of AWS"))

@@ -8,7 +8,10 @@ const TEXT: u8 = 7;
 
 /// Writes one frame with these headers, whose names and values are short.
 pub(super) fn write(out: &mut BytesMut, headers: &[(&str, &str)], payload: &[u8]) {
-    let headers_len: usize = headers.iter().map(|(name, value)| 4 + name.len() + value.len()).sum();
+    let headers_len: usize = headers
+        .iter()
+        .map(|(name, value)| 4 + name.len() + value.len())
+        .sum();
     let start = out.len();
     let length = 16 + headers_len + payload.len();
     out.reserve(length);

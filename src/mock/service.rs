@@ -82,9 +82,9 @@ fn below(path: &str) -> Option<Endpoint> {
                 "converse" => (&Converse, |body| Ask::converse(body, false)),
                 "converse-stream" => (&Converse, |body| Ask::converse(body, true)),
                 "invoke" => (&Invoke, Ask::messages),
-                "invoke-with-response-stream" => (&Invoke, |body| {
-                    Ask::messages(body).map(Ask::streamed)
-                }),
+                "invoke-with-response-stream" => {
+                    (&Invoke, |body| Ask::messages(body).map(Ask::streamed))
+                }
                 _ => return None,
             }
         } else {

@@ -131,7 +131,9 @@ pub enum ShapeError {
         why: &'static str,
     },
     /// Which words a model takes is not known.
-    #[error("the name of model `{0}` does not tell which words it takes (`bedrock` speaks with any)")]
+    #[error(
+        "the name of model `{0}` does not tell which words it takes (`bedrock` speaks with any)"
+    )]
     UnknownMaker(String),
     /// A path has characters that a path cannot have.
     #[error("`{0}` has characters that a path cannot have")]

@@ -22,9 +22,17 @@ fn a_region_gives_the_usual_address_and_an_address_gives_its_region() {
         let settings = run_in(line, &Around::with(variables)).settings;
         (settings.target.base_url, settings.place.aws_region.unwrap())
     };
-    let usual = |name: &str, region: &str, end: &str| (format!("https://{name}.{region}.amazonaws.com{end}"), region.to_owned());
+    let usual = |name: &str, region: &str, end: &str| {
+        (
+            format!("https://{name}.{region}.amazonaws.com{end}"),
+            region.to_owned(),
+        )
+    };
     assert_eq!(
-        in_region("--provider bedrock --aws-region us-east-1", &[("AWS_REGION_NAME", "eu-west-1")]),
+        in_region(
+            "--provider bedrock --aws-region us-east-1",
+            &[("AWS_REGION_NAME", "eu-west-1")]
+        ),
         usual("bedrock-runtime", "us-east-1", "")
     );
     for variable in ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"] {
@@ -39,7 +47,10 @@ fn a_region_gives_the_usual_address_and_an_address_gives_its_region() {
         (address.to_owned(), "eu-central-1".to_owned())
     );
     assert_eq!(
-        in_region("--provider bedrock -H http://127.0.0.1:1/b", &[("AWS_REGION", "us-east-2")]),
+        in_region(
+            "--provider bedrock -H http://127.0.0.1:1/b",
+            &[("AWS_REGION", "us-east-2")]
+        ),
         ("http://127.0.0.1:1/b".to_owned(), "us-east-2".to_owned())
     );
 }
@@ -48,7 +59,10 @@ fn a_region_gives_the_usual_address_and_an_address_gives_its_region() {
 fn an_api_of_amazons_without_a_region_is_refused_and_so_is_one_that_is_none() {
     let fails = |line: &str| resolved(line, &Around::default()).unwrap_err().to_string();
     let none = fails("run --provider sagemaker -H http://127.0.0.1:1");
-    assert!(none.contains("provider `sagemaker` needs a region of AWS"), "{none}");
+    assert!(
+        none.contains("provider `sagemaker` needs a region of AWS"),
+        "{none}"
+    );
     let odd = fails("run --provider sagemaker --aws-region us/east");
     assert!(odd.contains("`us/east` is not a region of AWS"), "{odd}");
 }
@@ -57,12 +71,22 @@ fn an_api_of_amazons_without_a_region_is_refused_and_so_is_one_that_is_none() {
 fn keys_are_read_where_amazon_is_asked_and_by_every_worker() {
     let around = Around::with(&KEYS);
     for (line, expected) in [
-        ("--provider sagemaker --aws-region us-east-1", vec!["id", "key", "bearer"]),
+        (
+            "--provider sagemaker --aws-region us-east-1",
+            vec!["id", "key", "bearer"],
+        ),
         ("--provider openai", vec![]),
         ("", vec![]),
     ] {
-        assert_eq!(exposed(&run_in(line, &around).settings.secrets.aws), expected, "{line}");
+        assert_eq!(
+            exposed(&run_in(line, &around).settings.secrets.aws),
+            expected,
+            "{line}"
+        );
     }
-    assert_eq!(exposed(&worker_in("", &around).secrets.aws), ["id", "key", "bearer"]);
+    assert_eq!(
+        exposed(&worker_in("", &around).secrets.aws),
+        ["id", "key", "bearer"]
+    );
     assert_eq!(Kind::OpenAi.aws_address("us-east-1"), None);
 }

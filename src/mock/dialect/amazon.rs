@@ -26,12 +26,20 @@ pub(in crate::mock) struct Invoke;
 pub(in crate::mock) struct SageMaker;
 
 fn event(sse: &mut Sse, name: &str, payload: String) {
-    let headers = [(":event-type", name), (":content-type", JSON), (":message-type", "event")];
+    let headers = [
+        (":event-type", name),
+        (":content-type", JSON),
+        (":message-type", "event"),
+    ];
     sse.frame_object(&headers, payload);
 }
 
 fn exception(sse: &mut Sse, name: &str, words: &str) {
-    let headers = [(":exception-type", name), (":content-type", JSON), (":message-type", "exception")];
+    let headers = [
+        (":exception-type", name),
+        (":content-type", JSON),
+        (":message-type", "exception"),
+    ];
     sse.frame_object(&headers, format!("{{\"{words}\":\"{STREAM_ERROR}\""));
 }
 
@@ -84,13 +92,20 @@ impl Dialect for Converse {
     }
 
     fn ending(&self, talk: &Talk, sse: &mut Sse) {
-        event(sse, "contentBlockStop", "{\"contentBlockIndex\":0".to_owned());
+        event(
+            sse,
+            "contentBlockStop",
+            "{\"contentBlockIndex\":0".to_owned(),
+        );
         if !talk.done {
             return;
         }
         let reason = stop_reason(talk.finish);
         event(sse, "messageStop", format!("{{\"stopReason\":\"{reason}\""));
-        let mut figures = format!("{{\"metrics\":{{\"latencyMs\":{}}}", talk.total_ns / 1_000_000);
+        let mut figures = format!(
+            "{{\"metrics\":{{\"latencyMs\":{}}}",
+            talk.total_ns / 1_000_000
+        );
         if talk.usage {
             // Writing to a string cannot fail.
             let _ = write!(figures, ",\"usage\":{}", usage(talk));
@@ -103,7 +118,10 @@ impl Dialect for Converse {
     }
 
     fn broken_event(&self, _talk: &Talk, sse: &mut Sse) {
-        let headers = [(":event-type", "contentBlockDelta"), (":message-type", "event")];
+        let headers = [
+            (":event-type", "contentBlockDelta"),
+            (":message-type", "event"),
+        ];
         sse.frame(&headers, b"{\"delta\":{\"te");
     }
 
@@ -140,7 +158,11 @@ impl Invoke {
         let mut inner = sse.inner();
         write(&mut inner);
         let (bytes, _) = inner.take();
-        let headers = [(":event-type", "chunk"), (":content-type", JSON), (":message-type", "event")];
+        let headers = [
+            (":event-type", "chunk"),
+            (":content-type", JSON),
+            (":message-type", "event"),
+        ];
         let events = bytes.split(|&byte| byte == b'\n');
         for data in events.filter_map(|line| line.strip_prefix(b"data: ")) {
             let chunk = format!("{{\"bytes\":\"{}\"}}", STANDARD.encode(data));

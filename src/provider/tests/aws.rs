@@ -111,7 +111,10 @@ fn amazons_answers_say_the_same_byte_by_byte() {
 
 #[test]
 fn an_answer_of_amazons_cut_anywhere_neither_ends_nor_garbles() {
-    for case in ANSWERS.iter().filter(|case| case.name != "converse_damaged") {
+    for case in ANSWERS
+        .iter()
+        .filter(|case| case.name != "converse_damaged")
+    {
         let whole = said_of(case.decoder(), case.body);
         for length in 0..case.body.len() {
             let lines = said_of(case.decoder(), &case.body[..length]);
@@ -190,7 +193,11 @@ fn a_signature_is_botocores_for_the_same_inputs() {
             secret_access_key: &Secret::new("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
             session_token: token.as_ref(),
         };
-        let kind = if case.service == "sagemaker" { Kind::SageMaker } else { Kind::Bedrock };
+        let kind = if case.service == "sagemaker" {
+            Kind::SageMaker
+        } else {
+            Kind::Bedrock
+        };
         let signer = Signer::new(kind, &case.region, &case.host, &case.base_path, &keys);
         let mut request = Request::post(case.path.as_str());
         for (name, value) in &case.headers {
@@ -200,14 +207,19 @@ fn a_signature_is_botocores_for_the_same_inputs() {
         let request = request.header("accept", "*/*").header("user-agent", "x");
         let mut request = request.body(Bytes::from(case.body)).unwrap();
         signer.sign(&mut request, Duration::ZERO).unwrap();
-        signer.sign(&mut request, Duration::from_secs(case.seconds)).unwrap();
+        signer
+            .sign(&mut request, Duration::from_secs(case.seconds))
+            .unwrap();
         let headers = request.headers();
         for (name, value) in &case.signed {
             assert_eq!(headers.get(name).unwrap(), value, "{}: {name}", case.path);
             assert_eq!(headers.get_all(name).iter().count(), 1);
         }
         let shown = format!("{headers:?} {signer:?}");
-        assert!(!shown.contains("AKID") && !shown.contains("IQoJ"), "{shown}");
+        assert!(
+            !shown.contains("AKID") && !shown.contains("IQoJ"),
+            "{shown}"
+        );
     }
 }
 
@@ -228,7 +240,10 @@ fn a_host_that_the_user_names_is_the_one_that_is_signed() {
         signer.sign(&mut request, Duration::ZERO).unwrap();
         request.headers()["authorization"].clone()
     };
-    assert_eq!(signature("127.0.0.1:80", Some("real")), signature("real", None));
+    assert_eq!(
+        signature("127.0.0.1:80", Some("real")),
+        signature("real", None)
+    );
     assert_ne!(signature("127.0.0.1:80", None), signature("real", None));
 }
 
@@ -244,12 +259,32 @@ fn paths_name_the_model_escaped_once() {
     let arn = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-v2:1";
     let escaped = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Ainference-profile%2Fus.anthropic.claude-v2%3A1";
     for (kind, stream, path) in [
-        (Kind::Bedrock, true, format!("/model/{escaped}/converse-stream")),
+        (
+            Kind::Bedrock,
+            true,
+            format!("/model/{escaped}/converse-stream"),
+        ),
         (Kind::Bedrock, false, format!("/model/{escaped}/converse")),
-        (Kind::BedrockInvoke, true, format!("/model/{escaped}/invoke-with-response-stream")),
-        (Kind::BedrockInvoke, false, format!("/model/{escaped}/invoke")),
-        (Kind::SageMaker, true, format!("/endpoints/{escaped}/invocations-response-stream")),
-        (Kind::SageMaker, false, format!("/endpoints/{escaped}/invocations")),
+        (
+            Kind::BedrockInvoke,
+            true,
+            format!("/model/{escaped}/invoke-with-response-stream"),
+        ),
+        (
+            Kind::BedrockInvoke,
+            false,
+            format!("/model/{escaped}/invoke"),
+        ),
+        (
+            Kind::SageMaker,
+            true,
+            format!("/endpoints/{escaped}/invocations-response-stream"),
+        ),
+        (
+            Kind::SageMaker,
+            false,
+            format!("/endpoints/{escaped}/invocations"),
+        ),
     ] {
         let spec = Spec {
             model: arn.to_owned(),
@@ -257,7 +292,11 @@ fn paths_name_the_model_escaped_once() {
         };
         let request = request(&spec, &ask(text(), None));
         assert_eq!(request.uri(), path.as_str());
-        let media = if stream { "application/vnd.amazon.eventstream" } else { "application/json" };
+        let media = if stream {
+            "application/vnd.amazon.eventstream"
+        } else {
+            "application/json"
+        };
         assert_eq!(request.headers()["accept"], media);
     }
 }
@@ -266,7 +305,10 @@ fn paths_name_the_model_escaped_once() {
 fn a_sagemaker_request_is_the_containers() {
     let mut chat = spec(Kind::SageMaker, true, true);
     chat.sampling.temperature = Some(0.5);
-    let asked = ask(text(), Some(json!({"max_tokens": 9, "top_p": 0.9, "stream": true})));
+    let asked = ask(
+        text(),
+        Some(json!({"max_tokens": 9, "top_p": 0.9, "stream": true})),
+    );
     assert_eq!(
         body(&chat, &asked),
         concat!(
@@ -309,7 +351,8 @@ fn a_converse_request_has_its_fields_where_the_api_has_them() {
         crate::domain::Part::Text("See".into()),
         crate::domain::Part::Image("data:image/png;base64,AAAA".into()),
     ];
-    let body: Value = serde_json::from_str(&body(&spec, &ask(Prompt::Parts(parts.into()), None))).unwrap();
+    let body: Value =
+        serde_json::from_str(&body(&spec, &ask(Prompt::Parts(parts.into()), None))).unwrap();
     assert_eq!(
         body["messages"][0]["content"][1],
         json!({"image": {"format": "png", "source": {"bytes": "AAAA"}}})
@@ -366,7 +409,8 @@ fn each_maker_is_asked_in_its_own_words() {
                 "top_p": 0.9, "stop": "x"}),
         ),
     ] {
-        let said: Value = serde_json::from_str(&body(&bedrock(model, chat), &ask(text(), row()))).unwrap();
+        let said: Value =
+            serde_json::from_str(&body(&bedrock(model, chat), &ask(text(), row()))).unwrap();
         assert_eq!(said, expected, "{model}");
     }
     let refused = |model: &str, chat| build(&bedrock(model, chat)).unwrap_err().to_string();

@@ -179,7 +179,10 @@ fn both_ways_to_write_a_body_agree() {
         };
         assert_eq!(place.as_object_mut().unwrap().remove("x"), Some(json!(1)));
         if kind == Kind::Bedrock {
-            merged.as_object_mut().unwrap().remove("additionalModelRequestFields");
+            merged
+                .as_object_mut()
+                .unwrap()
+                .remove("additionalModelRequestFields");
         }
         assert_eq!(quick, merged, "{kind}");
     }
