@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "llmload.v1.AwsSecrets",
             "llmload.v1.SecretHeader",
         ])
+        .boxed("llmload.v1.Prepare.secrets")
         .compile_fds(descriptors)?;
     Ok(())
 }

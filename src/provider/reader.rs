@@ -364,7 +364,11 @@ impl<D: Dialect> Decoder for Reader<D> {
             flow,
         } = self;
         match body {
-            Body::Undecided(_) => {}
+            Body::Messages(frames) if frames.is_between_frames() => {
+                dialect.close(&mut Out::new(flow, on));
+            }
+            // Of messages: it was cut within one.
+            Body::Undecided(_) | Body::Messages(_) => {}
             Body::Whole(body) => match dialect.whole(body, &mut Out::new(flow, on)) {
                 // A document that stops short is a cut answer, not a garbled one: no `End` comes.
                 Err(DecodeError::Json {
@@ -380,11 +384,6 @@ impl<D: Dialect> Decoder for Reader<D> {
                 let rest = lines.finish(&mut |line| read_line(dialect, flow, line, on));
                 return close(rest, dialect, &mut Out::new(flow, on));
             }
-            Body::Messages(frames) if frames.is_between_frames() => {
-                dialect.close(&mut Out::new(flow, on));
-            }
-            // It was cut within a message.
-            Body::Messages(_) => {}
         }
         Ok(())
     }

@@ -41,7 +41,7 @@ pub struct Place {
     /// What stands before `/chat/completions` and the like instead of `/v1`: empty, or a path from its slash. Of OpenAI's
     /// family alone.
     pub root: Option<String>,
-    /// The region of AWS, which signatures name; of SageMaker and Bedrock alone.
+    /// The region of AWS, which signatures name; of `SageMaker` and Bedrock alone.
     pub aws_region: Option<String>,
     /// The place at Google Cloud; of Vertex AI alone.
     pub google: Option<Google>,
@@ -205,7 +205,7 @@ pub enum Kind {
     Responses,
     /// What a file of the user's describes.
     Custom,
-    /// Models at Amazon SageMaker's endpoints, in text-generation-inference's words.
+    /// Models at Amazon `SageMaker`'s endpoints, in text-generation-inference's words.
     SageMaker,
     /// Amazon Bedrock's Converse.
     Bedrock,

@@ -187,6 +187,16 @@ fn what_is_missing_is_named_before_anything_is_sent() {
             && region.contains("--aws-region"),
         "{region}"
     );
+    let line = format!("run -H {} --provider bedrock {LOAD}", server.url());
+    let model = place.run_with(&words(&line), KEYS);
+    model.expect(2);
+    assert!(
+        model
+            .complaint()
+            .contains("provider `bedrock` needs a model"),
+        "{}",
+        model.complaint()
+    );
     assert!(server.heads().is_empty());
 }
 

@@ -16,7 +16,6 @@ use crate::runner::Authority;
 pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Authority>>, Failure> {
     match plan.provider.kind {
         Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => aws::of(plan, secrets),
-        Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => Ok(None),
         _ => Ok(None),
     }
 }

@@ -3,6 +3,7 @@
 
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::event_stream::Message;
+use aws_smithy_types::str_bytes::StrBytes;
 
 use crate::provider::DecodeError;
 use crate::provider::errors::error_text;
@@ -72,11 +73,13 @@ fn length_of(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     let Some((prelude, _)) = bytes.split_first_chunk::<PRELUDE>() else {
         return Ok(None);
     };
-    let [a, b, c, d, .., w, x, y, z] = *prelude;
-    let (length, checksum) = (
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([w, x, y, z]),
-    );
+    let number = |at: usize| {
+        let bytes = &prelude[at..at + 4];
+        bytes
+            .iter()
+            .fold(0, |number, &byte| number << 8 | u32::from(byte))
+    };
+    let (length, checksum) = (number(0), number(8));
     // A damaged length would be waited for.
     if crc32fast::hash(&prelude[..8]) != checksum {
         return Err(unframed("the checksum of a frame's head is wrong"));
@@ -115,7 +118,7 @@ impl<'a> Said<'a> {
         let header = |name: &str| {
             let mut headers = message.headers().iter();
             let found = headers.find(|header| header.name().as_str() == name)?;
-            found.value().as_string().ok().map(|value| value.as_str())
+            found.value().as_string().ok().map(StrBytes::as_str)
         };
         let or_empty = |name: &str| header(name).unwrap_or_default();
         match header(":message-type") {

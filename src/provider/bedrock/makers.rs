@@ -140,8 +140,7 @@ impl Maker {
     /// Whether it takes a text that is no conversation, and a conversation.
     pub(super) const fn takes(self) -> (bool, bool) {
         match self {
-            Self::Claude | Self::Nova | Self::OpenAi => (false, true),
-            Self::CommandR => (false, true),
+            Self::Claude | Self::Nova | Self::OpenAi | Self::CommandR => (false, true),
             Self::Titan | Self::Command | Self::Llama(_) | Self::Mistral => (true, true),
         }
     }
@@ -259,8 +258,11 @@ fn command_r(ask: &Ask) -> Result<Value, ShapeError> {
     Ok(body)
 }
 
+/// Who says what, one after the other.
+type Turns<'a> = Vec<(&'a str, Role)>;
+
 /// The turns of a conversation, and its instructions.
-fn turns(prompt: &Prompt) -> Result<(Vec<(&str, Role)>, String), ShapeError> {
+fn turns(prompt: &Prompt) -> Result<(Turns<'_>, String), ShapeError> {
     let Prompt::Messages(messages) = prompt else {
         return match prompt {
             Prompt::Text(text) => Ok((vec![(text, Role::User)], String::new())),
@@ -286,14 +288,14 @@ fn bracketed(prompt: &Prompt, instructions: impl Fn(&str) -> String) -> Result<S
     let mut text = "<s>".to_owned();
     for (number, (said, role)) in turns.into_iter().enumerate() {
         if role == Role::Assistant {
-            text.push_str(&format!(" {said} </s><s>"));
+            text.extend([" ", said, " </s><s>"]);
         } else {
             let before = if number == 0 && !system.is_empty() {
                 instructions(&system)
             } else {
                 String::new()
             };
-            text.push_str(&format!("[INST] {before}{said} [/INST]"));
+            text.extend(["[INST] ", &before, said, " [/INST]"]);
         }
     }
     Ok(text)
@@ -316,7 +318,7 @@ impl Marks {
         let (turns, system) = turns(prompt)?;
         let mut text = "<|begin_of_text|>".to_owned();
         let mut say = |who: &str, said: &str| {
-            text.push_str(&format!("{start}{who}{end}\n\n{said}{stop}"));
+            text.extend([start, who, end, "\n\n", said, stop]);
         };
         if !system.is_empty() {
             say("system", &system);

@@ -178,7 +178,8 @@ struct Signed {
     headers: indexmap::IndexMap<String, String>,
     session_token: Option<String>,
     seconds: u64,
-    signed: indexmap::IndexMap<String, String>,
+    #[serde(rename = "signed")]
+    wanted: indexmap::IndexMap<String, String>,
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn a_signature_is_botocores_for_the_same_inputs() {
             .sign(&mut request, Duration::from_secs(case.seconds))
             .unwrap();
         let headers = request.headers();
-        for (name, value) in &case.signed {
+        for (name, value) in &case.wanted {
             assert_eq!(headers.get(name).unwrap(), value, "{}: {name}", case.path);
             assert_eq!(headers.get_all(name).iter().count(), 1);
         }
