@@ -53,6 +53,10 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
             model: model.to_owned(),
             guessed: settings.provider.is_none(),
         }),
+        (Some(kind), None) if kind.is_aws() => {
+            let error = anyhow!("provider `{kind}` needs a model");
+            Err(Failure::usage(error).hint("--model, an endpoint's name or a model's id or ARN"))
+        }
         _ => {
             let body = models(settings, kind, way).await?;
             let list = provider::read_models(&body).map_err(|error| undecided(&error))?;

@@ -32,6 +32,9 @@ pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("azure", Kind::Azure),
     ("responses", Kind::Responses),
     ("custom", Kind::Custom),
+    ("sagemaker", Kind::SageMaker),
+    ("bedrock", Kind::Bedrock),
+    ("bedrock-invoke", Kind::BedrockInvoke),
 ];
 
 pub(super) const HTTP_VERSIONS: &[(&str, HttpVersion)] =

@@ -201,6 +201,22 @@ struct WireTgi {
     parameters: WireParameters,
 }
 
+#[derive(Deserialize)]
+struct WireConverse {
+    messages: Option<Words>,
+    #[serde(default)]
+    system: Words,
+    #[serde(default, rename = "inferenceConfig")]
+    config: WireConfig,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireConfig {
+    #[serde(rename = "maxTokens")]
+    most: Option<u32>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct WireParameters {
@@ -269,6 +285,35 @@ impl Ask {
             details: wire.parameters.details,
             ..Self::nothing()
         })
+    }
+
+    /// The same in `SageMaker`'s frames; it always tells its counts.
+    pub(super) fn sagemaker(body: &[u8], stream: bool) -> Result<Self, AskError> {
+        let ask = Self::generate(body, stream)?;
+        Ok(Self {
+            details: true,
+            ..ask
+        })
+    }
+
+    /// Bedrock's: `messages` is needed; whether it streams is told by the path.
+    pub(super) fn converse(body: &[u8], stream: bool) -> Result<Self, AskError> {
+        let wire: WireConverse = serde_json::from_slice(body)?;
+        let Words(words) = wire.messages.ok_or(AskError::Missing("messages"))?;
+        Ok(Self {
+            prompt_words: words + wire.system.0,
+            max_tokens: wire.config.most,
+            stream,
+            ..Self::nothing()
+        })
+    }
+
+    /// The same as a stream.
+    pub(super) fn streamed(self) -> Self {
+        Self {
+            stream: true,
+            ..self
+        }
     }
 
     /// Refuses a request for no tokens at all, as most servers do.

@@ -13,6 +13,7 @@ mod clock;
 mod course;
 mod dialect;
 mod fault;
+mod frames;
 mod handle;
 mod law;
 mod life;

@@ -16,8 +16,8 @@ use super::ask::{Ask, AskError};
 use super::clock;
 use super::course::{Course, Gaps};
 use super::dialect::{
-    Chat, Completion, Dialect, Embeddings, Generate, LlamaCpp, Messages, Ollama, Rerank, Responses,
-    Together, TritonGenerate, TritonInfer, openai,
+    Chat, Completion, Converse, Dialect, Embeddings, Generate, Invoke, LlamaCpp, Messages, Ollama,
+    Rerank, Responses, SageMaker, Together, TritonGenerate, TritonInfer, openai,
 };
 use super::fault::Fault;
 use super::life::{End, Life};
@@ -70,6 +70,22 @@ fn below(path: &str) -> Option<Endpoint> {
                 "chat/completions" => (&Chat, Ask::chat),
                 "completions" => (&Completion, Ask::completion),
                 "embeddings" => (&Embeddings, Ask::vectors),
+                _ => return None,
+            }
+        } else if let Some(rest) = path.strip_prefix("/endpoints/") {
+            match rest.split_once('/')?.1 {
+                "invocations" => (&SageMaker, |body| Ask::sagemaker(body, false)),
+                "invocations-response-stream" => (&SageMaker, |body| Ask::sagemaker(body, true)),
+                _ => return None,
+            }
+        } else if let Some(rest) = path.strip_prefix("/model/") {
+            match rest.split_once('/')?.1 {
+                "converse" => (&Converse, |body| Ask::converse(body, false)),
+                "converse-stream" => (&Converse, |body| Ask::converse(body, true)),
+                "invoke" => (&Invoke, Ask::messages),
+                "invoke-with-response-stream" => {
+                    (&Invoke, |body| Ask::messages(body).map(Ask::streamed))
+                }
                 _ => return None,
             }
         } else {

@@ -5,6 +5,8 @@ use std::fmt::Write;
 
 use bytes::{Bytes, BytesMut};
 
+use super::frames;
+
 /// How much is set aside at a time; a buffer serves several dozen events.
 const CHUNK: usize = 4_096;
 
@@ -105,6 +107,30 @@ impl Sse {
         let line_end = self.line_end;
         self.text(line_end).text(line_end);
         self.events += 1;
+    }
+
+    /// A frame of Amazon's event streams.
+    pub(super) fn frame(&mut self, headers: &[(&str, &str)], payload: &[u8]) {
+        frames::write(&mut self.out, headers, payload);
+        self.events += 1;
+    }
+
+    /// The same of an object, which gets its stamp and its last brace here.
+    pub(super) fn frame_object(&mut self, headers: &[(&str, &str)], mut payload: String) {
+        if self.stamp {
+            // Writing to a string cannot fail.
+            let _ = write!(payload, ",\"mock_sent_ns\":{}", self.sent_ns);
+        }
+        payload.push('}');
+        self.frame(headers, payload.as_bytes());
+    }
+
+    /// A writer of what stands inside of frames.
+    pub(super) fn inner(&self) -> Self {
+        Self {
+            sent_ns: self.sent_ns,
+            ..Self::new("\n", self.stamp)
+        }
     }
 
     /// A comment, which is no event.

@@ -14,7 +14,9 @@ pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
         | "max_output_tokens"
         | "model_context_window_exceeded" => FinishReason::Length,
         "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
-        "content_filter" | "refusal" => FinishReason::ContentFilter,
+        "content_filter" | "refusal" | "content_filtered" | "guardrail_intervened" => {
+            FinishReason::ContentFilter
+        }
         _ => FinishReason::Other,
     })
 }

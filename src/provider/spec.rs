@@ -44,7 +44,7 @@ pub struct Place {
     /// `stream_options` is refused there; how many tokens an answer has is told unasked, or not at all.
     #[serde(default)]
     pub no_stream_options: bool,
-    /// The region of AWS, which signatures name; of SageMaker and Bedrock alone.
+    /// The region of AWS, which signatures name; of `SageMaker` and Bedrock alone.
     pub aws_region: Option<String>,
     /// The place at Google Cloud; of Vertex AI alone.
     pub google: Option<Google>,
@@ -208,7 +208,7 @@ pub enum Kind {
     Responses,
     /// What a file of the user's describes.
     Custom,
-    /// Models at Amazon SageMaker's endpoints, in text-generation-inference's words.
+    /// Models at Amazon `SageMaker`'s endpoints, in text-generation-inference's words.
     SageMaker,
     /// Amazon Bedrock's Converse.
     Bedrock,
@@ -258,6 +258,11 @@ impl Kind {
         Self::VertexPredict,
         Self::VertexAnthropic,
     ];
+
+    /// Whether it is one of Amazon's, which take signatures.
+    pub const fn is_aws(self) -> bool {
+        matches!(self, Self::SageMaker | Self::Bedrock | Self::BedrockInvoke)
+    }
 
     /// The name on the command line and in files.
     pub const fn name(self) -> &'static str {

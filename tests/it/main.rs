@@ -12,6 +12,7 @@
 )]
 
 mod accuracy;
+mod aws;
 mod batch;
 #[cfg(target_os = "linux")]
 mod bench;

@@ -11,7 +11,7 @@ use llmload::metrics::Tally;
 use llmload::mock::MockHandle;
 use llmload::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use llmload::provider::{self, Kind, Sampling};
-use llmload::runner::{Engine, Job, Slice, Standby};
+use llmload::runner::{Authority, Engine, Job, Slice, Standby};
 use llmload::schedule::{AT_ONCE, Arrivals, Law, Load, Pacing, Shard, Share, Spec, UserSet};
 use llmload::workload::{self, Api, Corpus, LengthLaw, LengthSpec, PromptSource, Workload};
 use tokio::sync::mpsc;
@@ -124,6 +124,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) async fn new(mock: &MockHandle, spec: &Spec, share: Share) -> Self {
+        Self::let_in_by(mock, spec, share, None).await
+    }
+
+    /// One whose requests somebody lets in.
+    pub(crate) async fn let_in_by(
+        mock: &MockHandle,
+        spec: &Spec,
+        share: Share,
+        authority: Option<Arc<dyn Authority>>,
+    ) -> Self {
         let plan = plan(mock, spec.clone());
         let (sender, records) = mpsc::channel(100_000);
         let workload = Workload::new(&plan.workload, Api::Chat, SEED, None, None, spec.users);
@@ -148,7 +158,7 @@ impl Worker {
             reuse: Reuse::Pooled,
             http_engine: HttpEngine::Lean,
             stamps: StampSource::Clock,
-            authority: None,
+            authority,
             secret_headers: Vec::new(),
             secrets: Vec::new(),
             tokenizer: None,

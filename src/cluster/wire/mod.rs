@@ -360,7 +360,10 @@ fn prepare_out(prepare: &Prepare) -> Result<pb::Prepare, WireError> {
         worker: prepare.worker,
         alone: prepare.alone,
         share: Some(share::encode(&prepare.share)),
-        secrets: prepare.secrets.as_ref().map(secrets::encode),
+        secrets: prepare
+            .secrets
+            .as_ref()
+            .map(|all| Box::new(secrets::encode(all))),
     })
 }
 
@@ -371,7 +374,10 @@ fn prepare_in(prepare: pb::Prepare) -> Result<Prepare, WireError> {
         alone: prepare.alone,
         plan: plan::decode(prepare.plan_version, &prepare.plan_json)?,
         share: share::decode(prepare.share.ok_or(WireError::Missing("share"))?)?,
-        secrets: prepare.secrets.map(secrets::decode).transpose()?,
+        secrets: prepare
+            .secrets
+            .map(|all| secrets::decode(*all))
+            .transpose()?,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The whole of `config`, from words to settings. Single parsers are tested beside them.
 
+mod aws;
 mod cluster;
 mod ctl;
 mod errors;

@@ -1,6 +1,7 @@
 //! The wire formats: each says how an answer's parts are written, as a stream and as a whole.
 //! When the parts are sent is `stream`'s matter.
 
+mod amazon;
 mod chat;
 mod completion;
 mod generate;
@@ -17,6 +18,7 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+pub(super) use self::amazon::{Converse, Invoke, SageMaker};
 pub(super) use self::chat::Chat;
 pub(super) use self::completion::Completion;
 pub(super) use self::generate::Generate;

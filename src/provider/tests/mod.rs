@@ -1,5 +1,6 @@
 //! Tests of the room as a whole: recorded answers, their properties, and the requests that are made.
 
+mod aws;
 mod codes;
 mod framing;
 mod own_words;
@@ -16,7 +17,12 @@ use crate::domain::Prompt;
 fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
     Spec {
         kind,
-        model: "m".to_owned(),
+        // A name tells whose words a model takes.
+        model: if kind == Kind::BedrockInvoke {
+            "anthropic.claude-v2".to_owned()
+        } else {
+            "m".to_owned()
+        },
         task: if chat { Task::Chat } else { Task::Completion },
         stream,
         sampling: Sampling::default(),

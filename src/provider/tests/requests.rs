@@ -172,7 +172,18 @@ fn both_ways_to_write_a_body_agree() {
         let quick: Value = serde_json::from_str(&body(&spec, &ask(talk(), None))).unwrap();
         let mut merged: Value =
             serde_json::from_str(&body(&spec, &ask(talk(), Some(json!({"x": 1}))))).unwrap();
-        assert_eq!(merged.as_object_mut().unwrap().remove("x"), Some(json!(1)));
+        let place = match kind {
+            Kind::Bedrock => &mut merged["additionalModelRequestFields"],
+            Kind::SageMaker => &mut merged["parameters"],
+            _ => &mut merged,
+        };
+        assert_eq!(place.as_object_mut().unwrap().remove("x"), Some(json!(1)));
+        if kind == Kind::Bedrock {
+            merged
+                .as_object_mut()
+                .unwrap()
+                .remove("additionalModelRequestFields");
+        }
         assert_eq!(quick, merged, "{kind}");
     }
 }
@@ -210,6 +221,8 @@ fn keys_travel_in_the_apis_own_header_and_are_not_shown() {
         (Kind::LlamaCpp, "authorization", "Bearer sk-1"),
         (Kind::Responses, "authorization", "Bearer sk-1"),
         (Kind::Custom, "x-access-key", "Token sk-1"),
+        (Kind::Bedrock, "authorization", "Bearer sk-1"),
+        (Kind::BedrockInvoke, "authorization", "Bearer sk-1"),
     ] {
         let spec = spoken(kind, true).or_else(|| spoken(kind, false));
         let speaks = build(&spec.unwrap()).unwrap();
