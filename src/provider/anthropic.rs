@@ -29,12 +29,23 @@ pub(super) struct Anthropic {
     stream: bool,
 }
 
+/// What of a request is the ask's own.
 #[derive(Serialize)]
-struct Body<'a> {
+pub(super) struct Body<'a> {
     max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<String>,
     messages: Turns<'a>,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn of(ask: &'a Ask) -> Self {
+        Self {
+            max_tokens: ask.max_tokens,
+            system: system_of(&ask.prompt),
+            messages: Turns(&ask.prompt),
+        }
+    }
 }
 
 /// The messages without the system's: those stand in a field of their own.
@@ -143,12 +154,7 @@ impl Provider for Anthropic {
                 ..Takes::default()
             },
         )?;
-        let body = Body {
-            max_tokens: ask.max_tokens,
-            system: system_of(&ask.prompt),
-            messages: Turns(&ask.prompt),
-        };
-        self.template.request(&body, ask.extra.as_deref())
+        self.template.request(&Body::of(ask), ask.extra.as_deref())
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {
@@ -250,7 +256,7 @@ impl Counts {
 
 /// What the events mean; nothing has to be remembered between them.
 #[derive(Debug)]
-struct Words;
+pub(super) struct Words;
 
 impl Dialect for Words {
     fn event(&mut self, data: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {

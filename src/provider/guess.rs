@@ -8,8 +8,9 @@ use super::json::parse;
 use super::spec::Kind;
 
 /// Words in the names of hosts whose API is known; the first that is found decides. Azure's hosts have `OpenAI`'s name in theirs.
-const HOSTS: [(&str, Kind); 6] = [
+const HOSTS: [(&str, Kind); 7] = [
     ("openai.azure.com", Kind::Azure),
+    ("generativelanguage.googleapis", Kind::Gemini),
     ("fireworks.ai", Kind::Fireworks),
     ("together", Kind::Together),
     ("openai", Kind::OpenAi),

@@ -9,6 +9,8 @@ pub mod custom;
 mod errors;
 mod figures;
 mod fireworks;
+mod gemini;
+mod google;
 mod guess;
 mod json;
 mod lines;
@@ -25,6 +27,8 @@ mod sse;
 mod tgi;
 mod together;
 mod triton;
+mod vertex_anthropic;
+mod vertex_predict;
 mod vllm;
 
 #[cfg(test)]
@@ -40,6 +44,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use crate::domain::{Ask, Secret, Signal};
 
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
+pub use google::GEMINI_SERVER;
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
 pub use spec::{
     Azure, Custom, Embeddings, Fireworks, Google, Kind, Place, Rerank, Sampling, Spec, Task,
@@ -221,8 +226,8 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => {
             return Err(spec.kind.lacks("words of AWS"));
         }
-        Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => {
-            return Err(spec.kind.lacks("words of Google"));
-        }
+        Kind::Gemini => Arc::new(gemini::Gemini::new(spec)?),
+        Kind::VertexPredict => Arc::new(vertex_predict::VertexPredict::new(spec)?),
+        Kind::VertexAnthropic => Arc::new(vertex_anthropic::VertexAnthropic::new(spec)?),
     })
 }
