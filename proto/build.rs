@@ -15,7 +15,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         // What could show a key is written by hand, beside the wire.
-        .skip_debug(["llmload.v1.SharedSecrets", "llmload.v1.SecretHeader"])
+        .skip_debug([
+            "llmload.v1.SharedSecrets",
+            "llmload.v1.AwsSecrets",
+            "llmload.v1.SecretHeader",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

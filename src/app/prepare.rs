@@ -93,7 +93,7 @@ impl Machine {
             share: part.share.clone(),
             workload: Arc::new(workload),
             authority: authority::of(&plan, &secrets)?,
-            secret_headers: secret_headers(&*provider, &secrets)?,
+            secret_headers: secret_headers(&*provider, authority::key(&plan, &secrets), &secrets)?,
             secrets: secrets.values(),
             provider,
             connector: target::connector(&plan, self.proxy_credentials(&plan)?, sources)?,
@@ -195,10 +195,11 @@ fn try_words(workload: &Workload, provider: &dyn Provider, plan: &Plan) -> Resul
 /// The headers that carry secrets.
 fn secret_headers(
     provider: &dyn Provider,
+    key: Option<&Secret>,
     secrets: &Secrets,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
     let mut headers = Vec::new();
-    if let Some(key) = &secrets.api_key {
+    if let Some(key) = key {
         headers.push(
             provider
                 .auth(key)
@@ -228,6 +229,7 @@ impl Secrets {
             return all;
         };
         all.api_key = all.api_key.or_else(|| shared.api_key.clone());
+        all.aws = all.aws.or(&shared.aws);
         for (name, value) in &shared.headers {
             let own = all.headers.entry(name.to_ascii_lowercase());
             let _own_or_shared = own.or_insert_with(|| value.clone());
@@ -242,6 +244,7 @@ impl Secrets {
             .api_key
             .iter()
             .chain(self.headers.values())
+            .chain(self.aws.values())
             .chain(&self.proxy_credentials);
         let parts = whole
             .clone()
@@ -260,12 +263,18 @@ impl Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::AwsSecrets;
 
     #[test]
     fn a_masters_secrets_stand_in_for_what_a_machine_has_none_of_and_are_masked_like_its_own() {
         let own = Secrets {
             api_key: Some(Secret::new("own-key-1")),
             headers: [("x-own".to_owned(), Secret::new("own-header"))].into(),
+            aws: AwsSecrets {
+                access_key_id: Some(Secret::new("own-id")),
+                secret_access_key: Some(Secret::new("own-aws-key")),
+                ..AwsSecrets::default()
+            },
             proxy_credentials: None,
         };
         let shared = SharedSecrets {
@@ -275,6 +284,12 @@ mod tests {
                 ("x-team".to_owned(), Secret::new("shared-header")),
             ]
             .into(),
+            aws: AwsSecrets {
+                access_key_id: Some(Secret::new("shared-id")),
+                session_token: Some(Secret::new("shared-session")),
+                bearer_token: Some(Secret::new("shared-bearer")),
+                ..AwsSecrets::default()
+            },
         };
         let of = |secrets: &Secrets| {
             let values = secrets.values();
@@ -285,10 +300,20 @@ mod tests {
         };
         assert_eq!(
             of(&own.beside(Some(&shared))),
-            ["own-header", "own-key-1", "shared-header"]
+            ["own-aws-key", "own-header", "own-id", "own-key-1", "shared-bearer", "shared-header"]
         );
         let none = Secrets::default().beside(Some(&shared));
-        assert_eq!(of(&none), ["not-this-one", "shared-header", "shared-key"]);
+        assert_eq!(
+            of(&none),
+            [
+                "not-this-one",
+                "shared-bearer",
+                "shared-header",
+                "shared-id",
+                "shared-key",
+                "shared-session"
+            ]
+        );
         assert_eq!(own.beside(None), own);
     }
 }

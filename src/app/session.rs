@@ -263,6 +263,7 @@ fn shared(secrets: &Secrets) -> Option<SharedSecrets> {
         headers: headers
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect(),
+        aws: secrets.aws.clone(),
     };
     (shared != SharedSecrets::default()).then_some(shared)
 }

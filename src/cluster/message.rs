@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::{Offset, Secret};
+use crate::domain::{AwsSecrets, Offset, Secret};
 use crate::metrics::Tally;
 use crate::plan::Plan;
 use crate::schedule::Share;
@@ -225,4 +225,6 @@ pub struct SharedSecrets {
     pub api_key: Option<Secret>,
     /// Headers that carry secrets, by name.
     pub headers: BTreeMap<String, Secret>,
+    /// Of Amazon's services.
+    pub aws: AwsSecrets,
 }

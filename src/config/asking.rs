@@ -112,6 +112,9 @@ pub(super) struct ProviderArgs {
     /// Azure: version of the API
     #[arg(long, value_name = "DATE", default_value = "2024-10-21")]
     pub azure_api_version: String,
+    /// AWS: region of SageMaker or Bedrock; absent: the one in the host's name
+    #[arg(long, value_name = "REGION")]
+    pub aws_region: Option<String>,
     /// Fireworks: ask for at least as many tokens as at most
     #[arg(long)]
     pub force_min_tokens: bool,

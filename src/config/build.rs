@@ -8,10 +8,11 @@ use indexmap::IndexMap;
 
 use crate::domain::{Secret, Seed};
 use crate::plan::{Limits, Observe};
-use crate::provider::{Place, Sampling};
+use crate::provider::Sampling;
 use crate::workload::{Around, LengthLaw, LengthSpec};
 
 use super::asking;
+use super::aws::aws_secrets;
 use super::cli::{
     LengthArgs, LoadArgs, LogArgs, MasterArgs, OutputArgs, RunArgs, SamplingArgs, SecretArgs,
     SendingArgs, TargetArgs, TestArgs, TimeoutArgs, WorkerArgs,
@@ -93,6 +94,8 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         secrets: Secrets {
             api_key: builder.api_key(&args.secrets)?,
             headers: all,
+            // Which API it will be asked to speak is not known yet.
+            aws: aws_secrets(around),
             proxy_credentials: None,
         },
         records_dir: args.records_dir,
@@ -121,10 +124,11 @@ pub(super) struct Builder<'a> {
 
 impl Builder<'_> {
     fn settings(&self, args: TestArgs, mock: bool) -> Result<Settings> {
+        let place = self.place(&args.target, args.provider.aws_region.as_deref())?;
+        let base_url = self.address(&args.target, &place)?;
         let proxy = if mock || args.target.no_proxy {
             None
         } else {
-            let base_url = self.check("host", target::base_url(&args.target.host))?;
             proxy_for(&base_url, self.around)?
         };
         let task = Self::task(&args.target, &args.vectors);
@@ -139,6 +143,7 @@ impl Builder<'_> {
         })?;
         let headers = self.headers(&args.secrets)?;
         let api_key = self.api_key(&args.secrets)?;
+        let aws = self.aws_secrets(args.target.provider);
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
         Ok(Settings {
             provider: args.target.provider,
@@ -146,7 +151,7 @@ impl Builder<'_> {
             task,
             fireworks: self.fireworks(&args.provider, &args.prompt)?,
             azure: asking::azure(args.target.provider, &args.provider),
-            place: Place::default(),
+            place,
             provider_file: args.provider.provider_file.clone(),
             shape: asking::shape(&args.dataset),
             batch: asking::batch(&args.vectors),
@@ -158,12 +163,13 @@ impl Builder<'_> {
                 spawn_rate: self.merged.is_given("spawn_rate"),
             },
             stream,
-            target: self.target(args.target, url)?,
+            target: target(args.target, base_url, url),
             sampling: sampling(args.sampling),
             headers: headers.plain,
             secrets: Secrets {
                 api_key,
                 headers: headers.secret,
+                aws,
                 proxy_credentials,
             },
             output: self.output(&args.length)?,
@@ -178,18 +184,6 @@ impl Builder<'_> {
             allow_invalid: args.load.allow_invalid,
             outputs: outputs(args.output),
             logging: logging(args.log),
-        })
-    }
-
-    fn target(&self, args: TargetArgs, proxy: Option<String>) -> Result<TargetOptions> {
-        Ok(TargetOptions {
-            base_url: self.check("host", target::base_url(&args.host))?,
-            http: args.http,
-            insecure_skip_verify: args.insecure_skip_verify,
-            ca_cert: args.ca_cert,
-            connection_reuse: args.connection_reuse,
-            warm_connections: args.warm_connections || !args.no_warm_connections,
-            proxy,
         })
     }
 
@@ -237,6 +231,18 @@ impl Builder<'_> {
 
     pub(super) fn check<T>(&self, id: &str, value: std::result::Result<T, Fault>) -> Result<T> {
         value.map_err(|fault| fault.at(self.merged.source(id)))
+    }
+}
+
+fn target(args: TargetArgs, base_url: String, proxy: Option<String>) -> TargetOptions {
+    TargetOptions {
+        base_url,
+        http: args.http,
+        insecure_skip_verify: args.insecure_skip_verify,
+        ca_cert: args.ca_cert,
+        connection_reuse: args.connection_reuse,
+        warm_connections: args.warm_connections || !args.no_warm_connections,
+        proxy,
     }
 }
 

@@ -65,6 +65,9 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
         "help" | "version" | "show_config" => Vec::new(),
         _ if is_order(id) => Vec::new(),
         "threads" => vec!["LLMLOAD_THREADS".to_owned(), "LOCUST_PROCESSES".to_owned()],
+        "aws_region" => ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"]
+            .map(str::to_owned)
+            .into(),
         "master_host" => vec!["LOCUST_MASTER_NODE_HOST".to_owned()],
         "master_port" => vec!["LOCUST_MASTER_NODE_PORT".to_owned()],
         _ if PLAIN.contains(&id) => vec![upper],

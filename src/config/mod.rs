@@ -14,6 +14,7 @@
 
 mod argv;
 mod asking;
+mod aws;
 mod build;
 mod catalogue;
 mod cli;
@@ -38,6 +39,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+pub use aws::aws_secrets;
 pub use cli::command;
 pub use cluster::{
     ClientTlsFiles, Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss, SHORTEST_TOKEN,

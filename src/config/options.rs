@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
-use crate::domain::{HttpEngine, Secret, Seed, StampSource};
+use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
 use crate::workload::{LengthSpec, PromptSource, TokenizerRef};
@@ -257,6 +257,8 @@ pub struct Secrets {
     pub api_key: Option<Secret>,
     /// Headers to add to every request, names in lower case; they replace what the provider set.
     pub headers: IndexMap<String, Secret>,
+    /// Of Amazon's services, where the API is one of them.
+    pub aws: AwsSecrets,
     /// `user:password` of the proxy, percent decoding done.
     pub proxy_credentials: Option<Secret>,
 }

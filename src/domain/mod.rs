@@ -23,7 +23,7 @@ pub use outcome::{FinishReason, Outcome};
 pub use quantity::{Rate, RateError};
 pub use reading::{ContentKind, HitRate, ServerFigures, Signal, TokenSource, Usage};
 pub use record::{Mark, Record};
-pub use secret::{Secret, is_secret_header};
+pub use secret::{AwsSecrets, Secret, is_secret_header};
 pub use seed::Seed;
 pub use slo::{Slo, SloError, SloFigure};
 pub use span::{SpanError, format_span, parse_span};

@@ -43,6 +43,46 @@ impl Secret {
     }
 }
 
+/// What lets requests in at Amazon's services, as far as a machine has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsSecrets {
+    /// Whose signatures are.
+    pub access_key_id: Option<Secret>,
+    /// What they are made with.
+    pub secret_access_key: Option<Secret>,
+    /// Sent along with keys that are lent for a time.
+    pub session_token: Option<Secret>,
+    /// Lets requests in at Bedrock without a signature.
+    pub bearer_token: Option<Secret>,
+}
+
+impl AwsSecrets {
+    /// All of them.
+    pub fn values(&self) -> impl Iterator<Item = &Secret> + Clone {
+        let all = [
+            &self.access_key_id,
+            &self.secret_access_key,
+            &self.session_token,
+            &self.bearer_token,
+        ];
+        all.into_iter().flatten()
+    }
+
+    /// These, and those of `other` where nothing is here. The keys of a signature belong together.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let signing = if self.access_key_id.is_some() || self.secret_access_key.is_some() {
+            self
+        } else {
+            other
+        };
+        Self {
+            bearer_token: self.bearer_token.clone().or_else(|| other.bearer_token.clone()),
+            ..signing.clone()
+        }
+    }
+}
+
 /// Whether a header of this name, in any case, is taken to carry a secret. In doubt it is.
 pub fn is_secret_header(name: &str) -> bool {
     const MARKS: [&str; 8] = [

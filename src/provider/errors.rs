@@ -56,7 +56,8 @@ pub(super) fn excerpt(data: &[u8]) -> String {
 struct Body<'a> {
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    #[serde(borrow)]
+    /// Amazon's services write it either way.
+    #[serde(borrow, alias = "Message")]
     message: Option<&'a RawValue>,
     #[serde(borrow)]
     detail: Option<&'a RawValue>,

@@ -3,7 +3,9 @@
 
 mod anthropic;
 mod asked;
+pub mod aws;
 mod azure;
+mod bedrock;
 mod body;
 pub mod custom;
 mod errors;
@@ -22,6 +24,7 @@ mod reader;
 mod reasons;
 mod responses;
 mod rows;
+mod sagemaker;
 mod spec;
 mod sse;
 mod tgi;
@@ -132,6 +135,9 @@ pub enum ShapeError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// Which words a model takes is not known.
+    #[error("the name of model `{0}` does not tell which words it takes (`bedrock` speaks with any)")]
+    UnknownMaker(String),
     /// A path has characters that a path cannot have.
     #[error("`{0}` has characters that a path cannot have")]
     Path(String),
@@ -164,6 +170,12 @@ pub enum DecodeError {
         cause: String,
         /// Whether it stops short: it may have been cut.
         incomplete: bool,
+    },
+    /// A frame of a stream is damaged, or none.
+    #[error("unreadable answer: {cause}")]
+    Frame {
+        /// What is wrong with it.
+        cause: String,
     },
     /// A body lacks the field that every answer has.
     #[error("unreadable answer: no `{field}` in `{excerpt}`")]
@@ -223,9 +235,9 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::LlamaCpp => Arc::new(llamacpp::LlamaCpp::new(spec)?),
         Kind::Responses => Arc::new(responses::Responses::new(spec)?),
         Kind::Custom => Arc::new(custom::Described::new(spec)?),
-        Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => {
-            return Err(spec.kind.lacks("words of AWS"));
-        }
+        Kind::SageMaker => Arc::new(sagemaker::SageMaker::new(spec)?),
+        Kind::Bedrock => Arc::new(bedrock::Converse::new(spec)?),
+        Kind::BedrockInvoke => Arc::new(bedrock::Invoke::new(spec)?),
         Kind::Gemini => Arc::new(gemini::Gemini::new(spec)?),
         Kind::VertexPredict => Arc::new(vertex_predict::VertexPredict::new(spec)?),
         Kind::VertexAnthropic => Arc::new(vertex_anthropic::VertexAnthropic::new(spec)?),

@@ -1,6 +1,9 @@
 //! The body of an answer as a dialect sees it: a stream of events or one whole document.
 //! It does the framing and the bookkeeping that all dialects share; what a field means they know alone.
 
+use aws_smithy_types::event_stream::Message;
+
+use super::aws::stream::{Frames, Said};
 use super::errors::error_text;
 use super::lines::Lines;
 use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
@@ -14,6 +17,8 @@ pub(super) enum Framing {
     Events,
     /// One JSON document a line (`application/x-ndjson`).
     Lines,
+    /// Amazon's messages (`application/vnd.amazon.eventstream`).
+    Messages,
 }
 
 /// What the events and bodies of one API mean.
@@ -33,6 +38,11 @@ pub(super) trait Dialect: Send {
     /// is said. An event that is recognised has no line end in it.
     fn recognise(&mut self, _data: &[u8], _out: &mut Out<'_>) -> bool {
         false
+    }
+
+    /// One of Amazon's messages that is no failure.
+    fn message(&mut self, _name: &str, payload: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
+        self.event(payload, out)
     }
 
     /// The whole body of an answer that is not a stream.
@@ -191,6 +201,8 @@ enum Body {
     Events(Framer),
     /// A stream of lines. An answer that is one document on one line reads as one of them.
     Lines(Lines),
+    /// A stream of Amazon's messages.
+    Messages(Frames),
     /// One document.
     Whole(Vec<u8>),
 }
@@ -200,7 +212,7 @@ impl<D: Dialect> Reader<D> {
     pub(super) fn new(dialect: D, stream: bool) -> Self {
         let body = match (stream, dialect.framing()) {
             (false, _) => Body::Whole(Vec::new()),
-            (true, Framing::Events) => Body::Undecided(Vec::new()),
+            (true, Framing::Events | Framing::Messages) => Body::Undecided(Vec::new()),
             (true, Framing::Lines) => Body::Lines(Lines::default()),
         };
         Self {
@@ -211,7 +223,7 @@ impl<D: Dialect> Reader<D> {
     }
 
     /// Servers answer with a whole document to a request for a stream: errors, and mocks that ignore `stream`.
-    /// No event stream begins with a bracket: it would be an unknown field.
+    /// No event stream begins with a bracket: it would be an unknown field, or the length of a message beyond all limits.
     fn decide(&mut self, bytes: &[u8]) {
         let Body::Undecided(blank) = &mut self.body else {
             return;
@@ -220,6 +232,9 @@ impl<D: Dialect> Reader<D> {
         match first {
             None => {}
             Some(b'{' | b'[') => self.body = Body::Whole(std::mem::take(blank)),
+            Some(_) if self.dialect.framing() == Framing::Messages => {
+                self.body = Body::Messages(Frames::with(std::mem::take(blank)));
+            }
             Some(_) => {
                 // White space alone makes no event; the framer still wants it for its line ends.
                 let mut framer = Framer::default();
@@ -260,6 +275,23 @@ fn read_line<D: Dialect>(
     match line.trim_ascii() {
         [] => Ok(()),
         data => dialect.event(data, &mut Out::new(flow, on)),
+    }
+}
+
+/// Reads one of Amazon's messages.
+fn read_message<D: Dialect>(
+    dialect: &mut D,
+    flow: &mut Flow,
+    message: &Message,
+    on: &mut dyn FnMut(Signal<'_>),
+) -> Result<(), DecodeError> {
+    let mut out = Out::new(flow, on);
+    match Said::of(message) {
+        Said::Event(name) => dialect.message(name, message.payload(), &mut out),
+        failure => {
+            failure.tell_failure(message.payload(), &mut out);
+            Ok(())
+        }
     }
 }
 
@@ -314,6 +346,9 @@ impl<D: Dialect> Decoder for Reader<D> {
                 framer.feed(bytes, &mut |event| read(dialect, flow, event, on))
             }
             Body::Lines(lines) => lines.feed(bytes, &mut |line| read_line(dialect, flow, line, on)),
+            Body::Messages(frames) => {
+                frames.feed(bytes, &mut |message| read_message(dialect, flow, message, on))
+            }
         }
     }
 
@@ -340,6 +375,11 @@ impl<D: Dialect> Decoder for Reader<D> {
                 let rest = lines.finish(&mut |line| read_line(dialect, flow, line, on));
                 return close(rest, dialect, &mut Out::new(flow, on));
             }
+            Body::Messages(frames) if frames.is_between_frames() => {
+                dialect.close(&mut Out::new(flow, on));
+            }
+            // It was cut within a message.
+            Body::Messages(_) => {}
         }
         Ok(())
     }

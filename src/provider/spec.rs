@@ -256,6 +256,11 @@ impl Kind {
         Self::VertexAnthropic,
     ];
 
+    /// Whether it is one of Amazon's, which take signatures.
+    pub const fn is_aws(self) -> bool {
+        matches!(self, Self::SageMaker | Self::Bedrock | Self::BedrockInvoke)
+    }
+
     /// The name on the command line and in files.
     pub const fn name(self) -> &'static str {
         match self {

@@ -117,7 +117,7 @@ struct Chunk<'a> {
 }
 
 #[derive(Deserialize)]
-struct Token<'a> {
+pub(super) struct Token<'a> {
     #[serde(default, borrow)]
     text: Text<'a>,
     #[serde(default)]
@@ -125,10 +125,10 @@ struct Token<'a> {
 }
 
 #[derive(Deserialize)]
-struct Details<'a> {
+pub(super) struct Details<'a> {
     #[serde(default, borrow)]
     finish_reason: Text<'a>,
-    generated_tokens: Option<u32>,
+    pub(super) generated_tokens: Option<u32>,
     input_length: Option<u32>,
     tokens: Option<Count>,
 }
@@ -137,7 +137,7 @@ struct Details<'a> {
 #[derive(Debug)]
 struct Words;
 
-fn tell_token(token: &Token<'_>, out: &mut Out<'_>) {
+pub(super) fn tell_token(token: &Token<'_>, out: &mut Out<'_>) {
     // An end token's text is a name for it, not output.
     if token.special || token.text.as_str().is_empty() {
         out.silent_tokens(1);
@@ -147,7 +147,7 @@ fn tell_token(token: &Token<'_>, out: &mut Out<'_>) {
     }
 }
 
-fn tell_details(details: &Details<'_>, out: &mut Out<'_>) {
+pub(super) fn tell_details(details: &Details<'_>, out: &mut Out<'_>) {
     out.finish(finish_reason(details.finish_reason.as_str()));
     out.usage(Usage {
         prompt_tokens: details.input_length,

@@ -21,6 +21,8 @@ pub(super) struct Prepared {
     pub(super) decoder: Box<dyn Decoder>,
     /// What goes over the wire; a request that cannot be put into words fails without being sent.
     pub(super) request: Result<Request<Bytes>, Failure>,
+    /// When it was let in, if somebody has to.
+    pub(super) let_in: Option<Offset>,
 }
 
 impl<T: Transport + 'static> Core<T> {
@@ -38,7 +40,9 @@ impl<T: Transport + 'static> Core<T> {
             asked,
             decoder,
             request,
+            let_in,
         } = prepared;
+        let request = self.still_let_in(request, let_in);
         let _defects = DefectWatch {
             control: &self.control,
             clock: self.clock,
@@ -69,6 +73,23 @@ impl<T: Transport + 'static> Core<T> {
         }
         self.finish(finished).await;
         carried
+    }
+}
+
+impl<T: Transport + 'static> Core<T> {
+    /// A request that was put into words long ago is let in once more.
+    fn still_let_in(
+        &self,
+        request: Result<Request<Bytes>, Failure>,
+        let_in: Option<Offset>,
+    ) -> Result<Request<Bytes>, Failure> {
+        let mut request = request?;
+        if let (Some(authority), Some(since)) = (&self.job.authority, let_in)
+            && self.clock.now().since(since) > authority.lasts()
+        {
+            self.job.authorize(&mut request)?;
+        }
+        Ok(request)
     }
 }
 

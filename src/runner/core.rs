@@ -234,6 +234,7 @@ impl<T: Transport + 'static> Core<T> {
         };
         Prepared {
             index,
+            let_in: self.job.authority.as_ref().map(|_| self.clock.now()),
             asked: Asked::from(ask),
             decoder: self.job.provider.decoder_for(ask),
             request,

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::*;
 use crate::cluster::SharedSecrets;
-use crate::domain::{Outcome, Rate, Secret, TokenSource, Warning};
+use crate::domain::{AwsSecrets, Outcome, Rate, Secret, TokenSource, Warning};
 use crate::metrics::generator_tests::any_generator;
 use crate::metrics::{Counts, ErrorCount, ErrorKey, Metric, Phase, Series, Tally};
 use crate::schedule::{Load, Placed, Shard, Share};
@@ -248,7 +248,11 @@ pub(super) fn to_worker() -> impl Strategy<Value = ToWorker> {
                 plan: crate::cluster::tests::plan(Some(2.5), Some(3), None),
                 secrets: key.map(|key| SharedSecrets {
                     api_key: Some(Secret::new(key.clone())),
-                    headers: [("x-key".to_owned(), Secret::new(key))].into(),
+                    headers: [("x-key".to_owned(), Secret::new(key.clone()))].into(),
+                    aws: AwsSecrets {
+                        secret_access_key: Some(Secret::new(key)),
+                        ..AwsSecrets::default()
+                    },
                 }),
             }))
         });

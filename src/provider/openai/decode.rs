@@ -154,7 +154,7 @@ impl Progress {
 
 /// The state of one answer.
 #[derive(Debug)]
-pub(super) struct Words {
+pub(in crate::provider) struct Words {
     choices: Vec<Progress>,
     mold: Mold,
     /// What the text in the mold is, and of which choice.
@@ -165,7 +165,7 @@ pub(super) struct Words {
 
 impl Words {
     /// For an answer of which `choices` were asked for; `figures` gathers what the server measured, where it tells.
-    pub(super) fn new(choices: u32, figures: Option<Box<Figures>>) -> Self {
+    pub(in crate::provider) fn new(choices: u32, figures: Option<Box<Figures>>) -> Self {
         let choices = usize::try_from(choices).unwrap_or(MAX_CHOICES);
         Self {
             choices: vec![Progress::START; choices.clamp(1, MAX_CHOICES)],

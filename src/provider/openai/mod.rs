@@ -1,7 +1,7 @@
 //! `OpenAI`'s chat, plain completions and embeddings, and the ranking that servers put beside them, as `OpenAI` and those that
 //! speak like it take them. What their answers mean is in `decode` and `vectors`.
 
-mod decode;
+pub(super) mod decode;
 mod vectors;
 
 use std::borrow::Cow;

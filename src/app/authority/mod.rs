@@ -1,19 +1,30 @@
 //! Who lets requests in at clouds: signatures of AWS, keys of Google that are renewed while a run goes on.
 //! What they are made of is read here; how a request is signed is the provider's affair.
 
+mod aws;
+
 use std::sync::Arc;
 
 use super::failure::Failure;
 use crate::config::Secrets;
+use crate::domain::Secret;
 use crate::plan::Plan;
 use crate::provider::Kind;
 use crate::runner::Authority;
 
 /// Who lets the requests of a plan in; `None` where a header that stays the same does.
-pub(super) fn of(plan: &Plan, _secrets: &Secrets) -> Result<Option<Arc<dyn Authority>>, Failure> {
+pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Authority>>, Failure> {
     match plan.provider.kind {
-        Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => Ok(None),
+        Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => aws::of(plan, secrets),
         Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => Ok(None),
         _ => Ok(None),
+    }
+}
+
+/// The key of a header that stays the same.
+pub(super) fn key<'a>(plan: &Plan, secrets: &'a Secrets) -> Option<&'a Secret> {
+    match plan.provider.kind {
+        Kind::Bedrock | Kind::BedrockInvoke => aws::bearer(secrets),
+        _ => secrets.api_key.as_ref(),
     }
 }
