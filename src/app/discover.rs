@@ -53,6 +53,10 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
             model: model.to_owned(),
             guessed: settings.provider.is_none(),
         }),
+        (Some(kind), None) if kind.is_google() => {
+            let failure = Failure::usage(anyhow!("provider `{kind}` needs the name of a model"));
+            Err(failure.hint("give --model; Google's servers list none that could be meant"))
+        }
         _ => {
             let body = models(settings, kind, way).await?;
             let list = provider::read_models(&body).map_err(|error| undecided(&error))?;
@@ -69,8 +73,10 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
 
 /// The model's name where the API alone tells it: its servers list none.
 fn unasked(settings: &Settings, kind: Kind) -> Option<&str> {
+    let google = settings.place.google.as_ref();
     match (kind, &settings.azure) {
         (Kind::Azure, Some(azure)) => azure.deployment.as_deref(),
+        _ if kind.is_google() => google.and_then(|google| google.endpoint.as_deref()),
         _ => kind.unlisted_model(),
     }
 }

@@ -87,7 +87,7 @@ impl Machine {
         };
         let notes = workload.notes().to_vec();
         let window_start = plan.schedule.window_start();
-        let secrets = self.secrets.beside(part.secrets.as_ref());
+        let secrets = authority::own(&plan, &self.secrets).beside(part.secrets.as_ref());
         let job = Job {
             worker: part.worker,
             share: part.share.clone(),
@@ -300,7 +300,14 @@ mod tests {
         };
         assert_eq!(
             of(&own.beside(Some(&shared))),
-            ["own-aws-key", "own-header", "own-id", "own-key-1", "shared-bearer", "shared-header"]
+            [
+                "own-aws-key",
+                "own-header",
+                "own-id",
+                "own-key-1",
+                "shared-bearer",
+                "shared-header"
+            ]
         );
         let none = Secrets::default().beside(Some(&shared));
         assert_eq!(

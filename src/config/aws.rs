@@ -4,6 +4,7 @@
 use super::build::{Builder, Result};
 use super::cli::TargetArgs;
 use super::error::Fault;
+use super::google::usual_address;
 use super::{Surroundings, target};
 use crate::domain::{AwsSecrets, Secret};
 use crate::provider::aws::region_of_host;
@@ -52,7 +53,11 @@ impl Builder<'_> {
         let Some(kind) = args.provider.filter(|kind| kind.is_aws()) else {
             return Ok(Place::default());
         };
-        let told = || self.merged.is_given("host").then(|| region_of_address(&args.host))?;
+        let told = || {
+            self.merged
+                .is_given("host")
+                .then(|| region_of_address(&args.host))?
+        };
         let region = region.map(str::to_owned).or_else(told);
         let region = region.ok_or_else(|| {
             Fault::new(format!("provider `{kind}` needs a region of AWS"))
@@ -67,6 +72,11 @@ impl Builder<'_> {
 
     /// The server: what was said, or the usual address of an API of Amazon's.
     pub(super) fn address(&self, args: &TargetArgs, place: &Place) -> Result<String> {
+        if !self.merged.is_given("host")
+            && let Some(address) = usual_address(args.provider, place)
+        {
+            return Ok(address);
+        }
         if !self.merged.is_given("host")
             && let (Some(kind), Some(region)) = (args.provider, &place.aws_region)
             && let Some(address) = kind.aws_address(region)

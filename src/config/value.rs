@@ -31,6 +31,9 @@ pub(super) const PROVIDERS: &[(&str, Kind)] = &[
     ("llama.cpp", Kind::LlamaCpp),
     ("azure", Kind::Azure),
     ("responses", Kind::Responses),
+    ("gemini", Kind::Gemini),
+    ("vertex-predict", Kind::VertexPredict),
+    ("vertex-anthropic", Kind::VertexAnthropic),
     ("custom", Kind::Custom),
 ];
 

@@ -77,7 +77,10 @@ impl AwsSecrets {
             other
         };
         Self {
-            bearer_token: self.bearer_token.clone().or_else(|| other.bearer_token.clone()),
+            bearer_token: self
+                .bearer_token
+                .clone()
+                .or_else(|| other.bearer_token.clone()),
             ..signing.clone()
         }
     }

@@ -46,6 +46,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::domain::{Ask, Secret, Signal};
 
+pub use body::path_segment;
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
 pub use google::GEMINI_SERVER;
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
@@ -136,7 +137,9 @@ pub enum ShapeError {
         why: &'static str,
     },
     /// Which words a model takes is not known.
-    #[error("the name of model `{0}` does not tell which words it takes (`bedrock` speaks with any)")]
+    #[error(
+        "the name of model `{0}` does not tell which words it takes (`bedrock` speaks with any)"
+    )]
     UnknownMaker(String),
     /// A path has characters that a path cannot have.
     #[error("`{0}` has characters that a path cannot have")]

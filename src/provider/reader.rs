@@ -41,7 +41,12 @@ pub(super) trait Dialect: Send {
     }
 
     /// One of Amazon's messages that is no failure.
-    fn message(&mut self, _name: &str, payload: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
+    fn message(
+        &mut self,
+        _name: &str,
+        payload: &[u8],
+        out: &mut Out<'_>,
+    ) -> Result<(), DecodeError> {
         self.event(payload, out)
     }
 
@@ -346,9 +351,9 @@ impl<D: Dialect> Decoder for Reader<D> {
                 framer.feed(bytes, &mut |event| read(dialect, flow, event, on))
             }
             Body::Lines(lines) => lines.feed(bytes, &mut |line| read_line(dialect, flow, line, on)),
-            Body::Messages(frames) => {
-                frames.feed(bytes, &mut |message| read_message(dialect, flow, message, on))
-            }
+            Body::Messages(frames) => frames.feed(bytes, &mut |message| {
+                read_message(dialect, flow, message, on)
+            }),
         }
     }
 

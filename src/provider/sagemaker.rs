@@ -93,17 +93,20 @@ impl Provider for SageMaker {
     fn shape(&self, ask: &Ask) -> Result<Request<Bytes>, ShapeError> {
         Kind::SageMaker.check(ask, Takes::default())?;
         let extra = ask.extra.as_deref();
-        let extra = extra.map(|row| check_row(Kind::SageMaker, self.stream, row).map(|()| PLACES.place(row)));
+        let extra = extra
+            .map(|row| check_row(Kind::SageMaker, self.stream, row).map(|()| PLACES.place(row)));
         let extra = extra.transpose()?;
         let mut parameters = Map::new();
         set(&mut parameters, "max_new_tokens", Some(ask.max_tokens));
         parameters.extend(self.parameters.clone());
         if self.chat {
             let inputs = [AsMessages::new(Kind::SageMaker, &ask.prompt)?];
-            self.template.request(&Body { inputs, parameters }, extra.as_ref())
+            self.template
+                .request(&Body { inputs, parameters }, extra.as_ref())
         } else {
             let inputs = as_text(Kind::SageMaker, &ask.prompt)?;
-            self.template.request(&Body { inputs, parameters }, extra.as_ref())
+            self.template
+                .request(&Body { inputs, parameters }, extra.as_ref())
         }
     }
 
@@ -112,7 +115,8 @@ impl Provider for SageMaker {
     }
 
     fn auth(&self, _key: &Secret) -> Result<(HeaderName, HeaderValue), ShapeError> {
-        Err(Kind::SageMaker.lacks("API key; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY sign its requests"))
+        Err(Kind::SageMaker
+            .lacks("API key; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY sign its requests"))
     }
 }
 
@@ -266,7 +270,9 @@ impl Inside {
     /// Says what a document tells; `false` if that is nothing known.
     fn tell(&mut self, document: &Document<'_>, out: &mut Out<'_>) -> bool {
         if let Some(error) = document.error {
-            let code = document.code.and_then(|code| code.get().trim_matches('"').parse().ok());
+            let code = document
+                .code
+                .and_then(|code| code.get().trim_matches('"').parse().ok());
             out.coded_error(&words_of(error), code);
             return true;
         }
@@ -277,7 +283,12 @@ impl Inside {
         let text = document.generated_text.as_ref().map(Text::as_str);
         if let Some(text) = text.filter(|_| !self.heard) {
             out.content(ContentKind::Text, text, None, 0);
-            out.event_end(document.details.as_ref().and_then(|details| details.generated_tokens));
+            out.event_end(
+                document
+                    .details
+                    .as_ref()
+                    .and_then(|details| details.generated_tokens),
+            );
         }
         let generation = document.generation.map(text_in);
         if let Some(text) = &generation {
@@ -295,20 +306,27 @@ impl Inside {
         if text.is_some() || generation.is_some() {
             out.end();
         }
-        document.token.is_some() || text.is_some() || generation.is_some() || document.outputs.is_some()
+        document.token.is_some()
+            || text.is_some()
+            || generation.is_some()
+            || document.outputs.is_some()
     }
 }
 
 /// Whether a line is a field of an event other than its data.
 fn is_field(line: &[u8]) -> bool {
-    [&b"event:"[..], b"id:", b"retry:"].iter().any(|field| line.starts_with(field))
+    [&b"event:"[..], b"id:", b"retry:"]
+        .iter()
+        .any(|field| line.starts_with(field))
 }
 
 /// A text, or that of a message.
 fn text_in(value: &RawValue) -> String {
-    let message = || serde_json::from_str::<Message<'_>>(value.get()).map(|message| message.content);
+    let message =
+        || serde_json::from_str::<Message<'_>>(value.get()).map(|message| message.content);
     let text = serde_json::from_str::<Text<'_>>(value.get()).or_else(|_| message());
-    text.map(|text| text.as_str().to_owned()).unwrap_or_default()
+    text.map(|text| text.as_str().to_owned())
+        .unwrap_or_default()
 }
 
 fn texts_in(value: &RawValue) -> Vec<String> {

@@ -53,8 +53,14 @@ impl VertexPredict {
         let place = spec.place.google.as_ref();
         let endpoint = place.is_some_and(|place| place.endpoint.is_some());
         Kind::VertexPredict.refuse(&[
-            ("place without a project, a region and an endpoint", !endpoint),
-            ("streams: --no-stream asks for whole answers", spec.streams()),
+            (
+                "place without a project, a region and an endpoint",
+                !endpoint,
+            ),
+            (
+                "streams: --no-stream asks for whole answers",
+                spec.streams(),
+            ),
             ("embeddings and ranking", !spec.task.generates()),
             ("n", sampling.n.is_some_and(|n| n != 1)),
             ("logprobs", sampling.logprobs.is_some()),
@@ -186,7 +192,10 @@ impl Dialect for Words {
         if let Some(error) = document.error {
             out.coded_error(&words_of(error), code_of(error));
         } else {
-            let first = document.predictions.as_ref().and_then(|all| all.iter().next());
+            let first = document
+                .predictions
+                .as_ref()
+                .and_then(|all| all.iter().next());
             let text = first.and_then(|prediction| text_of(prediction));
             let text = text.ok_or_else(|| DecodeError::Missing {
                 field: "predictions",

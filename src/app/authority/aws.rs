@@ -40,7 +40,10 @@ impl Authority for Signs {
 
 /// Instead of signatures, at Bedrock: a key that was given stands before the environment's.
 pub(super) fn bearer(secrets: &Secrets) -> Option<&Secret> {
-    secrets.api_key.as_ref().or(secrets.aws.bearer_token.as_ref())
+    secrets
+        .api_key
+        .as_ref()
+        .or(secrets.aws.bearer_token.as_ref())
 }
 
 /// Who signs the requests of a plan; `None` where a key does instead.
@@ -50,7 +53,8 @@ pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Author
         return Ok(None);
     }
     let aws = &secrets.aws;
-    let (Some(access_key_id), Some(secret_access_key)) = (&aws.access_key_id, &aws.secret_access_key)
+    let (Some(access_key_id), Some(secret_access_key)) =
+        (&aws.access_key_id, &aws.secret_access_key)
     else {
         return Err(missing(spec.kind, secrets));
     };
@@ -64,7 +68,13 @@ pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Author
         session_token: aws.session_token.as_ref(),
     };
     let target = target::parse(&plan.target.base_url)?;
-    let signer = Signer::new(spec.kind, region, &target.authority(), &target.base_path, &keys);
+    let signer = Signer::new(
+        spec.kind,
+        region,
+        &target.authority(),
+        &target.base_path,
+        &keys,
+    );
     // What cannot be signed is known before the run.
     let mut trial = Request::post("/").body(Bytes::new()).unwrap_or_default();
     if let Some(host) = spec.headers.get(HOST.as_str())

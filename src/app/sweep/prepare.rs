@@ -149,7 +149,12 @@ fn digest_of_secrets(secrets: &Secrets) -> String {
         exposed(&secrets.api_key),
         exposed(&secrets.proxy_credentials),
     ];
-    parts.extend(secrets.aws.values().map(|secret| secret.expose().to_owned()));
+    parts.extend(
+        secrets
+            .aws
+            .values()
+            .map(|secret| secret.expose().to_owned()),
+    );
     for (name, value) in &secrets.headers {
         parts.extend([name.clone(), value.expose().to_owned()]);
     }

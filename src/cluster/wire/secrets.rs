@@ -116,7 +116,12 @@ mod tests {
     #[test]
     fn keys_arrive_as_they_were_and_are_shown_by_nothing() {
         let encoded = encode(&shared());
-        let text = format!("{:?} {encoded:?} {:?} {:?}", shared(), encoded.headers, encoded.aws);
+        let text = format!(
+            "{:?} {encoded:?} {:?} {:?}",
+            shared(),
+            encoded.headers,
+            encoded.aws
+        );
         assert!(!text.contains("secret-"), "{text}");
         assert_eq!(decode(encoded).unwrap(), shared());
     }

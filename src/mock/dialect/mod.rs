@@ -4,6 +4,7 @@
 mod chat;
 mod completion;
 mod generate;
+pub(super) mod google;
 mod llamacpp;
 mod messages;
 mod ollama;

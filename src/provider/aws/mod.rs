@@ -15,13 +15,16 @@ pub fn region_of_host(host: &str) -> Option<&str> {
     let is_amazons = ["amazonaws.com", "amazonaws.com.cn", "api.aws"]
         .iter()
         .any(|domain| host.ends_with(domain));
-    host.split('.').filter(|_| is_amazons).find(|label| is_region(label))
+    host.split('.')
+        .filter(|_| is_amazons)
+        .find(|label| is_region(label))
 }
 
 /// Whether `label` is like `us-east-1` or `us-gov-west-1`.
 fn is_region(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
-    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_word =
+        |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.as_slice() {
         [first, middle @ .., number] => {
             first.len() == 2
@@ -53,8 +56,14 @@ mod tests {
     fn amazons_hosts_tell_their_region_and_no_others_do() {
         for (host, region) in [
             ("bedrock-runtime.us-east-1.amazonaws.com", Some("us-east-1")),
-            ("runtime.sagemaker.us-gov-west-1.amazonaws.com", Some("us-gov-west-1")),
-            ("runtime.sagemaker.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            (
+                "runtime.sagemaker.us-gov-west-1.amazonaws.com",
+                Some("us-gov-west-1"),
+            ),
+            (
+                "runtime.sagemaker.cn-north-1.amazonaws.com.cn",
+                Some("cn-north-1"),
+            ),
             (
                 "vpce-0a1b-us.bedrock-runtime.eu-central-1.vpce.amazonaws.com",
                 Some("eu-central-1"),

@@ -43,13 +43,19 @@ fn is_length(name: &str) -> bool {
 /// Stop sequences are a list here; rows may have a single one.
 fn listed(name: &str, value: &Value) -> Value {
     match value {
-        Value::String(_) if name.to_ascii_lowercase().contains("sequences") => Value::Array(vec![value.clone()]),
+        Value::String(_) if name.to_ascii_lowercase().contains("sequences") => {
+            Value::Array(vec![value.clone()])
+        }
         _ => value.clone(),
     }
 }
 
 fn put(fields: &mut Map<String, Value>, place: Option<&str>, name: &str, value: Value) {
-    let inside = place.map(|place| fields.entry(place).or_insert_with(|| Value::Object(Map::new())));
+    let inside = place.map(|place| {
+        fields
+            .entry(place)
+            .or_insert_with(|| Value::Object(Map::new()))
+    });
     match inside {
         Some(Value::Object(inside)) => {
             inside.entry(name).or_insert(value);
@@ -72,7 +78,11 @@ mod tests {
 
     const PLACES: Places = Places {
         top: &["system", "config"],
-        names: &[("max_tokens", "maxTokens"), ("stop", "stopSequences"), ("top_p", "topP")],
+        names: &[
+            ("max_tokens", "maxTokens"),
+            ("stop", "stopSequences"),
+            ("top_p", "topP"),
+        ],
         named_in: Some("config"),
         rest_in: Some("more"),
     };
@@ -99,6 +109,9 @@ mod tests {
         for row in either {
             assert_eq!(placed(&row), json!({"config": {"topP": 0.9}}));
         }
-        assert_eq!(placed(&json!({"config": 1, "top_p": 0.5})), json!({"config": 1}));
+        assert_eq!(
+            placed(&json!({"config": 1, "top_p": 0.5})),
+            json!({"config": 1})
+        );
     }
 }

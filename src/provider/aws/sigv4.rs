@@ -42,7 +42,11 @@ impl Signer {
         );
         Self {
             region: region.to_owned(),
-            service: if kind == Kind::SageMaker { "sagemaker" } else { "bedrock" },
+            service: if kind == Kind::SageMaker {
+                "sagemaker"
+            } else {
+                "bedrock"
+            },
             host: host.to_owned(),
             base_path: base_path.to_owned(),
             identity: credentials.into(),
@@ -55,7 +59,11 @@ impl Signer {
     ///
     /// # Errors
     /// A header, or a part of the path, has characters that cannot be signed.
-    pub fn sign(&self, request: &mut Request<Bytes>, since_epoch: Duration) -> Result<(), SignError> {
+    pub fn sign(
+        &self,
+        request: &mut Request<Bytes>,
+        since_epoch: Duration,
+    ) -> Result<(), SignError> {
         let unsignable = |error: &dyn fmt::Display| SignError(error.to_string());
         let params = v4::SigningParams::builder()
             .identity(&self.identity)
@@ -67,34 +75,47 @@ impl Signer {
             .map_err(|error| unsignable(&error))?
             .into();
         let instructions = {
-            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let path = request
+                .uri()
+                .path_and_query()
+                .map_or("/", |path| path.as_str());
             let uri = format!("https://{}{}{path}", self.host, self.base_path);
             let headers = self.signed(request)?;
             let body = SignableBody::Bytes(request.body());
-            let signable = SignableRequest::new(request.method().as_str(), uri, headers.into_iter(), body)
-                .map_err(|error| unsignable(&error))?;
+            let signable =
+                SignableRequest::new(request.method().as_str(), uri, headers.into_iter(), body)
+                    .map_err(|error| unsignable(&error))?;
             let signed = sign(signable, &params).map_err(|error| unsignable(&error))?;
             signed.into_parts().0
         };
         for header in instructions.into_parts().0 {
-            let mut value = HeaderValue::try_from(header.value()).map_err(|error| unsignable(&error))?;
+            let mut value =
+                HeaderValue::try_from(header.value()).map_err(|error| unsignable(&error))?;
             value.set_sensitive(true);
-            request.headers_mut().insert(HeaderName::from_static(header.name()), value);
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static(header.name()), value);
         }
         Ok(())
     }
 
     /// The headers that are signed, but for those that an earlier signature brought.
-    fn signed<'a>(&'a self, request: &'a Request<Bytes>) -> Result<Vec<(&'a str, &'a str)>, SignError> {
+    fn signed<'a>(
+        &'a self,
+        request: &'a Request<Bytes>,
+    ) -> Result<Vec<(&'a str, &'a str)>, SignError> {
         let mut signed = Vec::with_capacity(4);
         if !request.headers().contains_key(HOST) {
             signed.push((HOST.as_str(), self.host.as_str()));
         }
         for (name, value) in request.headers() {
             let brought = matches!(name.as_str(), "x-amz-date" | "x-amz-security-token");
-            let counts = *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz");
+            let counts =
+                *name == HOST || *name == CONTENT_TYPE || name.as_str().starts_with("x-amz");
             if counts && !brought {
-                let value = value.to_str().map_err(|_| SignError(format!("header `{name}`")))?;
+                let value = value
+                    .to_str()
+                    .map_err(|_| SignError(format!("header `{name}`")))?;
                 signed.push((name.as_str(), value));
             }
         }

@@ -4,10 +4,10 @@
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::event_stream::Message;
 
+use crate::provider::DecodeError;
 use crate::provider::errors::error_text;
 use crate::provider::reader::Out;
 use crate::provider::sse::{MAX_EVENT_BYTES, TooLong};
-use crate::provider::DecodeError;
 
 /// A frame begins with its length, its headers' length and the checksum of both.
 const PRELUDE: usize = 12;
@@ -73,7 +73,10 @@ fn length_of(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
         return Ok(None);
     };
     let [a, b, c, d, .., w, x, y, z] = *prelude;
-    let (length, checksum) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([w, x, y, z]));
+    let (length, checksum) = (
+        u32::from_be_bytes([a, b, c, d]),
+        u32::from_be_bytes([w, x, y, z]),
+    );
     // A damaged length would be waited for.
     if crc32fast::hash(&prelude[..8]) != checksum {
         return Err(unframed("the checksum of a frame's head is wrong"));
@@ -129,24 +132,30 @@ impl<'a> Said<'a> {
             Self::Exception(name) => (name, error_text(payload)),
             Self::Error(code, words) => (code, words.to_owned()),
         };
-        let text = if name.is_empty() { words } else { format!("{name}: {words}") };
+        let text = if name.is_empty() {
+            words
+        } else {
+            format!("{name}: {words}")
+        };
         out.coded_error(&text, code_of(name));
     }
 }
 
 /// The status that a failure of this name has where it is a whole answer.
 fn code_of(name: &str) -> Option<i32> {
-    Some(match name.to_ascii_lowercase().trim_end_matches("exception") {
-        "validation" => 400,
-        "accessdenied" => 403,
-        "resourcenotfound" => 404,
-        "modeltimeout" => 408,
-        "modelstreamerror" | "modelerror" => 424,
-        "throttling" | "modelnotready" => 429,
-        "internalserver" | "internalstreamfailure" | "internalfailure" => 500,
-        "serviceunavailable" => 503,
-        _ => return None,
-    })
+    Some(
+        match name.to_ascii_lowercase().trim_end_matches("exception") {
+            "validation" => 400,
+            "accessdenied" => 403,
+            "resourcenotfound" => 404,
+            "modeltimeout" => 408,
+            "modelstreamerror" | "modelerror" => 424,
+            "throttling" | "modelnotready" => 429,
+            "internalserver" | "internalstreamfailure" | "internalfailure" => 500,
+            "serviceunavailable" => 503,
+            _ => return None,
+        },
+    )
 }
 
 #[cfg(test)]
@@ -182,7 +191,9 @@ mod tests {
                 all.push(message.payload().to_vec());
                 Ok(())
             };
-            frames.feed(piece, &mut keep).map_err(|error| error.to_string())?;
+            frames
+                .feed(piece, &mut keep)
+                .map_err(|error| error.to_string())?;
         }
         assert!(frames.is_between_frames());
         Ok(all)
@@ -214,7 +225,10 @@ mod tests {
             payloads(&[&head]).unwrap_err()
         };
         assert_eq!(head(17 << 20), TooLong.to_string());
-        assert_eq!(head(15), "unreadable answer: a frame is shorter than any can be");
+        assert_eq!(
+            head(15),
+            "unreadable answer: a frame is shorter than any can be"
+        );
     }
 
     #[test]

@@ -35,7 +35,9 @@ enum Inner {
     Nova(events::Words),
     OpenAi(Box<openai::decode::Words>),
     /// All others: pieces of text, of which some come with the model's count so far.
-    Plain { counted: u32 },
+    Plain {
+        counted: u32,
+    },
 }
 
 impl Words {
@@ -83,7 +85,13 @@ struct Account {
 
 impl Account {
     fn read_head(field: &Fields<'_>) -> Self {
-        let number = |name: &str| str::from_utf8(field(name)?).ok()?.trim().parse::<u32>().ok();
+        let number = |name: &str| {
+            str::from_utf8(field(name)?)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        };
         Self {
             input_token_count: number("x-amzn-bedrock-input-token-count"),
             output_token_count: number("x-amzn-bedrock-output-token-count"),
@@ -95,9 +103,14 @@ impl Account {
     }
 
     fn tell(&self, out: &mut Out<'_>) {
-        let cached = [self.cache_read_input_token_count, self.cache_write_input_token_count];
+        let cached = [
+            self.cache_read_input_token_count,
+            self.cache_write_input_token_count,
+        ];
         out.usage(Usage {
-            prompt_tokens: self.input_token_count.map(|fresh| whole_prompt(fresh, cached)),
+            prompt_tokens: self
+                .input_token_count
+                .map(|fresh| whole_prompt(fresh, cached)),
             completion_tokens: self.output_token_count,
             cached_tokens: self.cache_read_input_token_count,
             ..Usage::default()
@@ -206,7 +219,9 @@ impl Inner {
                 let plain: Plain<'_> = parse(data)?;
                 plain.tell_text(out);
                 let usage = plain.usage();
-                let told = usage.completion_tokens.map(|all| all.saturating_sub(*counted));
+                let told = usage
+                    .completion_tokens
+                    .map(|all| all.saturating_sub(*counted));
                 *counted = usage.completion_tokens.unwrap_or(*counted);
                 out.event_end(told);
                 out.usage(usage);
@@ -286,8 +301,16 @@ impl Plain<'_> {
 
     fn tell_text(&self, out: &mut Out<'_>) {
         let alone = [&self.output_text, &self.generation, &self.text];
-        let results = self.results.iter().flat_map(Few::iter).map(|it| it.output_text.as_str());
-        let outputs = self.outputs.iter().flat_map(Few::iter).map(|it| it.text.as_str());
+        let results = self
+            .results
+            .iter()
+            .flat_map(Few::iter)
+            .map(|it| it.output_text.as_str());
+        let outputs = self
+            .outputs
+            .iter()
+            .flat_map(Few::iter)
+            .map(|it| it.text.as_str());
         let alone = alone.into_iter().flatten().map(Text::as_str);
         for text in alone.chain(results).chain(outputs) {
             out.content(ContentKind::Text, text, None, 0);
@@ -296,7 +319,9 @@ impl Plain<'_> {
 
     fn usage(&self) -> Usage {
         let titan = || self.results.as_ref()?.only()?.token_count;
-        let counted = self.generation_token_count.or(self.total_output_text_token_count);
+        let counted = self
+            .generation_token_count
+            .or(self.total_output_text_token_count);
         Usage {
             prompt_tokens: self.prompt_token_count.or(self.input_text_token_count),
             completion_tokens: counted.or_else(titan),
@@ -307,11 +332,27 @@ impl Plain<'_> {
     /// Why the model stopped, once it has.
     fn reason(&self) -> Option<crate::domain::FinishReason> {
         let inside = [
-            self.results.iter().flat_map(Few::iter).map(|it| &it.completion_reason).next(),
-            self.outputs.iter().flat_map(Few::iter).map(|it| &it.stop_reason).next(),
-            self.outputs.iter().flat_map(Few::iter).map(|it| &it.finish_reason).next(),
+            self.results
+                .iter()
+                .flat_map(Few::iter)
+                .map(|it| &it.completion_reason)
+                .next(),
+            self.outputs
+                .iter()
+                .flat_map(Few::iter)
+                .map(|it| &it.stop_reason)
+                .next(),
+            self.outputs
+                .iter()
+                .flat_map(Few::iter)
+                .map(|it| &it.finish_reason)
+                .next(),
         ];
-        let alone = [&self.completion_reason, &self.stop_reason, &self.finish_reason];
+        let alone = [
+            &self.completion_reason,
+            &self.stop_reason,
+            &self.finish_reason,
+        ];
         let words = alone.into_iter().chain(inside.into_iter().flatten());
         let word = words.map(Text::as_str).find(|word| !word.is_empty())?;
         finish_reason(match word {

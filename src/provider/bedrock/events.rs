@@ -113,7 +113,10 @@ impl Counts {
 }
 
 pub(super) fn whole_prompt(fresh: u32, cached: [Option<u32>; 2]) -> u32 {
-    cached.into_iter().flatten().fold(fresh, u32::saturating_add)
+    cached
+        .into_iter()
+        .flatten()
+        .fold(fresh, u32::saturating_add)
 }
 
 pub(super) const fn nanoseconds(milliseconds: u64) -> u64 {
@@ -129,7 +132,12 @@ pub(super) struct Words {
 
 impl Words {
     /// The event of this name.
-    pub(super) fn tell(&mut self, name: &str, payload: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
+    pub(super) fn tell(
+        &mut self,
+        name: &str,
+        payload: &[u8],
+        out: &mut Out<'_>,
+    ) -> Result<(), DecodeError> {
         if !matches!(name, "contentBlockDelta" | "messageStop" | "metadata") {
             return Ok(());
         }
@@ -171,7 +179,12 @@ impl Dialect for Words {
         Ok(())
     }
 
-    fn message(&mut self, name: &str, payload: &[u8], out: &mut Out<'_>) -> Result<(), DecodeError> {
+    fn message(
+        &mut self,
+        name: &str,
+        payload: &[u8],
+        out: &mut Out<'_>,
+    ) -> Result<(), DecodeError> {
         self.tell(name, payload, out)
     }
 
@@ -224,7 +237,9 @@ fn tell_block(block: &Block<'_>, out: &mut Out<'_>) {
 fn tell_figures(counts: Option<&Counts>, metrics: Option<&Metrics>, out: &mut Out<'_>) {
     out.usage(counts.map(Counts::usage).unwrap_or_default());
     out.server(&ServerFigures {
-        total_ns: metrics.and_then(|metrics| metrics.latency_ms).map(nanoseconds),
+        total_ns: metrics
+            .and_then(|metrics| metrics.latency_ms)
+            .map(nanoseconds),
         ..ServerFigures::default()
     });
 }

@@ -32,15 +32,22 @@ impl Invoke {
     /// The API for these settings.
     pub(in crate::provider) fn new(spec: &Spec) -> Result<Self, ShapeError> {
         let sampling = &spec.sampling;
-        let maker = Maker::of(&spec.model).ok_or_else(|| ShapeError::UnknownMaker(spec.model.clone()))?;
+        let maker =
+            Maker::of(&spec.model).ok_or_else(|| ShapeError::UnknownMaker(spec.model.clone()))?;
         let (texts, chats) = maker.takes();
         KIND.refuse(&[
-            ("plain completions for this model", spec.task == Task::Completion && !texts),
+            (
+                "plain completions for this model",
+                spec.task == Task::Completion && !texts,
+            ),
             ("chat for this model", spec.task == Task::Chat && !chats),
             ("embeddings and ranking", !spec.task.generates()),
             ("n", sampling.n.is_some_and(|n| n != 1)),
             ("logprobs", sampling.logprobs.is_some()),
-            ("top_k for this model", sampling.top_k.is_some() && !maker.has_top_k()),
+            (
+                "top_k for this model",
+                sampling.top_k.is_some() && !maker.has_top_k(),
+            ),
             (
                 "reasoning_effort for this model",
                 sampling.reasoning_effort.is_some() && maker != Maker::OpenAi,
@@ -76,7 +83,9 @@ impl Provider for Invoke {
         let places = self.maker.places();
         let extra = ask.extra.as_deref();
         let extra = extra.map(|row| check_row(KIND, self.stream, row).map(|()| places.place(row)));
-        let body = self.maker.body(ask, self.chat, self.stream, &self.sampling)?;
+        let body = self
+            .maker
+            .body(ask, self.chat, self.stream, &self.sampling)?;
         self.template.request(&body, extra.transpose()?.as_ref())
     }
 

@@ -73,7 +73,9 @@ impl Maker {
         if id.starts_with("ai21.jamba") || behind_region.starts_with("ai21.jamba") {
             return Some(Self::OpenAi);
         }
-        let made = |(beginning, _): &&(&str, Self)| id.starts_with(beginning) || behind_region.starts_with(beginning);
+        let made = |(beginning, _): &&(&str, Self)| {
+            id.starts_with(beginning) || behind_region.starts_with(beginning)
+        };
         MAKERS.iter().find(made).map(|&(_, maker)| maker)
     }
 
@@ -81,7 +83,10 @@ impl Maker {
     pub(super) const fn places(self) -> Places {
         match self {
             Self::Claude => Places {
-                names: &[("max_completion_tokens", "max_tokens"), ("stop", "stop_sequences")],
+                names: &[
+                    ("max_completion_tokens", "max_tokens"),
+                    ("stop", "stop_sequences"),
+                ],
                 ..NOWHERE
             },
             Self::Nova => Places {
@@ -110,7 +115,10 @@ impl Maker {
                 ..NOWHERE
             },
             Self::Llama(_) => Places {
-                names: &[("max_tokens", "max_gen_len"), ("max_completion_tokens", "max_gen_len")],
+                names: &[
+                    ("max_tokens", "max_gen_len"),
+                    ("max_completion_tokens", "max_gen_len"),
+                ],
                 ..NOWHERE
             },
             Self::Mistral | Self::OpenAi => Places {
@@ -144,7 +152,13 @@ impl Maker {
     }
 
     /// The body for one ask.
-    pub(super) fn body(self, ask: &Ask, chat: bool, stream: bool, sampling: &Sampling) -> Result<Value, ShapeError> {
+    pub(super) fn body(
+        self,
+        ask: &Ask,
+        chat: bool,
+        stream: bool,
+        sampling: &Sampling,
+    ) -> Result<Value, ShapeError> {
         let mut body = match self {
             Self::Claude => {
                 let mut body = json!({"anthropic_version": "bedrock-2023-05-31"});
@@ -227,7 +241,11 @@ fn command_r(ask: &Ask) -> Result<Value, ShapeError> {
     let history: Vec<Value> = before
         .iter()
         .map(|(text, role)| {
-            let role = if *role == Role::Assistant { "CHATBOT" } else { "USER" };
+            let role = if *role == Role::Assistant {
+                "CHATBOT"
+            } else {
+                "USER"
+            };
             json!({"role": role, "message": text})
         })
         .collect();
@@ -250,9 +268,15 @@ fn turns(prompt: &Prompt) -> Result<(Vec<(&str, Role)>, String), ShapeError> {
         };
     };
     let system = |message: &&Message| message.role == Role::System;
-    let instructions: Vec<&str> = messages.iter().filter(system).map(|it| it.content.as_str()).collect();
+    let instructions: Vec<&str> = messages
+        .iter()
+        .filter(system)
+        .map(|it| it.content.as_str())
+        .collect();
     let said = messages.iter().filter(|message| !system(message));
-    let turns = said.map(|message| (message.content.as_str(), message.role)).collect();
+    let turns = said
+        .map(|message| (message.content.as_str(), message.role))
+        .collect();
     Ok((turns, instructions.join("\n\n")))
 }
 
@@ -264,7 +288,11 @@ fn bracketed(prompt: &Prompt, instructions: impl Fn(&str) -> String) -> Result<S
         if role == Role::Assistant {
             text.push_str(&format!(" {said} </s><s>"));
         } else {
-            let before = if number == 0 && !system.is_empty() { instructions(&system) } else { String::new() };
+            let before = if number == 0 && !system.is_empty() {
+                instructions(&system)
+            } else {
+                String::new()
+            };
             text.push_str(&format!("[INST] {before}{said} [/INST]"));
         }
     }
@@ -294,7 +322,14 @@ impl Marks {
             say("system", &system);
         }
         for (said, role) in turns {
-            say(if role == Role::Assistant { "assistant" } else { "user" }, said);
+            say(
+                if role == Role::Assistant {
+                    "assistant"
+                } else {
+                    "user"
+                },
+                said,
+            );
         }
         Ok(format!("{text}{start}assistant{end}\n\n"))
     }
@@ -307,21 +342,33 @@ mod tests {
     #[test]
     fn a_models_id_tells_its_maker() {
         for (id, maker) in [
-            ("anthropic.claude-3-haiku-20240307-v1:0", Some(Maker::Claude)),
-            ("us.anthropic.claude-sonnet-4-20250514-v1:0", Some(Maker::Claude)),
+            (
+                "anthropic.claude-3-haiku-20240307-v1:0",
+                Some(Maker::Claude),
+            ),
+            (
+                "us.anthropic.claude-sonnet-4-20250514-v1:0",
+                Some(Maker::Claude),
+            ),
             (
                 "arn:aws:bedrock:us-east-1:123456789012:inference-profile/eu.amazon.nova-lite-v1:0",
                 Some(Maker::Nova),
             ),
             ("amazon.titan-text-express-v1", Some(Maker::Titan)),
-            ("meta.llama3-1-8b-instruct-v1:0", Some(Maker::Llama(Marks::Llama3))),
+            (
+                "meta.llama3-1-8b-instruct-v1:0",
+                Some(Maker::Llama(Marks::Llama3)),
+            ),
             ("mistral.mixtral-8x7b-instruct-v0:1", Some(Maker::Mistral)),
             ("cohere.command-r-plus-v1:0", Some(Maker::CommandR)),
             ("cohere.command-text-v14", Some(Maker::Command)),
             ("openai.gpt-oss-20b-1:0", Some(Maker::OpenAi)),
             ("ai21.jamba-1-5-mini-v1:0", Some(Maker::OpenAi)),
             ("mistral.pixtral-large-2502-v1:0", None),
-            ("arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2", None),
+            (
+                "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2",
+                None,
+            ),
         ] {
             assert_eq!(Maker::of(id), maker, "{id}");
         }

@@ -88,11 +88,19 @@ impl Converse {
         // What only some models take stands apart.
         let mut more = Map::new();
         set(&mut more, "top_k", sampling.top_k);
-        set(&mut more, "reasoning_effort", sampling.reasoning_effort.as_deref());
+        set(
+            &mut more,
+            "reasoning_effort",
+            sampling.reasoning_effort.as_deref(),
+        );
         let mut constants = Map::new();
         let more = (!more.is_empty()).then_some(more);
         set(&mut constants, "additionalModelRequestFields", more);
-        let way = if spec.stream { "converse-stream" } else { "converse" };
+        let way = if spec.stream {
+            "converse-stream"
+        } else {
+            "converse"
+        };
         let path = format!("/model/{}/{way}", path_segment(&spec.model));
         Ok(Self {
             template: Template::new(path, spec, &[accept(spec.stream)], constants)?,
@@ -114,7 +122,8 @@ impl Provider for Converse {
         };
         Kind::Bedrock.check(ask, takes)?;
         let extra = ask.extra.as_deref();
-        let extra = extra.map(|row| check_row(Kind::Bedrock, self.stream, row).map(|()| PLACES.place(row)));
+        let extra =
+            extra.map(|row| check_row(Kind::Bedrock, self.stream, row).map(|()| PLACES.place(row)));
         let body = Body {
             messages: messages(Kind::Bedrock, &ask.prompt)?,
             system: system(&ask.prompt),
@@ -141,12 +150,17 @@ fn messages(kind: Kind, prompt: &Prompt) -> Result<Vec<Value>, ShapeError> {
     Ok(match prompt {
         Prompt::Text(text) => user(json!([{"text": text}])),
         Prompt::Messages(messages) => {
-            let said = messages.iter().filter(|message| message.role != Role::System);
-            let said = said.map(|message| json!({"role": message.role, "content": [{"text": message.content}]}));
+            let said = messages
+                .iter()
+                .filter(|message| message.role != Role::System);
+            let said = said.map(
+                |message| json!({"role": message.role, "content": [{"text": message.content}]}),
+            );
             said.collect()
         }
         Prompt::Parts(parts) => {
-            let blocks: Result<Vec<Value>, ShapeError> = parts.iter().map(|part| block(kind, part)).collect();
+            let blocks: Result<Vec<Value>, ShapeError> =
+                parts.iter().map(|part| block(kind, part)).collect();
             user(Value::Array(blocks?))
         }
         _ => return Err(unsaid(kind, prompt)),
@@ -170,7 +184,8 @@ fn block(kind: Kind, part: &Part) -> Result<Value, ShapeError> {
     match part {
         Part::Text(text) => Ok(json!({"text": text})),
         Part::Image(uri) => {
-            let (media, data) = base64_in(uri).ok_or_else(|| kind.lacks("images by their address"))?;
+            let (media, data) =
+                base64_in(uri).ok_or_else(|| kind.lacks("images by their address"))?;
             let format = media.strip_prefix("image/").unwrap_or(media);
             Ok(json!({"image": {"format": format, "source": {"bytes": data}}}))
         }

@@ -4,11 +4,11 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::DecodeError;
 use super::super::errors::{code_of, excerpt, words_of};
 use super::super::json::{Few, Text, parse};
 use super::super::reader::{Dialect, Out};
 use super::super::reasons::finish_reason;
-use super::super::DecodeError;
 use crate::domain::{ContentKind, FinishReason, Usage};
 
 #[derive(Deserialize)]

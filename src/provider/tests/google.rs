@@ -204,6 +204,9 @@ fn a_stream_ends_when_every_candidate_that_was_asked_for_has_finished() {
     assert!(!ends(1, event(0, "FINISH_REASON_UNSPECIFIED")));
     assert!(!ends(2, event(0, "STOP")));
     assert!(!ends(2, event(0, "STOP") + &event(1, "")));
-    assert!(ends(2, event(0, "STOP") + &event(1, "") + &event(1, "MAX_TOKENS")));
+    assert!(ends(
+        2,
+        event(0, "STOP") + &event(1, "") + &event(1, "MAX_TOKENS")
+    ));
     assert!(!ends(1, event(4_294_967_295, "")), "no index is too wild");
 }
