@@ -30,6 +30,7 @@ mod faults;
 mod fields;
 mod files;
 mod flags;
+mod google;
 mod http2;
 mod journal;
 mod kept;

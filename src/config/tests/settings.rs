@@ -220,7 +220,12 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "acceptance_probs": null
         },
         "azure": null,
-        "custom": null
+        "custom": null,
+        "place": {
+          "root": null,
+          "aws_region": null,
+          "google": null
+        }
       },
       "workload": {
         "prompts": {
@@ -255,6 +260,10 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "texts": 1,
           "documents": null,
           "document_tokens": null
+        },
+        "around": {
+          "system": null,
+          "extra": {}
         }
       },
       "schedule": {
@@ -310,7 +319,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "first_visible_token": false,
         "cancel_rate": 0.0,
         "warmup_requests": 0,
-        "slos": []
+        "slos": [],
+        "answers": null
       }
     }
     "#);

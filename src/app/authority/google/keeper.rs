@@ -53,11 +53,11 @@ impl Held {
             words: "its token has characters that a header cannot carry".to_owned(),
         })?;
         header.set_sensitive(true);
-        let forgotten = (before.len() + 1).saturating_sub(REMEMBERED);
-        let mut tokens = before[forgotten..].to_vec();
+        let mut tokens = before.to_vec();
         if tokens.last() != Some(&token.secret) {
             tokens.push(token.secret);
         }
+        tokens.drain(..tokens.len().saturating_sub(REMEMBERED));
         Ok(Self {
             header,
             ends: now + token.lives,
