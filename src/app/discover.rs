@@ -57,6 +57,10 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
             let error = anyhow!("provider `{kind}` needs a model");
             Err(Failure::usage(error).hint("--model, an endpoint's name or a model's id or ARN"))
         }
+        (Some(kind), None) if kind.is_google() => {
+            let failure = Failure::usage(anyhow!("provider `{kind}` needs the name of a model"));
+            Err(failure.hint("give --model; Google's servers list none that could be meant"))
+        }
         _ => {
             let body = models(settings, kind, way).await?;
             let list = provider::read_models(&body).map_err(|error| undecided(&error))?;
@@ -73,8 +77,10 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
 
 /// The model's name where the API alone tells it: its servers list none.
 fn unasked(settings: &Settings, kind: Kind) -> Option<&str> {
+    let google = settings.place.google.as_ref();
     match (kind, &settings.azure) {
         (Kind::Azure, Some(azure)) => azure.deployment.as_deref(),
+        _ if kind.is_google() => google.and_then(|google| google.endpoint.as_deref()),
         _ => kind.unlisted_model(),
     }
 }

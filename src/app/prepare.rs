@@ -45,7 +45,7 @@ impl Maker for Machine {
 
     fn make(&self, part: &Prepare) -> Result<Made<Failure>, Failure> {
         let plan = &part.plan;
-        let secrets = self.secrets.beside(part.secrets.as_ref());
+        let secrets = authority::own(plan, &self.secrets).beside(part.secrets.as_ref());
         let wanted = plan.workload.tokenizer.as_ref();
         let tokenizer = wanted.map(|wanted| self.tokenizer(wanted)).transpose()?;
         let provider = speak(plan)?;

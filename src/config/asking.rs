@@ -115,6 +115,15 @@ pub(super) struct ProviderArgs {
     /// AWS: region of the service; absent: the one in the host's name
     #[arg(long, value_name = "REGION")]
     pub aws_region: Option<String>,
+    /// Google Cloud: id of the project
+    #[arg(long, value_name = "ID")]
+    pub gcloud_project: Option<String>,
+    /// Google Cloud: region of Vertex AI, or global
+    #[arg(long, value_name = "REGION")]
+    pub gcloud_region: Option<String>,
+    /// Vertex AI: id of the endpoint that a model is deployed at
+    #[arg(long, value_name = "ID")]
+    pub vertexai_endpoint_id: Option<String>,
     /// Fireworks: ask for at least as many tokens as at most
     #[arg(long)]
     pub force_min_tokens: bool,

@@ -4,6 +4,7 @@
 use super::build::{Builder, Result};
 use super::cli::TargetArgs;
 use super::error::Fault;
+use super::google::usual_address;
 use super::{Surroundings, target};
 use crate::domain::{AwsSecrets, Secret};
 use crate::provider::aws::region_of_host;
@@ -71,6 +72,11 @@ impl Builder<'_> {
 
     /// The server: what was said, or the usual address of an API of Amazon's.
     pub(super) fn address(&self, args: &TargetArgs, place: &Place) -> Result<String> {
+        if !self.merged.is_given("host")
+            && let Some(address) = usual_address(args.provider, place)
+        {
+            return Ok(address);
+        }
         if !self.merged.is_given("host")
             && let (Some(kind), Some(region)) = (args.provider, &place.aws_region)
             && let Some(address) = kind.aws_address(region)

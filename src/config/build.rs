@@ -125,6 +125,7 @@ pub(super) struct Builder<'a> {
 impl Builder<'_> {
     fn settings(&self, args: TestArgs, mock: bool) -> Result<Settings> {
         let place = self.place(&args.target, args.provider.aws_region.as_deref())?;
+        let place = self.with_google(&args, place)?;
         let base_url = self.address(&args.target, &place)?;
         let proxy = if mock || args.target.no_proxy {
             None
@@ -143,6 +144,7 @@ impl Builder<'_> {
         })?;
         let headers = self.headers(&args.secrets)?;
         let api_key = self.api_key(&args.secrets)?;
+        let api_key = self.key_for(args.target.provider, &place, api_key);
         let aws = self.aws_secrets(args.target.provider);
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
         Ok(Settings {

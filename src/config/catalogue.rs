@@ -68,6 +68,13 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
         "aws_region" => ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"]
             .map(str::to_owned)
             .into(),
+        "gcloud_project" => ["GCLOUD_PROJECT_ID", "VERTEXAI_PROJECT"]
+            .map(str::to_owned)
+            .into(),
+        "gcloud_region" => ["GCLOUD_REGION", "VERTEXAI_LOCATION"]
+            .map(str::to_owned)
+            .into(),
+        "vertexai_endpoint_id" => vec![upper],
         "master_host" => vec!["LOCUST_MASTER_NODE_HOST".to_owned()],
         "master_port" => vec!["LOCUST_MASTER_NODE_PORT".to_owned()],
         _ if PLAIN.contains(&id) => vec![upper],

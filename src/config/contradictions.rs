@@ -154,6 +154,22 @@ impl Builder<'_> {
 
     fn in_the_provider(&self, wanted: &Wanted<'_>) -> Option<Objection> {
         let kind = wanted.args.target.provider?;
+        self.in_others_words(kind).or_else(|| self.in_google(kind))
+    }
+
+    fn in_google(&self, kind: Kind) -> Option<Objection> {
+        let speaks_like_others = matches!(kind, Kind::OpenAi | Kind::Vllm);
+        let at_an_endpoint = self.merged.is_given("vertexai_endpoint_id");
+        let nowhere = !kind.is_google() && !(speaks_like_others && at_an_endpoint);
+        let why = "is for what stands at Google Cloud";
+        let hint = "--provider gemini, vertex-predict or vertex-anthropic (or openai with --vertexai-endpoint-id)";
+        self.first(
+            &["gcloud_project", "gcloud_region", "vertexai_endpoint_id"]
+                .map(|id| (nowhere, (id, why, hint))),
+        )
+    }
+
+    fn in_others_words(&self, kind: Kind) -> Option<Objection> {
         let only = |kinds: &[Kind]| !kinds.contains(&kind);
         self.first(&[
             (

@@ -24,6 +24,7 @@ mod conf;
 mod contradictions;
 mod ctl;
 mod error;
+mod google;
 mod layers;
 mod options;
 mod pacing;
@@ -49,6 +50,7 @@ pub use cluster::{
 };
 pub use ctl::{CtlOptions, Order, Users};
 pub use error::ConfigError;
+pub use google::google_key;
 pub use options::{
     Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
     Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TRACE_USERS, TargetOptions,

@@ -60,7 +60,7 @@ pub(super) struct Ask {
 
 /// Words between white space in all text of a value; a number is one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Words(u64);
+pub(super) struct Words(pub(super) u64);
 
 impl<'de> Deserialize<'de> for Words {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,6 +113,7 @@ impl<'de> Visitor<'de> for WordCounter {
 #[derive(Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Field {
+    #[serde(alias = "parts")]
     Content,
     Text,
     #[serde(other)]
@@ -321,7 +322,7 @@ impl Ask {
         at_least_one("max_tokens", self.max_tokens).map(|_| self)
     }
 
-    const fn nothing() -> Self {
+    pub(super) const fn nothing() -> Self {
         Self {
             model: None,
             prompt_words: 0,

@@ -17,7 +17,7 @@ use super::clock;
 use super::course::{Course, Gaps};
 use super::dialect::{
     Chat, Completion, Converse, Dialect, Embeddings, Generate, Invoke, LlamaCpp, Messages, Ollama,
-    Rerank, Responses, SageMaker, Together, TritonGenerate, TritonInfer, openai,
+    Rerank, Responses, SageMaker, Together, TritonGenerate, TritonInfer, google, openai,
 };
 use super::fault::Fault;
 use super::life::{End, Life};
@@ -57,7 +57,27 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/api/generate" => (&Ollama { chat: false }, |body| Ask::other(body, true)),
         "/completion" => (&LlamaCpp, |body| Ask::other(body, false)),
         "/" => (&Together, Ask::completion),
-        _ => return below(path),
+        _ => return at_google(path).or_else(|| below(path)),
+    };
+    Some(Endpoint { dialect, read })
+}
+
+/// What stands at Google Cloud, and Gemini wherever it stands: the method follows the last colon.
+fn at_google(path: &str) -> Option<Endpoint> {
+    let is_google = ["/v1beta/", "/v1/projects/", "/v1beta1/projects/"];
+    if !is_google.iter().any(|start| path.starts_with(start)) {
+        return None;
+    }
+    if path.ends_with("/chat/completions") {
+        let (dialect, read) = (&Chat, Ask::chat);
+        return Some(Endpoint { dialect, read });
+    }
+    let (dialect, read): (&'static dyn Dialect, Reader) = match path.rsplit_once(':')?.1 {
+        "generateContent" => (&google::Gemini, |body| google::read_gemini(body, false)),
+        "streamGenerateContent" => (&google::Gemini, |body| google::read_gemini(body, true)),
+        "predict" => (&google::Predict, google::read_predict),
+        "rawPredict" | "streamRawPredict" => (&Messages, Ask::messages),
+        _ => return None,
     };
     Some(Endpoint { dialect, read })
 }

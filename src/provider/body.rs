@@ -128,7 +128,7 @@ fn merge(body: &mut Map<String, Value>, extra: &Map<String, Value>) {
 }
 
 /// `text` as a part of a path or of a query: what is not plain there is escaped (RFC 3986, 2.3).
-pub(super) fn path_segment(text: &str) -> String {
+pub fn path_segment(text: &str) -> String {
     let mut segment = String::with_capacity(text.len());
     for &byte in text.as_bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -116,6 +116,16 @@ pub(super) fn words_of(error: &RawValue) -> String {
     message_in(error).unwrap_or_else(|| one_line(error.get(), MAX_ERROR_CHARS))
 }
 
+/// The number inside an error object, where it has one.
+pub(super) fn code_of(error: &RawValue) -> Option<i32> {
+    #[derive(Deserialize)]
+    struct Coded {
+        code: i32,
+    }
+    let coded = serde_json::from_str::<Coded>(error.get());
+    coded.ok().map(|coded| coded.code)
+}
+
 /// The start of `data`, to show what could not be read.
 pub(super) fn excerpt(data: &[u8]) -> String {
     one_line(&String::from_utf8_lossy(data), EXCERPT_CHARS)
@@ -135,6 +145,10 @@ struct Body<'a> {
 fn message_in(value: &RawValue) -> Option<String> {
     if let Ok(text) = serde_json::from_str::<Text<'_>>(value.get()) {
         return Some(one_line(text.as_str(), MAX_ERROR_CHARS)).filter(|text| !text.is_empty());
+    }
+    // Google's servers put the error of a stream into a list.
+    if let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(value.get()) {
+        return message_in(list.first()?);
     }
     let body: Body<'_> = serde_json::from_str(value.get()).ok()?;
     let field = body.error.or(body.message).or(body.detail)?;
@@ -194,6 +208,10 @@ mod tests {
             (
                 r#"{"detail":[{"loc":["body"],"msg":"bad"}]}"#,
                 r#"[{"loc":["body"],"msg":"bad"}]"#,
+            ),
+            (
+                r#"[{"error":{"code":429,"message":"quota","status":"RESOURCE_EXHAUSTED"}}]"#,
+                "quota",
             ),
             (r#"{"error":{"code":500}}"#, r#"{"code":500}"#),
             ("upstream\r\ntimeout\u{1b}[0m\n", "upstream  timeout [0m"),

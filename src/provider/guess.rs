@@ -8,8 +8,9 @@ use super::json::parse;
 use super::spec::Kind;
 
 /// Words in the names of hosts whose API is known; the first that is found decides. Azure's hosts have `OpenAI`'s name in theirs.
-const HOSTS: [(&str, Kind); 6] = [
+const HOSTS: [(&str, Kind); 7] = [
     ("openai.azure.com", Kind::Azure),
+    ("generativelanguage.googleapis", Kind::Gemini),
     ("fireworks.ai", Kind::Fireworks),
     ("together", Kind::Together),
     ("openai", Kind::OpenAi),
@@ -196,7 +197,7 @@ mod tests {
             format!("{error}\nhint: {}", error.hint()),
             @r#"
         cannot tell the provider from `owned_by`: `somebody` of model `m`
-        hint: --provider, one of openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom
+        hint: --provider, one of openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom, sagemaker, bedrock, bedrock-invoke, gemini, vertex-predict, vertex-anthropic
         "#
         );
         assert!(guessed(r#"{"data":[{"id":"m","owned_by":null}]}"#).is_err());

@@ -11,6 +11,8 @@ pub mod custom;
 mod errors;
 mod figures;
 mod fireworks;
+mod gemini;
+mod google;
 mod guess;
 mod json;
 mod lines;
@@ -28,6 +30,8 @@ mod sse;
 mod tgi;
 mod together;
 mod triton;
+mod vertex_anthropic;
+mod vertex_predict;
 mod vllm;
 
 #[cfg(test)]
@@ -42,7 +46,9 @@ use http::{HeaderName, HeaderValue, Method, Request};
 
 use crate::domain::{Ask, Secret, Signal};
 
+pub use body::path_segment;
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
+pub use google::GEMINI_SERVER;
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
 pub use spec::{
     Azure, Custom, Embeddings, Fireworks, Google, Kind, Place, Rerank, Sampling, Spec, Task,
@@ -241,8 +247,8 @@ pub fn build(spec: &Spec) -> Result<Arc<dyn Provider>, ShapeError> {
         Kind::SageMaker => Arc::new(sagemaker::SageMaker::new(spec)?),
         Kind::Bedrock => Arc::new(bedrock::Converse::new(spec)?),
         Kind::BedrockInvoke => Arc::new(bedrock::Invoke::new(spec)?),
-        Kind::Gemini | Kind::VertexPredict | Kind::VertexAnthropic => {
-            return Err(spec.kind.lacks("words of Google"));
-        }
+        Kind::Gemini => Arc::new(gemini::Gemini::new(spec)?),
+        Kind::VertexPredict => Arc::new(vertex_predict::VertexPredict::new(spec)?),
+        Kind::VertexAnthropic => Arc::new(vertex_anthropic::VertexAnthropic::new(spec)?),
     })
 }

@@ -24,6 +24,32 @@ const OF_OPTIONS: [&str; 7] = [
 /// Fields that TGI has by the same names, in `parameters`.
 const OF_PARAMETERS: [&str; 5] = ["temperature", "top_k", "top_p", "seed", "frequency_penalty"];
 
+/// What Google's models call what rows call otherwise.
+const IN_CAMEL_CASE: [(&str, &str); 9] = [
+    ("max_tokens", "maxOutputTokens"),
+    ("max_completion_tokens", "maxOutputTokens"),
+    ("max_new_tokens", "maxOutputTokens"),
+    ("top_k", "topK"),
+    ("top_p", "topP"),
+    ("n", "candidateCount"),
+    ("stop", "stopSequences"),
+    ("presence_penalty", "presencePenalty"),
+    ("frequency_penalty", "frequencyPenalty"),
+];
+
+/// Fields that Gemini has in `generationConfig`.
+const OF_GENERATION_CONFIG: [&str; 9] = [
+    "temperature",
+    "maxOutputTokens",
+    "topK",
+    "topP",
+    "candidateCount",
+    "stopSequences",
+    "seed",
+    "presencePenalty",
+    "frequencyPenalty",
+];
+
 /// Refuses what would be read otherwise than it was asked for, or by nobody.
 pub(super) fn check_row(
     kind: Kind,
@@ -76,9 +102,21 @@ pub(super) fn place_row_fields(
         | Kind::SageMaker
         | Kind::Bedrock
         | Kind::BedrockInvoke
-        | Kind::Gemini
-        | Kind::VertexPredict
         | Kind::VertexAnthropic => {}
+        Kind::Gemini => {
+            without_lengths(&mut row);
+            rename(&mut row, &IN_CAMEL_CASE);
+            listed(&mut row, "stopSequences");
+            sink(&mut row, "generationConfig", &OF_GENERATION_CONFIG);
+        }
+        Kind::VertexPredict => {
+            without_lengths(&mut row);
+            rename(&mut row, &IN_CAMEL_CASE);
+            let known = |name: &str| matches!(name, "instances" | "parameters" | "labels");
+            let names: Vec<String> = row.keys().filter(|name| !known(name)).cloned().collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            sink(&mut row, "parameters", &names);
+        }
         Kind::Responses | Kind::LlamaCpp | Kind::TritonInfer | Kind::TritonGenerate => {
             without_lengths(&mut row);
         }
@@ -107,6 +145,27 @@ pub(super) fn without_lengths(row: &mut Cow<'_, Map<String, Value>>) {
         if row.get(name).is_some_and(is_asked) {
             row.to_mut().shift_remove(name);
         }
+    }
+}
+
+/// Gives fields their other names; one that is there by both stays.
+fn rename(row: &mut Cow<'_, Map<String, Value>>, names: &[(&str, &str)]) {
+    for &(old, new) in names {
+        if row.contains_key(old) && !row.contains_key(new) {
+            let row = row.to_mut();
+            if let Some(value) = row.shift_remove(old) {
+                row.insert(new.to_owned(), value);
+            }
+        }
+    }
+}
+
+/// A field that takes a list even of one.
+fn listed(row: &mut Cow<'_, Map<String, Value>>, name: &str) {
+    if row.get(name).is_some_and(Value::is_string)
+        && let Some(value) = row.to_mut().get_mut(name)
+    {
+        *value = json!([value.take()]);
     }
 }
 
@@ -168,6 +227,15 @@ mod tests {
                 json!({"user": "u", "options": {"temperature": 0.5, "top_k": 3}}),
             ),
             (
+                Kind::Gemini,
+                json!({"user": "u", "generationConfig": {"temperature": 0.5, "topK": 3}}),
+            ),
+            (
+                Kind::VertexPredict,
+                json!({"parameters": {"temperature": 0.5, "user": "u", "topK": 3}}),
+            ),
+            (Kind::VertexAnthropic, row.clone()),
+            (
                 Kind::Tgi,
                 json!({"user": "u", "parameters": {"temperature": 0.5, "top_k": 3, "do_sample": true}}),
             ),
@@ -182,6 +250,20 @@ mod tests {
         assert_eq!(
             placed(Kind::Ollama, &row),
             json!({"options": {"temperature": 1, "num_predict": 5}, "max_tokens": 1.5})
+        );
+        assert_eq!(
+            placed(
+                Kind::Gemini,
+                &json!({"stop": "x", "n": 2, "generationConfig": {"seed": 1}, "seed": 2, "tools": []})
+            ),
+            json!({"generationConfig": {"seed": 1, "candidateCount": 2, "stopSequences": ["x"]}, "tools": []})
+        );
+        assert_eq!(
+            placed(
+                Kind::VertexPredict,
+                &json!({"max_new_tokens": 9, "parameters": {"a": 1}, "instances": []})
+            ),
+            json!({"parameters": {"a": 1, "maxOutputTokens": 9}, "instances": []})
         );
         assert_eq!(
             placed(

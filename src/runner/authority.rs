@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Request;
 
+use crate::domain::Secret;
+
 /// Lets requests in. Called on the measuring threads: it neither waits nor locks.
 pub trait Authority: Send + Sync + fmt::Debug {
     /// Gives `request`, whose URI is a path, the headers that let it in now. Those of a call before are replaced.
@@ -17,6 +19,11 @@ pub trait Authority: Send + Sync + fmt::Debug {
 
     /// How long after that a request may be sent.
     fn lasts(&self) -> Duration;
+
+    /// What it has sent lately that nobody is to see: an answer may quote it. Called for errors, and for answers that are shown.
+    fn secrets(&self) -> Vec<Secret> {
+        Vec::new()
+    }
 }
 
 /// Why a request cannot be let in. Without a secret.

@@ -489,7 +489,8 @@ impl Job {
     }
 
     fn masked(&self, text: &str) -> String {
-        let secrets = self.secrets.iter();
+        let renewed = self.authority.as_ref().map(|it| it.secrets());
+        let secrets = self.secrets.iter().chain(renewed.iter().flatten());
         secrets.fold(text.to_owned(), |text, secret| secret.masked_in(&text))
     }
 }

@@ -32,6 +32,7 @@ mod faults;
 mod fields;
 mod files;
 mod flags;
+mod google;
 mod http2;
 mod hub;
 mod journal;

@@ -2,6 +2,7 @@
 //! What they are made of is read here; how a request is signed is the provider's affair.
 
 mod aws;
+mod google;
 
 use std::sync::Arc;
 
@@ -16,7 +17,17 @@ use crate::runner::Authority;
 pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Authority>>, Failure> {
     match plan.provider.kind {
         Kind::SageMaker | Kind::Bedrock | Kind::BedrockInvoke => aws::of(plan, secrets),
+        _ if google::concerns(plan) => google::of(plan, secrets),
         _ => Ok(None),
+    }
+}
+
+/// `secrets` with what this machine has of its own for a plan, where the options gave nothing.
+pub(super) fn own(plan: &Plan, secrets: &Secrets) -> Secrets {
+    if google::concerns(plan) {
+        google::own(plan, secrets)
+    } else {
+        secrets.clone()
     }
 }
 

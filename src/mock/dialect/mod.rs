@@ -5,6 +5,7 @@ mod amazon;
 mod chat;
 mod completion;
 mod generate;
+pub(super) mod google;
 mod llamacpp;
 mod messages;
 mod ollama;

@@ -3,6 +3,7 @@
 mod aws;
 mod codes;
 mod framing;
+mod google;
 mod own_words;
 mod properties;
 mod recorded;
@@ -29,10 +30,22 @@ fn spec(kind: Kind, chat: bool, stream: bool) -> Spec {
         headers: indexmap::IndexMap::new(),
         fireworks: Fireworks::default(),
         azure: None,
-        place: Place::default(),
+        place: place(kind),
         custom: (kind == Kind::Custom).then(|| Custom {
             text: DESCRIPTION.to_owned(),
         }),
+    }
+}
+
+/// A place, for APIs that need one.
+fn place(kind: Kind) -> Place {
+    Place {
+        google: matches!(kind, Kind::VertexPredict | Kind::VertexAnthropic).then(|| Google {
+            project: "p".to_owned(),
+            region: "r".to_owned(),
+            endpoint: (kind == Kind::VertexPredict).then(|| "12".to_owned()),
+        }),
+        ..Place::default()
     }
 }
 
@@ -153,6 +166,24 @@ recorded! {
     Custom true "custom" "error" "sse";
     Custom false "custom" "body" "json";
     Custom true "custom" "error_body" "json";
+    Gemini true "gemini" "stream" "sse";
+    Gemini true "gemini" "thoughts" "sse";
+    Gemini true "gemini" "hidden_thoughts" "sse";
+    Gemini true "gemini" "call" "sse";
+    Gemini true "gemini" "blocked" "sse";
+    Gemini true "gemini" "error" "sse";
+    Gemini true "gemini" "cut" "sse";
+    Gemini true "gemini" "error_list" "json";
+    Gemini true "gemini" "list_instead_of_stream" "json";
+    Gemini false "gemini" "body" "json";
+    Gemini false "gemini" "two_candidates" "json";
+    Gemini false "gemini" "blocked_body" "json";
+    VertexPredict false "vertex" "predict" "json";
+    VertexPredict false "vertex" "predict_counted" "json";
+    VertexPredict false "vertex" "predict_listed" "json";
+    VertexPredict false "vertex" "predict_error" "json";
+    VertexAnthropic true "vertex" "anthropic" "sse";
+    VertexAnthropic false "vertex" "anthropic_body" "json";
 }
 
 impl Recorded {
