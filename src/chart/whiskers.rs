@@ -27,7 +27,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         .collect();
     let top = axis::reach(known.iter().map(|(_, _, it)| it.top()));
     let ends = (-0.5, count(places.len().max(1)) - 0.5);
-    let mut chart = axis::chart(area, panel, ends, top, places)?;
+    let mut chart = axis::chart(area, panel, axis::Frame::plain(ends, top), places)?;
     let bar = |(_, x, it): &(usize, f64, Estimate)| {
         let corners = [(x - BAR, 0.0), (x + BAR, it.value)];
         Rectangle::new(corners, palette::colour(0).mix(0.55).filled())

@@ -116,16 +116,6 @@ pub(super) fn words_of(error: &RawValue) -> String {
     message_in(error).unwrap_or_else(|| one_line(error.get(), MAX_ERROR_CHARS))
 }
 
-/// The number inside an error object, where it has one.
-pub(super) fn code_of(error: &RawValue) -> Option<i32> {
-    #[derive(Deserialize)]
-    struct Coded {
-        code: i32,
-    }
-    let coded = serde_json::from_str::<Coded>(error.get());
-    coded.ok().map(|coded| coded.code)
-}
-
 /// The start of `data`, to show what could not be read.
 pub(super) fn excerpt(data: &[u8]) -> String {
     one_line(&String::from_utf8_lossy(data), EXCERPT_CHARS)

@@ -46,12 +46,7 @@ async fn checked(
     carrier: Carrier,
 ) -> Result<u8, Failure> {
     let test = settings_of(args);
-    let params = ml_correctness_params(
-        &test.model,
-        &test.llm_api,
-        test.num_concurrent_requests,
-        &test.additional_sampling_params,
-    );
+    let params = ml_correctness_params(&test);
     let repo = args.test.ml_repo.start(&test.model, params, &Process)?;
     let made = match play(carrier, args.max_num_completed_requests, args.test.timeout).await {
         Ok(made) => made,
