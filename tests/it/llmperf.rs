@@ -87,7 +87,80 @@ fn a_token_benchmark_makes_exactly_its_requests_prints_llmperf_s_lines_and_write
     assert_eq!((&summary["gpu"], &summary["team"]), (&"a".into(), &"b=c".into()));
     assert_eq!(summary["additional_sampling_params_top_p"], 0.9);
     assert_eq!(std::fs::read_dir(ended.path("out")).unwrap().count(), 2);
-    insta::assert_snapshot!(layout(&ended.stdout), @"");
+    insta::assert_snapshot!(layout(&ended.stdout), @r#"
+    Results for token benchmark for m/x:1 queried with the openai api.
+
+    inter_token_latency_s
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    ttft_s
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    end_to_end_latency_s
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    request_output_throughput_token_per_s
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    number_input_tokens
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    number_output_tokens
+        p25 = N
+        p50 = N
+        p75 = N
+        p90 = N
+        p95 = N
+        p99 = N
+        mean = N
+        min = N
+        max = N
+        stddev = N
+    Number Of Errored Requests: N
+    Overall Output Throughput: N
+    Number Of Completed Requests: N
+    Completed Requests Per Minute: N
+    "#);
 }
 
 #[test]
@@ -101,7 +174,7 @@ fn prompts_are_llmperf_s_and_of_the_counted_length_behind_an_empty_message_of_th
         .map(|it| it["number_input_tokens"].as_u64().unwrap())
         .collect();
     // The workload of the same settings says what was sent, and the mock has the digests of it.
-    let sent: BTreeSet<String> = settled(&mock).notes.iter().map(|it| it.body_sha256.clone()).collect();
+    let sent: BTreeSet<String> = settled(&mock).last_requests.iter().map(|it| it.body_sha256.clone()).collect();
     let (bodies, counted) = expected_bodies(3);
     assert_eq!(sent, bodies);
     assert_eq!(lengths, counted);
@@ -172,13 +245,14 @@ fn two_workers_send_the_same_requests_as_one_process_and_their_files_are_whole()
     let _shared = shared();
     let digests = |mock: &MockHandle| -> BTreeMap<String, usize> {
         let mut all = BTreeMap::new();
-        for note in settled(mock).notes {
+        for note in settled(mock).last_requests {
             *all.entry(note.body_sha256).or_default() += 1;
         }
         all
     };
-    let line = "--max-num-completed-requests 24 --num-concurrent-requests 4";
-    let (one, two) = (quick_mock(), quick_mock());
+    // One request a user: which of them makes another first is a matter of time.
+    let line = "--max-num-completed-requests 24 --num-concurrent-requests 24";
+    let (one, two) = (mock("700ms", "1ms"), mock("700ms", "1ms"));
     let alone = format!("{line} --tokenizer-id built-in");
     start(&one, &benchmark(&alone)).wait().expect(0);
     let master = start(&two, &benchmark(&format!("{alone} --expect-workers 2 --master-bind-port 0")));
@@ -289,7 +363,7 @@ fn a_server_that_is_away_fails_every_request_and_ends_no_user() {
 #[test]
 fn failures_have_the_server_s_numbers_and_ends_inside_streams_too() {
     let _shared = shared();
-    let mock = faulty_mock("2ms", "1ms", &["status:503=0.3", "rate-limit=0.2", "error-in-stream:2=0.2"]);
+    let mock = faulty_mock("2ms", "1ms", &["status=0.3:503", "rate-limit=0.2", "error-in-stream=0.2:2"]);
     let line = "--max-num-completed-requests 60 --num-concurrent-requests 6";
     let ended = start(&mock, &benchmark(line)).wait().expect(0);
     let seen = settled(&mock);
@@ -400,7 +474,7 @@ fn failed_tasks_are_errors_and_no_mismatches() {
         ttft: "2ms".parse().unwrap(),
         inter_token: "1ms".parse().unwrap(),
         numerals: true,
-        faults: vec!["status:500=0.3".parse().unwrap()],
+        faults: vec!["status=0.3:500".parse().unwrap()],
         ..Script::default()
     };
     let mock = spawn_thread(script, 1).unwrap();
