@@ -58,7 +58,12 @@ impl Showing<'_> {
 }
 
 impl Played {
-    pub(super) fn of(finished: Finished, interrupted: Option<u8>, plan: Plan, trend: Trend) -> Self {
+    pub(super) fn of(
+        finished: Finished,
+        interrupted: Option<u8>,
+        plan: Plan,
+        trend: Trend,
+    ) -> Self {
         Self {
             status: finished.status,
             failure: finished.failure,

@@ -138,7 +138,9 @@ async fn attentively(
 
 /// `llmload master`.
 pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
-    Ok(Box::pin(play_master(options, Showing::Itself)).await?.status)
+    Ok(Box::pin(play_master(options, Showing::Itself))
+        .await?
+        .status)
 }
 
 /// One run that workers carry out.

@@ -306,8 +306,17 @@ mod tests {
     fn under_pressure_answers_wait_one_by_one_where_they_do_not_fit_together() {
         let mut outbox = Outbox::new(1);
         for second in 0..200 {
-            outbox.push(answered(second, 3, if second % 2 == 0 { 1 << 10 } else { 60 << 10 }));
-            assert!(outbox.backlog.iter().all(|waiting| waiting.weight == weight_of(&waiting.fresh.tally)));
+            outbox.push(answered(
+                second,
+                3,
+                if second % 2 == 0 { 1 << 10 } else { 60 << 10 },
+            ));
+            assert!(
+                outbox
+                    .backlog
+                    .iter()
+                    .all(|waiting| waiting.weight == weight_of(&waiting.fresh.tally))
+            );
         }
         assert!(outbox.backlog.len() <= BACKLOG);
         assert_eq!(delivered(&mut outbox).0, 600);

@@ -110,7 +110,11 @@ fn length(
         .max_tokens
         .unwrap_or(u32::MAX)
         .min(script.max_output_tokens);
-    let spoken = says.map(|says| script.reasoning_tokens.saturating_add(numerals::digits(says)));
+    let spoken = says.map(|says| {
+        script
+            .reasoning_tokens
+            .saturating_add(numerals::digits(says))
+    });
     let natural = spoken.unwrap_or_else(|| match script.output_tokens {
         Some(_) if ask.ignore_eos && ask.max_tokens.is_some() => limit,
         Some(law) => law

@@ -197,7 +197,9 @@ impl Script {
 
     /// The number that request `number` is answered with, where it asks for one.
     pub(super) fn numeral(&self, number: u64, asked: Option<u32>) -> Option<u32> {
-        let is_wrong = self.wrong_every.is_some_and(|every| number % every == every - 1);
+        let is_wrong = self
+            .wrong_every
+            .is_some_and(|every| number % every == every - 1);
         asked.map(|asked| asked + u32::from(is_wrong))
     }
 

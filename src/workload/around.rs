@@ -56,7 +56,10 @@ impl Frame {
             None => Arc::clone(extra),
             Some(own) => {
                 let mut all = Map::clone(extra);
-                all.extend(own.iter().map(|(name, value)| (name.clone(), value.clone())));
+                all.extend(
+                    own.iter()
+                        .map(|(name, value)| (name.clone(), value.clone())),
+                );
                 Arc::new(all)
             }
         });
@@ -103,7 +106,10 @@ mod tests {
         let Prompt::Messages(messages) = &framed.prompt else {
             panic!("{framed:?}");
         };
-        let said: Vec<(Role, &str)> = messages.iter().map(|it| (it.role, it.content.as_str())).collect();
+        let said: Vec<(Role, &str)> = messages
+            .iter()
+            .map(|it| (it.role, it.content.as_str()))
+            .collect();
         assert_eq!(said, [(Role::System, ""), (Role::User, "hi")]);
         assert_eq!((framed.counted_prompt_tokens, framed.extra), (None, None));
         let framed = Frame::new(&around, Api::Chat, true).put(ask(None));
@@ -114,7 +120,11 @@ mod tests {
 
     #[test]
     fn a_row_s_own_fields_go_before_those_of_all_requests() {
-        let frame = Frame::new(&around(None, json!({"a": 1, "b": 2, "max_tokens": 9})), Api::Chat, false);
+        let frame = Frame::new(
+            &around(None, json!({"a": 1, "b": 2, "max_tokens": 9})),
+            Api::Chat,
+            false,
+        );
         let framed = frame.put(ask(Some(json!({"b": 3, "c": 4}))));
         let extra = Value::Object(framed.extra.as_deref().unwrap().clone());
         assert_eq!(extra, json!({"a": 1, "b": 3, "max_tokens": 9, "c": 4}));

@@ -9,8 +9,26 @@ use crate::domain::{Index, Seed};
 const LARGEST: u16 = 10_000;
 
 const SMALL: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
-    "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: [&str; 10] = [
     "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
@@ -18,7 +36,8 @@ const TENS: [&str; 10] = [
 
 /// The number that request `index` asks about: from 0 to 10,000.
 pub fn numeral(seed: Seed, index: Index) -> u16 {
-    seed.stream("numeral", index.key()).random_range(0..=LARGEST)
+    seed.stream("numeral", index.key())
+        .random_range(0..=LARGEST)
 }
 
 /// `number` in British English, as num2words writes it: `one hundred and twenty-three`, `four thousand, five hundred and six`.
@@ -27,8 +46,16 @@ pub fn in_words(number: u16) -> String {
     match (thousands, rest) {
         (0, _) => below_thousand(rest),
         (_, 0) => format!("{} thousand", below_thousand(thousands)),
-        (_, 1..100) => format!("{} thousand and {}", below_thousand(thousands), below_thousand(rest)),
-        _ => format!("{} thousand, {}", below_thousand(thousands), below_thousand(rest)),
+        (_, 1..100) => format!(
+            "{} thousand and {}",
+            below_thousand(thousands),
+            below_thousand(rest)
+        ),
+        _ => format!(
+            "{} thousand, {}",
+            below_thousand(thousands),
+            below_thousand(rest)
+        ),
     }
 }
 
@@ -37,7 +64,11 @@ fn below_thousand(number: u16) -> String {
     match (hundreds, rest) {
         (0, _) => below_hundred(rest),
         (_, 0) => format!("{} hundred", below_hundred(hundreds)),
-        _ => format!("{} hundred and {}", below_hundred(hundreds), below_hundred(rest)),
+        _ => format!(
+            "{} hundred and {}",
+            below_hundred(hundreds),
+            below_hundred(rest)
+        ),
     }
 }
 
@@ -53,7 +84,9 @@ fn below_hundred(number: u16) -> String {
 /// The task to write `number` in digits.
 pub fn numeral_task(number: u16) -> String {
     let words = in_words(number);
-    format!("Convert the following sequence of words into a number: {words}.\nPrint the number first.")
+    format!(
+        "Convert the following sequence of words into a number: {words}.\nPrint the number first."
+    )
 }
 
 #[cfg(test)]
@@ -86,7 +119,10 @@ mod tests {
             let _ = write!(hex, "{byte:02x}");
             hex
         });
-        assert_eq!(hex, "9fdadcae6ddf06a68e4c312139db13fa31a39631d96f91a072bf9b77494e0b4a");
+        assert_eq!(
+            hex,
+            "9fdadcae6ddf06a68e4c312139db13fa31a39631d96f91a072bf9b77494e0b4a"
+        );
     }
 
     #[test]
@@ -98,7 +134,10 @@ mod tests {
         let (one, same, other) = (of(1), of(1), of(2));
         assert_eq!(one, same);
         assert_ne!(one, other);
-        assert_eq!((one.iter().min(), one.iter().max()), (Some(&0), Some(&LARGEST)));
+        assert_eq!(
+            (one.iter().min(), one.iter().max()),
+            (Some(&0), Some(&LARGEST))
+        );
         let mean = one.iter().copied().map(f64::from).sum::<f64>() / 60_000.0;
         assert!((mean - 5_000.0).abs() < 50.0, "{mean}");
     }

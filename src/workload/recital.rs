@@ -95,7 +95,9 @@ impl Recital {
             adds_up: true,
         };
         let longest = (0..PROBES).map(&outputs).max().unwrap_or(1);
-        recital.heads = (1..=longest.min(MOST_HEADS)).map(|n| recital.measured_head(n)).collect();
+        recital.heads = (1..=longest.min(MOST_HEADS))
+            .map(|n| recital.measured_head(n))
+            .collect();
         for key in 0..PROBES {
             let head = recital.head(outputs(key));
             if recital.draw(head, key).is_none() {
@@ -116,7 +118,9 @@ impl Recital {
     /// Counts some prompts whole.
     fn prove(&mut self, outputs: &impl Fn(u64) -> u32, notes: &mut Vec<String>) {
         if !self.measure.is_exact() {
-            notes.push("no tokenizer: prompts have about their lengths, by rule of thumb".to_owned());
+            notes.push(
+                "no tokenizer: prompts have about their lengths, by rule of thumb".to_owned(),
+            );
             return;
         }
         let is_exact = |key| {
@@ -237,14 +241,20 @@ impl Recital {
 
     /// Tokens of the task itself.
     fn head(&self, output: u32) -> u32 {
-        let known = (output as usize).checked_sub(1).and_then(|at| self.heads.get(at));
+        let known = (output as usize)
+            .checked_sub(1)
+            .and_then(|at| self.heads.get(at));
         known.copied().unwrap_or_else(|| self.measured_head(output))
     }
 
     fn measured_head(&self, output: u32) -> u32 {
         let measure = &self.measure;
-        let after = measure.text(&[BEFORE, AFTER].concat()).saturating_sub(measure.text(BEFORE));
-        measure.text(&[&task(output), AFTER].concat()).saturating_sub(after)
+        let after = measure
+            .text(&[BEFORE, AFTER].concat())
+            .saturating_sub(measure.text(BEFORE));
+        measure
+            .text(&[&task(output), AFTER].concat())
+            .saturating_sub(after)
     }
 }
 

@@ -16,7 +16,13 @@ fn measure(file: &[u8]) -> Measure {
 fn recital(mean: f64, stddev: f64, measure: &Measure) -> (Recital, Vec<String>) {
     let mut notes = Vec::new();
     let tokens = Normal { mean, stddev };
-    let recital = Recital::new(tokens, Seed(11_111), |key| 1 + (key % 300) as u32, measure, &mut notes);
+    let recital = Recital::new(
+        tokens,
+        Seed(11_111),
+        |key| 1 + (key % 300) as u32,
+        measure,
+        &mut notes,
+    );
     (recital.unwrap(), notes)
 }
 
@@ -65,10 +71,15 @@ fn lengths_are_drawn_from_the_normal_distribution_above_the_task_s_own() {
     let measure = measure(&BPE_FILE);
     let (wide, notes) = recital(550.0, 150.0, &measure);
     assert_eq!(notes, [""; 0]);
-    let drawn: Vec<f64> = (0..4_000).map(|key| f64::from(wide.draw(30, key).unwrap())).collect();
+    let drawn: Vec<f64> = (0..4_000)
+        .map(|key| f64::from(wide.draw(30, key).unwrap()))
+        .collect();
     let mean = drawn.iter().sum::<f64>() / 4_000.0;
     let deviation = (drawn.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / 4_000.0).sqrt();
-    assert!((mean - 550.0).abs() < 8.0 && (deviation - 150.0).abs() < 6.0, "{mean} {deviation}");
+    assert!(
+        (mean - 550.0).abs() < 8.0 && (deviation - 150.0).abs() < 6.0,
+        "{mean} {deviation}"
+    );
     let (narrow, notes) = recital(38.0, 40.0, &measure);
     assert!(notes[0].contains("41 is the least"), "{notes:?}");
     let head = narrow.head(7);
@@ -78,12 +89,18 @@ fn lengths_are_drawn_from_the_normal_distribution_above_the_task_s_own() {
 #[test]
 fn a_mean_that_never_covers_the_task_is_refused_with_what_would() {
     let measure = measure(&BPE_FILE);
-    let tokens = Normal { mean: 5.0, stddev: 0.0 };
+    let tokens = Normal {
+        mean: 5.0,
+        stddev: 0.0,
+    };
     let error = Recital::new(tokens, Seed(1), |_| 10, &measure, &mut Vec::new()).unwrap_err();
     let WorkloadError::NoRecital { smallest, .. } = error else {
         panic!("{error}");
     };
-    let tokens = Normal { mean: smallest.into(), stddev: 0.0 };
+    let tokens = Normal {
+        mean: smallest.into(),
+        stddev: 0.0,
+    };
     let made = Recital::new(tokens, Seed(1), |_| 10, &measure, &mut Vec::new()).unwrap();
     assert_eq!(made.at(10, 0).requested, smallest);
     for (mean, stddev) in [(f64::NAN, 1.0), (f64::INFINITY, 1.0), (500.0, -1.0)] {
@@ -95,7 +112,10 @@ fn a_mean_that_never_covers_the_task_is_refused_with_what_would() {
 #[test]
 fn a_workload_recites_by_request_and_draws_both_lengths() {
     let mut wanted = spec(PromptSource::Recital {
-        tokens: Normal { mean: 300.0, stddev: 50.0 },
+        tokens: Normal {
+            mean: 300.0,
+            stddev: 50.0,
+        },
     });
     wanted.output = LengthSpec {
         law: LengthLaw::Normal,
@@ -117,7 +137,11 @@ fn a_workload_recites_by_request_and_draws_both_lengths() {
             panic!("{ask:?}");
         };
         assert_eq!(messages[0].content, "");
-        assert!(messages[1].content.contains(&format!(" {} output tokens", ask.max_tokens)));
+        assert!(
+            messages[1]
+                .content
+                .contains(&format!(" {} output tokens", ask.max_tokens))
+        );
         assert_eq!(ask.counted_prompt_tokens, ask.requested_prompt_tokens);
         assert!(ask.counted_prompt_tokens.is_some());
     }

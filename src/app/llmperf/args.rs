@@ -65,7 +65,8 @@ const OF_MASTER: [&str; 16] = [
     "insecure",
 ];
 
-const ABOUT_TOKENS: &str = "llmperf's load test: latencies and throughput of prompts and answers of drawn lengths";
+const ABOUT_TOKENS: &str =
+    "llmperf's load test: latencies and throughput of prompts and answers of drawn lengths";
 const ABOUT_CORRECTNESS: &str =
     "llmperf's correctness test: whether answers are right while many requests are under way";
 
@@ -143,10 +144,20 @@ pub(super) struct TokenArgs {
     #[command(flatten)]
     pub(super) test: TestArgs,
     /// Mean length of the prompts in tokens
-    #[arg(long, value_name = "N", default_value_t = 550, help_heading = "Lengths")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 550,
+        help_heading = "Lengths"
+    )]
     pub(super) mean_input_tokens: u32,
     /// Its standard deviation
-    #[arg(long, value_name = "N", default_value_t = 150, help_heading = "Lengths")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 150,
+        help_heading = "Lengths"
+    )]
     pub(super) stddev_input_tokens: u32,
     /// Mean number of tokens to ask for
     #[arg(long, value_name = "N", default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Lengths")]
@@ -207,27 +218,35 @@ pub(in crate::app) fn commands() -> [clap::Command; 2] {
     let correctness = CorrectnessArgs::augment_args(clap::Command::new(CORRECTNESS));
     [
         shared(tokens.about(ABOUT_TOKENS).after_help(AFTER_TOKENS)),
-        shared(correctness.about(ABOUT_CORRECTNESS).after_help(AFTER_CORRECTNESS)),
+        shared(
+            correctness
+                .about(ABOUT_CORRECTNESS)
+                .after_help(AFTER_CORRECTNESS),
+        ),
     ]
 }
 
 /// With the options that `run` and `master` have too.
 fn shared(own: clap::Command) -> clap::Command {
-    let carried = of("run", &OF_RUN).into_iter().map(|arg| match arg.get_id().as_str() {
-        // Beside a progress bar nobody is to read what goes as it should.
-        "loglevel" => {
-            let help = "How much to log [default: warning, with --expect-workers info]";
-            arg.default_value(None).help(help).long_help(None)
-        }
-        _ => arg,
-    });
-    let cluster = of("master", &OF_MASTER).into_iter().map(|arg| match arg.get_id().as_str() {
-        "expect_workers" => {
-            let help = "Have this many workers carry the test out; absent: this process does";
-            arg.default_value(None).help(help).long_help(None)
-        }
-        _ => arg,
-    });
+    let carried = of("run", &OF_RUN)
+        .into_iter()
+        .map(|arg| match arg.get_id().as_str() {
+            // Beside a progress bar nobody is to read what goes as it should.
+            "loglevel" => {
+                let help = "How much to log [default: warning, with --expect-workers info]";
+                arg.default_value(None).help(help).long_help(None)
+            }
+            _ => arg,
+        });
+    let cluster = of("master", &OF_MASTER)
+        .into_iter()
+        .map(|arg| match arg.get_id().as_str() {
+            "expect_workers" => {
+                let help = "Have this many workers carry the test out; absent: this process does";
+                arg.default_value(None).help(help).long_help(None)
+            }
+            _ => arg,
+        });
     carried
         .chain(cluster)
         .fold(own, clap::Command::arg)
@@ -237,7 +256,8 @@ fn shared(own: clap::Command) -> clap::Command {
 
 /// Options of a subcommand, with those that take a flag of them back.
 fn of(command: &str, ids: &[&str]) -> Vec<Arg> {
-    let is_meant = |id: &str| ids.contains(&id) || id.strip_prefix("no_").is_some_and(|id| ids.contains(&id));
+    let is_meant =
+        |id: &str| ids.contains(&id) || id.strip_prefix("no_").is_some_and(|id| ids.contains(&id));
     let options = options_of(command).into_iter();
     let meant = options.filter(|arg| is_meant(arg.get_id().as_str()));
     meant.map(without_variables).collect()
@@ -274,12 +294,22 @@ pub(super) fn passed_on(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> 
         let Some(long) = arg.get_long().filter(|_| is_given(matches, id)) else {
             continue;
         };
-        let misplaced = if cluster { here.contains(&id) } else { is_of_cluster && id != "journal" };
+        let misplaced = if cluster {
+            here.contains(&id)
+        } else {
+            is_of_cluster && id != "journal"
+        };
         if misplaced {
             let (why, hint) = if cluster {
-                ("is of the machine that sends, and workers do", "give it to `llmload worker`, or leave --expect-workers out")
+                (
+                    "is of the machine that sends, and workers do",
+                    "give it to `llmload worker`, or leave --expect-workers out",
+                )
             } else {
-                ("is of a test that workers carry out", "--expect-workers N, or leave it out")
+                (
+                    "is of a test that workers carry out",
+                    "--expect-workers N, or leave it out",
+                )
             };
             return Err(Failure::usage(anyhow!("--{long} {why}")).hint(hint));
         }

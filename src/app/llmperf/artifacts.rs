@@ -40,7 +40,8 @@ pub(super) fn of_results(
         ("summary", made("summary", file(summary))),
         ("individual_responses", made("responses", file(individual))),
     ];
-    let named = |(name, text): (&str, Option<String>)| Some(artifact(format!("{stem}_{name}.json"), text?));
+    let named =
+        |(name, text): (&str, Option<String>)| Some(artifact(format!("{stem}_{name}.json"), text?));
     texts.into_iter().filter_map(named).collect()
 }
 

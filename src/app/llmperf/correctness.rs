@@ -32,7 +32,11 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     let tokenizer = settings::tokenizer(&args.test)?;
     let results = Results::prepare(&args.test.results_dir, stem_of(&args.test.model))?;
     let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
-    let runtime = if has_workers(matches) { two_threads() } else { runtime() };
+    let runtime = if has_workers(matches) {
+        two_threads()
+    } else {
+        runtime()
+    };
     runtime?.block_on(checked(&args, results, carrier))
 }
 
@@ -64,7 +68,10 @@ async fn checked(
     let summary = correctness_summary(&test, &tasks, timestamp_s());
     Console::default().print(&correctness_console(&test, &tasks));
     let written = results.map_or(Ok(()), |results| results.write(&summary, &tasks));
-    let faults = [written.err(), excess(args.max_mismatch_rate, Marks::of(&tasks))];
+    let faults = [
+        written.err(),
+        excess(args.max_mismatch_rate, Marks::of(&tasks)),
+    ];
     let mut ended = made.status;
     for failure in faults.into_iter().flatten() {
         complain(&failure);

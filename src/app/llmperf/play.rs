@@ -92,9 +92,14 @@ fn in_order(answers: BTreeMap<Index, Answer>) -> (Vec<(Index, Answer)>, usize) {
 }
 
 fn wall_s(answers: &[(Index, Answer)]) -> f64 {
-    let first = answers.iter().map(|(_, answer)| answer.sent.unwrap_or(answer.end)).min();
+    let first = answers
+        .iter()
+        .map(|(_, answer)| answer.sent.unwrap_or(answer.end))
+        .min();
     let last = answers.iter().map(|(_, answer)| answer.end).max();
-    let span = first.zip(last).map(|(first, last): (Offset, Offset)| last.since(first));
+    let span = first
+        .zip(last)
+        .map(|(first, last): (Offset, Offset)| last.since(first));
     span.unwrap_or_default().as_secs_f64()
 }
 

@@ -63,7 +63,12 @@ impl Progress {
         };
         let seconds = now.as_secs_f64();
         let rate = count(self.done) / seconds.max(f64::MIN_POSITIVE);
-        let left = time_left(self.requests.saturating_sub(self.done), rate, self.timeout, now);
+        let left = time_left(
+            self.requests.saturating_sub(self.done),
+            rate,
+            self.timeout,
+            now,
+        );
         format!("requests{failed}, {rate:.2}/s, {left}")
     }
 }
@@ -72,7 +77,11 @@ impl Progress {
 fn time_left(requests: u64, rate: f64, timeout: Duration, now: Offset) -> String {
     let by_time = timeout.as_secs_f64() - now.as_secs_f64();
     let by_requests = count(requests) / rate;
-    let seconds = if rate > 0.0 { by_requests.min(by_time) } else { by_time };
+    let seconds = if rate > 0.0 {
+        by_requests.min(by_time)
+    } else {
+        by_time
+    };
     if by_time <= 0.0 {
         return "waiting for the last answers".to_owned();
     }
@@ -92,7 +101,9 @@ mod tests {
     #[test]
     fn what_ends_first_says_how_much_time_is_left() {
         let at = |seconds| Offset::from(Duration::from_secs(seconds));
-        let left = |requests, rate, seconds| time_left(requests, rate, Duration::from_secs(90), at(seconds));
+        let left = |requests, rate, seconds| {
+            time_left(requests, rate, Duration::from_secs(90), at(seconds))
+        };
         assert_eq!(left(20, 2.0, 10), "10s left");
         assert_eq!(left(2_000, 2.0, 10), "1m20s left");
         assert_eq!(left(5, 0.0, 30), "1m left");

@@ -44,7 +44,8 @@ impl Results {
     }
 
     fn individual(&self) -> PathBuf {
-        self.folder.join(format!("{}_individual_responses.json", self.stem))
+        self.folder
+            .join(format!("{}_individual_responses.json", self.stem))
     }
 
     /// Writes both files; one that cannot be written does not keep the other from it.
@@ -66,5 +67,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let text = llmperf::file(value).map_err(std::io::Error::other);
     text.and_then(|text| replace(path, &text))
         .with_context(|| format!("cannot write `{}`", path.display()))
-        .map_err(|error| Failure::failed(error).hint("the figures printed are whole; is the disk full?"))
+        .map_err(|error| {
+            Failure::failed(error).hint("the figures printed are whole; is the disk full?")
+        })
 }

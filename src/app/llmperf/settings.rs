@@ -14,8 +14,8 @@ use crate::app::failure::{Failure, chain};
 use crate::app::prepare::load_tokenizer;
 use crate::app::surroundings::{Process, hub_paths, variable};
 use crate::config::{
-    self, Client, Command, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions, Settings,
-    Surroundings,
+    self, Client, Command, LogLevel, Logging, MasterOptions, Outputs, Prompts, RunOptions,
+    Settings, Surroundings,
 };
 use crate::domain::{Keep, format_span};
 use crate::provider::{Kind, Place, Sampling, Task};

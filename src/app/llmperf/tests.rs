@@ -64,14 +64,29 @@ fn the_defaults_are_llmperf_s() {
         args.stddev_output_tokens,
     );
     assert_eq!(lengths, (550, 150, 150, 80));
-    assert_eq!((args.max_num_completed_requests, args.test.num_concurrent_requests), (10, 10));
-    assert_eq!((args.test.timeout, args.test.seed), (Duration::from_secs(90), 11_111));
-    assert_eq!(args.test.tokenizer_id, "hf-internal-testing/llama-tokenizer");
+    assert_eq!(
+        (
+            args.max_num_completed_requests,
+            args.test.num_concurrent_requests
+        ),
+        (10, 10)
+    );
+    assert_eq!(
+        (args.test.timeout, args.test.seed),
+        (Duration::from_secs(90), 11_111)
+    );
+    assert_eq!(
+        args.test.tokenizer_id,
+        "hf-internal-testing/llama-tokenizer"
+    );
     assert_eq!(args.test.llm_api, "openai");
     assert!(args.test.additional_sampling_params.is_empty() && args.test.metadata.is_empty());
     assert!(args.test.results_dir.as_os_str().is_empty());
     let args = CorrectnessArgs::from_arg_matches(&matches("correctness --model m")).unwrap();
-    assert_eq!((args.max_num_completed_requests, args.max_mismatch_rate), (50, None));
+    assert_eq!(
+        (args.max_num_completed_requests, args.max_mismatch_rate),
+        (50, None)
+    );
 }
 
 #[test]
@@ -81,7 +96,10 @@ fn both_spellings_are_taken_and_na_is_none() {
         "--tokenizer_id a_b --ml_repo repo_x --run_name NA --mean_input_tokens=7",
     ] {
         let (args, _) = tokens(line);
-        assert_eq!((args.test.tokenizer_id.as_str(), args.mean_input_tokens), ("a_b", 7));
+        assert_eq!(
+            (args.test.tokenizer_id.as_str(), args.mean_input_tokens),
+            ("a_b", 7)
+        );
         let repo = &args.test.ml_repo;
         assert_eq!((repo.experiment(), repo.name()), (Some("repo_x"), None));
     }
@@ -90,14 +108,32 @@ fn both_spellings_are_taken_and_na_is_none() {
 
 #[test]
 fn values_are_read_as_llmperf_reads_them() {
-    let (args, _) = tokens("--timeout 600 --metadata a=b,c=d=e, --additional-sampling-params {\"x\":1}");
+    let (args, _) =
+        tokens("--timeout 600 --metadata a=b,c=d=e, --additional-sampling-params {\"x\":1}");
     assert_eq!(args.test.timeout, Duration::from_secs(600));
-    let pairs: Vec<_> = args.test.metadata.iter().map(|(a, b)| format!("{a}:{b}")).collect();
+    let pairs: Vec<_> = args
+        .test
+        .metadata
+        .iter()
+        .map(|(a, b)| format!("{a}:{b}"))
+        .collect();
     assert_eq!(pairs, ["a:b", "c:d=e"]);
     assert_eq!(args.test.additional_sampling_params["x"], 1);
-    assert_eq!(tokens("--timeout 1m30s").0.test.timeout, Duration::from_secs(90));
-    assert_eq!(tokens("--timeout 0.5").0.test.timeout, Duration::from_millis(500));
-    for line in ["--timeout 0", "--timeout soon", "--metadata a", "--additional-sampling-params []", "--num-concurrent-requests 0"] {
+    assert_eq!(
+        tokens("--timeout 1m30s").0.test.timeout,
+        Duration::from_secs(90)
+    );
+    assert_eq!(
+        tokens("--timeout 0.5").0.test.timeout,
+        Duration::from_millis(500)
+    );
+    for line in [
+        "--timeout 0",
+        "--timeout soon",
+        "--metadata a",
+        "--additional-sampling-params []",
+        "--num-concurrent-requests 0",
+    ] {
         assert!(refused(line).contains("invalid value"), "{line}");
     }
     assert!(refused("--run-name x").contains("--ml-repo"));
@@ -112,9 +148,15 @@ fn a_test_here_starts_all_users_at_once_and_measures_every_request() {
     let settings = &options.settings;
     let schedule = &settings.schedule;
     assert_eq!((schedule.users, schedule.max_requests), (7, Some(40)));
-    assert_eq!((schedule.spawn_rate, &schedule.pacing), (AT_ONCE, &Pacing::Closed));
+    assert_eq!(
+        (schedule.spawn_rate, &schedule.pacing),
+        (AT_ONCE, &Pacing::Closed)
+    );
     assert_eq!(schedule.run_time, Some(Duration::from_secs(5)));
-    assert_eq!((schedule.spread, schedule.warmup), (Duration::ZERO, Duration::ZERO));
+    assert_eq!(
+        (schedule.spread, schedule.warmup),
+        (Duration::ZERO, Duration::ZERO)
+    );
     assert!(schedule.measure_ramp);
     assert_eq!(settings.limits.total, Some(Duration::from_secs(9)));
     assert_eq!(settings.limits.stop, Duration::from_secs(180));
@@ -130,16 +172,29 @@ fn a_test_here_starts_all_users_at_once_and_measures_every_request() {
 
 #[test]
 fn expected_workers_make_it_a_master_s_and_what_is_the_other_s_is_refused() {
-    let Carrier::Workers(options) = carrier("--expect-workers 3 --missing-after 5s").unwrap() else {
+    let Carrier::Workers(options) = carrier("--expect-workers 3 --missing-after 5s").unwrap()
+    else {
         panic!("not by workers");
     };
     assert_eq!(options.expect_workers, 3);
     assert_eq!(options.heartbeats.missing_after, Duration::from_secs(5));
     for (line, words) in [
-        ("--expect-workers 3 --mock", "--mock is of the machine that sends"),
-        ("--expect-workers 3 --source-ip 127.0.0.1", "--source-ip is of the machine that sends"),
-        ("--missing-after 5s", "--missing-after is of a test that workers carry out"),
-        ("--share-secrets", "--share-secrets is of a test that workers carry out"),
+        (
+            "--expect-workers 3 --mock",
+            "--mock is of the machine that sends",
+        ),
+        (
+            "--expect-workers 3 --source-ip 127.0.0.1",
+            "--source-ip is of the machine that sends",
+        ),
+        (
+            "--missing-after 5s",
+            "--missing-after is of a test that workers carry out",
+        ),
+        (
+            "--share-secrets",
+            "--share-secrets is of a test that workers carry out",
+        ),
     ] {
         let failure = passed_on(&tokens(line).1).unwrap_err();
         assert!(failure.to_string().contains(words), "{failure}");

@@ -27,7 +27,11 @@ pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failur
     let bench = benchmark(&args, &tokenizer);
     let results = Results::prepare(&args.test.results_dir, bench.stem())?;
     let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
-    let runtime = if has_workers(matches) { two_threads() } else { runtime() };
+    let runtime = if has_workers(matches) {
+        two_threads()
+    } else {
+        runtime()
+    };
     runtime?.block_on(benchmarked(&args, &bench, results, carrier))
 }
 
@@ -38,7 +42,9 @@ async fn benchmarked(
     carrier: Carrier,
 ) -> Result<u8, Failure> {
     let test = &args.test;
-    let repo = test.ml_repo.start(&bench.model, ml_params(bench), &Process)?;
+    let repo = test
+        .ml_repo
+        .start(&bench.model, ml_params(bench), &Process)?;
     let made = match play(carrier, args.max_num_completed_requests, test.timeout).await {
         Ok(made) => made,
         Err(failure) => {
@@ -80,7 +86,8 @@ impl Report {
     /// Prints and writes it. Returns the exit status, which was `status` before.
     fn show(&self, results: Option<&Results>, status: u8) -> u8 {
         Console::default().print(&self.console);
-        let Some(Err(failure)) = results.map(|results| results.write(&self.summary, &self.responses))
+        let Some(Err(failure)) =
+            results.map(|results| results.write(&self.summary, &self.responses))
         else {
             return status;
         };

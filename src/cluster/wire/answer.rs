@@ -41,7 +41,11 @@ fn one(answer: pb::Answer) -> Result<(Index, Answer), WireError> {
     if answer.error.len() > MAX_WORDS {
         return Err(WireError::Impossible("error"));
     }
-    if answer.text.as_ref().is_some_and(|text| text.len() > MAX_ANSWER_TEXT) {
+    if answer
+        .text
+        .as_ref()
+        .is_some_and(|text| text.len() > MAX_ANSWER_TEXT)
+    {
         return Err(WireError::Impossible("text"));
     }
     let index = match answer.index.ok_or(WireError::Missing("index"))? {

@@ -79,7 +79,11 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
     let times = (proptest::array::uniform3(option::of(offset())), offset());
     let words = ("[a-z\u{e9}\u{df} ]{0,300}", option::of("\\PC{0,80}\0?\n?"));
     let tokens = proptest::array::uniform5(option::of(any::<u32>()));
-    let said = (any_of(&Outcome::ALL), option::of(any::<i32>()), any::<u32>());
+    let said = (
+        any_of(&Outcome::ALL),
+        option::of(any::<i32>()),
+        any::<u32>(),
+    );
     (index, times, words, tokens, said).prop_map(
         |(index, ([sent, first_content, last_content], end), (error, text), tokens, said)| {
             let answer = Answer {
@@ -116,28 +120,30 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
         vec(answers(), 0..6),
     );
     (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
-        |(warmup, measured, (errors, warnings, answers), (n, window_tokens), times, generator)| Tally {
-            counts: Counts {
-                scheduled: n[0],
-                sent: n[1],
-                dropped: n[2],
-                late_cancelled: n[3],
-                lost: n[4],
-            },
-            warmup,
-            measured,
-            errors: errors.into_iter().collect(),
-            warnings,
-            connections_opened: n[5],
-            connections_reused: n[6],
-            connections_warmed: n[7],
-            window_tokens,
-            window_good: window_tokens,
-            first_sent: times.0,
-            last_sent: times.1,
-            last_end: times.2,
-            generator,
-            answers: answers.into_iter().collect(),
+        |(warmup, measured, (errors, warnings, answers), (n, window_tokens), times, generator)| {
+            Tally {
+                counts: Counts {
+                    scheduled: n[0],
+                    sent: n[1],
+                    dropped: n[2],
+                    late_cancelled: n[3],
+                    lost: n[4],
+                },
+                warmup,
+                measured,
+                errors: errors.into_iter().collect(),
+                warnings,
+                connections_opened: n[5],
+                connections_reused: n[6],
+                connections_warmed: n[7],
+                window_tokens,
+                window_good: window_tokens,
+                first_sent: times.0,
+                last_sent: times.1,
+                last_end: times.2,
+                generator,
+                answers: answers.into_iter().collect(),
+            }
         },
     )
 }
