@@ -9,6 +9,8 @@ mod play;
 mod progress;
 mod results;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod token_benchmark;
 
 pub(super) use args::{CORRECTNESS, TOKEN_BENCHMARK, commands};
