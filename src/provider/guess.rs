@@ -196,7 +196,7 @@ mod tests {
             format!("{error}\nhint: {}", error.hint()),
             @r#"
         cannot tell the provider from `owned_by`: `somebody` of model `m`
-        hint: --provider, one of openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom
+        hint: --provider, one of openai, anyscale, fireworks, vllm, sglang, together, anthropic, tgi, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom, sagemaker, bedrock, bedrock-invoke, gemini, vertex-predict, vertex-anthropic
         "#
         );
         assert!(guessed(r#"{"data":[{"id":"m","owned_by":null}]}"#).is_err());
