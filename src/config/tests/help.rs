@@ -357,8 +357,8 @@ fn the_short_help_of_run_reads_like_this() {
           --azure-api-version <DATE>
               Azure: version of the API [default: 2024-10-21]
           --aws-region <REGION>
-              AWS: region of the service; absent: the one in the host's name [env:
-              AWS_REGION_NAME, AWS_REGION, AWS_DEFAULT_REGION]
+              AWS: region of the service; absent: the one in the host's name [env: AWS_REGION_NAME,
+              AWS_REGION, AWS_DEFAULT_REGION]
           --force-min-tokens
               Fireworks: ask for at least as many tokens as at most
           --forced-generation-file <FILE>
