@@ -120,32 +120,5 @@ fn write(stem: &Path, name: &str, format: Format, figure: &Figure) -> Result<Pat
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plots_are_called_as_their_file_and_stand_beside_it_or_where_they_are_wanted() {
-        let file = Path::new("results/m_550_150_individual_responses.json");
-        assert_eq!(stem(file, None), Path::new("results/m_550_150"));
-        assert_eq!(
-            stem(file, Some(Path::new("out"))),
-            Path::new("out/m_550_150")
-        );
-        assert_eq!(stem(Path::new("other.json"), None), Path::new("other"));
-    }
-
-    #[test]
-    fn two_files_never_write_the_same_plots() {
-        let args = PlotArgs {
-            files: vec!["a/x.json".into(), "b/x.json".into()],
-            output_dir: Some(tempfile::tempdir().unwrap().path().to_owned()),
-            format: vec![Format::Png],
-        };
-        assert!(stems(&args).unwrap_err().to_string().contains("a/x.json"));
-        let beside = PlotArgs {
-            output_dir: None,
-            ..args
-        };
-        assert_eq!(stems(&beside).unwrap().len(), 2);
-    }
-}
+#[path = "plot_tests.rs"]
+mod tests;

@@ -10,6 +10,8 @@ use plotters::style::Color;
 use super::scale::{Span, count};
 use super::{Area, ChartError, Mark, Panel, axis, drawing, font, histogram, marks, palette};
 
+type Point = (f64, f64);
+
 /// More points than this are gathered in cells, so that a picture does not grow with them.
 const MANY: usize = 2_000;
 /// Pixels of a cell's side.
@@ -30,7 +32,7 @@ fn look(n: usize) -> (i32, f64) {
 pub(super) fn draw<DB: DrawingBackend>(
     area: &Area<'_, DB>,
     panel: &Panel,
-    points: &[(f64, f64)],
+    points: &[Point],
     (x_marks, y_marks): (&[Mark], &[Mark]),
     extra: &str,
 ) -> Result<(), ChartError> {
@@ -50,9 +52,8 @@ pub(super) fn draw<DB: DrawingBackend>(
         },
         counts: false,
     };
-    let is_inside = |point: &&(f64, f64)| point.0 <= frame.x.1 && point.1 <= frame.y.1;
-    let (inside, outside): (Vec<&(f64, f64)>, Vec<&(f64, f64)>) =
-        points.iter().partition(is_inside);
+    let is_inside = |point: &&Point| point.0 <= frame.x.1 && point.1 <= frame.y.1;
+    let (inside, outside): (Vec<&Point>, Vec<&Point>) = points.iter().partition(is_inside);
     let mut words = vec![histogram::number(points.len())];
     if !outside.is_empty() {
         words.push(format!("{} outside the axes (triangles)", outside.len()));

@@ -53,7 +53,10 @@ impl<'a> Cloud<'a> {
     }
 
     fn values(&self, of: impl Fn(&Individual) -> Option<f64>) -> Vec<f64> {
-        let known = self.good.iter().filter_map(|one| of(one).filter(is_time));
+        let known = self
+            .good
+            .iter()
+            .filter_map(|one| of(one).filter(|time| is_time(*time)));
         known.collect()
     }
 
@@ -73,7 +76,7 @@ impl<'a> Cloud<'a> {
         let points: Vec<(f64, f64)> = self.pairs(|one| {
             Some((
                 one.number_input_tokens.map(quantity)?,
-                one.ttft_s.filter(is_time)?,
+                one.ttft_s.filter(|time| is_time(*time))?,
             ))
         });
         let times = points.iter().map(|point| point.1).collect();
@@ -90,7 +93,7 @@ impl<'a> Cloud<'a> {
     fn throughput(&self) -> Figure {
         let points: Vec<(f64, f64)> = self.pairs(|one| {
             Some((
-                inter_token_ms(one).filter(is_time)?,
+                inter_token_ms(one).filter(|time| is_time(*time))?,
                 one.request_output_throughput_token_per_s?,
             ))
         });
@@ -142,8 +145,8 @@ fn inter_token_ms(one: &Individual) -> Option<f64> {
 }
 
 /// Some of llmperf's clients write -1 for a time that they did not take.
-fn is_time(value: &f64) -> bool {
-    value.is_finite() && *value >= 0.0
+fn is_time(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
 }
 
 fn told(mut values: Vec<f64>, unit: &str) -> Vec<Mark> {
