@@ -372,11 +372,18 @@ fn the_machines_own_account_is_asked_for_a_token_and_a_quoted_token_is_masked_af
     assert_silent(&place, &ran);
 }
 
+/// A command, its environment, and what is said of them.
+type Missing = (
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[test]
 fn what_is_missing_is_named_before_anything_is_sent() {
     let _shared = shared();
     let place = Place::new();
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Missing] = &[
         (
             "run --provider vertex-predict",
             &[],

@@ -11,30 +11,34 @@ fn settings(line: &str, variables: &[(&str, &str)]) -> Settings {
     run_in(line, &Around::with(variables)).settings
 }
 
-fn google(project: &str, region: &str, endpoint: Option<&str>) -> Option<Google> {
-    Some(Google {
+fn google(project: &str, region: &str, endpoint: Option<&str>) -> Google {
+    Google {
         project: project.to_owned(),
         region: region.to_owned(),
         endpoint: endpoint.map(str::to_owned),
-    })
+    }
 }
 
 fn key(settings: &Settings) -> Option<&str> {
-    settings.secrets.api_key.as_ref().map(|key| key.expose())
+    settings
+        .secrets
+        .api_key
+        .as_ref()
+        .map(crate::domain::Secret::expose)
 }
 
 #[test]
 fn litellms_names_serve_where_llmperfs_are_not_set() {
     let litellm = [("VERTEXAI_PROJECT", "l"), ("VERTEXAI_LOCATION", "global")];
     let found = settings("--provider vertex-anthropic -m m", &litellm);
-    assert_eq!(found.place.google, google("l", "global", None));
+    assert_eq!(found.place.google, Some(google("l", "global", None)));
     assert_eq!(found.target.base_url, "https://aiplatform.googleapis.com");
     let both = [PLACE, litellm].concat();
     let found = settings("--provider vertex-anthropic -m m", &both);
-    assert_eq!(found.place.google, google("p", "r", None));
+    assert_eq!(found.place.google, Some(google("p", "r", None)));
     let line = "--provider vertex-anthropic -m m -H http://h --gcloud-project o";
     let found = settings(line, &both);
-    assert_eq!(found.place.google, google("o", "r", None));
+    assert_eq!(found.place.google, Some(google("o", "r", None)));
     assert_eq!(found.target.base_url, "http://h");
 }
 
@@ -53,10 +57,10 @@ fn gemini_goes_where_its_key_is_for_unless_an_option_says_otherwise() {
     );
     assert_eq!(found.target.base_url, crate::provider::GEMINI_SERVER);
     let found = settings(&format!("{line} --gcloud-project o"), &keyed);
-    assert_eq!(found.place.google, google("o", "r", None));
+    assert_eq!(found.place.google, Some(google("o", "r", None)));
     assert_eq!(key(&found), Some("t"));
     let found = settings(line, &PLACE);
-    assert_eq!(found.place.google, google("p", "r", None));
+    assert_eq!(found.place.google, Some(google("p", "r", None)));
     assert_eq!(found.target.base_url, "https://r-aiplatform.googleapis.com");
     assert_eq!(key(&found), None);
     let empty = [("GCLOUD_PROJECT_ID", ""), ("GEMINI_API_KEY", " ")];
