@@ -160,7 +160,7 @@ impl Builder<'_> {
     fn in_google(&self, kind: Kind) -> Option<Objection> {
         let speaks_like_others = matches!(kind, Kind::OpenAi | Kind::Vllm);
         let at_an_endpoint = self.merged.is_given("vertexai_endpoint_id");
-        let nowhere = !kind.is_google() && !(speaks_like_others && at_an_endpoint);
+        let nowhere = !(kind.is_google() || speaks_like_others && at_an_endpoint);
         let why = "is for what stands at Google Cloud";
         let hint = "--provider gemini, vertex-predict or vertex-anthropic (or openai with --vertexai-endpoint-id)";
         self.first(

@@ -17,12 +17,16 @@ pub(super) fn finish_reason(word: &str) -> Option<FinishReason> {
         | "MAX_TOKENS"
         | "model_context_window_exceeded" => FinishReason::Length,
         "tool_calls" | "function_call" | "tool_use" => FinishReason::ToolCalls,
-        "content_filter" | "refusal" | "content_filtered" | "guardrail_intervened" => {
-            FinishReason::ContentFilter
-        }
-        "SAFETY" | "RECITATION" | "BLOCKLIST" | "SPII" | "PROHIBITED_CONTENT" | "IMAGE_SAFETY" => {
-            FinishReason::ContentFilter
-        }
+        "content_filter"
+        | "refusal"
+        | "content_filtered"
+        | "guardrail_intervened"
+        | "SAFETY"
+        | "RECITATION"
+        | "BLOCKLIST"
+        | "SPII"
+        | "PROHIBITED_CONTENT"
+        | "IMAGE_SAFETY" => FinishReason::ContentFilter,
         _ => FinishReason::Other,
     })
 }

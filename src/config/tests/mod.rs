@@ -5,6 +5,7 @@ mod cluster;
 mod ctl;
 mod errors;
 mod flags;
+mod google;
 mod help;
 mod machines;
 mod settings;
