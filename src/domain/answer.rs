@@ -75,7 +75,9 @@ impl Answer {
 }
 
 fn shortened(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_ANSWER_TEXT));
+    let most = MAX_ANSWER_TEXT.min(text.len());
+    let edge = (0..=most).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(edge.unwrap_or(0));
     text
 }
 

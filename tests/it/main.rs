@@ -20,6 +20,7 @@ mod command;
 mod connections;
 mod control;
 mod conversations;
+mod correctness;
 mod counts;
 mod dataset;
 mod datasets;
