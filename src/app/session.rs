@@ -339,11 +339,7 @@ impl Stage<'_> {
     {
         let (endpoint, mut live) = self.open()?;
         let mut console = Console::default();
-        tracing::info!(
-            "seed {}: --seed {} sends the same requests again",
-            self.plan.seed.0,
-            self.plan.seed.0
-        );
+        tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
         let first = Load::of(&self.plan.schedule);
@@ -366,8 +362,7 @@ impl Stage<'_> {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
-                    self.showing.note(&event);
-                    follow(&mut trend, &event);
+                    follow(&mut trend, &mut self.showing, &event);
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
@@ -379,8 +374,7 @@ impl Stage<'_> {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
-            self.showing.note(&event);
-            follow(&mut trend, &event);
+            follow(&mut trend, &mut self.showing, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
@@ -472,8 +466,14 @@ async fn close_journal(
     }
 }
 
-/// Keeps how latencies go on.
-fn follow(trend: &mut Trend, event: &MasterEvent) {
+fn tell_of_seed(plan: &Plan) {
+    let seed = plan.seed.0;
+    tracing::info!("seed {seed}: --seed {seed} sends the same requests again");
+}
+
+/// Keeps how latencies go on, and tells who else shows the run.
+fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) {
+    showing.note(event);
     if let MasterEvent::Merged { delta, to, .. } = event {
         trend.note(*to, delta);
     }

@@ -75,14 +75,9 @@ impl Answer {
 }
 
 fn shortened(mut text: String) -> String {
-    if text.len() > MAX_ANSWER_TEXT {
-        let ends = (0..=MAX_ANSWER_TEXT).rev();
-        text.truncate(
-            ends.into_iter()
-                .find(|&at| text.is_char_boundary(at))
-                .unwrap_or(0),
-        );
-    }
+    let most = MAX_ANSWER_TEXT.min(text.len());
+    let edge = (0..=most).rev().find(|at| text.is_char_boundary(*at));
+    text.truncate(edge.unwrap_or(0));
     text
 }
 

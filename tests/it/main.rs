@@ -22,6 +22,7 @@ mod compare;
 mod connections;
 mod control;
 mod conversations;
+mod correctness;
 mod counts;
 mod dataset;
 mod datasets;

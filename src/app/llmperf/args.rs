@@ -170,6 +170,7 @@ pub(super) struct TokenArgs {
 /// Where a run is logged.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "ML Repo")]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct MlRepoArgs {
     /// Experiment of the MLflow server at MLFLOW_TRACKING_URI to log the run in; NA: none
     #[arg(long, value_name = "NAME")]

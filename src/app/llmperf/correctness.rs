@@ -27,11 +27,11 @@ const OUTPUT_TOKENS: u32 = 256;
 /// `llmload correctness`.
 pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = CorrectnessArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    logging::start(&settings::logging(matches)?)?;
+    logging::start(&settings::logging(matches))?;
     let client = settings::client(&args.test, matches.get_flag("mock"))?;
     let tokenizer = settings::tokenizer(&args.test)?;
     let results = Results::prepare(&args.test.results_dir, stem_of(&args.test.model))?;
-    let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
+    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
     let runtime = if has_workers(matches) {
         two_threads()
     } else {

@@ -110,16 +110,16 @@ pub(super) fn tokenizer(args: &TestArgs) -> Result<String, Failure> {
 }
 
 /// How to log: beside a progress bar only what does not go as it should, while workers are waited for also who comes.
-pub(super) fn logging(matches: &ArgMatches) -> Result<Logging, Failure> {
+pub(super) fn logging(matches: &ArgMatches) -> Logging {
     let level = match matches.get_one::<LogLevel>("loglevel") {
         Some(level) => *level,
         None if has_workers(matches) => LogLevel::Info,
         None => LogLevel::Warning,
     };
-    Ok(Logging {
+    Logging {
         level,
         file: matches.get_one::<PathBuf>("logfile").cloned(),
-    })
+    }
 }
 
 /// The whole of a test's settings.
@@ -128,12 +128,12 @@ pub(super) fn options(
     matches: &ArgMatches,
     client: Client,
     tokenizer: &str,
-    wanted: Wanted,
+    wanted: &Wanted,
 ) -> Result<Carrier, Failure> {
     let command = resolved(args, matches, &client.base_url)?;
     let adjust = |settings: &mut Settings| {
         aim(settings, client);
-        ask(settings, args, tokenizer, &wanted);
+        ask(settings, args, tokenizer, wanted);
         pace(settings, args, wanted.requests);
     };
     match command {
@@ -193,7 +193,8 @@ fn aim(settings: &mut Settings, client: Client) {
 fn ask(settings: &mut Settings, args: &TestArgs, tokenizer: &str, wanted: &Wanted) {
     settings.prompts = Prompts::Ready(wanted.prompts.clone());
     settings.output = wanted.output;
-    settings.around.extra = args.additional_sampling_params.clone();
+    let extra = &args.additional_sampling_params;
+    settings.around.extra.clone_from(extra);
     // What nobody asked for is not sent.
     settings.sampling = Sampling {
         temperature: wanted.temperature,

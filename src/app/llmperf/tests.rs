@@ -51,7 +51,7 @@ fn carrier(line: &str) -> Result<Carrier, Failure> {
         temperature: None,
         keep: Keep::Figures,
     };
-    settings::options(&args.test, &matches, client, "tok", wanted)
+    settings::options(&args.test, &matches, client, "tok", &wanted)
 }
 
 #[test]

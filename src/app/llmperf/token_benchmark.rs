@@ -21,12 +21,12 @@ use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
 /// `llmload token-benchmark`.
 pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = TokenArgs::from_arg_matches(matches).map_err(Failure::usage)?;
-    logging::start(&settings::logging(matches)?)?;
+    logging::start(&settings::logging(matches))?;
     let client = settings::client(&args.test, matches.get_flag("mock"))?;
     let tokenizer = settings::tokenizer(&args.test)?;
     let bench = benchmark(&args, &tokenizer);
     let results = Results::prepare(&args.test.results_dir, bench.stem())?;
-    let carrier = settings::options(&args.test, matches, client, &tokenizer, wanted(&args))?;
+    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
     let runtime = if has_workers(matches) {
         two_threads()
     } else {
