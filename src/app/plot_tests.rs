@@ -48,7 +48,7 @@ fn responses(n: u64) -> Vec<Individual> {
             } else {
                 Outcome::Ok
             },
-            code: (has_failed && at % 2 == 0).then_some(429),
+            code: (has_failed && at.is_multiple_of(2)).then_some(429),
             error: String::new(),
             requested_prompt_tokens: None,
             counted_prompt_tokens: Some(u32::try_from(41 + at * 17 % 613).unwrap()),
@@ -66,11 +66,15 @@ fn responses(n: u64) -> Vec<Individual> {
 
 fn cases() -> [(&'static str, Vec<Individual>); 7] {
     let failed = |mut all: Vec<Individual>| {
-        all.iter_mut().for_each(|one| one.error_code = Some(-1));
+        for one in &mut all {
+            one.error_code = Some(-1);
+        }
         all
     };
     let without_first_tokens = |mut all: Vec<Individual>| {
-        all.iter_mut().for_each(|one| one.ttft_s = None);
+        for one in &mut all {
+            one.ttft_s = None;
+        }
         all
     };
     [

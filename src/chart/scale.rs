@@ -199,10 +199,12 @@ mod tests {
 
     #[test]
     fn an_axis_begins_at_zero_unless_that_is_far() {
-        assert_eq!(Span::of([1.0, 3.0].into_iter()).low, 0.0);
-        assert_eq!(Span::of([48.0, 53.0].into_iter()).low, 48.0);
-        assert_eq!(Span::of([48.0, 48.0].into_iter()).low, 0.0);
-        assert_eq!(Span::of(std::iter::empty()).high, 1.0);
+        let low = |values: &[f64]| Span::of(values.iter().copied()).low;
+        let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+        close(low(&[1.0, 3.0]), 0.0);
+        close(low(&[48.0, 53.0]), 48.0);
+        close(low(&[48.0, 48.0]), 0.0);
+        close(Span::of(std::iter::empty()).high, 1.0);
     }
 
     #[test]

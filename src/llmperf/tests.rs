@@ -160,6 +160,7 @@ fn a_failure_has_its_number_and_its_words_and_no_times() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the snapshot has every key")]
 fn the_summary_has_llmperfs_keys_in_its_order() {
     let summary = summary(&bench(), &three(), 2.0, 1_700_000_000);
     insta::assert_snapshot!(file(&summary).unwrap(), @r#"
@@ -280,6 +281,7 @@ fn the_individual_file_has_llmperfs_keys_in_its_order() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the snapshot has every line")]
 fn the_console_has_llmperfs_lines() {
     insta::assert_snapshot!(console(&bench(), &three(), 2.0), @r#"
     Results for token benchmark for maker/model-1.5 queried with the openai api.

@@ -80,7 +80,10 @@ fn is_as_safe(url: &Url, server: &Server) -> bool {
 /// A folder is this run's own, or nothing is written: the server names it, and may name what it likes.
 fn folder(path: &str, made: &Made, server: &Server) -> Place {
     let path = PathBuf::from(path);
-    let parts: Vec<_> = path.components().map(|part| part.as_os_str()).collect();
+    let parts: Vec<_> = path
+        .components()
+        .map(std::path::Component::as_os_str)
+        .collect();
     let own = parts.iter().any(|part| *part == made.id.as_str());
     if !own || parts.iter().any(|part| *part == "..") {
         return Place::Other("file:".to_owned());

@@ -135,12 +135,10 @@ fn files_of_one_run_are_one_column_however_they_are_given() {
     let place = place();
     let columns = |line: &str| {
         let text = done(&place, line);
-        let row = text
-            .lines()
+        text.lines()
             .find(|line| line.starts_with("| Requests |"))
             .unwrap()
-            .to_owned();
-        row
+            .to_owned()
     };
     let (summary, individual) = (
         format!("{GEMMA}_summary.json"),
@@ -217,10 +215,10 @@ fn several_runs_a_side_are_resampled_by_runs() {
     let place = place();
     for (at, factor) in [(1, 1.0), (2, 1.1), (3, 0.9)] {
         altered(&place, GEMMA, &format!("old{at}"), |_, it| {
-            slower(it, factor)
+            slower(it, factor);
         });
         altered(&place, GEMMA, &format!("new{at}"), |_, it| {
-            slower(it, factor * 1.02)
+            slower(it, factor * 1.02);
         });
     }
     let files = |name: &str| {
@@ -248,7 +246,7 @@ fn a_baseline_sets_the_exit_status() {
     altered(&place, GEMMA, "slow", |_, it| slower(it, 1.5));
     // Slower for a few alone: more than 2% by the mean, and chance.
     altered(&place, GEMMA, "noisy", |at, it| {
-        slower(it, if at % 8 == 0 { 1.3 } else { 1.0 })
+        slower(it, if at % 8 == 0 { 1.3 } else { 1.0 });
     });
     altered(&place, GEMMA, "failing", |at, it| {
         if at % 2 == 0 {

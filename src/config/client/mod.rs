@@ -19,6 +19,7 @@ use variables::{Base, Variables};
 
 /// Where to send, in which words, with which secrets.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Client {
     /// The API.
     pub kind: Kind,

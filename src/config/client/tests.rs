@@ -534,14 +534,15 @@ fn documented() -> String {
         } else {
             ""
         };
-        table.push_str(&format!(
+        let line = format!(
             "| `{}/` | {}{need} | {} | {} | `{}`, {task}{usage} |\n",
             row.prefix,
             names(row.keys),
             names(row.bases),
             row.base.map_or("–".to_owned(), |base| format!("<{base}>")),
             row.kind,
-        ));
+        );
+        table.push_str(&line);
     }
     table
 }

@@ -1,6 +1,8 @@
 //! What is there afterwards, and what is said, for servers in good and bad health.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use tempfile::TempDir;
 
