@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    fn around(system: Option<&str>, extra: Value) -> Around {
+    fn around(system: Option<&str>, extra: &Value) -> Around {
         Around {
             system: system.map(str::to_owned),
             extra: extra.as_object().unwrap().clone(),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_message_of_the_system_stands_before_a_text_even_when_it_is_empty() {
-        let around = around(Some(""), json!({}));
+        let around = around(Some(""), &json!({}));
         let framed = Frame::new(&around, Api::Chat, false).put(ask(None));
         let Prompt::Messages(messages) = &framed.prompt else {
             panic!("{framed:?}");
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_row_s_own_fields_go_before_those_of_all_requests() {
         let frame = Frame::new(
-            &around(None, json!({"a": 1, "b": 2, "max_tokens": 9})),
+            &around(None, &json!({"a": 1, "b": 2, "max_tokens": 9})),
             Api::Chat,
             false,
         );

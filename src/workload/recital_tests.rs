@@ -31,8 +31,8 @@ fn a_prompt_has_exactly_its_drawn_tokens_and_names_its_output_length() {
     for file in [&*BPE_FILE, &UNIGRAM_FILE, &MERGING_FILE] {
         let measure = measure(file);
         let (recital, notes) = recital(550.0, 150.0, &measure);
-        for key in 0..60 {
-            let recited = recital.at(1 + key as u32, key);
+        for key in 0..60_u32 {
+            let recited = recital.at(1 + key, key.into());
             let counted = measure.text(&recited.text);
             if recital.adds_up {
                 assert_eq!(counted, recited.requested, "{}", recited.text);

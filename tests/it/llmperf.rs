@@ -1,10 +1,12 @@
 //! `token-benchmark` from outside: prompts, both files, the console, interruptions, failures, a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use llmload::mock::MockHandle;
+use llmload::provider::{self, Kind, Place, Sampling, Task};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -68,7 +70,7 @@ fn layout(stdout: &str) -> String {
 }
 
 #[test]
-fn a_token_benchmark_makes_exactly_its_requests_prints_llmperf_s_lines_and_writes_both_files() {
+fn a_token_benchmark_makes_exactly_its_requests_and_writes_both_files() {
     let _shared = shared();
     let mock = quick_mock();
     let line =
@@ -107,6 +109,14 @@ fn a_token_benchmark_makes_exactly_its_requests_prints_llmperf_s_lines_and_write
     );
     assert_eq!(summary["additional_sampling_params_top_p"], 0.9);
     assert_eq!(std::fs::read_dir(ended.path("out")).unwrap().count(), 2);
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "the whole console is one snapshot")]
+fn the_console_has_llmperf_s_lines() {
+    let _shared = shared();
+    let line = benchmark("--max-num-completed-requests 6 --num-concurrent-requests 3");
+    let ended = start(&quick_mock(), &line).wait().expect(0);
     insta::assert_snapshot!(layout(&ended.stdout), @r#"
     Results for token benchmark for m/x:1 queried with the openai api.
 
@@ -205,10 +215,26 @@ fn prompts_are_llmperf_s_and_of_the_counted_length_behind_an_empty_message_of_th
     assert_eq!(lengths, counted);
 }
 
+/// Speaks as the tests' client does.
+fn speaker() -> Arc<dyn provider::Provider> {
+    provider::build(&provider::Spec {
+        kind: Kind::OpenAi,
+        model: "m/x:1".to_owned(),
+        task: Task::Chat,
+        stream: true,
+        sampling: Sampling::default(),
+        headers: indexmap::IndexMap::new(),
+        fireworks: provider::Fireworks::default(),
+        azure: None,
+        custom: None,
+        place: Place::default(),
+    })
+    .unwrap()
+}
+
 /// The bodies of the first turns of one user, in digests, and how many letters their prompts have.
 fn expected_bodies(count: u32) -> (BTreeSet<String>, BTreeSet<u64>) {
     use llmload::domain::{Index, Prompt, Seed};
-    use llmload::provider::{self, Kind, Place, Sampling, Task};
     use llmload::workload::{
         Api, Around, Batch, LengthLaw, LengthSpec, Normal, PromptSource, Shape, Spec, Workload,
         load,
@@ -251,19 +277,7 @@ fn expected_bodies(count: u32) -> (BTreeSet<String>, BTreeSet<u64>) {
         1,
     )
     .unwrap();
-    let provider = provider::build(&provider::Spec {
-        kind: Kind::OpenAi,
-        model: "m/x:1".to_owned(),
-        task: Task::Chat,
-        stream: true,
-        sampling: Sampling::default(),
-        headers: indexmap::IndexMap::new(),
-        fireworks: provider::Fireworks::default(),
-        azure: None,
-        custom: None,
-        place: Place::default(),
-    })
-    .unwrap();
+    let provider = speaker();
     let (mut bodies, mut counted) = (BTreeSet::new(), BTreeSet::new());
     for turn in 0..count {
         let ask = workload.ask(Index::Turn { user: 0, turn });
@@ -284,8 +298,10 @@ fn expected_bodies(count: u32) -> (BTreeSet<String>, BTreeSet<u64>) {
         bodies.insert(
             Sha256::digest(&body)
                 .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+                .fold(String::new(), |mut hex, byte| {
+                    write!(hex, "{byte:02x}").unwrap();
+                    hex
+                }),
         );
     }
     (bodies, counted)
