@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn an_axis_begins_at_zero_unless_that_is_far() {
         let low = |values: &[f64]| Span::of(values.iter().copied()).low;
-        let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-12, "{got} is not {want}");
+        let close =
+            |got: f64, want: f64| assert!((got - want).abs() < 1e-12, "{got} is not {want}");
         close(low(&[1.0, 3.0]), 0.0);
         close(low(&[48.0, 53.0]), 48.0);
         close(low(&[48.0, 48.0]), 0.0);
