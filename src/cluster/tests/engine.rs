@@ -48,6 +48,8 @@ pub(super) struct Engine {
     state: State,
     preparing_takes: Duration,
     plan: Option<Plan>,
+    /// The number of its worker.
+    worker: u32,
     arrivals: Option<Arrivals>,
     users: BTreeMap<u32, User>,
     shares: Vec<Share>,
@@ -87,6 +89,7 @@ impl Engine {
             state: State::Idle,
             preparing_takes,
             plan: None,
+            worker: 0,
             arrivals: None,
             users: BTreeMap::new(),
             shares: Vec::new(),
@@ -155,6 +158,7 @@ impl Engine {
         *self = Self {
             arrivals: Arrivals::new(&plan.schedule, plan.seed),
             plan: Some(plan),
+            worker: prepare.worker,
             shares: vec![prepare.share.clone()],
             truth: std::mem::take(&mut self.truth),
             starts: std::mem::take(&mut self.starts),
@@ -375,8 +379,8 @@ impl Engine {
             if !paused {
                 self.fresh.counts.scheduled += 1;
                 self.begin(now, time, user.into());
-                // No user begins twice in a millisecond, wherever it is.
-                let turn = (time / 1_000_000) as u32;
+                // No user begins twice in a millisecond at one place; it may begin here when it has just begun elsewhere.
+                let turn = (time / 1_000_000) as u32 * 64 + self.worker % 64;
                 let index = Index::Turn { user, turn };
                 let ends = time + CLOSED_TURN - 1;
                 self.in_flight.push(Flying { index, ends });

@@ -155,7 +155,7 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ run --provider triton
     error: invalid value 'triton' for '--provider <NAME>'
-      [possible values: openai, anyscale, vllm, sglang, anthropic, tgi, fireworks, together, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, custom, sagemaker, bedrock, bedrock-invoke]
+      [possible values: openai, anyscale, vllm, sglang, anthropic, tgi, fireworks, together, triton-infer, triton-generate, ollama, llama.cpp, azure, responses, gemini, vertex-predict, vertex-anthropic, custom, sagemaker, bedrock, bedrock-invoke]
 
       tip: a similar value exists: 'triton-infer'
 

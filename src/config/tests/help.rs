@@ -187,7 +187,8 @@ fn the_short_help_of_run_reads_like_this() {
           --provider <NAME>         API that the server speaks; absent: guessed [possible values:
                                     openai, anyscale, vllm, sglang, anthropic, tgi, fireworks, together,
                                     triton-infer, triton-generate, ollama, llama.cpp, azure, responses,
-                                    custom, sagemaker, bedrock, bedrock-invoke]
+                                    gemini, vertex-predict, vertex-anthropic, custom, sagemaker,
+                                    bedrock, bedrock-invoke]
           --chat                    Use the chat API (the default)
           --no-chat                 Use the plain completion API
           --stream                  Stream the answers (the default)
@@ -359,6 +360,12 @@ fn the_short_help_of_run_reads_like_this() {
           --aws-region <REGION>
               AWS: region of the service; absent: the one in the host's name [env: AWS_REGION_NAME,
               AWS_REGION, AWS_DEFAULT_REGION]
+          --gcloud-project <ID>
+              Google Cloud: id of the project [env: GCLOUD_PROJECT_ID, VERTEXAI_PROJECT]
+          --gcloud-region <REGION>
+              Google Cloud: region of Vertex AI, or global [env: GCLOUD_REGION, VERTEXAI_LOCATION]
+          --vertexai-endpoint-id <ID>
+              Vertex AI: id of the endpoint that a model is deployed at [env: VERTEXAI_ENDPOINT_ID]
           --force-min-tokens
               Fireworks: ask for at least as many tokens as at most
           --forced-generation-file <FILE>

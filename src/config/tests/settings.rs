@@ -223,6 +223,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "custom": null,
         "place": {
           "root": null,
+          "no_stream_options": false,
           "aws_region": null,
           "google": null
         }

@@ -129,6 +129,9 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # azure-deployment is not set                # default
     azure-api-version = 2024-10-21               # default
     # aws-region is not set                      # default
+    # gcloud-project is not set                  # default
+    # gcloud-region is not set                   # default
+    # vertexai-endpoint-id is not set            # default
     # forced-generation-file is not set          # default
     # acceptance-probs-override is not set       # default
     force-min-tokens = false                     # default
