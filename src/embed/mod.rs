@@ -12,9 +12,6 @@ mod open_files;
 mod outcome;
 mod planning;
 
-#[cfg(test)]
-mod tests;
-
 pub use benchmark::{Benchmark, Handle};
 pub use error::Error;
 pub use outcome::Outcome;

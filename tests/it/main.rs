@@ -27,6 +27,7 @@ mod counts;
 mod dataset;
 mod datasets;
 mod disk;
+mod embed;
 mod epochs;
 mod errors;
 mod faults;

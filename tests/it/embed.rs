@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Benchmark, Error, Outcome, PlanBuilder};
-use crate::cluster::EndedBy;
-use crate::domain::{Rate, Secret, Seed};
-use crate::mock::{MockHandle, Script, spawn_thread};
-use crate::plan::Plan;
-use crate::schedule::Law;
-use crate::workload::{BUILT_IN, Corpus, Tokenizer, TokenizerRef};
+use llmload::cluster::EndedBy;
+use llmload::domain::{Rate, Secret, Seed};
+use llmload::embed::{Benchmark, Error, Outcome, PlanBuilder};
+use llmload::mock::{MockHandle, Script, spawn_thread};
+use llmload::plan::Plan;
+use llmload::schedule::Law;
+use llmload::workload::{BUILT_IN, Corpus, Tokenizer, TokenizerRef};
 
 fn mock(ttft: &str) -> MockHandle {
     let script = Script {
