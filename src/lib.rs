@@ -1,6 +1,7 @@
 //! llmload as a library: benchmarks from Rust, and the rooms that the program is built of.
 //!
-//! Meant for use from outside, with care taken that programs go on to compile: [`embed`] (start there), [`plan`] and the settings
+//! Meant for use from outside, with care taken that programs go on to compile: [`embed`] (start there; what it names of the
+//! rooms `cluster` and `runner` is re-exported from it, and meant for use by that name alone), [`plan`] and the settings
 //! in it ([`workload`], [`schedule`] and [`provider`]'s `Spec`s), [`provider`]'s traits, [`domain`], and [`metrics`]' `Summary`,
 //! `Series` and `Verdict`. Everything else is public for the binary and the tests alone, and changes without notice.
 //!

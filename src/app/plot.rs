@@ -9,6 +9,7 @@ use clap::{ArgMatches, Args, FromArgMatches, ValueEnum};
 
 use super::console::Console;
 use super::failure::{Failure, status};
+use super::files;
 use crate::chart::{self, Figure};
 use crate::llmperf::{individuals, plots};
 
@@ -113,7 +114,8 @@ fn write(stem: &Path, name: &str, format: Format, figure: &Figure) -> Result<Pat
     let mut path = stem.as_os_str().to_owned();
     path.push(format!("_{name}.{ending}"));
     let path = PathBuf::from(path);
-    fs::write(&path, bytes.map_err(Failure::failed)?)
+    let bytes = bytes.map_err(Failure::failed)?;
+    files::replace_by(&path, |file| file.write_all(&bytes))
         .with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(Failure::failed)?;
     Ok(path)

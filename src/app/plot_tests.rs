@@ -30,6 +30,20 @@ fn two_files_never_write_the_same_plots() {
     assert_eq!(stems(&beside).unwrap().len(), 2);
 }
 
+#[test]
+fn who_has_an_old_plot_open_goes_on_reading_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [old, kept] = ["m_ttft.svg", "kept"].map(|name| folder.path().join(name));
+    fs::write(&old, "old").unwrap();
+    fs::hard_link(&old, &kept).unwrap();
+    let (name, figure) = plots("m", &responses(40)).swap_remove(0);
+    let written = write(&folder.path().join("m"), "ttft", Format::Svg, &figure).unwrap();
+    assert_eq!(written, old, "{name}");
+    assert!(fs::read_to_string(&old).unwrap().starts_with("<svg"));
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "old");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
 fn ms(ms: u64) -> Offset {
     Offset::from_nanos(ms * 1_000_000)
 }

@@ -20,7 +20,7 @@ use crate::embed::{Made, Maker, Seat, Taking, job, masks};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
 use crate::workload::load::{HubId, HubPaths, LoadError};
-use crate::workload::{self, BUILT_IN, Tokenizer, TokenizerRef};
+use crate::workload::{self, Tokenizer, TokenizerRef};
 
 /// What this machine adds to any plan: its cores, its secrets, its folders.
 #[derive(Clone, Debug)]
@@ -162,29 +162,6 @@ pub(super) fn load_tokenizer_aloud(name: &str, paths: &HubPaths) -> Result<Token
         tracing::warn!("tokens are those of llmload's built-in tokenizer, which are no model's");
     }
     Ok(tokenizer)
-}
-
-/// The tokenizer `name` that a command takes where nobody asked for any; the built-in one, and what to say about that, where it
-/// cannot be had. Blocks.
-#[expect(
-    dead_code,
-    reason = "the tests of llmperf count by a default tokenizer"
-)]
-pub(super) fn load_tokenizer_or_built_in(
-    name: &str,
-    paths: &HubPaths,
-) -> Result<(Tokenizer, Option<String>), Failure> {
-    match load_tokenizer(name, paths) {
-        Ok(tokenizer) => Ok((tokenizer, None)),
-        Err(failure) => {
-            let built_in = load_tokenizer(BUILT_IN, paths)?;
-            let warning = format!(
-                "tokens are counted by llmload's built-in tokenizer, whose counts are no model's, since the usual one cannot be had: {:#}",
-                failure.error
-            );
-            Ok((built_in, Some(warning)))
-        }
-    }
 }
 
 impl Secrets {

@@ -27,4 +27,35 @@ impl Index {
             Self::Turn { user, turn } => ((user as u64) << 32) | turn as u64,
         }
     }
+
+    /// Which of the things that are dealt in order among `users` it is dealt: arrival i the i-th, and turn t of user u number
+    /// u + t · users, so that users in step are never dealt the same one at once.
+    pub fn ordinal(self, users: u32) -> u64 {
+        match self {
+            Self::Arrival(i) => i,
+            Self::Turn { user, turn } => u64::from(user) + u64::from(turn) * u64::from(users),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn users_in_step_are_dealt_everything_in_order_and_nothing_twice() {
+        let users = 7;
+        let turns = (0..5).flat_map(|turn| (0..users).map(move |user| Index::Turn { user, turn }));
+        let dealt: Vec<u64> = turns.map(|index| index.ordinal(users)).collect();
+        assert_eq!(dealt, (0..35).collect::<Vec<_>>());
+        assert_eq!(Index::Arrival(u64::MAX).ordinal(users), u64::MAX);
+        let last = Index::Turn {
+            user: u32::MAX - 1,
+            turn: u32::MAX,
+        };
+        assert_eq!(
+            last.ordinal(u32::MAX),
+            (1 << 32) * (u64::from(u32::MAX)) - 1
+        );
+    }
 }

@@ -11,16 +11,28 @@ use crate::client::{Connector, Proxy, Reuse, Sources, Target, TlsSettings};
 use crate::domain::Secret;
 use crate::plan::{ConnectionReuse, HttpVersion, Plan};
 
-/// Host, port and base path of a base URL.
+/// Host, port and base path of a base URL. One with a user's name or password is refused: it would stand in every report.
 pub(crate) fn parse(base_url: &str) -> Result<Target, Error> {
-    let wrong = || Error::Url(base_url.to_owned());
+    let wrong = || {
+        if base_url.contains('@') {
+            Error::UserInfo
+        } else {
+            Error::Url(base_url.to_owned())
+        }
+    };
     let uri: Uri = base_url.parse().map_err(|_| wrong())?;
+    let authority = uri.authority().ok_or_else(wrong)?;
+    if authority.as_str().contains('@') {
+        return Err(Error::UserInfo);
+    }
+    // What is no port is a password with a slash in it, or a slip.
+    let behind = authority.as_str().strip_prefix(authority.host());
+    let is_port = uri.port_u16().is_some() || matches!(behind, Some("" | ":"));
+    if authority.host().is_empty() || !is_port {
+        return Err(wrong());
+    }
     let tls = uri.scheme_str() == Some("https");
-    let host = uri
-        .host()
-        .ok_or_else(wrong)?
-        .trim_matches(['[', ']'])
-        .to_owned();
+    let host = authority.host().trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
     Ok(Target {
         host,
@@ -84,9 +96,13 @@ pub(crate) fn refuse_contradictions(plan: &Plan) -> Result<(), Error> {
 }
 
 fn proxy(url: &str, credentials: Option<Secret>) -> Result<Proxy, Error> {
-    let parsed = parse(url).map_err(|error| Error::Proxy {
-        url: url.to_owned(),
-        source: Box::new(error),
+    let parsed = parse(url).map_err(|error| match error {
+        // The proxy's own address must not be shown either.
+        Error::UserInfo => Error::UserInfo,
+        error => Error::Proxy {
+            url: url.to_owned(),
+            source: Box::new(error),
+        },
     });
     let Target {
         host, port, tls, ..
@@ -131,5 +147,29 @@ mod tests {
             ("api.example.com", 443, true)
         );
         assert_eq!(target.base_path, "");
+        assert!(parse("http://host/a@b").is_ok());
+        assert_eq!(parse("http://host:/").unwrap().port, 80);
+        for url in [
+            "http://host:port",
+            "http://host:70000",
+            "/path",
+            "http://:80",
+        ] {
+            assert!(matches!(parse(url), Err(Error::Url(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_user_or_a_password_in_an_address_is_refused_and_not_shown() {
+        for url in [
+            "http://user@host",
+            "http://user:hush@host:1/base",
+            "http://:hush@host",
+            "http://user:hu/sh@host",
+            "user:hush@host",
+        ] {
+            assert!(matches!(parse(url), Err(Error::UserInfo)), "{url}");
+            assert!(matches!(proxy(url, None), Err(Error::UserInfo)), "{url}");
+        }
     }
 }

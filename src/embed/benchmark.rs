@@ -6,19 +6,21 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::authority::Given;
 use super::engine::{Aftermath, Made, Maker, Taking, serve};
 use super::error::Error;
+use super::handle::{Handle, Told, handle};
 use super::job::{Seat, job, masks};
 use super::outcome::{Outcome, summarised};
 use super::planning::draw;
 use crate::client::install_crypto;
 use crate::cluster::{
-    EndedBy, Master, MasterCommand, MasterConfig, Prepare, ProcessClock, RunResult, RunStatus,
-    WorkerConfig, engine_port, run_local,
+    EndedBy, Master, MasterConfig, Prepare, ProcessClock, RunResult, WorkerConfig, engine_port,
+    run_local,
 };
-use crate::domain::{HttpEngine, Record, Secret, StampSource};
+use crate::domain::{AwsSecrets, HttpEngine, Record, Secret, StampSource};
 use crate::metrics::judge;
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
@@ -27,8 +29,6 @@ use crate::workload::{BUILT_IN, Tokenizer, TokenizerRef};
 
 /// Finished requests that may wait for who wants them; then the engine waits, and its delay is measured.
 const QUEUE: usize = 8_192;
-/// Orders that may wait.
-const ORDERS: usize = 16;
 /// Events that may wait to be passed over.
 const EVENTS: usize = 64;
 
@@ -38,8 +38,8 @@ const EVENTS: usize = 64;
 pub struct Benchmark {
     plan: Plan,
     crew: Crew,
-    control: mpsc::Sender<MasterCommand>,
-    told: mpsc::Receiver<MasterCommand>,
+    handle: Handle,
+    told: Told,
 }
 
 /// What the plan is carried out with.
@@ -49,6 +49,7 @@ struct Crew {
     authority: Option<Arc<dyn Authority>>,
     api_key: Option<Secret>,
     headers: IndexMap<String, Secret>,
+    aws: AwsSecrets,
     proxy_credentials: Option<Secret>,
     tokenizer: Option<Arc<Tokenizer>>,
     threads: u32,
@@ -89,40 +90,17 @@ struct Collected {
     left_out: u64,
 }
 
-/// Tells a benchmark that runs what to do. When all of them are gone it goes on.
-#[derive(Clone, Debug)]
-pub struct Handle(mpsc::Sender<MasterCommand>);
-
-impl Handle {
-    /// Begin no more requests; those in flight may end. Does nothing after the end.
-    pub fn stop(&self) {
-        // A full queue holds orders enough.
-        let _ = self.0.try_send(MasterCommand::Stop);
-    }
-
-    /// Drop what is in flight, too; it is counted as cancelled. Does nothing after the end.
-    pub fn abort(&self) {
-        let _ = self.0.try_send(MasterCommand::Abort);
-    }
-
-    /// How the run stands: its phase, its load, requests and latencies so far. `None` when it is over.
-    pub async fn status(&self) -> Option<RunStatus> {
-        let (answer, status) = oneshot::channel();
-        self.0.send(MasterCommand::Status(answer)).await.ok()?;
-        status.await.ok().map(|status| *status)
-    }
-}
-
 impl Benchmark {
     /// Will carry out `plan`, on all cores.
     pub fn new(plan: Plan) -> Self {
-        let (control, told) = mpsc::channel(ORDERS);
+        let (handle, told) = handle();
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         let crew = Crew {
             provider: None,
             authority: None,
             api_key: None,
             headers: IndexMap::new(),
+            aws: AwsSecrets::default(),
             proxy_credentials: None,
             tokenizer: None,
             threads: u32::try_from(cores).unwrap_or(u32::MAX),
@@ -135,7 +113,7 @@ impl Benchmark {
         Self {
             plan,
             crew,
-            control,
+            handle,
             told,
         }
     }
@@ -161,6 +139,13 @@ impl Benchmark {
     /// `user:password` of the plan's proxy.
     pub fn proxy_credentials(mut self, pair: Secret) -> Self {
         self.crew.proxy_credentials = Some(pair);
+        self
+    }
+
+    /// What signs requests to Amazon's services, of a plan whose `provider.place.aws_region` says where they are; a bearer token
+    /// lets in at Bedrock instead. Other APIs have no use for them.
+    pub fn aws(mut self, keys: AwsSecrets) -> Self {
+        self.crew.aws = keys;
         self
     }
 
@@ -220,7 +205,7 @@ impl Benchmark {
 
     /// Tells it what to do while it runs.
     pub fn handle(&self) -> Handle {
-        Handle(self.control.clone())
+        self.handle.clone()
     }
 
     /// Carries the plan out. Needs a tokio runtime with time, of any kind. Dropping the future ends the run at once.
@@ -231,11 +216,11 @@ impl Benchmark {
         let Self {
             mut plan,
             mut crew,
-            control,
+            handle,
             told,
         } = self;
-        // Only handles keep it open.
-        drop(control);
+        // Those that the caller has count.
+        drop(handle);
         install_crypto();
         crew.settle(&mut plan)?;
         let collected = Arc::clone(&crew.collected);
@@ -249,7 +234,8 @@ impl Benchmark {
         let config = MasterConfig::new(draw()?, plan.clone(), 1).local();
         let master = Master::new(config, clock.now());
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let performing = run_local(master, worker, port, told, events, None);
+        let performing =
+            told.carried(|orders| run_local(master, worker, port, orders, events, None));
         let ignoring = async { while happening.recv().await.is_some() {} };
         // What a whole run keeps while it waits is too much for a caller's own state.
         let all =
@@ -290,8 +276,25 @@ fn conclude(
 }
 
 impl Crew {
-    /// Has the plan and the tokenizer agree; the built-in one is always there.
+    /// Has the plan agree with what it is carried out with: found before anything is sent.
     fn settle(&mut self, plan: &mut Plan) -> Result<(), Error> {
+        // Who speaks other words than the plan's knows who is let in.
+        if self.provider.is_none() && self.authority.is_none() {
+            self.authority = self.given().authority(plan)?;
+        }
+        self.settle_tokenizer(plan)
+    }
+
+    const fn given(&self) -> Given<'_> {
+        Given {
+            api_key: self.api_key.as_ref(),
+            headers: &self.headers,
+            aws: &self.aws,
+        }
+    }
+
+    /// Has the plan and the tokenizer agree; the built-in one is always there.
+    fn settle_tokenizer(&mut self, plan: &mut Plan) -> Result<(), Error> {
         let wanted = &mut plan.workload.tokenizer;
         match (&self.tokenizer, &*wanted) {
             (Some(tokenizer), None) => {
@@ -360,6 +363,7 @@ impl Maker for Crew {
             None => provider::build(&part.plan.provider)?,
         };
         let whole = self.api_key.iter().chain(self.headers.values());
+        let whole = whole.chain(self.aws.values());
         let whole = whole.chain(&self.proxy_credentials);
         let masked = masks(whole, self.proxy_credentials.as_ref());
         let (records, taking) = self.takers();
@@ -372,7 +376,7 @@ impl Maker for Crew {
             tokenizer: self.tokenizer.clone(),
             provider,
             authority: self.authority.clone(),
-            api_key: self.api_key.as_ref(),
+            api_key: self.given().key(part.plan.provider.kind),
             headers: &self.headers,
             proxy_credentials: self.proxy_credentials.clone(),
             masked,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use crate::client::TlsError;
 use crate::cluster::ClusterError;
-use crate::provider::ShapeError;
-use crate::runner::EngineError;
+use crate::provider::{Kind, ShapeError};
+use crate::runner::{AuthorityError, EngineError};
 use crate::workload::load::LoadError;
 use crate::workload::{RowLost, WorkloadError};
 
@@ -17,8 +17,8 @@ pub enum Error {
     /// The base URL, or a proxy's, has no host, or is no URL at all.
     #[error("`{0}` is not a URL of a server")]
     Url(String),
-    /// A base URL with a user's name or password in it, which would stand in every report.
-    #[error("a base URL with a user name or password in it")]
+    /// The base URL, or a proxy's, has a user's name or password in it, which would stand in every report.
+    #[error("a URL with a user name or password in it")]
     UserInfo,
     /// A proxy's URL is of no use.
     #[error("the proxy `{url}`")]
@@ -88,6 +88,15 @@ pub enum Error {
     /// The plan names a tokenizer that nobody handed over.
     #[error("the plan's tokenizer `{0}` was not handed over")]
     NoTokenizer(String),
+    /// A cloud that lets in who signs or brings a token, and nobody was given who does.
+    #[error("provider `{0}` lets nobody in without a signature or a token, and none was given")]
+    NoAuthority(Kind),
+    /// Signatures name a region.
+    #[error("provider `{0}` needs a region of AWS")]
+    AwsRegion(Kind),
+    /// What signs requests cannot sign these.
+    #[error(transparent)]
+    Authority(#[from] AuthorityError),
     /// The operating system has no random numbers.
     #[error("cannot draw random numbers")]
     Random(#[source] io::Error),
@@ -113,7 +122,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let words = match self {
             Self::Url(_) => "-H http://host:port",
-            Self::UserInfo => "keys go where secrets do: `Benchmark::api_key`, `Benchmark::header`",
+            Self::UserInfo => {
+                "keys go where secrets do: `Benchmark::api_key`, `Benchmark::header`, `Benchmark::proxy_credentials`"
+            }
             Self::Proxy { source, .. } => return source.hint(),
             Self::ProxyTls(_) => "proxies are reached over http://",
             Self::Http2PerUser => "--http 1, or another --connection-reuse",
@@ -130,6 +141,14 @@ impl Error {
             Self::Workload(error) => return error.hint(),
             Self::Load(error) => return error.hint(),
             Self::NoTokenizer(_) => "`Benchmark::tokenizer`",
+            Self::NoAuthority(Kind::SageMaker) => "`Benchmark::aws`, or `Benchmark::authority`",
+            Self::NoAuthority(Kind::Bedrock | Kind::BedrockInvoke) => {
+                "`Benchmark::aws`, `Benchmark::api_key`, or `Benchmark::authority`"
+            }
+            Self::NoAuthority(_) => {
+                "`Benchmark::api_key` takes a token, `Benchmark::authority` what renews one"
+            }
+            Self::AwsRegion(_) => "give --aws-region, or set AWS_REGION_NAME",
             _ => return None,
         };
         Some(words.to_owned())

@@ -160,14 +160,10 @@ impl PlanBuilder {
             spawn_rate,
         } = self;
         let url = &plan.target.base_url;
-        let authority = url.split("://").nth(1).unwrap_or(url).split('/').next();
-        if authority.is_some_and(|authority| authority.contains('@')) {
-            return Err(Error::UserInfo);
-        }
+        super::address::parse(url)?;
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::Url(url.clone()));
         }
-        super::address::parse(url)?;
         plan.seed = match seed {
             Some(seed) => seed,
             None => Seed(draw()? >> 32),

@@ -183,8 +183,7 @@ impl Workload {
 
     /// The content of request `index`.
     ///
-    /// Prompts made before the run (rows, one text) are dealt in order: arrival i gets number i, and turn t of
-    /// user u gets number u + t · users, so that users in step never send the same one at once; then they
+    /// Prompts made before the run (rows, one text) are dealt in order, by [`Index::ordinal`]; then they
     /// start over. A request that holds several prompts gets the next ones of them.
     ///
     /// # Errors
@@ -203,7 +202,8 @@ impl Workload {
             Bundle::Paragraphs => batch::paragraphs(self.prompt(index, 0, 1)?),
             Bundle::Documents(filler) => filler.fill(self.prompt(index, 0, 1)?, index.key()),
         };
-        let say = |script: &Script| script.at(self.number(index), index.key(), ask.max_tokens);
+        let say =
+            |script: &Script| script.at(index.ordinal(self.users), index.key(), ask.max_tokens);
         ask.forced = self.forced.as_ref().map(say);
         Ok(self.frame.put(ask))
     }
@@ -238,7 +238,7 @@ impl Workload {
                 turn: None,
             },
             Source::Dealt(cards) => {
-                let number = self.number(index).wrapping_mul(of).wrapping_add(nth);
+                let number = index.ordinal(self.users).wrapping_mul(of).wrapping_add(nth);
                 // The remainder is below a length, which is a usize.
                 let place = usize::try_from(number % cards.len() as u64).unwrap_or(0);
                 let card = &cards[place];
@@ -288,13 +288,6 @@ impl Workload {
     /// What the user should know about these prompts: where they are not quite as asked.
     pub fn notes(&self) -> &[String] {
         &self.notes
-    }
-
-    fn number(&self, index: Index) -> u64 {
-        match index {
-            Index::Arrival(i) => i,
-            Index::Turn { user, turn } => u64::from(user) + u64::from(turn) * u64::from(self.users),
-        }
     }
 }
 

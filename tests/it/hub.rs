@@ -8,9 +8,11 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use llmload::mock::MockHandle;
 use sha2::{Digest, Sha256};
 
 use crate::command::{Place, Ran, at_once, serve, url, words};
+use crate::process::{Ended, Program, shared, towards};
 use crate::warnings::WORDS;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -392,6 +394,92 @@ fn who_cannot_or_must_not_ask_is_told_so() {
     error: no tokenizer `./org/none`: looked for `./org/none/tokenizer.json`
     hint: --tokenizer takes a tokenizer.json, a folder that holds one, or a hub id like org/name
     "#);
+}
+
+#[test]
+fn a_password_in_the_hubs_address_is_refused_and_shown_nowhere() {
+    const PASSWORD: &str = "hush-of-the-mirror";
+    let hub = Host::start(&[(FILE, Reply::file(WORDS, "w"))]);
+    let host = hub.url.strip_prefix("http://").unwrap();
+    let place = Place::new();
+    let mut lines = Vec::new();
+    for endpoint in [
+        format!("http://somebody:{PASSWORD}@{host}"),
+        format!("http://{PASSWORD}@{host}/hub"),
+        format!("ftp://somebody:{PASSWORD}@{host}"),
+        format!("somebody:{PASSWORD}@{host}"),
+        format!("http://somebody:{PASSWORD}/@{host}"),
+    ] {
+        let ran = tokenize(&place, "org/tiny", &asking(&endpoint));
+        ran.expect(2);
+        assert!(!format!("{ran:?}").contains(PASSWORD), "{ran:?}");
+        let words = ran.complaint().replace(host, "HOST");
+        let (_, words) = words.split_once("; ").expect("where it was looked for");
+        lines.push(words.to_owned());
+    }
+    assert_eq!(hub.heads().len(), 0, "nobody was asked");
+    insta::assert_snapshot!(lines.join("\n"), @"");
+}
+
+/// A master whose folder has the tokenizer, and a worker that has none of its own but this hub.
+fn with_a_worker(mock: &MockHandle, replies: &[(&str, Reply)]) -> (Host, Ended, Ended) {
+    let hub = Host::start(replies);
+    let [at_master, at_worker] = [(); 2].map(|()| Arc::new(tempfile::TempDir::new().unwrap()));
+    let kept = at_master.path().join("org/tiny");
+    fs::create_dir_all(&kept).unwrap();
+    fs::write(kept.join("tokenizer.json"), WORDS).unwrap();
+    let line = towards(mock, "-u 2 --max-requests 4 --tokenizer org/tiny");
+    let line = format!("master --master-bind-port 0 --expect-workers 1 {line}");
+    let master = Program::start_in(at_master, &line);
+    let address = master.wait_for_words("listening on ");
+    let address = address.split(';').next().unwrap();
+    let line = format!("worker --master {address} --threads 1");
+    let binary = crate::command::binary();
+    let mut command = std::process::Command::new("env");
+    command
+        .args(asking(&hub.url).map(|(name, value)| format!("{name}={value}")))
+        .arg(binary)
+        .args(line.split(' '));
+    let worker = Program::launch(at_worker, &line, command);
+    let worker = worker.wait();
+    (hub, master.wait(), worker)
+}
+
+#[test]
+fn a_worker_fetches_the_tokenizer_that_its_master_has() {
+    let _shared = shared();
+    let mock = serve(at_once());
+    let (hub, master, worker) = with_a_worker(&mock, &[(FILE, Reply::file(WORDS, "w"))]);
+    let (master, worker) = (master.expect(0), worker.expect(0));
+    assert!(hub.heads()[0].starts_with(&format!("GET {FILE} ")));
+    assert!(
+        worker.stderr.contains("downloading it from"),
+        "{}",
+        worker.stderr
+    );
+    let blob = ".cache/huggingface/hub/models--org--tiny/blobs/w";
+    let fetched = fs::read_to_string(worker.folder().join(blob)).unwrap();
+    assert_eq!(fetched, WORDS);
+    assert_eq!(mock.stats().snapshot().requests.numbered, 4);
+    assert!(!worker.stderr.contains(TOKEN) && !master.stderr.contains(TOKEN));
+}
+
+#[test]
+fn a_worker_that_fetches_another_tokenizer_than_its_masters_takes_no_part() {
+    let _shared = shared();
+    let mock = serve(at_once());
+    // The same words, and another content.
+    let other = format!("{WORDS} ");
+    let (_hub, master, worker) = with_a_worker(&mock, &[(FILE, Reply::file(&other, "other"))]);
+    let said = "the tokenizer `org/tiny` is another one here than on the master";
+    assert!(master.stderr.contains(said), "{}", master.stderr);
+    assert!(
+        worker.stderr.contains("downloading it from"),
+        "{}",
+        worker.stderr
+    );
+    master.expect(1);
+    assert_eq!(mock.stats().snapshot().requests.numbered, 0);
 }
 
 #[test]

@@ -19,6 +19,8 @@ const CONNECT: std::time::Duration = std::time::Duration::from_secs(10);
 pub(super) struct Asker {
     client: Client,
     endpoint: Url,
+    /// What is said of it.
+    shown: String,
     authorization: Option<HeaderValue>,
 }
 
@@ -44,10 +46,14 @@ pub(super) struct About {
 
 impl Asker {
     pub(super) fn new(settings: &Settings) -> Result<Self, HubError> {
-        let wrong = || HubError::Endpoint(settings.endpoint.clone());
+        let shown = shown(&settings.endpoint);
+        let wrong = || HubError::Endpoint(shown.clone());
         let endpoint: Url = settings.endpoint.parse().map_err(|_| wrong())?;
         if !matches!(endpoint.scheme(), "http" | "https") || endpoint.host().is_none() {
             return Err(wrong());
+        }
+        if !endpoint.username().is_empty() || endpoint.password().is_some() {
+            return Err(HubError::UserInfo(shown));
         }
         let authorization = settings.token.as_ref().map(|token| {
             let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose()))
@@ -70,8 +76,14 @@ impl Asker {
         Ok(Self {
             client,
             endpoint,
+            shown,
             authorization: authorization.transpose()?,
         })
+    }
+
+    /// The hub as it is named to people: its scheme, its host, its port.
+    pub(super) fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// The file `name` of a repository.
@@ -135,15 +147,26 @@ impl Asker {
         // A revision is one part of the path, whatever it holds.
         let revision = revision.replace('/', "%2F");
         let url = format!("{base}/{repo}/resolve/{revision}/{name}");
-        url.parse().map_err(|_| HubError::Endpoint(url))
+        let parsed = url.parse();
+        parsed.map_err(|_| HubError::Endpoint(self.shown.clone()))
     }
 
     fn unreachable(&self, error: reqwest::Error) -> HubError {
         HubError::Unreachable {
-            endpoint: self.endpoint.as_str().trim_end_matches('/').to_owned(),
+            endpoint: self.shown.clone(),
             // Addresses of other hosts are signed: who has them has the file.
             source: error.without_url(),
         }
+    }
+}
+
+/// What of an address is no secret: its scheme, its host, its port.
+fn shown(address: &str) -> String {
+    let parsed = address.parse::<Url>().map(|url| url.origin());
+    match parsed {
+        Ok(origin) if origin.is_tuple() => origin.ascii_serialization(),
+        // What stands before an `@` was meant for a user and a password.
+        _ => address.rsplit('@').next().unwrap_or_default().to_owned(),
     }
 }
 
@@ -243,5 +266,41 @@ impl Answer {
             endpoint,
             source: error.without_url(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn led(from: &str, location: &str) -> Result<String, String> {
+        let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+        let to = next(&from.parse().unwrap(), &headers);
+        to.map(String::from).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_redirect_never_leaves_encryption() {
+        for to in [
+            "http://hub/file",
+            "http://elsewhere/file",
+            "ftp://hub/file",
+            "file:///etc",
+        ] {
+            let error = led("https://hub/old", to).unwrap_err();
+            assert!(error.contains("without encryption"), "{to}: {error}");
+        }
+        assert!(led("http://hub/old", "ftp://hub/file").is_err());
+        for (from, to, place) in [
+            ("https://hub/old", "/new", "https://hub/new"),
+            ("https://hub/old", "https://cdn/file", "https://cdn/file"),
+            ("http://hub/old", "https://cdn/file", "https://cdn/file"),
+            // A hub in clear, as on this machine, has no encryption to lose.
+            ("http://hub/old", "http://cdn/file", "http://cdn/file"),
+        ] {
+            assert_eq!(led(from, to).as_deref(), Ok(place));
+        }
+        let nowhere = next(&"https://hub/old".parse().unwrap(), &HeaderMap::new());
+        assert!(nowhere.unwrap_err().to_string().contains("nowhere"));
     }
 }

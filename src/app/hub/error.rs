@@ -21,6 +21,9 @@ pub(super) enum HubError {
     /// `HF_ENDPOINT` makes no sense.
     #[error("`{0}` is not the address of a hub")]
     Endpoint(String),
+    /// `HF_ENDPOINT` holds what would stand in logs.
+    #[error("a user name or password in the address of the hub at {0}")]
+    UserInfo(String),
     /// The token has characters that no header can carry.
     #[error("the hub's token has characters that cannot be sent")]
     Token,
@@ -102,6 +105,7 @@ impl HubError {
             Self::Endpoint(_) | Self::NoHub(_) => {
                 "is HF_ENDPOINT the address of a hub (https://huggingface.co)?".to_owned()
             }
+            Self::UserInfo(_) => "take it out of HF_ENDPOINT: HF_TOKEN says who asks".to_owned(),
             Self::Token | Self::WrongToken => {
                 "is HF_TOKEN (or what `hf auth login` has left) a token of yours?".to_owned()
             }

@@ -78,7 +78,7 @@ async fn fetch(id: HubId<'_>, settings: &Settings) -> Result<(), HubError> {
     tracing::info!(
         "no tokenizer `{}` on this machine: downloading it from {}",
         id.repo,
-        settings.endpoint
+        asker.shown()
     );
     let answer = asker.get(id.repo, id.revision, TOKENIZER).await?;
     if answer.status() == StatusCode::NOT_FOUND && answer.error_code() == Some("EntryNotFound") {

@@ -20,10 +20,7 @@ use crate::config::{
 use crate::domain::{Keep, format_span};
 use crate::provider::{Kind, Place, Sampling, Task};
 use crate::schedule::AT_ONCE;
-use crate::workload::{LengthSpec, PromptSource};
-
-/// The tokenizer that is always there.
-const BUILT_IN: &str = "built-in";
+use crate::workload::{BUILT_IN, LengthSpec, PromptSource};
 
 /// Where `--mock` seems to be before it is.
 const MOCK: &str = "http://127.0.0.1";

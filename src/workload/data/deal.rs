@@ -76,7 +76,7 @@ impl Dealer {
         if self.most_turns > 0 {
             return self.turn(index, drawn);
         }
-        let number = self.number(index).wrapping_mul(place.1);
+        let number = index.ordinal(self.users).wrapping_mul(place.1);
         let nth = self.nth(number.wrapping_add(place.0));
         match self.data.item(nth)? {
             Item::Row { row, max_tokens } => {
@@ -126,19 +126,6 @@ impl Dealer {
         }
     }
 
-    /// Dealt in order: arrival i gets number i, and request t of user u number u + t · users, so that users in step never
-    /// send the same row at once.
-    fn number(&self, index: Index) -> u64 {
-        match index {
-            Index::Arrival(number) => number,
-            Index::Turn { user, turn } => self.of_round(user, turn),
-        }
-    }
-
-    fn of_round(&self, user: u32, round: u32) -> u64 {
-        u64::from(user) + u64::from(round) * u64::from(self.users)
-    }
-
     /// The row of a number: after the last one they start over.
     fn nth(&self, number: u64) -> usize {
         // The remainder is below a length, which is a usize.
@@ -148,10 +135,13 @@ impl Dealer {
     fn seat(&self, index: Index) -> Seat {
         let (session, number) = match index {
             Index::Arrival(session) => (session, 0),
-            Index::Turn { user, turn } => (
-                self.of_round(user, turn / self.most_turns),
-                turn % self.most_turns,
-            ),
+            Index::Turn { user, turn } => {
+                let round = Index::Turn {
+                    user,
+                    turn: turn / self.most_turns,
+                };
+                (round.ordinal(self.users), turn % self.most_turns)
+            }
         };
         let row = self.nth(session);
         Seat {
