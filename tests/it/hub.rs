@@ -418,7 +418,18 @@ fn a_password_in_the_hubs_address_is_refused_and_shown_nowhere() {
         lines.push(words.to_owned());
     }
     assert_eq!(hub.heads().len(), 0, "nobody was asked");
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    a user name or password in the address of the hub at http://HOST
+    hint: take it out of HF_ENDPOINT: HF_TOKEN says who asks; or give the path of a tokenizer.json, or take --tokenizer built-in
+    a user name or password in the address of the hub at http://HOST
+    hint: take it out of HF_ENDPOINT: HF_TOKEN says who asks; or give the path of a tokenizer.json, or take --tokenizer built-in
+    `ftp://HOST` is not the address of a hub
+    hint: is HF_ENDPOINT the address of a hub (https://huggingface.co)? Otherwise give the path of a tokenizer.json, or take --tokenizer built-in
+    `HOST` is not the address of a hub
+    hint: is HF_ENDPOINT the address of a hub (https://huggingface.co)? Otherwise give the path of a tokenizer.json, or take --tokenizer built-in
+    `HOST` is not the address of a hub
+    hint: is HF_ENDPOINT the address of a hub (https://huggingface.co)? Otherwise give the path of a tokenizer.json, or take --tokenizer built-in
+    "#);
 }
 
 /// A master whose folder has the tokenizer, and a worker that has none of its own but this hub.
@@ -478,7 +489,7 @@ fn a_worker_that_fetches_another_tokenizer_than_its_masters_takes_no_part() {
         "{}",
         worker.stderr
     );
-    master.expect(1);
+    master.expect(2);
     assert_eq!(mock.stats().snapshot().requests.numbered, 0);
 }
 
