@@ -428,9 +428,7 @@ fn groups_are_made_by_hand_and_by_metadata() {
     }
     let text = done(
         &place,
-        &format!(
-            "{GEMMA}_summary.json {qwen}_summary.json {LLAMA}_summary.json --group-by stage"
-        ),
+        &format!("{GEMMA}_summary.json {qwen}_summary.json {LLAMA}_summary.json --group-by stage"),
     );
     assert!(
         text.contains("| Metadata | stage=a | stage=b | stage=a |"),

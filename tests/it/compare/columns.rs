@@ -82,7 +82,9 @@ fn a_named_folder_is_one_configuration_or_says_what_differs() {
         "{}",
         ran.stderr
     );
-    pair(&place, |result| result["plan"]["schedule"]["users"] = json!(9));
+    pair(&place, |result| {
+        result["plan"]["schedule"]["users"] = json!(9)
+    });
     let text = done(&place, "new=runs");
     assert!(
         text.contains("new: its runs differ in Concurrency (3 and 9)"),
@@ -152,7 +154,11 @@ fn a_key_that_no_file_has_makes_no_groups_and_that_is_said() {
     tag(LLAMA, "b", "llama");
     let text = done(&place, &line);
     assert!(
-        text.contains("No two columns have the same `stage`".replace('`', "\\`").as_str()),
+        text.contains(
+            "No two columns have the same `stage`"
+                .replace('`', "\\`")
+                .as_str()
+        ),
         "{text}"
     );
     // Neither model tells its size.
@@ -169,10 +175,7 @@ fn a_folder_can_be_a_member_of_a_group_and_the_baseline_is_not_added_again() {
         let file = format!("{name}_summary.json");
         fs::rename(place.file(&file), place.file("g").join(&file)).unwrap();
     }
-    let text = done(
-        &place,
-        &format!("g --group all={LLAMA}_summary.json,g"),
-    );
+    let text = done(&place, &format!("g --group all={LLAMA}_summary.json,g"));
     assert_eq!(columns(&text), 3, "{text}");
     assert!(text.contains("### all (8B → 9B → 27B)"), "{text}");
     altered(&place, LLAMA, "new", |_, _| {});
@@ -183,7 +186,30 @@ fn a_folder_can_be_a_member_of_a_group_and_the_baseline_is_not_added_again() {
     );
     ran.expect(0);
     assert_eq!(columns(&ran.stdout), 3, "{}", ran.stdout);
-    assert!(ran.stdout.contains("### all (8B → 9B → 27B)"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("### all (8B → 9B → 27B)"),
+        "{}",
+        ran.stdout
+    );
     let verdicts = ran.stdout.lines().filter(|it| it.starts_with("OK  "));
     assert_eq!(verdicts.count(), 2, "{}", ran.stdout);
+}
+
+#[test]
+fn what_it_takes_to_know_more_is_said_as_it_is() {
+    let place = place();
+    for (name, short) in [(GEMMA, "gemma"), (LLAMA, "llama")] {
+        let all = place.json(&format!("{name}_individual_responses.json"));
+        let few: Vec<&Value> = all.as_array().unwrap().iter().take(4).collect();
+        let file = format!("{short}_individual_responses.json");
+        place.write(&file, &json!(few).to_string());
+    }
+    let text = done(
+        &place,
+        "gemma=gemma_individual_responses.json llama=llama_individual_responses.json",
+    );
+    assert!(
+        text.contains("is not known: that takes 5 responses of each."),
+        "{text}"
+    );
 }

@@ -6,8 +6,7 @@ use super::{GEMMA, LLAMA, altered, compare, done, place, slower};
 use crate::command::{Place, Ran};
 
 fn judged(place: &Place, new: &str, rules: &str) -> Ran {
-    let line =
-        format!("--baseline {GEMMA}_individual_responses.json {new} {rules} -o r.md");
+    let line = format!("--baseline {GEMMA}_individual_responses.json {new} {rules} -o r.md");
     compare(place, &line)
 }
 
@@ -74,7 +73,9 @@ fn a_dead_baseline_judges_nothing() {
     dead(&place, "dead");
     let ran = compare(
         &place,
-        &format!("--baseline dead_individual_responses.json {GEMMA}_individual_responses.json -o r.md"),
+        &format!(
+            "--baseline dead_individual_responses.json {GEMMA}_individual_responses.json -o r.md"
+        ),
     );
     ran.expect(1);
     assert!(
@@ -179,7 +180,10 @@ fn a_baselines_correctness_tests_are_shown_too() {
     std::fs::create_dir(place.file("old")).unwrap();
     let test = json!({"num_mismatched_requests": 3, "num_completed_requests": 50, "number_errors": 2,
         "model": "m", "num_concurrent_requests": 5, "llm_api": "openai"});
-    for name in ["old/m_correctness_summary.json", "m_correctness_summary.json"] {
+    for name in [
+        "old/m_correctness_summary.json",
+        "m_correctness_summary.json",
+    ] {
         place.write(name, &test.to_string());
     }
     std::fs::rename(
@@ -191,7 +195,10 @@ fn a_baselines_correctness_tests_are_shown_too() {
         &place,
         &format!("--baseline old {LLAMA}_summary.json m_correctness_summary.json --fail-if none"),
     );
-    for name in ["old/m_correctness_summary.json", "m_correctness_summary.json"] {
+    for name in [
+        "old/m_correctness_summary.json",
+        "m_correctness_summary.json",
+    ] {
         assert!(text.contains(&format!("| m ({name}) |")), "{text}");
     }
 }
