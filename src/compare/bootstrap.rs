@@ -64,11 +64,9 @@ impl Default for Resampling {
     }
 }
 
-/// A mean of more values than this has a normal law, whatever the law of the values.
-const MANY: usize = 10_000;
-
-/// Above so many responses a side resampling by runs takes a run's mean and its percentiles from their laws.
-const MANY_OF_RUNS: usize = 2_000;
+/// Of more responses than this a side's mean has a normal law, whatever the law of the responses; with runs that are drawn
+/// first, the percentiles of more than this are taken from their law too.
+const MANY: usize = 2_000;
 
 /// Fewest responses for an interval; a p95 of fewer than 20 is next to the largest value.
 pub(super) const fn fewest(stat: Stat) -> usize {
@@ -92,7 +90,7 @@ impl Resampling {
         let mut rng = self.seed.stream(&name, place);
         if by_runs {
             let size: usize = runs.iter().map(|run| run.len()).sum();
-            return if size > MANY_OF_RUNS {
+            return if size > MANY {
                 self.of_long_runs(runs, stat, &mut rng)
             } else {
                 self.of_runs(runs, stat, &mut rng)
