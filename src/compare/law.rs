@@ -45,18 +45,18 @@ fn incomplete_beta((x, rest): (f64, f64), a: f64, b: f64) -> f64 {
 /// The continued fraction of the incomplete beta function, from the front (Lentz, 1976).
 fn fraction(x: f64, a: f64, b: f64) -> f64 {
     let away = |it: f64| if it.abs() < 1e-300 { 1e-300 } else { it };
-    let mut c = 1.0;
-    let mut d = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
-    let mut value = d;
+    let mut above = 1.0;
+    let mut below = 1.0 / away(1.0 - (a + b) * x / (a + 1.0));
+    let mut value = below;
     let mut m = 1.0;
     while m < 10_000.0 {
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
         let mut step = 1.0;
         for part in [even, odd] {
-            d = 1.0 / away(part.mul_add(d, 1.0));
-            c = away(1.0 + part / c);
-            step = c * d;
+            below = 1.0 / away(part.mul_add(below, 1.0));
+            above = away(1.0 + part / above);
+            step = above * below;
             value *= step;
         }
         if (step - 1.0).abs() < 1e-15 {
