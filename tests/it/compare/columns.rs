@@ -83,7 +83,7 @@ fn a_named_folder_is_one_configuration_or_says_what_differs() {
         ran.stderr
     );
     pair(&place, |result| {
-        result["plan"]["schedule"]["users"] = json!(9)
+        result["plan"]["schedule"]["users"] = json!(9);
     });
     let text = done(&place, "new=runs");
     assert!(

@@ -85,7 +85,7 @@ fn six_models_make_the_report_of_the_fixtures() {
     let files: Vec<String> = files.split(' ').map(summary).collect();
     let text = done(&place, &files.join(" "));
     let mut settings = insta::Settings::clone_current();
-    settings.set_snapshot_path("../fixtures/compare");
+    settings.set_snapshot_path("../../fixtures/compare");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.bind(|| insta::assert_snapshot!("report", text));
