@@ -25,6 +25,14 @@ impl Interval {
         self.low <= value && value <= self.high
     }
 
+    /// Of logarithms of ratios: as shares by which the second value differs from the first.
+    pub(super) fn of_shares(self) -> Self {
+        Self {
+            low: self.low.exp_m1(),
+            high: self.high.exp_m1(),
+        }
+    }
+
     /// With its distances from `middle` multiplied.
     fn stretched(self, middle: f64, factor: f64) -> Self {
         let far = |end: f64| middle + (end - middle) * factor;
@@ -56,8 +64,9 @@ impl Default for Resampling {
     }
 }
 
-/// A mean of more values than this has a normal law, whatever the law of the values.
-const MANY: usize = 10_000;
+/// Of more responses than this a side's mean has a normal law, whatever the law of the responses; with runs that are drawn
+/// first, the percentiles of more than this are taken from their law too.
+const MANY: usize = 2_000;
 
 /// Fewest responses for an interval; a p95 of fewer than 20 is next to the largest value.
 pub(super) const fn fewest(stat: Stat) -> usize {
@@ -80,7 +89,12 @@ impl Resampling {
         let name = format!("compare/{}/{}", figure.word(), stat.name());
         let mut rng = self.seed.stream(&name, place);
         if by_runs {
-            return self.of_runs(runs, stat, &mut rng);
+            let size: usize = runs.iter().map(|run| run.len()).sum();
+            return if size > MANY {
+                self.of_long_runs(runs, stat, &mut rng)
+            } else {
+                self.of_runs(runs, stat, &mut rng)
+            };
         }
         let mut pooled = runs.concat();
         pooled.sort_by(f64::total_cmp);
@@ -150,13 +164,29 @@ impl Resampling {
         (0..self.resamples).filter_map(|_| one()).collect()
     }
 
+    /// The same without drawing each response, for runs long enough.
+    fn of_long_runs(&self, runs: &[&[f64]], stat: Stat, rng: &mut impl Rng) -> Vec<f64> {
+        let Some(long) = LongRuns::new(runs) else {
+            return Vec::new();
+        };
+        let mut one = || {
+            let picked: Vec<usize> = runs
+                .iter()
+                .map(|_| rng.random_range(0..runs.len()))
+                .collect();
+            match stats::share(stat) {
+                Some(share) => long.percentile(&picked, share, rng),
+                None => long.mean(&picked, rng),
+            }
+        };
+        (0..self.resamples).filter_map(|_| one()).collect()
+    }
+
     /// The interval around `middle` of values that stem from `fewest` responses: the shares of its ends are those of Student's
     /// law, and wider by what a sample of n lacks in variance, √(n/(n−1)) (Hesterberg, 2015).
     pub(super) fn interval(&self, mut replicates: Vec<f64>, fewest: usize) -> Option<Interval> {
-        let df = u32::try_from(fewest.saturating_sub(1))
-            .unwrap_or(u32::MAX)
-            .max(1);
-        let wider = (count(fewest) / f64::from(df)).sqrt();
+        let df = count(fewest.saturating_sub(1).max(1));
+        let wider = (count(fewest) / df).sqrt();
         let tail = normal_cdf(-wider * student_quantile(self.upper(), df));
         ends(&mut replicates, tail)
     }
@@ -169,9 +199,7 @@ impl Resampling {
         middle: f64,
         (first, second): (usize, usize),
     ) -> Option<Interval> {
-        let df = u32::try_from((first + second).saturating_sub(2))
-            .unwrap_or(u32::MAX)
-            .max(1);
+        let df = count((first + second).saturating_sub(2).max(1));
         let few = count(first.min(second).max(2));
         let wider = (few / (few - 1.0)).sqrt() * student_quantile(self.upper(), df)
             / normal_quantile(self.upper());
@@ -179,9 +207,94 @@ impl Resampling {
         Some(plain.stretched(middle, wider))
     }
 
+    /// The same of the logarithms of ratios, as shares of the first value: no stretched end is a fall by more than everything.
+    /// None where a ratio is not positive.
+    pub(super) fn interval_of_ratios_by_runs(
+        &self,
+        ratios: &[f64],
+        middle: f64,
+        runs: (usize, usize),
+    ) -> Option<Interval> {
+        let logarithms: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
+        let is_finite = logarithms.iter().all(|it| it.is_finite()) && middle > 0.0;
+        let interval = self.interval_by_runs(logarithms, middle.ln(), runs);
+        interval.filter(|_| is_finite).map(Interval::of_shares)
+    }
+
     /// The share below an interval's upper end.
     pub(super) fn upper(&self) -> f64 {
         f64::midpoint(1.0, self.confidence)
+    }
+}
+
+/// Runs with many responses each, and what is known of them beforehand.
+struct LongRuns {
+    sorted: Vec<Vec<f64>>,
+    /// All responses of all runs.
+    pooled: Vec<f64>,
+    /// Of each run its size, its mean and the standard error of that.
+    means: Vec<(f64, f64, f64)>,
+}
+
+impl LongRuns {
+    fn new(runs: &[&[f64]]) -> Option<Self> {
+        let of = |run: &&[f64]| {
+            let size = count(run.len());
+            let error = stats::deviation(run).unwrap_or_default() / size.sqrt();
+            Some((size, stats::mean(run)?, error))
+        };
+        let ordered = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        Some(Self {
+            means: runs.iter().map(of).collect::<Option<_>>()?,
+            sorted: runs.iter().map(|run| ordered(run.to_vec())).collect(),
+            pooled: ordered(runs.concat()),
+        })
+    }
+
+    /// The mean of responses drawn from each of the `picked` runs: each run's has a normal law.
+    fn mean(&self, picked: &[usize], rng: &mut impl Rng) -> Option<f64> {
+        let (mut sum, mut all) = (0.0, 0.0);
+        for at in picked {
+            let (size, mean, error) = *self.means.get(*at)?;
+            sum += size * Normal::new(mean, error).ok()?.sample(rng);
+            all += size;
+        }
+        Some(sum / all)
+    }
+
+    /// The percentile of responses drawn from each of the `picked` runs. The share of them below the runs' own percentile has
+    /// the variance Σ nᵢ Fᵢ(1 − Fᵢ) / n², Fᵢ of each run's responses lying below that; a beta law with this variance stands
+    /// for it, as the exact one is of one run.
+    fn percentile(&self, picked: &[usize], share: f64, rng: &mut impl Rng) -> Option<f64> {
+        let runs: Vec<&Vec<f64>> = picked
+            .iter()
+            .filter_map(|at| self.sorted.get(*at))
+            .collect();
+        let size = count(runs.iter().map(|run| run.len()).sum());
+        let own = self.value_at(&runs, share * size)?;
+        let spread = |run: &&Vec<f64>| {
+            let below = count(run.partition_point(|value| *value <= own)) / count(run.len());
+            count(run.len()) * below * (1.0 - below)
+        };
+        let variance = runs.iter().map(spread).sum::<f64>() / (size * size);
+        let like = share * (1.0 - share) / variance;
+        let law = Beta::new(share * like, (1.0 - share) * like);
+        // Without a variance every draw gives the runs' own percentile.
+        let drawn = law.map_or(share, |law| law.sample(rng));
+        self.value_at(&runs, drawn * size)
+    }
+
+    /// The smallest response that has at least `rank` of those of `runs` at or below itself.
+    fn value_at(&self, runs: &[&Vec<f64>], rank: f64) -> Option<f64> {
+        let is_below = |value: &f64| {
+            let those = |run: &&Vec<f64>| run.partition_point(|it| it <= value);
+            count(runs.iter().map(those).sum()) < rank
+        };
+        let at = self.pooled.partition_point(is_below);
+        self.pooled.get(at).or(self.pooled.last()).copied()
     }
 }
 

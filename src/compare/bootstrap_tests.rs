@@ -102,21 +102,11 @@ fn nominal_80_holds_about_80() {
 /// A server that drifts from run to run by 10%, measured in runs of 40: an interval of responses alone misses most of it.
 #[test]
 fn runs_that_drift_are_not_taken_for_a_difference() {
-    let law = Gamma::new(16.0, 1.0 / 16.0).unwrap();
-    let drift = Normal::new(1.0, 0.1).unwrap();
-    let runs = |seed: u64, name: &str, count: usize| -> Vec<Vec<f64>> {
-        let levels = draw(&drift, count, seed, &format!("{name} level"));
-        let run = |(at, level): (usize, f64)| {
-            let values = draw(&law, 40, seed, &format!("{name} {at}"));
-            values.into_iter().map(|it| it * level).collect()
-        };
-        levels.into_iter().enumerate().map(run).collect()
-    };
     let share = |count: usize| {
         let holds = |seed: &u64| {
             let change = change(
-                runs(*seed, "a", count),
-                runs(*seed, "b", count),
+                drifting((count, 40), (0.1, 1.0), *seed, "a"),
+                drifting((count, 40), (0.1, 1.0), *seed, "b"),
                 Stat::Mean,
                 *seed,
             );
@@ -130,6 +120,89 @@ fn runs_that_drift_are_not_taken_for_a_difference() {
         "one run a side knows nothing of drift: {single}"
     );
     assert!(several >= 89, "four runs a side do: {several}");
+}
+
+/// Runs of a server whose level drifts by `drift` from run to run.
+fn drifting(
+    (count, size): (usize, usize),
+    (drift, factor): (f64, f64),
+    seed: u64,
+    name: &str,
+) -> Vec<Vec<f64>> {
+    let law = Gamma::new(16.0, 1.0 / 16.0).unwrap();
+    let drift = Normal::new(factor, drift * factor).unwrap();
+    let levels = draw(&drift, count, seed, &format!("{name} level"));
+    let run = |(at, level): (usize, f64)| {
+        let values = draw(&law, size, seed, &format!("{name} {at}"));
+        values.into_iter().map(|it| it * level).collect()
+    };
+    levels.into_iter().enumerate().map(run).collect()
+}
+
+#[test]
+fn runs_that_differ_are_found() {
+    for stat in Stat::COMPARED {
+        // Above 2,000 responses a side they are taken from their laws.
+        for (size, seed) in [(200, 1), (200, 2), (200, 3), (600, 4), (600, 5), (600, 6)] {
+            let first = drifting((4, size), (0.03, 1.0), seed, "a");
+            let second = drifting((4, size), (0.03, 1.3), seed, "b");
+            let found = change(first, second, stat, seed);
+            assert_eq!(found.is_significant(), Some(true), "{stat:?} {seed}");
+        }
+    }
+}
+
+#[test]
+fn no_interval_of_runs_reaches_below_a_fall_by_everything() {
+    let first = vec![vec![1.0; 20], vec![3.0; 20]];
+    let second = vec![vec![0.1; 20], vec![0.2; 20]];
+    for stat in Stat::COMPARED {
+        let interval = relative(&change(first.clone(), second.clone(), stat, 1));
+        assert!(interval.low > -1.0 && interval.low < -0.95, "{interval:?}");
+    }
+}
+
+/// Long runs' short cut against resamples that are really drawn.
+#[test]
+fn the_laws_of_long_runs_are_those_of_resamples() {
+    let law = LogNormal::new(0.0, 0.7).unwrap();
+    let runs: Vec<Vec<f64>> = [(1.0, 500), (1.15, 900), (0.9, 700)]
+        .into_iter()
+        .map(|(level, size)| {
+            let values = draw(&law, size, 8, &format!("{size}"));
+            values.into_iter().map(|it| it * level).collect()
+        })
+        .collect();
+    let runs: Vec<&[f64]> = runs.iter().map(Vec::as_slice).collect();
+    let resampling = Resampling {
+        resamples: 6_000,
+        ..Resampling::default()
+    };
+    for stat in Stat::COMPARED {
+        let mut rng = Seed(4).stream("drawn", 0);
+        let mut short = resampling.of_long_runs(&runs, stat, &mut rng);
+        let mut drawn = resampling.of_runs(&runs, stat, &mut rng);
+        assert_eq!(short.len(), drawn.len());
+        short.sort_by(f64::total_cmp);
+        drawn.sort_by(f64::total_cmp);
+        // Two samples of one law are less than 0.03 apart in 99 of 100 cases (Kolmogorov and Smirnov).
+        for q in [0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975] {
+            let value = stats::quantile(&short, q).unwrap();
+            let below = count(drawn.partition_point(|it| *it <= value)) / count(drawn.len());
+            assert!((below - q).abs() < 0.03, "{stat:?} {q}: {below}");
+        }
+    }
+}
+
+#[test]
+fn long_runs_that_do_not_vary_have_one_value() {
+    let runs = [vec![2.0; 2_000], vec![2.0; 2_000]];
+    let runs: Vec<&[f64]> = runs.iter().map(Vec::as_slice).collect();
+    for stat in Stat::COMPARED {
+        let mut drawn = Resampling::default().replicates(&runs, (TTFT, stat), true, 0);
+        drawn.dedup();
+        assert_eq!(drawn, [2.0], "{stat:?}");
+    }
 }
 
 #[test]
@@ -244,11 +317,26 @@ fn rates_of_runs_are_compared_by_runs_alone() {
     assert_eq!(compare(&[10.0], &[20.0]).known, Known::OneRun);
     let found = compare(&[10.0, 10.2, 9.9], &[12.0, 12.1, 12.3]);
     assert_eq!(found.is_significant(), Some(true));
-    // By scipy.stats.ttest_ind(equal_var=False).confidence_interval(): with the degrees of freedom rounded down it is wider.
+    // All by scipy.stats.ttest_ind(equal_var=False).confidence_interval(), the relative ones of logarithms.
+    let close = |interval: Interval, low: f64, high: f64| {
+        let near = |one: f64, other: f64| (one - other).abs() < 1e-8;
+        assert!(
+            near(interval.low, low) && near(interval.high, high),
+            "{interval:?}"
+        );
+    };
     let Known::Intervals { absolute, .. } = found.known else {
         panic!("{found:?}");
     };
-    assert!(absolute.low < 1.766 && absolute.low > 1.70, "{absolute:?}");
+    close(absolute, 1.753_716_455, 2.446_283_545);
+    // 1.98 and 1.994 degrees of freedom.
+    let found = compare(&[100.0, 101.0], &[95.0, 95.9]);
+    assert_eq!(found.is_significant(), Some(true));
+    let Known::Intervals { absolute, .. } = found.known else {
+        panic!("{found:?}");
+    };
+    close(absolute, -7.975_092_278, -2.124_907_722);
+    close(relative(&found), -0.077_923_14, -0.021_741_30);
     assert_eq!(
         compare(&[10.0, 14.0], &[12.0, 13.0]).is_significant(),
         Some(false)

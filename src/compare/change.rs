@@ -180,8 +180,8 @@ impl<'a> Comparison<'a> {
         (figure, stat): (Figure, Stat),
     ) -> Option<Known> {
         let lists = (one.answers(figure)?, other.answers(figure)?);
-        let sizes = (lists.0.concat().len(), lists.1.concat().len());
-        let fewest_there = sizes.0.min(sizes.1);
+        let size = |lists: &[&[f64]]| lists.iter().map(|list| list.len()).sum::<usize>();
+        let fewest_there = size(&lists.0).min(size(&lists.1));
         if fewest_there < fewest(stat) {
             return Some(Known::TooFew(fewest(stat)));
         }
@@ -191,19 +191,25 @@ impl<'a> Comparison<'a> {
         let second = self.drawn((to, figure, stat, by_runs), &lists.1);
         let both = || first.iter().zip(second.iter());
         let differences: Vec<f64> = both().map(|(one, other)| other - one).collect();
-        let ratios: Vec<f64> = both().map(|(one, other)| other / one - 1.0).collect();
         let value = (one.stat(figure, stat)?, other.stat(figure, stat)?);
-        let around = |drawn: Vec<f64>, middle: f64| {
-            if by_runs {
-                self.resampling.interval_by_runs(drawn, middle, runs)
-            } else {
-                self.resampling.interval(drawn, fewest_there)
-            }
+        let settings = self.resampling;
+        let (absolute, relative) = if by_runs {
+            let ratios: Vec<f64> = both().map(|(one, other)| other / one).collect();
+            (
+                settings.interval_by_runs(differences, value.1 - value.0, runs),
+                settings.interval_of_ratios_by_runs(&ratios, value.1 / value.0, runs),
+            )
+        } else {
+            let shares: Vec<f64> = both().map(|(one, other)| other / one - 1.0).collect();
+            let is_finite = shares.iter().all(|share| share.is_finite());
+            let relative = settings.interval(shares, fewest_there);
+            (
+                settings.interval(differences, fewest_there),
+                relative.filter(|_| is_finite),
+            )
         };
-        let is_finite = ratios.iter().all(|ratio| ratio.is_finite());
-        let relative = around(ratios, value.1 / value.0 - 1.0).filter(|_| is_finite);
         Some(Known::Intervals {
-            absolute: around(differences, value.1 - value.0)?,
+            absolute: absolute?,
             relative,
             of_runs: by_runs,
         })
@@ -220,10 +226,7 @@ impl<'a> Comparison<'a> {
         let ratio = ratio.filter(|it| it.low.is_finite() && it.high.is_finite());
         Some(Known::Intervals {
             absolute: welch(first, second, upper)?,
-            relative: ratio.map(|it| Interval {
-                low: it.low.exp_m1(),
-                high: it.high.exp_m1(),
-            }),
+            relative: ratio.map(Interval::of_shares),
             of_runs: true,
         })
     }
@@ -249,17 +252,9 @@ fn welch(first: &[f64], second: &[f64], upper: f64) -> Option<Interval> {
     let (one, other) = (part(first)?, part(second)?);
     let variance = one.1 + other.1;
     let freedom = variance.powi(2) / (one.1.powi(2) / one.2 + other.1.powi(2) / other.2);
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "rounded down, and small"
-    )]
-    let df = if freedom.is_finite() {
-        freedom as u32
-    } else {
-        1
-    };
-    let half = student_quantile(upper, df.max(1)) * variance.sqrt();
+    // Runs that do not differ at all leave nothing to divide by.
+    let df = if freedom.is_finite() { freedom } else { 1.0 };
+    let half = student_quantile(upper, df) * variance.sqrt();
     let change = other.0 - one.0;
     Some(Interval {
         low: change - half,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::change::{Change, Comparison, Known, Side, Subject};
 use super::document::{number, percent};
-use super::{Figure, Rate, Stat};
+use super::{Entry, Figure, Rate, Stat};
 
 /// What is judged where nothing else is asked for: changes that matter to users, by statistics that few responses suffice for.
 pub const DEFAULT_THRESHOLDS: [&str; 5] = [
@@ -156,8 +156,10 @@ pub enum Verdict {
     Chance,
     /// It is beyond the limit, and nobody can tell whether that is chance.
     Unproven,
-    /// A side does not know the figure.
+    /// A side does not know the figure, or the baseline's is 0.
     Unknown,
+    /// Nothing came of the side that is judged: no good response, or a rate of 0.
+    Dead,
 }
 
 impl Verdict {
@@ -165,16 +167,24 @@ impl Verdict {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Within => "OK",
-            Self::Broken => "FAIL",
+            Self::Broken | Self::Dead => "FAIL",
             Self::Chance => "CHANCE",
             Self::Unproven => "UNPROVEN",
             Self::Unknown => "UNKNOWN",
         }
     }
 
-    /// Whether it fails: when broken; `strict`ly also when the limit may have been kept by luck alone, or nobody knows.
+    /// Whether it fails: when broken, or when nothing came of what is judged; `strict`ly also when the limit may have been
+    /// broken by chance alone, or nobody knows.
     pub const fn fails(self, strict: bool) -> bool {
-        matches!(self, Self::Broken) || (strict && !matches!(self, Self::Within))
+        matches!(self, Self::Broken | Self::Dead) || (strict && !matches!(self, Self::Within))
+    }
+}
+
+impl Verdict {
+    /// Whether it is a judgement at all.
+    pub const fn is_judgement(self) -> bool {
+        !matches!(self, Self::Unproven | Self::Unknown)
     }
 }
 
@@ -189,11 +199,17 @@ pub struct Judged {
     pub change: Option<Change>,
     /// What became of it.
     pub verdict: Verdict,
+    /// Why, where the change does not tell.
+    pub why: Option<&'static str>,
 }
 
 impl Judged {
-    /// In one line.
+    /// In one line: names are shown without what would move a terminal's cursor or begin another line.
     pub fn line(&self) -> String {
+        plain(&self.words())
+    }
+
+    fn words(&self) -> String {
         let mut line = format!(
             "{:<8}  {}  {}: {}",
             self.verdict.word(),
@@ -202,7 +218,12 @@ impl Judged {
             self.threshold.subject.name()
         );
         let Some(change) = &self.change else {
-            line.push_str(" is not known of both sides");
+            match self.why {
+                Some(why) => {
+                    let _ = write!(line, ", {why}");
+                }
+                None => line.push_str(" is not known of both sides"),
+            }
             return line;
         };
         let share = self.threshold.subject == Subject::ErrorRate;
@@ -227,8 +248,37 @@ impl Judged {
         if self.verdict == Verdict::Chance {
             line.push_str(", not significant");
         }
+        if let Some(why) = self.why {
+            let _ = write!(line, ", {why}");
+        }
         line
     }
+}
+
+/// `text` with spaces in place of control characters, line ends and marks that turn the direction of writing.
+pub fn plain(text: &str) -> String {
+    let is_odd = |it: char| {
+        it.is_control()
+            || matches!(it, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(is_odd, " ")
+}
+
+/// The entries of which no threshold came to a judgement. Failed requests are no measure of speed: where anything else was
+/// asked for, a judgement of the error rate alone is none.
+pub fn undecided(judged: &[Judged]) -> Vec<&str> {
+    let is_other = |it: &&Judged| it.threshold.subject != Subject::ErrorRate;
+    let asks_for_other = judged.iter().any(|it| is_other(&it));
+    let mut entries: Vec<(&str, bool)> = Vec::new();
+    for one in judged {
+        let counts = one.verdict.is_judgement() && (is_other(&one) || !asks_for_other);
+        match entries.iter_mut().find(|(name, _)| *name == one.entry) {
+            Some((_, is_judged)) => *is_judged |= counts,
+            None => entries.push((&one.entry, counts)),
+        }
+    }
+    let those = entries.into_iter().filter(|(_, is_judged)| !is_judged);
+    those.map(|(name, _)| name).collect()
 }
 
 /// The change in words, and its interval or why there is none.
@@ -273,20 +323,50 @@ pub(super) fn judge(
 ) -> Vec<Judged> {
     let others = (0..comparison.entries.len()).filter(|side| *side != baseline);
     let each = others.flat_map(|side| thresholds.iter().map(move |threshold| (side, threshold)));
-    each.map(|(side, threshold)| {
+    each.filter_map(|(side, threshold)| {
+        let (old, new) = (
+            comparison.entries.get(baseline)?,
+            comparison.entries.get(side)?,
+        );
         let change = comparison.change(baseline, side, threshold.subject);
-        Judged {
+        let (verdict, why) = match dead(threshold.subject, (old, new), change.as_ref()) {
+            Some((verdict, why)) => (verdict, Some(why)),
+            None => (verdict(threshold, change.as_ref()), None),
+        };
+        Some(Judged {
             threshold: threshold.clone(),
-            entry: comparison
-                .entries
-                .get(side)
-                .map(|it| it.name.clone())
-                .unwrap_or_default(),
-            verdict: verdict(threshold, change.as_ref()),
+            entry: new.name.clone(),
             change,
-        }
+            verdict,
+            why,
+        })
     })
     .collect()
+}
+
+const NO_RESPONSE: &str = "no good response";
+const NO_RATE: &str = "nothing came of it";
+const NO_BASELINE: &str = "the baseline has no good response";
+const NO_BASELINES_RATE: &str = "nothing came of the baseline";
+
+/// The verdict where a side has nothing that could be compared: a limit of a change means nothing there.
+fn dead(
+    subject: Subject,
+    (old, new): (&Entry, &Entry),
+    change: Option<&Change>,
+) -> Option<(Verdict, &'static str)> {
+    let is_rate = matches!(subject, Subject::Rate(_));
+    let is_zero = |value: fn(&Change) -> f64| is_rate && change.is_some_and(|it| value(it) <= 0.0);
+    if new.is_dead() {
+        return Some((Verdict::Dead, NO_RESPONSE));
+    }
+    if old.is_dead() && subject != Subject::ErrorRate {
+        return Some((Verdict::Unknown, NO_BASELINE));
+    }
+    if is_zero(|it| it.from) {
+        return Some((Verdict::Unknown, NO_BASELINES_RATE));
+    }
+    is_zero(|it| it.to).then_some((Verdict::Dead, NO_RATE))
 }
 
 fn verdict(threshold: &Threshold, change: Option<&Change>) -> Verdict {

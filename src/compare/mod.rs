@@ -20,7 +20,9 @@ pub use bootstrap::{Interval, Resampling};
 pub use change::{Change, Known, Side, Subject};
 pub use document::{Block, Document, PageError, Table};
 pub use figure::{Figure, Rate, Stat};
-pub use gate::{DEFAULT_THRESHOLDS, Judged, Limit, Threshold, ThresholdError, Verdict};
+pub use gate::{
+    DEFAULT_THRESHOLDS, Judged, Limit, Threshold, ThresholdError, Verdict, plain, undecided,
+};
 pub use model_name::{ModelName, Parameters};
 pub use read::{Found, ReadError, Records, Window, read};
 pub use report::{Report, Request, report};

@@ -58,7 +58,7 @@ pub fn report(mut request: Request) -> Result<Report, ChartError> {
         .map(|thresholds| judge(&comparison, 0, thresholds))
         .unwrap_or_default();
     if !request.entries.is_empty() {
-        configuration::add(&mut document, &request.entries, request.group_by.as_deref());
+        configuration::add(&mut document, &request.entries);
         if request.thresholds.is_some() {
             verdicts::add(&mut document, &judged, &request.entries);
         }

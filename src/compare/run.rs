@@ -58,11 +58,15 @@ pub struct Settings {
     pub metadata: BTreeMap<String, String>,
     /// What counted output tokens.
     pub counted_by: Option<String>,
+    /// The server's base URL.
+    pub server: Option<String>,
+    /// What else of the plan decides what is measured, by the places of its settings.
+    pub plan: BTreeMap<String, String>,
 }
 
 impl Settings {
     /// The settings that decide what a run measures, by name; absent ones too.
-    pub(super) fn named(&self) -> [(&'static str, Option<String>); 6] {
+    pub(super) fn named(&self) -> [(&'static str, Option<String>); 7] {
         let pairs = |map: &BTreeMap<String, String>| {
             let pairs: Vec<String> = map.iter().map(|(k, v)| format!("{k}={v}")).collect();
             (!pairs.is_empty()).then(|| pairs.join(", "))
@@ -78,12 +82,32 @@ impl Settings {
                 self.streamed
                     .map(|it| if it { "yes" } else { "no" }.to_owned()),
             ),
+            ("Server", self.server.clone()),
         ]
     }
 
-    /// What two runs of one configuration have in common.
-    fn key(&self) -> (Option<String>, [(&'static str, Option<String>); 6]) {
-        (self.model.clone(), self.named())
+    /// Whether two runs are repeats of one configuration; they are not where nobody knows the model.
+    fn is_repeated_by(&self, other: &Self) -> bool {
+        self.model.is_some()
+            && self.model == other.model
+            && self.named() == other.named()
+            && self.counted_by == other.counted_by
+            && self.metadata == other.metadata
+            && self.plan == other.plan
+    }
+
+    /// The places of the plan where `all` that have one differ.
+    pub(super) fn differing_plan(all: &[Self]) -> Vec<String> {
+        let mut plans = all.iter().map(|it| &it.plan).filter(|it| !it.is_empty());
+        let Some(first) = plans.next() else {
+            return Vec::new();
+        };
+        let mut places = BTreeSet::new();
+        for other in plans {
+            let both = first.keys().chain(other.keys());
+            places.extend(both.filter(|at| first.get(*at) != other.get(*at)));
+        }
+        places.into_iter().cloned().collect()
     }
 }
 
@@ -126,7 +150,27 @@ impl Run {
         }
     }
 
-    /// Takes what `other`, another file of the same run, knows and this does not; its responses replace nothing that is there.
+    /// Whether it is known that it has no good response.
+    pub fn is_dead(&self) -> bool {
+        let all_failed = self
+            .errors
+            .zip(self.requests)
+            .is_some_and(|(errors, of)| errors >= of);
+        let none_ended = self
+            .rates
+            .get(&Rate::RequestsPerMinute)
+            .is_some_and(|rate| *rate <= 0.0);
+        !self.has_answers() && (all_failed || none_ended)
+    }
+
+    /// A figure of the whole run; nothing comes of a dead one.
+    fn rate(&self, rate: Rate) -> Option<f64> {
+        let known = self.rates.get(&rate).copied();
+        known.or_else(|| self.is_dead().then_some(0.0))
+    }
+
+    /// Takes what `other`, another file of the same run, knows and this does not; its responses of a figure are taken where there
+    /// are none yet, and never added to those that are there.
     pub fn join(&mut self, other: Self) {
         self.files.extend(other.files);
         self.kinds.extend(other.kinds);
@@ -139,11 +183,13 @@ impl Run {
         fill(&mut mine.input, its.input);
         fill(&mut mine.output, its.output);
         fill(&mut mine.counted_by, its.counted_by);
+        fill(&mut mine.server, its.server);
         mine.streamed = mine.streamed.or(its.streamed);
         mine.sampling.extend(its.sampling);
         mine.metadata.extend(its.metadata);
+        mine.plan.extend(its.plan);
         for (figure, values) in other.answers {
-            self.answers.entry(figure).or_default().extend(values);
+            self.answers.entry(figure).or_insert(values);
         }
         for (key, value) in other.stated {
             self.stated.entry(key).or_insert(value);
@@ -194,10 +240,9 @@ impl Entry {
     pub fn gathered(runs: Vec<Run>) -> Vec<Self> {
         let mut entries: Vec<Self> = Vec::new();
         for run in runs {
-            let same = entries.iter_mut().find(|entry| {
-                let known = entry.settings();
-                run.settings.model.is_some() && known.key() == run.settings.key()
-            });
+            let same = entries
+                .iter_mut()
+                .find(|entry| entry.settings().is_repeated_by(&run.settings));
             match same {
                 Some(entry) => entry.runs.push(run),
                 None => entries.push(Self {
@@ -222,11 +267,92 @@ impl Entry {
         ModelName::parse(self.settings().model.as_deref().unwrap_or_default())
     }
 
-    /// The responses of a figure, run by run; none unless each run has them.
-    pub fn answers(&self, figure: Figure) -> Option<Vec<&[f64]>> {
-        let lists: Option<Vec<&[f64]>> = self
+    /// The models of its runs, where they are known.
+    pub fn models(&self) -> BTreeSet<&str> {
+        let models = self.runs.iter().map(|run| run.settings.model.as_deref());
+        models.flatten().collect()
+    }
+
+    /// In which settings its runs differ, and how.
+    pub(super) fn differences(&self) -> Vec<String> {
+        let all: Vec<Settings> = self.runs.iter().map(|run| run.settings.clone()).collect();
+        let values = |of: &dyn Fn(&Settings) -> Option<String>| -> BTreeSet<String> {
+            all.iter().filter_map(of).collect()
+        };
+        let model = |settings: &Settings| settings.model.clone();
+        let counted_by = |settings: &Settings| settings.counted_by.clone();
+        let mut each = vec![
+            ("Model".to_owned(), values(&model)),
+            ("Output tokens counted by".to_owned(), values(&counted_by)),
+        ];
+        for (at, (name, _)) in Settings::default().named().into_iter().enumerate() {
+            let value = |it: &Settings| it.named().into_iter().nth(at)?.1;
+            each.push((name.to_owned(), values(&value)));
+        }
+        let keys: BTreeSet<&String> = all.iter().flat_map(|it| it.metadata.keys()).collect();
+        for key in keys {
+            let value = |it: &Settings| it.metadata.get(key).cloned();
+            each.push((key.clone(), values(&value)));
+        }
+        let differ = each.into_iter().filter(|(_, values)| values.len() > 1);
+        let words = differ.map(|(name, values)| {
+            let values: Vec<String> = values.into_iter().collect();
+            format!("{name} ({})", values.join(" and "))
+        });
+        words.chain(Settings::differing_plan(&all)).collect()
+    }
+
+    /// Whether each run with a good response has its responses one by one.
+    pub(super) fn answers_known(&self) -> bool {
+        self.live().all(Run::has_answers) && !self.is_dead()
+    }
+
+    /// Whether no run has a good response.
+    pub fn is_dead(&self) -> bool {
+        !self.runs.is_empty() && self.runs.iter().all(Run::is_dead)
+    }
+
+    /// Runs that have a good response, as far as is known.
+    fn live(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(|run| !run.is_dead())
+    }
+
+    /// What is to be known of its runs together.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes: BTreeSet<String> = self
             .runs
             .iter()
+            .flat_map(|run| &run.notes)
+            .cloned()
+            .collect();
+        let differences = self.differences();
+        if !differences.is_empty() {
+            notes.insert(format!("its runs differ in {}", differences.join(", ")));
+        }
+        let (all, live) = (self.runs.len(), self.live().count());
+        match (all, all - live) {
+            (_, 0) => {}
+            (1, _) => {
+                notes.insert("no response was good".to_owned());
+            }
+            (_, 1) => {
+                notes.insert(format!(
+                    "1 of its {all} runs has no good response: it counts in the error rate and in no latency"
+                ));
+            }
+            (_, dead) => {
+                notes.insert(format!(
+                    "{dead} of its {all} runs have no good response: they count in the error rate and in no latency"
+                ));
+            }
+        }
+        notes.into_iter().collect()
+    }
+
+    /// The responses of a figure, run by run, without runs that have no good one; none unless each other run has them.
+    pub fn answers(&self, figure: Figure) -> Option<Vec<&[f64]>> {
+        let lists: Option<Vec<&[f64]>> = self
+            .live()
             .map(|run| run.answers.get(&figure).map(Vec::as_slice))
             .collect();
         lists.filter(|lists| !lists.is_empty() && lists.iter().all(|list| !list.is_empty()))
@@ -237,7 +363,7 @@ impl Entry {
         if let Some(lists) = self.answers(figure) {
             return stats::stat(&lists.concat(), stat);
         }
-        let stated: Option<Vec<f64>> = self.runs.iter().map(|run| run.stat(figure, stat)).collect();
+        let stated: Option<Vec<f64>> = self.live().map(|run| run.stat(figure, stat)).collect();
         let stated = stated?;
         match stat {
             Stat::Min | Stat::Max => stats::stat(&stated, stat),
@@ -247,11 +373,7 @@ impl Entry {
 
     /// A figure of each run; empty unless each has it.
     pub fn rates(&self, rate: Rate) -> Vec<f64> {
-        let all: Option<Vec<f64>> = self
-            .runs
-            .iter()
-            .map(|run| run.rates.get(&rate).copied())
-            .collect();
+        let all: Option<Vec<f64>> = self.runs.iter().map(|run| run.rate(rate)).collect();
         all.unwrap_or_default()
     }
 

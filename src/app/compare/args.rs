@@ -28,8 +28,12 @@ folder. NAME=PATH,PATH names a column and gives it several runs. In a folder run
 A threshold is FIGURE[:STATISTIC]>+CHANGE or <-CHANGE. Figures: ttft, itl, tpot, latency, request_throughput, input_tokens,
 output_tokens (mean, the default, median, p95), throughput, rpm, error_rate. Changes: 10%, 50ms, 0.2s, 3, and 1pp of error_rate.
 
-Exit status: 0, or 5 when a threshold is broken: the change is beyond it, and its confidence interval does not hold 0.
-1 when no threshold could be judged.";
+Verdicts: OK, within the limit. FAIL, beyond it and beyond chance (the confidence interval does not hold 0), or no good response
+at all, or a rate of 0. CHANCE, beyond it, and the interval holds 0. UNPROVEN, beyond it, and there is no interval. UNKNOWN, a side
+does not tell, or nothing came of the baseline.
+
+Exit status: 5 when any verdict is FAIL (with --strict, any but OK). Otherwise 1 when of some column no threshold came to OK, FAIL
+or CHANCE: error_rate counts for that only where nothing else is asked for. Otherwise 0. 2 when a file or a word cannot be read.";
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -25,8 +25,10 @@ pub(super) struct Gathered {
     pub(super) correctness: Vec<Correctness>,
     /// What was left out.
     pub(super) notes: Vec<String>,
-    /// Which entry a file belongs to.
-    pub(super) places: BTreeMap<PathBuf, usize>,
+    /// Which entry a file belongs to; files by where they really are.
+    places: BTreeMap<PathBuf, usize>,
+    /// The files of the baseline: what groups and folders have of them is no column.
+    of_baseline: BTreeSet<PathBuf>,
 }
 
 /// The files of one run.
@@ -41,11 +43,25 @@ struct Parts {
     answers_of: Option<PathBuf>,
 }
 
-/// Reads all of `sources`, a column each; a column more for each configuration in a folder.
-pub(super) fn gather(sources: &[Source], merge: bool) -> Result<Gathered, Failure> {
-    let mut gathered = Gathered::default();
+/// Reads all of `sources`, a column each; a column more for each configuration in a folder. Of `of_groups` only what is not
+/// there yet, in a column of its own or in the baseline.
+pub(super) fn gather(
+    sources: &[Source],
+    of_groups: &[Source],
+    merge: bool,
+    baseline: Option<&Gathered>,
+) -> Result<Gathered, Failure> {
+    let mut gathered = Gathered {
+        of_baseline: baseline
+            .map(|baseline| baseline.places.keys().cloned().collect())
+            .unwrap_or_default(),
+        ..Gathered::default()
+    };
     for source in sources {
-        gathered.add(source)?;
+        gathered.add(source, false)?;
+    }
+    for source in of_groups {
+        gathered.add(source, true)?;
     }
     if merge {
         gathered.merge();
@@ -53,52 +69,97 @@ pub(super) fn gather(sources: &[Source], merge: bool) -> Result<Gathered, Failur
     Ok(gathered)
 }
 
+/// Where a file really is, however its path is spelt. A table's row is named after its file and its line.
+fn real(name: &Path) -> PathBuf {
+    fs::canonicalize(name).unwrap_or_else(|_| {
+        let text = name.to_string_lossy();
+        let file = text.rsplit_once(':').map(|(file, _)| file);
+        file.and_then(|file| fs::canonicalize(file).ok())
+            .unwrap_or_else(|| name.to_owned())
+    })
+}
+
+fn files(run: &Run) -> impl Iterator<Item = PathBuf> {
+    run.files.iter().map(|file| real(Path::new(file)))
+}
+
 impl Gathered {
-    fn add(&mut self, source: &Source) -> Result<(), Failure> {
+    /// Puts the baseline's column in front.
+    pub(super) fn follow(&mut self, mut baseline: Self) {
+        let before = baseline.entries.len();
+        for at in self.places.values_mut() {
+            *at += before;
+        }
+        for (file, at) in std::mem::take(&mut baseline.places) {
+            // A column that was asked for by this name stands for it, the baseline where there is none.
+            self.places.entry(file).or_insert(at);
+        }
+        let tests = std::mem::take(&mut self.correctness);
+        for test in tests {
+            baseline.keep(test);
+        }
+        self.correctness = baseline.correctness;
+        baseline.entries.append(&mut self.entries);
+        self.entries = baseline.entries;
+        self.notes.append(&mut baseline.notes);
+    }
+
+    /// The columns of a file, or of all files of a folder.
+    pub(super) fn at(&self, path: &Path) -> Vec<usize> {
+        let path = real(path);
+        let is_here = |file: &Path| {
+            let folder = file.parent();
+            file == path || folder == Some(&path) || folder == Some(&path.join("runs"))
+        };
+        let places = self.places.iter().filter(|(file, _)| is_here(file));
+        let columns: BTreeSet<usize> = places.map(|(_, at)| *at).collect();
+        columns.into_iter().collect()
+    }
+
+    fn keep(&mut self, test: Correctness) {
+        let file = real(Path::new(&test.file));
+        let is_new = |it: &Correctness| real(Path::new(&it.file)) != file;
+        if self.correctness.iter().all(is_new) {
+            self.correctness.push(test);
+        }
+    }
+
+    /// Whether a column has the file already. A named one has what it was given, whoever else has it too.
+    fn is_there(&self, file: &Path, source: &Source, skips_baseline: bool) -> bool {
+        (source.name.is_none() && self.places.contains_key(file))
+            || (skips_baseline && self.of_baseline.contains(file))
+    }
+
+    fn add(&mut self, source: &Source, of_group: bool) -> Result<(), Failure> {
         let mut runs: Vec<(Option<String>, Run)> = Vec::new();
+        let mut here: BTreeSet<PathBuf> = BTreeSet::new();
         for path in &source.paths {
-            let name = path.display().to_string();
-            let is_here = runs.iter().any(|(_, run)| run.files.contains(&name));
-            // A named column has what it was given, whoever else has it too.
-            let is_there = source.name.is_none() && self.places.contains_key(path);
-            if is_here || is_there {
+            let is_folder = path.is_dir();
+            let skips_baseline = of_group || is_folder;
+            let own = real(path);
+            if here.contains(&own) || self.is_there(&own, source, skips_baseline) {
                 continue;
             }
-            let found = if path.is_dir() {
+            let found = if is_folder {
                 self.folder(path)?
             } else {
                 self.file(path)?
             };
-            runs.extend(found);
-        }
-        let is_one = source.name.is_some() || source.paths.len() > 1;
-        let is_folder = source.paths.iter().any(|path| path.is_dir());
-        let mut entries: Vec<Entry> = if is_one {
-            let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
-            let name = String::new();
-            if runs.is_empty() {
-                Vec::new()
-            } else {
-                vec![Entry { name, runs }]
-            }
-        } else if is_folder {
-            Entry::gathered(runs.into_iter().map(|(_, run)| run).collect())
-        } else {
-            let of = |(name, run): (Option<String>, Run)| Entry {
-                name: name.unwrap_or_default(),
-                runs: vec![run],
+            let is_new = |run: &Run| {
+                let mut known = files(run).filter(|file| {
+                    here.contains(file) || self.is_there(file, source, skips_baseline)
+                });
+                known.next().is_none()
             };
-            runs.into_iter().map(of).collect()
-        };
-        if let (Some(name), [entry]) = (&source.name, entries.as_mut_slice()) {
-            entry.name.clone_from(name);
+            let new: Vec<_> = found.into_iter().filter(|(_, run)| is_new(run)).collect();
+            here.extend(new.iter().flat_map(|(_, run)| files(run)));
+            runs.extend(new);
         }
-        for entry in &entries {
+        for entry in entries(source, runs)? {
             let at = self.entries.len();
-            let files = entry.runs.iter().flat_map(|run| &run.files);
-            self.places
-                .extend(files.map(|file| (PathBuf::from(file), at)));
-            self.entries.push(entry.clone());
+            let files = entry.runs.iter().flat_map(files);
+            self.places.extend(files.map(|file| (file, at)));
+            self.entries.push(entry);
         }
         Ok(())
     }
@@ -111,9 +172,8 @@ impl Gathered {
         let runs = plain.into_iter().flat_map(|entry| entry.runs).collect();
         self.entries = named.into_iter().chain(Entry::gathered(runs)).collect();
         for (at, entry) in self.entries.iter().enumerate() {
-            let files = entry.runs.iter().flat_map(|run| &run.files);
-            self.places
-                .extend(files.map(|file| (PathBuf::from(file), at)));
+            let files = entry.runs.iter().flat_map(files);
+            self.places.extend(files.map(|file| (file, at)));
         }
     }
 
@@ -138,9 +198,9 @@ impl Gathered {
                 Failure::usage(error).hint("give the file that ends in _correctness_summary.json")
             );
         }
-        let is_new = |test: &Correctness| self.correctness.iter().all(|it| it.file != test.file);
-        let test = parts.correctness.filter(is_new);
-        self.correctness.extend(test);
+        if let Some(test) = parts.correctness {
+            self.keep(test);
+        }
         let mut runs = parts.rows;
         let of_records = parts.records.map(|records| records.run(parts.window));
         let run = match (parts.run, of_records) {
@@ -194,6 +254,48 @@ impl Gathered {
         }
         Ok(runs)
     }
+}
+
+/// The columns that the runs of a source are.
+fn entries(source: &Source, runs: Vec<(Option<String>, Run)>) -> Result<Vec<Entry>, Failure> {
+    let is_one = source.name.is_some() || source.paths.len() > 1;
+    let is_folder = source.paths.iter().any(|path| path.is_dir());
+    if runs.is_empty() {
+        return Ok(Vec::new());
+    }
+    let plain = |runs: Vec<(Option<String>, Run)>| runs.into_iter().map(|(_, run)| run).collect();
+    if is_one {
+        let name = source.name.clone().unwrap_or_default();
+        let entry = Entry {
+            name,
+            runs: plain(runs),
+        };
+        return is_of_one_model(&entry, is_folder).map(|()| vec![entry]);
+    }
+    if is_folder {
+        return Ok(Entry::gathered(plain(runs)));
+    }
+    let of = |(name, run): (Option<String>, Run)| Entry {
+        name: name.unwrap_or_default(),
+        runs: vec![run],
+    };
+    Ok(runs.into_iter().map(of).collect())
+}
+
+/// Whoever names a folder has not looked at each file in it; files that are named one by one are taken together as told.
+fn is_of_one_model(entry: &Entry, is_folder: bool) -> Result<(), Failure> {
+    let models = entry.models();
+    if !is_folder || models.len() < 2 {
+        return Ok(());
+    }
+    let models: Vec<String> = models.iter().map(|model| format!("`{model}`")).collect();
+    let error = anyhow!(
+        "the runs of `{}` are of several models: {}",
+        entry.name,
+        models.join(", ")
+    );
+    Err(Failure::usage(error)
+        .hint("leave out the name, for a column each configuration, or name files: NAME=FILE,FILE"))
 }
 
 impl Parts {

@@ -4,7 +4,7 @@
 mod args;
 mod gather;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 use clap::{ArgMatches, FromArgMatches};
@@ -13,7 +13,9 @@ use super::console::Console;
 use super::failure::{Failure, status};
 use super::files::replace;
 use super::logging;
-use crate::compare::{Document, Judged, Report, Request, Resampling, Verdict, report};
+use crate::compare::{
+    Document, Entry, Judged, Report, Request, Resampling, plain, report, undecided,
+};
 use crate::domain::Seed;
 use args::{CompareArgs, Format, Source};
 use gather::{Gathered, gather};
@@ -24,11 +26,19 @@ pub(super) use args::{NAME, command};
 pub(super) fn compare(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = CompareArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     logging::start_plain()?;
-    let forms = forms(&args)?;
-    let request = request(&args)?;
+    run(&args).map_err(|failure| Failure {
+        // Names of files and of columns may be anything.
+        error: anyhow!(plain(&format!("{:#}", failure.error))),
+        ..failure
+    })
+}
+
+fn run(args: &CompareArgs) -> Result<u8, Failure> {
+    let forms = forms(args)?;
+    let request = request(args)?;
     let report = report(request).map_err(Failure::failed)?;
-    write(&args, &forms, &report.document)?;
-    judge(&args, &report)
+    write(args, &forms, &report.document)?;
+    judge(args, &report)
 }
 
 fn request(args: &CompareArgs) -> Result<Request, Failure> {
@@ -37,6 +47,9 @@ fn request(args: &CompareArgs) -> Result<Request, Failure> {
         let error = anyhow!("nothing to compare");
         return Err(Failure::usage(error)
             .hint("give files or folders of results: `llmload compare --help`"));
+    }
+    if let Some(key) = &args.group_by {
+        has_key(&gathered, key)?;
     }
     Ok(Request {
         title: args.title.clone(),
@@ -58,47 +71,63 @@ fn request(args: &CompareArgs) -> Result<Request, Failure> {
 /// A group's name, and the numbers of its entries.
 type Group = (String, Vec<usize>);
 
+/// Without a value of the key no group can be made, which nobody asks for.
+fn has_key(gathered: &Gathered, key: &str) -> Result<(), Failure> {
+    let has = |entry: &Entry| entry.settings().metadata.contains_key(key);
+    if gathered.entries.iter().any(has) {
+        return Ok(());
+    }
+    let error = anyhow!("no result has `{key}` in its metadata");
+    Err(Failure::usage(error).hint(
+        "llmperf's summaries have metadata, by --metadata; --group NAME=FILE,FILE makes a group of any files",
+    ))
+}
+
 /// The baseline first, then what was given, then what groups name beside that.
 fn columns(args: &CompareArgs) -> Result<(Gathered, Vec<Group>), Failure> {
-    let of_groups = args
+    let of_groups: Vec<Source> = args
         .group
         .iter()
         .flat_map(|group| &group.paths)
         .map(|path| Source {
             name: None,
             paths: vec![path.clone()],
-        });
-    let sources: Vec<Source> = args.sources.iter().cloned().chain(of_groups).collect();
-    let mut gathered = gather(&sources, args.merge_runs)?;
-    let mut offset = 0;
-    if let Some(source) = &args.baseline {
+        })
+        .collect();
+    let baseline = args.baseline.as_ref().map(baseline).transpose()?;
+    let mut gathered = gather(
+        &args.sources,
+        &of_groups,
+        args.merge_runs,
+        baseline.as_ref(),
+    )?;
+    if let Some(baseline) = baseline {
         if gathered.entries.is_empty() {
             let error = anyhow!("nothing to compare with the baseline");
             return Err(Failure::usage(error).hint("give the new result behind --baseline OLD"));
         }
-        let mut baseline = baseline(source)?;
-        offset = 1;
-        baseline.entries.append(&mut gathered.entries);
-        gathered.entries = baseline.entries;
-        gathered.notes.append(&mut baseline.notes);
+        gathered.follow(baseline);
     }
     let groups = args
         .group
         .iter()
-        .map(|group| members(group, &gathered, offset))
+        .map(|group| members(group, &gathered))
         .collect::<Result<_, _>>()?;
     Ok((gathered, groups))
 }
 
-fn members(group: &Source, gathered: &Gathered, offset: usize) -> Result<Group, Failure> {
+fn members(group: &Source, gathered: &Gathered) -> Result<Group, Failure> {
     let Some(name) = group.name.clone() else {
         return Err(
             Failure::usage(anyhow!("a group without a name")).hint("--group NAME=FILE,FILE")
         );
     };
-    let place = |path| gathered.places.get(path).map(|at| at + offset);
-    let mut members: Vec<usize> = group.paths.iter().filter_map(place).collect();
-    members.dedup();
+    let mut members: Vec<usize> = Vec::new();
+    for place in group.paths.iter().flat_map(|path| gathered.at(path)) {
+        if !members.contains(&place) {
+            members.push(place);
+        }
+    }
     if members.len() < 2 {
         let error = anyhow!("the group `{name}` has fewer than two members");
         return Err(
@@ -109,7 +138,7 @@ fn members(group: &Source, gathered: &Gathered, offset: usize) -> Result<Group, 
 }
 
 fn baseline(source: &Source) -> Result<Gathered, Failure> {
-    let mut gathered = gather(std::slice::from_ref(source), false)?;
+    let mut gathered = gather(std::slice::from_ref(source), &[], false, None)?;
     match gathered.entries.as_mut_slice() {
         [] => Err(Failure::usage(anyhow!(
             "the baseline holds no performance result"
@@ -129,7 +158,7 @@ fn baseline(source: &Source) -> Result<Gathered, Failure> {
 
 /// The form of each file that is to be written.
 fn forms(args: &CompareArgs) -> Result<Vec<Format>, Failure> {
-    let form = |path: &std::path::PathBuf| {
+    let form = |path: &PathBuf| {
         let ending = path
             .extension()
             .and_then(|it| it.to_str())
@@ -212,10 +241,21 @@ fn judge(args: &CompareArgs, report: &Report) -> Result<u8, Failure> {
     if judged.iter().any(|it| it.verdict.fails(args.strict)) {
         return Ok(status::REGRESSION);
     }
-    if judged.iter().all(|it| it.verdict == Verdict::Unknown) {
-        let error = anyhow!("no threshold could be judged: no figure is known of both sides");
-        return Err(Failure::failed(error)
-            .hint("compare files of the same kind, or give other thresholds by --fail-if"));
+    let undecided = undecided(judged);
+    if !undecided.is_empty() {
+        let names: Vec<String> = undecided.iter().map(|name| format!("`{name}`")).collect();
+        let beside = if judged.iter().any(|it| it.verdict.is_judgement()) {
+            " beside error_rate's"
+        } else {
+            ""
+        };
+        let error = anyhow!(
+            "no threshold could be judged of {}{beside}",
+            names.join(", ")
+        );
+        return Err(Failure::failed(error).hint(
+            "give the individual responses of both sides, two runs a side, or other thresholds by --fail-if",
+        ));
     }
     Ok(status::OK)
 }

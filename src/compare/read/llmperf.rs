@@ -104,6 +104,7 @@ fn settings(value: &Value) -> Settings {
             (!is_known).then(|| key.to_owned())
         }),
         counted_by: words(value, "tokenizer_id").or_else(|| Some("llmperf's tokenizer".to_owned())),
+        ..Settings::default()
     }
 }
 

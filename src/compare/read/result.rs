@@ -1,6 +1,8 @@
 //! Our result file: its figures are of histograms over the measured window. What it has by another definition than llmperf's
 //! is not taken for llmperf's.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::json::{count, number, plain, words};
@@ -123,8 +125,46 @@ fn settings(value: &Value) -> Settings {
         sampling: pairs
             .filter_map(|(key, value)| Some((key.clone(), plain(value)?)))
             .collect(),
-        metadata: std::collections::BTreeMap::new(),
+        metadata: BTreeMap::new(),
         counted_by: None,
+        server: text("/plan/target/base_url"),
+        plan: plan(value),
+    }
+}
+
+/// The parts of a plan that decide what is measured.
+const PARTS: [&str; 4] = ["target", "provider", "workload", "schedule"];
+/// Those of their settings that have a place of their own in `Settings`.
+const SHOWN: [&str; 6] = [
+    "target/base_url",
+    "provider/kind",
+    "provider/model",
+    "provider/stream",
+    "provider/sampling",
+    "schedule/users",
+];
+
+/// Every setting of the plan's parts by its place, lists whole; what is not set is left out.
+fn plan(value: &Value) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    for part in PARTS {
+        if let Some(value) = value.pointer(&format!("/plan/{part}")) {
+            spell(value, part.to_owned(), &mut settings);
+        }
+    }
+    settings
+}
+
+fn spell(value: &Value, place: String, settings: &mut BTreeMap<String, String>) {
+    if SHOWN.contains(&place.as_str()) {
+        return;
+    }
+    let Some(fields) = value.as_object() else {
+        settings.extend(plain(value).map(|value| (place, value)));
+        return;
+    };
+    for (key, value) in fields {
+        spell(value, format!("{place}/{key}"), settings);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::joined;
-use crate::compare::change::{Comparison, Side, Subject};
+use crate::compare::change::{Comparison, Known, Side, Subject};
 use crate::compare::document::{Document, number};
 use crate::compare::{Figure, Rate, Stat};
 
@@ -86,7 +86,7 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
         let those = rivals.iter().filter(|(side, _)| verdict(*side) == wanted);
         those.map(|(side, _)| name(*side)).collect()
     };
-    let (ties, unproven) = (having(Some(false)), having(None));
+    let ties = having(Some(false));
     let unit = match subject {
         Subject::Figure(figure, _) => figure.unit(),
         Subject::Rate(rate) => rate.unit(),
@@ -106,16 +106,12 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
             values.join(", ")
         )
     };
-    if !unproven.is_empty() {
-        let needed = if matches!(subject, Subject::Rate(_)) {
-            "that takes two runs a side"
-        } else {
-            "that takes the individual responses of both"
-        };
+    for (needed, rivals) in unproven(comparison, best, rivals, subject) {
+        let names: Vec<&str> = rivals.into_iter().map(name).collect();
         let _ = write!(
             text,
-            "; whether it is more than chance against {} is not known: {needed}",
-            joined(&unproven)
+            "; whether it is more than chance against {} is not known: that takes {needed}",
+            joined(&names)
         );
     }
     let silent = comparison.entries.len() - ranked.len();
@@ -124,6 +120,30 @@ fn conclusion(comparison: &Comparison<'_>, title: &str, subject: Subject) -> Opt
         let _ = write!(text, "; {silent} of {all} do not tell");
     }
     Some(text + ".")
+}
+
+/// Rivals of which nobody can tell, by what it would take.
+fn unproven(
+    comparison: &Comparison<'_>,
+    best: Side,
+    rivals: &[(Side, f64)],
+    subject: Subject,
+) -> Vec<(String, Vec<Side>)> {
+    let mut reasons: Vec<(String, Vec<Side>)> = Vec::new();
+    for (side, _) in rivals {
+        let known = comparison.change(best, *side, subject).map(|it| it.known);
+        let needed = match known {
+            Some(Known::NoAnswers) => "the individual responses of both".to_owned(),
+            Some(Known::TooFew(fewest)) => format!("{fewest} responses of each"),
+            Some(Known::OneRun) => "two runs a side".to_owned(),
+            Some(Known::Intervals { .. }) | None => continue,
+        };
+        match reasons.iter_mut().find(|(it, _)| *it == needed) {
+            Some((_, sides)) => sides.push(*side),
+            None => reasons.push((needed, vec![*side])),
+        }
+    }
+    reasons
 }
 
 /// Who failed, and whether more than the least failing one.

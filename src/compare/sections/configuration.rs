@@ -9,18 +9,19 @@ use crate::compare::{Entry, Settings};
 /// A row that is shown where any entry knows it.
 type Row<'a> = (&'a str, &'a dyn Fn(&Entry) -> Option<String>);
 
-pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry], group_by: Option<&str>) {
+pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry]) {
     document.heading(2, "Test configuration");
     let setting = |at: usize| {
         move |entry: &Entry| entry.settings().named().get(at).and_then(|it| it.1.clone())
     };
-    let rows: [Row<'_>; 14] = [
+    let rows: [Row<'_>; 15] = [
         ("Model", &|entry| entry.settings().model),
         ("Parameters", &|entry| {
             entry.model().parameters.map(|it| it.to_string())
         }),
         ("Quantisation", &|entry| entry.model().quantisation),
         ("API", &setting(4)),
+        ("Server", &setting(6)),
         ("Concurrency", &setting(0)),
         ("Input tokens asked for", &setting(1)),
         ("Output tokens asked for", &setting(2)),
@@ -53,7 +54,7 @@ pub(in crate::compare) fn add(document: &mut Document, entries: &[Entry], group_
     let rows = shown.map(|(name, of)| row(name, entries, of)).collect();
     document.table(head("", entries), rows, false);
     document.list(sources(entries));
-    document.list(warnings(entries, group_by));
+    document.list(warnings(entries));
 }
 
 fn metadata(entry: &Entry) -> Option<String> {
@@ -96,7 +97,7 @@ fn sources(entries: &[Entry]) -> Vec<String> {
 }
 
 /// What makes a difference of figures something else than a difference of models, and what runs tell of themselves.
-fn warnings(entries: &[Entry], group_by: Option<&str>) -> Vec<String> {
+fn warnings(entries: &[Entry]) -> Vec<String> {
     let mut warnings = Vec::new();
     let all: Vec<Settings> = entries.iter().map(Entry::settings).collect();
     let named: Vec<_> = all.iter().map(Settings::named).collect();
@@ -106,13 +107,20 @@ fn warnings(entries: &[Entry], group_by: Option<&str>) -> Vec<String> {
         };
         let values = named.iter().filter_map(|it| it.get(at)?.1.clone());
         let values: BTreeSet<String> = values.collect();
-        if values.len() > 1 && group_by != Some(name) {
+        if values.len() > 1 {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
             warnings.push(format!(
                 "{name} differs ({}): differences of figures are not the models' alone.",
                 joined(&values)
             ));
         }
+    }
+    let differing = Settings::differing_plan(&all);
+    if !differing.is_empty() {
+        warnings.push(format!(
+            "Other settings differ ({}): differences of figures are not the models' alone.",
+            differing.join(", ")
+        ));
     }
     let counted: BTreeSet<String> = all.iter().filter_map(|it| it.counted_by.clone()).collect();
     if counted.len() > 1 {
@@ -123,9 +131,9 @@ fn warnings(entries: &[Entry], group_by: Option<&str>) -> Vec<String> {
         ));
     }
     for entry in entries {
-        let notes: BTreeSet<&String> = entry.runs.iter().flat_map(|run| &run.notes).collect();
         warnings.extend(
-            notes
+            entry
+                .notes()
                 .into_iter()
                 .map(|note| format!("{}: {note}.", entry.name)),
         );

@@ -21,13 +21,29 @@ pub(in crate::compare) fn add(document: &mut Document, tests: &[Correctness], co
         "Mismatch rate",
         &interval,
     ];
-    let rows = tests.iter().map(|test| line(test, confidence)).collect();
+    let rows = tests
+        .iter()
+        .map(|test| line(label(test, tests), test, confidence))
+        .collect();
     document.table(head.map(str::to_owned).to_vec(), rows, true);
     document.paragraph("The mismatch rate is of the answers that were checked, errors left out; its interval is Wilson's.");
 }
 
+/// The model; with the file where another test has the same.
+fn label(test: &Correctness, all: &[Correctness]) -> String {
+    let Some(model) = &test.model else {
+        return test.file.clone();
+    };
+    let same = all.iter().filter(|it| it.model.as_ref() == Some(model));
+    if same.count() > 1 {
+        format!("{model} ({})", test.file)
+    } else {
+        model.clone()
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "no test has that many requests")]
-fn line(test: &Correctness, confidence: f64) -> Vec<String> {
+fn line(label: String, test: &Correctness, confidence: f64) -> Vec<String> {
     let dash = || UNKNOWN.to_owned();
     let count = |count: Option<u64>| count.map_or_else(dash, |it| it.to_string());
     let shares = test
@@ -38,7 +54,7 @@ fn line(test: &Correctness, confidence: f64) -> Vec<String> {
     let interval = shares.map(|(wrong, of)| wilson(wrong, of, confidence));
     let percent = |share: f64| format!("{:.1}%", share * 100.0);
     vec![
-        test.model.clone().unwrap_or_else(|| test.file.clone()),
+        label,
         test.api.clone().unwrap_or_else(dash),
         count(test.concurrency),
         count(test.completed),

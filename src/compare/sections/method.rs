@@ -11,9 +11,7 @@ pub(in crate::compare) fn add(
 ) {
     let mut items = request.notes.clone();
     let entries = comparison.entries;
-    let with_answers = entries
-        .iter()
-        .filter(|entry| entry.runs.iter().all(super::super::Run::has_answers));
+    let with_answers = entries.iter().filter(|entry| entry.answers_known());
     if entries.len() > 1 && with_answers.count() > 1 {
         items.extend(intervals(comparison));
     }
@@ -28,7 +26,8 @@ fn intervals(comparison: &Comparison<'_>) -> Vec<String> {
     let percent = settings.confidence * 100.0;
     let mut items = vec![format!(
         "Intervals are percentile bootstrap intervals at {percent}% of {} resamples (seed {}), widened for small samples by \
-Student's law; error rates have Newcombe's. \"No significant difference\" means that the interval holds 0, not that there is none.",
+Student's law; error rates have Newcombe's of all requests together, taken \
+for independent: their spread from run to run is not in it. \"No significant difference\" means that the interval holds 0, not that there is none.",
         settings.resamples, settings.seed.0
     )];
     items.push(format!(
@@ -46,7 +45,7 @@ Student's law; error rates have Newcombe's. \"No significant difference\" means 
 runs of the same server may differ by more."
             .to_owned()
     } else {
-        "Runs were resampled first and responses within them: the spread from run to run is in the intervals, which are wide where runs \
+        "Runs were resampled first and responses within them: the spread from run to run is in the intervals of responses' figures, which are wide where runs \
 are few."
             .to_owned()
     });

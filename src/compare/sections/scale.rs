@@ -18,6 +18,12 @@ pub(in crate::compare) fn add(
 ) {
     let groups = groups(comparison.entries, request);
     if groups.is_empty() {
+        if let Some(key) = &request.group_by {
+            document.heading(2, "Scale effects");
+            document.paragraph(format!(
+                "No two columns have the same `{key}` in their metadata: there is no group."
+            ));
+        }
         return;
     }
     document.heading(2, "Scale effects");
@@ -61,7 +67,7 @@ fn groups(entries: &[Entry], request: &Request) -> Vec<Group> {
             });
         }
     }
-    let is_by_hand = !request.groups.is_empty();
+    let is_by_hand = !request.groups.is_empty() || request.group_by.is_some();
     groups.retain(|(_, members)| {
         let ends = members.first().zip(members.last());
         let differ = ends.is_some_and(|(first, last)| size(first) != size(last));
@@ -84,7 +90,7 @@ fn of_group(document: &mut Document, comparison: &Comparison<'_>, (name, members
         .iter()
         .filter_map(|side| comparison.entries.get(*side))
         .collect();
-    let sizes: Vec<String> = entries.iter().map(|entry| label(entry)).collect();
+    let sizes = labels(&entries);
     document.heading(3, format!("{name} ({})", sizes.join(" → ")));
     let (Some(from), Some(to)) = (members.first(), members.last()) else {
         return;
@@ -134,12 +140,16 @@ fn of_group(document: &mut Document, comparison: &Comparison<'_>, (name, members
     document.list(doubts(&entries));
 }
 
-/// A size, or the whole name where none is known.
-fn label(entry: &Entry) -> String {
-    let model = entry.model();
-    model
-        .parameters
-        .map_or_else(|| entry.name.clone(), |it| it.to_string())
+/// Sizes, or whole names where a size is not known or stands twice.
+fn labels(entries: &[&Entry]) -> Vec<String> {
+    let size = |entry: &&Entry| entry.model().parameters.map(|it| it.to_string());
+    let sizes: BTreeSet<String> = entries.iter().filter_map(size).collect();
+    let name = |entry: &&Entry| entry.name.clone();
+    if sizes.len() == entries.len() {
+        entries.iter().filter_map(size).collect()
+    } else {
+        entries.iter().map(name).collect()
+    }
 }
 
 /// What else differs within a group: then size is not the only cause.

@@ -12,7 +12,8 @@ pub(in crate::compare) fn add(document: &mut Document, judged: &[Judged], entrie
     let baseline = entries.first().map_or("", |entry| entry.name.as_str());
     document.heading(2, "Thresholds");
     document.paragraph(format!(
-        "Against {baseline}. A threshold is broken when the change is beyond its limit and its interval does not hold 0."
+        "Against {baseline}. A threshold is broken when the change is beyond its limit and its interval does not hold 0, \
+or when there is no good response."
     ));
     let head = [
         "verdict",
@@ -39,6 +40,7 @@ fn line(judged: &Judged) -> Vec<String> {
         || (dash(), Err("not known of both sides")),
         |change| words(subject, change),
     );
+    let interval = judged.why.map_or(interval, Err);
     vec![
         judged.verdict.word().to_owned(),
         judged.threshold.text.clone(),
