@@ -1,7 +1,15 @@
 //! What `token-benchmark` says beside its figures, what it refuses, and whether its throughput is the server's.
 
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
 use crate::llmperf::{CALM, benchmark, individual, start, summary};
-use crate::process::{mock, quick_mock, settled, shared};
+use crate::process::{Program, eventually, mock, quick_mock, settled, shared};
 
 #[test]
 fn additional_fields_that_change_how_answers_are_read_are_refused_by_their_option() {
@@ -68,4 +76,35 @@ fn throughput_is_by_the_time_from_the_first_request_to_the_last_answer() {
         .unwrap();
     let counted = f64::from(u32::try_from(tokens).unwrap());
     assert!((rate * wall_s / counted - 1.0).abs() < 1e-9, "{rate}");
+}
+
+#[test]
+fn an_interrupt_ends_the_waiting_for_an_ml_repo_that_does_not_answer() {
+    let _shared = shared();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = Arc::new(TempDir::new().unwrap());
+    let line = format!(
+        "correctness {CALM} --mock --tokenizer-id built-in --max-num-completed-requests 4 --ml-repo r"
+    );
+    let mut command = Command::new("/usr/bin/env");
+    command.args([
+        &format!(
+            "MLFLOW_TRACKING_URI=http://{}",
+            silent.local_addr().unwrap()
+        ),
+        env!("CARGO_BIN_EXE_llmload"),
+    ]);
+    command.args(line.split_whitespace()).stdin(Stdio::null());
+    let summary = folder.path().join("out/m-x-1_correctness_summary.json");
+    let run = Program::launch(Arc::clone(&folder), &line, command);
+    eventually("the summary is written", || {
+        let is_written = summary.metadata().is_ok_and(|file| file.len() > 0);
+        is_written.then_some(())
+    });
+    let interrupted = Instant::now();
+    run.signal(Signal::INT);
+    let ended = run.wait().expect(0);
+    assert!(interrupted.elapsed() < Duration::from_secs(5));
+    let words = "the ML Repo is not waited for any longer";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
 }

@@ -1,13 +1,15 @@
 //! From a test's carrier to its exit status: it is played, reported, and logged where that is wanted.
 //! What is reported is the tests' own affair.
 
+use tokio_util::task::TaskTracker;
+
 use super::args::TestArgs;
 use super::ml_repo;
 use super::play::{Made, play};
 use super::settings::Carrier;
 use crate::app::failure::Failure;
 use crate::app::surroundings::Process;
-use crate::app::{runtime, two_threads};
+use crate::app::{runtime, signals, two_threads};
 use crate::mlflow::{Artifact, Status};
 
 /// What a test says when it is over, apart from what it has printed and written.
@@ -46,17 +48,20 @@ pub(super) fn conduct(
     };
     runtime?.block_on(async {
         let repo = test.ml_repo.start(&test.model, params, &Process)?;
-        let made = match play(carrier, requests, test.timeout).await {
+        let played = play(carrier, requests, test.timeout).await;
+        // What the test itself listened to is over.
+        let mut signals = signals::listen(&TaskTracker::new());
+        let made = match played {
             Ok(made) => made,
             Err(failure) => {
                 let told = Told::nothing(failure.status);
-                ml_repo::finish(repo, told, Status::Failed).await;
+                ml_repo::finish(repo, told, Status::Failed, &mut signals).await;
                 return Err(failure);
             }
         };
         let told = report(&made, repo.is_some());
         let status = told.status;
-        ml_repo::finish(repo, told, made.ended(status)).await;
+        ml_repo::finish(repo, told, made.ended(status), &mut signals).await;
         Ok(status)
     })
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use time::OffsetDateTime;
-use tokio_util::task::TaskTracker;
+use tokio::sync::mpsc;
 
 use super::args::MlRepoArgs;
 use super::conduct::Told;
 use crate::app::console::complain;
 use crate::app::failure::Failure;
-use crate::app::signals;
+use crate::app::signals::Signal;
 use crate::app::surroundings::{draw, wall_clock};
 use crate::app::target::read_text;
 use crate::client::TlsSettings;
@@ -64,10 +64,13 @@ impl MlRepoArgs {
 }
 
 /// Logs the end of a test, where it is logged at all; what is not there is a warning. A signal ends the waiting.
-pub(super) async fn finish(repo: Option<MlRepo>, told: Told, status: Status) {
+pub(super) async fn finish(
+    repo: Option<MlRepo>,
+    told: Told,
+    status: Status,
+    signals: &mut mpsc::Receiver<Signal>,
+) {
     let Some(repo) = repo else { return };
-    // Those that the test listened to are over.
-    let mut signals = signals::listen(&TaskTracker::new());
     tokio::select! {
         warnings = repo.finish(told, status) => {
             for warning in warnings {
