@@ -5,7 +5,12 @@ pub fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
-        if let Some(byte) = after.first_chunk().filter(|_| first == b'%').and_then(code) {
+        if let Some(byte) = after
+            .first_chunk()
+            .copied()
+            .filter(|_| first == b'%')
+            .and_then(code)
+        {
             bytes.push(byte);
             rest = &after[2..];
         } else {
@@ -17,7 +22,7 @@ pub fn percent_decoded(text: &str) -> String {
 }
 
 /// Two digits and nothing else: no sign.
-fn code(digits: &[u8; 2]) -> Option<u8> {
+fn code(digits: [u8; 2]) -> Option<u8> {
     let digit = |at: usize| char::from(digits[at]).to_digit(16);
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
