@@ -55,7 +55,7 @@ fn throughput_is_by_the_time_from_the_first_request_to_the_last_answer() {
     assert_eq!(notes.len(), 6);
     let first = notes.iter().map(|note| note.received_ns).min().unwrap();
     let last = notes.iter().filter_map(|note| note.last_sent_ns).max();
-    let span_s = std::time::Duration::from_nanos(last.unwrap() - first).as_secs_f64();
+    let span_s = Duration::from_nanos(last.unwrap() - first).as_secs_f64();
     assert!(span_s > 0.6, "{span_s}");
     let summary = summary(&ended);
     let wall_s = 6.0 * 60.0
