@@ -1,4 +1,5 @@
-//! `llmload plot`: the plots of files of individual responses, ours and llmperf's. What is drawn is `llmperf`'s business.
+//! `llmload plot`: the plots of files of individual responses, ours and llmperf's, and reports with them.
+//! What is drawn and told is `llmperf`'s business.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +12,14 @@ use super::console::Console;
 use super::failure::{Failure, status};
 use super::files;
 use crate::chart::{self, Figure};
-use crate::llmperf::{individuals, plots};
+use crate::llmperf::{Individual, PlotName, html_report, individuals, plots, summary_file};
 
 /// The name of the subcommand.
 pub(super) const NAME: &str = "plot";
 /// What the names of the files end with.
 const ENDING: &str = "_individual_responses";
+/// What is there instead in the name of the same test's summary.
+const SUMMARY: &str = "_summary";
 
 pub(super) fn command() -> clap::Command {
     let about = "Draw the latencies in files of individual responses, llmperf's too";
@@ -32,7 +35,7 @@ struct PlotArgs {
     /// Where the plots go; absent: beside each file
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
-    /// What the plots are written as
+    /// What the plots are written as; html: one page of them and of the figures, which stand in the summary beside the file
     #[arg(
         long,
         value_name = "FORMAT",
@@ -47,6 +50,7 @@ struct PlotArgs {
 enum Format {
     Png,
     Svg,
+    Html,
 }
 
 /// `llmload plot`.
@@ -60,9 +64,14 @@ pub(super) fn plot(matches: &ArgMatches) -> Result<u8, Failure> {
             .with_context(|| format!("`{}` is no file of individual responses", file.display()))
             .map_err(Failure::usage)?;
         let title = stem.file_name().map(|name| name.to_string_lossy());
-        for (name, figure) in plots(&title.unwrap_or_default(), &responses) {
-            for format in &args.format {
-                let path = write(&stem, name, *format, &figure)?;
+        let figures = plots(&title.unwrap_or_default(), &responses);
+        for format in &args.format {
+            let written = match format {
+                Format::Html => vec![write_report(&stem, file, &responses, &figures)?],
+                Format::Png => write_plots(&stem, "png", &figures, chart::png)?,
+                Format::Svg => write_plots(&stem, "svg", &figures, chart::svg)?,
+            };
+            for path in written {
                 console.print(&format!("written: {}\n", path.display()));
             }
         }
@@ -102,20 +111,57 @@ fn stem(file: &Path, dir: Option<&Path>) -> PathBuf {
     }
 }
 
-fn write(stem: &Path, name: &str, format: Format, figure: &Figure) -> Result<PathBuf, Failure> {
-    let bytes = match format {
-        Format::Png => chart::png(figure),
-        Format::Svg => chart::svg(figure).map(String::into_bytes),
-    };
-    let ending = match format {
-        Format::Png => "png",
-        Format::Svg => "svg",
-    };
+/// Writes each figure, as `draw` draws it. Returns where they are.
+fn write_plots<T: AsRef<[u8]>>(
+    stem: &Path,
+    ending: &str,
+    figures: &[(PlotName, Figure)],
+    draw: fn(&Figure) -> Result<T, chart::ChartError>,
+) -> Result<Vec<PathBuf>, Failure> {
+    let written = figures.iter().map(|(name, figure)| {
+        let bytes = draw(figure).map_err(Failure::failed)?;
+        write(stem, &format!("_{name}.{ending}"), bytes.as_ref())
+    });
+    written.collect()
+}
+
+/// Writes the page of a test, whose summary is beside `file`.
+fn write_report(
+    stem: &Path,
+    file: &Path,
+    responses: &[Individual],
+    figures: &[(PlotName, Figure)],
+) -> Result<PathBuf, Failure> {
+    let path = summary_path(file);
+    let (bench, summary) = fs::read_to_string(&path)
+        .map_err(anyhow::Error::from)
+        .and_then(|text| Ok(summary_file(&text)?))
+        .with_context(|| format!("`{}` is no summary", path.display()))
+        .map_err(|error| {
+            Failure::usage(error)
+                .hint("a page has the figures of the summary, which must be beside its file")
+        })?;
+    let drawn = figures.iter().map(|(name, figure)| {
+        let svg = chart::svg(figure).map_err(Failure::failed)?;
+        Ok(((*name).to_owned(), svg))
+    });
+    let drawn: Vec<(String, String)> = drawn.collect::<Result<_, Failure>>()?;
+    let page = html_report(&bench, &summary, responses, &drawn).map_err(Failure::failed)?;
+    write(stem, "_report.html", page.as_bytes())
+}
+
+/// Where the summary of the same test is.
+fn summary_path(file: &Path) -> PathBuf {
+    let name = file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = name.strip_suffix(ENDING).unwrap_or(&name);
+    file.with_file_name(format!("{name}{SUMMARY}.json"))
+}
+
+fn write(stem: &Path, ending: &str, bytes: &[u8]) -> Result<PathBuf, Failure> {
     let mut path = stem.as_os_str().to_owned();
-    path.push(format!("_{name}.{ending}"));
+    path.push(ending);
     let path = PathBuf::from(path);
-    let bytes = bytes.map_err(Failure::failed)?;
-    files::replace_by(&path, |file| file.write_all(&bytes))
+    files::replace_by(&path, |file| file.write_all(bytes))
         .with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(Failure::failed)?;
     Ok(path)

@@ -129,6 +129,7 @@ fn each_case_of_responses_is_written_read_back_and_drawn() {
             individual.into_os_string(),
             "--output-dir".into(),
             out.clone().into(),
+            "--format=png,svg,html".into(),
         ];
         let matches = command().get_matches_from(args);
         assert_eq!(plot(&matches).unwrap(), status::OK);
@@ -140,5 +141,40 @@ fn each_case_of_responses_is_written_read_back_and_drawn() {
             out.join(format!("{}_inter_token_vs_throughput.svg", bench.stem()))
                 .exists()
         );
+        let page = out.join(format!("{}_report.html", bench.stem()));
+        let page = fs::read_to_string(page).unwrap();
+        assert_eq!(page.matches("<svg").count(), 4, "{name}");
+        assert!(page.contains("Token benchmark, over at 2023-11-14 22:13:20 UTC</p>"));
+        assert!(page.contains(&format!("<h1>{name}</h1>")));
+        assert_eq!(fs::read_dir(&out).unwrap().count() % 9, 0, "{name}");
     }
+}
+
+#[test]
+fn a_page_needs_the_summary_beside_its_file_and_takes_llmperf_s_own() {
+    let place = tempfile::tempdir().unwrap();
+    let file_of = |end: &str| place.path().join(format!("x_{end}.json"));
+    let individual = file_of("individual_responses");
+    fs::write(&individual, file(&responses(9)).unwrap()).unwrap();
+    let plotted = || {
+        let args = [
+            "plot".into(),
+            individual.clone().into_os_string(),
+            "--format=html".into(),
+        ];
+        plot(&command().get_matches_from(args))
+    };
+    let words = plotted().unwrap_err().to_string();
+    assert!(words.contains("x_summary.json` is no summary"), "{words}");
+    fs::write(
+        file_of("summary"),
+        r#"{"model": "m<1>", "results_number_input_tokens_min": "33", "results_ttft_s_stddev": NaN}"#,
+    )
+    .unwrap();
+    assert_eq!(plotted().unwrap(), status::OK);
+    let page = fs::read_to_string(place.path().join("x_report.html")).unwrap();
+    assert!(
+        page.contains("<h1>m&lt;1&gt;</h1>") && page.contains("<td>33</td>"),
+        "{page}"
+    );
 }

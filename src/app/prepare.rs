@@ -67,9 +67,7 @@ impl Maker for Machine {
             records: sender,
         };
         let (job, notes) = job(part, seat)?;
-        for note in &notes {
-            tracing::info!("{note}");
-        }
+        tell(&notes, plan);
         let file = path.zip(queue);
         let file = file.map(|(path, queue)| records::create(&path, queue));
         Ok(Made {
@@ -83,6 +81,17 @@ impl Maker for Machine {
         match &failure.hint {
             Some(hint) => format!("{:#}; hint: {hint}", failure.error),
             None => format!("{:#}", failure.error),
+        }
+    }
+}
+
+/// Reports have the notes of a workload too; who keeps each answer prints no report.
+fn tell(notes: &[String], plan: &Plan) {
+    for note in notes {
+        if plan.observe.answers.is_some() {
+            tracing::warn!("{note}");
+        } else {
+            tracing::info!("{note}");
         }
     }
 }

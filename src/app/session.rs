@@ -28,7 +28,7 @@ use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, OnWorkerLoss, Outputs, RunOptions, Secrets, Settings};
+use crate::config::{MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Settings};
 use crate::embed::address::{refuse_contradictions, sources};
 use crate::embed::{Aftermath, serve};
 use crate::mock::{self, MockHandle};
@@ -36,6 +36,7 @@ use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::schedule::Load;
 use crate::suite::Trend;
+use crate::workload::PromptSource;
 
 /// Events that may wait to be shown.
 const EVENTS: usize = 256;
@@ -279,7 +280,7 @@ fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
     if !options.mock {
         return Ok(None);
     }
-    let handle = mock::spawn_thread(demo_script(), 1)
+    let handle = mock::spawn_thread(demo_script(&options.settings), 1)
         .context("cannot start the mock server")
         .map_err(Failure::failed)?;
     options.settings.target.base_url = format!("http://{}", handle.addr());
@@ -291,9 +292,12 @@ fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
     Ok(Some(handle))
 }
 
-/// The mock of `--mock`: it counts prompt tokens about as real tokenizers count English.
-fn demo_script() -> mock::Script {
+/// The mock of `--mock`: it counts prompt tokens about as real tokenizers count English, and reads numbers
+/// where it is asked about them.
+fn demo_script(settings: &Settings) -> mock::Script {
+    let numerals = Prompts::Ready(PromptSource::Numerals);
     mock::Script {
+        numerals: settings.prompts == numerals,
         tokens_per_word: 1.27,
         ..mock::Script::default()
     }

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use http::Uri;
 
-use crate::domain::Secret;
+use crate::domain::{Secret, percent_decoded};
 
 use super::error::Fault;
 use super::source::Source;
@@ -151,26 +151,6 @@ fn is_in_network(address: IpAddr, network: IpAddr, bits: u32) -> bool {
         }
         _ => false,
     }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = after
-            .get(..2)
-            .and_then(|code| std::str::from_utf8(code).ok());
-        let decoded = code
-            .filter(|_| first == b'%')
-            .and_then(|code| u8::from_str_radix(code, 16).ok());
-        bytes.push(decoded.unwrap_or(first));
-        rest = if decoded.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ use crate::domain::Answer;
 
 /// What a request of the test has for sampling, before the additional fields.
 const TEMPERATURE: (&str, f64) = ("temperature", 0.0);
+/// What additional fields call the length of an answer.
+const LENGTHS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// Digits, of any script as in Python, with single commas between them.
 static DIGITS: LazyLock<Regex> =
@@ -31,6 +33,8 @@ pub struct Correctness {
     pub num_concurrent_requests: u32,
     /// Fields merged into each request.
     pub additional_sampling_params: Map<String, Value>,
+    /// Most output tokens that are asked for where the additional fields do not say it; `None`: as many as the server likes.
+    pub max_tokens: Option<u32>,
     /// The user's own pairs.
     pub metadata: IndexMap<String, String>,
 }
@@ -44,6 +48,9 @@ pub struct Solved {
     pub generated_text: String,
     /// What was asked.
     pub request_config: RequestConfig,
+    /// The answer has as many tokens as were asked for: it may be cut off. The file does not say it.
+    #[serde(skip)]
+    pub is_cut: bool,
 }
 
 /// A request as llmperf writes it down.
@@ -53,7 +60,7 @@ pub struct RequestConfig {
     pub model: String,
     /// The prompt, and its length in tokens where it was counted, else 0.
     pub prompt: (String, u64),
-    /// Fields of the body: the temperature, and the additional ones.
+    /// Fields of the body: the temperature, the length where one is asked for, and the additional ones.
     pub sampling_params: Map<String, Value>,
     /// The name of the client.
     pub llm_api: String,
@@ -96,11 +103,26 @@ impl Correctness {
         stem(&format!("{}_correctness", self.model))
     }
 
-    /// The fields of a request's body that are for sampling: the temperature, unless it is given otherwise, and the others.
+    /// The most output tokens that are asked for, by whomever.
+    fn longest(&self) -> Option<u64> {
+        let given = |name: &&str| self.additional_sampling_params.get(*name);
+        match LENGTHS.iter().find_map(given) {
+            Some(given) => given.as_u64(),
+            None => self.max_tokens.map(u64::from),
+        }
+    }
+
+    /// The fields of a request's body that are for sampling: the temperature and the length, unless they are given otherwise,
+    /// and the others.
     pub fn sampling_params(&self) -> Map<String, Value> {
         let mut params = Map::new();
         params.insert(TEMPERATURE.0.to_owned(), TEMPERATURE.1.into());
-        params.extend(self.additional_sampling_params.clone());
+        let given = &self.additional_sampling_params;
+        let is_given = LENGTHS.iter().any(|name| given.contains_key(*name));
+        if let Some(most) = self.max_tokens.filter(|_| !is_given) {
+            params.insert(LENGTHS[0].to_owned(), most.into());
+        }
+        params.extend(given.clone());
         params
     }
 }
@@ -109,6 +131,7 @@ impl Solved {
     /// The task with `prompt` for `number`, and its `answer`; `None` of one that was ended on purpose.
     pub fn of(test: &Correctness, prompt: String, number: u32, answer: &Answer) -> Option<Self> {
         let length = answer.counted_prompt_tokens.map_or(0, u64::from);
+        let wrote = answer.server_output_tokens.or(answer.counted_output_tokens);
         Some(Self {
             metrics: Individual::of(answer)?,
             generated_text: answer.text.clone().unwrap_or_default(),
@@ -119,6 +142,10 @@ impl Solved {
                 llm_api: test.llm_api.clone(),
                 metadata: Wanted { rnd_number: number },
             },
+            is_cut: test
+                .longest()
+                .zip(wrote)
+                .is_some_and(|(most, wrote)| u64::from(wrote) >= most),
         })
     }
 
@@ -156,6 +183,11 @@ impl Marks {
     /// Wrong answers by all tasks; 0 without any.
     pub fn mismatch_rate(self) -> f64 {
         rate(self.mismatches, self.completed)
+    }
+
+    /// Wrong answers by all answers; `None` without any.
+    pub fn wrong_share(self) -> Option<f64> {
+        (self.answered() > 0).then(|| rate(self.mismatches, self.answered()))
     }
 
     /// Tasks that were answered.
@@ -229,9 +261,14 @@ fn blame(text: &mut String, task: &Solved) {
     let _ = match (task.mark(), task.metrics.error_code) {
         (Mark::Mismatch, _) => writeln!(
             text,
-            "    mismatched request: {}, expected: {}",
+            "    mismatched request: {}, expected: {}{}",
             on_one_line(&without_commas(&task.generated_text)),
-            task.request_config.metadata.rnd_number
+            task.request_config.metadata.rnd_number,
+            if task.is_cut {
+                " (cut off: as many tokens as were asked for)"
+            } else {
+                ""
+            }
         ),
         (Mark::Errored, Some(code)) => {
             let words = on_one_line(&task.metrics.error_msg);

@@ -16,6 +16,7 @@ fn test() -> Correctness {
         llm_api: "openai".to_owned(),
         num_concurrent_requests: 3,
         additional_sampling_params: params,
+        max_tokens: None,
         metadata: [("site".to_owned(), "lab".to_owned())].into(),
     }
 }
@@ -35,6 +36,7 @@ fn solved(number: u32, text: &str, error: Option<(i64, &str)>) -> Solved {
             llm_api: "openai".to_owned(),
             metadata: Wanted { rnd_number: number },
         },
+        is_cut: false,
     }
 }
 
@@ -155,4 +157,67 @@ fn both_files_follow_their_schemas_and_read_back() {
         .is_empty()
     );
     assert!(!holds(CORRECTNESS_INDIVIDUAL_SCHEMA, &json!([{"metrics": {}}])).is_empty());
+}
+
+#[test]
+fn the_limit_of_wrong_answers_is_held_against_answers_alone() {
+    let marks = |completed, errors, mismatches| Marks {
+        completed,
+        errors,
+        mismatches,
+    };
+    assert_eq!(marks(10, 5, 2).wrong_share(), Some(0.4));
+    assert!((marks(10, 5, 2).mismatch_rate() - 0.2).abs() < 1e-9);
+    assert_eq!(marks(4, 0, 0).wrong_share(), Some(0.0));
+    assert_eq!(marks(3, 3, 0).wrong_share(), None);
+}
+
+#[test]
+fn a_length_is_told_where_one_is_asked_for_and_an_answer_of_that_length_may_be_cut_off() {
+    let with = |max_tokens, additional: Value| Correctness {
+        max_tokens,
+        additional_sampling_params: additional.as_object().unwrap().clone(),
+        ..test()
+    };
+    let params = |test: &Correctness| Value::Object(test.sampling_params());
+    let own = with(Some(256), json!({}));
+    assert_eq!(params(&own), json!({"temperature": 0.0, "max_tokens": 256}));
+    let given = with(Some(256), json!({"max_completion_tokens": 9}));
+    assert_eq!(
+        params(&given),
+        json!({"temperature": 0.0, "max_completion_tokens": 9})
+    );
+    let none = with(None, json!({}));
+    assert_eq!(params(&none), json!({"temperature": 0.0}));
+    let answer = |tokens| Answer {
+        sent: None,
+        first_content: None,
+        last_content: None,
+        end: crate::domain::Offset::ZERO,
+        outcome: crate::domain::Outcome::Ok,
+        code: None,
+        error: String::new(),
+        requested_prompt_tokens: None,
+        counted_prompt_tokens: None,
+        server_prompt_tokens: None,
+        max_tokens: 256,
+        counted_output_tokens: Some(tokens),
+        server_output_tokens: None,
+        text: Some("Let me think".to_owned()),
+    };
+    let solved = |test: &Correctness, tokens| {
+        Solved::of(test, "task".to_owned(), 7, &answer(tokens)).unwrap()
+    };
+    for (test, tokens, is_cut) in [
+        (&own, 256, true),
+        (&own, 255, false),
+        (&given, 9, true),
+        (&none, 256, false),
+    ] {
+        let solved = solved(test, tokens);
+        assert_eq!(solved.is_cut, is_cut);
+        let words = "expected: 7 (cut off: as many tokens as were asked for)\n";
+        let console = correctness_console(test, &[solved]);
+        assert_eq!(console.contains(words), is_cut, "{console}");
+    }
 }

@@ -28,7 +28,7 @@ pub use ml_metrics::{
 };
 pub use page::html_report;
 pub use plots::{PlotName, plots};
-pub use reading::individuals;
+pub use reading::{individuals, summary_file};
 pub use settings::Benchmark;
 pub use summary::summary;
 

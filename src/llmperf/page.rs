@@ -113,7 +113,8 @@ fn over(summary: &Map<String, Value>) -> String {
 
 /// A single number in words; a dash where there is none.
 fn figure(value: Option<&Value>, factor: f64) -> String {
-    let known = value.and_then(Value::as_f64);
+    // Some of llmperf's numbers are texts.
+    let known = value.and_then(|value| value.as_f64().or_else(|| value.as_str()?.parse().ok()));
     known.map_or_else(|| "–".to_owned(), |value| three_digits(value * factor))
 }
 

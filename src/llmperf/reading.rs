@@ -1,9 +1,9 @@
 //! Files of individual responses read back, llmperf's own too, of all its versions.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::Individual;
+use super::{Benchmark, Individual};
 
 /// The responses in the text of a file: ours, or llmperf's, where what is not known may be `NaN`, a good response's error
 /// code may be empty, and old clients wrote each gap instead of their mean.
@@ -13,6 +13,21 @@ use super::Individual;
 pub fn individuals(text: &str) -> Result<Vec<Individual>, serde_json::Error> {
     let rows: Vec<Row> = serde_json::from_str(&without_words(text))?;
     Ok(rows.into_iter().map(Individual::from).collect())
+}
+
+/// The summary in the text of a file, ours or llmperf's, and what it says of the benchmark's settings that a report names.
+/// What no file has (the API, the tokenizer) stays empty.
+///
+/// # Errors
+/// When it is no object.
+pub fn summary_file(text: &str) -> Result<(Benchmark, Map<String, Value>), serde_json::Error> {
+    let flat: Map<String, Value> = serde_json::from_str(&without_words(text))?;
+    let model = flat.get("model").and_then(Value::as_str);
+    let bench = Benchmark {
+        model: model.unwrap_or_default().to_owned(),
+        ..Benchmark::default()
+    };
+    Ok((bench, flat))
 }
 
 /// A row as it may stand there. Every file of a token benchmark has the two fields that must be there, and no other file.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::trouble::Trouble;
 
@@ -22,14 +22,16 @@ pub struct Limits {
 
 /// No pause of our own is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Longer than any run, and near enough for every platform's clock: what a server or an option asks for beyond it is this.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 86_400);
 /// Doublings after which a pause is at its longest in any case.
 const DOUBLINGS: u32 = 10;
 
 impl Limits {
-    /// `total` after the run's end, and at most ten seconds for a server that nobody has heard of.
+    /// `total` (at most a month) after the run's end, and at most ten seconds for a server that nobody has heard of.
     pub fn new(total: Duration) -> Self {
         Self {
-            total,
+            total: total.min(LONGEST_WAIT),
             silent: total.min(Duration::from_secs(10)),
             call: Duration::from_secs(30),
             first_pause: Duration::from_millis(500),
@@ -99,8 +101,8 @@ impl Patience {
         }
     }
 
-    /// Waits until a call that was tried so many times may be tried again. The run's end cuts a pause short, unless the
-    /// server has asked for it.
+    /// Waits until a call that was tried so many times may be tried again. The run's end cuts a pause short that the server
+    /// has not asked for, and gives up one that would end too late.
     ///
     /// # Errors
     /// `trouble`, when no time is left.
@@ -108,16 +110,22 @@ impl Patience {
         let wait = trouble
             .retry_after()
             .unwrap_or_else(|| self.limits.pause(tries));
+        let until = Instant::now() + wait.min(LONGEST_WAIT);
         let mut ended = self.ended.clone();
-        let known = *ended.borrow_and_update();
-        if known.is_some_and(|at| Instant::now() + wait > self.limit(at)) {
-            return Err(trouble);
-        }
-        let hurries = known.is_none() && trouble.retry_after().is_none();
-        tokio::select! {
-            () = sleep(wait) => Ok(()),
-            _ = ended.changed(), if hurries => Ok(()),
-            () = self.over() => Err(trouble),
+        loop {
+            let known = *ended.borrow_and_update();
+            if known.is_some_and(|at| until > self.limit(at)) {
+                return Err(trouble);
+            }
+            tokio::select! {
+                () = sleep_until(until) => return Ok(()),
+                told = ended.changed(), if known.is_none() => {
+                    if told.is_err() || trouble.retry_after().is_none() {
+                        return Ok(());
+                    }
+                }
+                () = self.over() => return Err(trouble),
+            }
         }
     }
 }
@@ -125,6 +133,7 @@ impl Patience {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -188,6 +197,42 @@ mod tests {
             paused.unwrap();
             assert_eq!(start.elapsed().as_secs(), waited);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_turns_out_to_end_too_late_is_given_up_when_the_run_ends() {
+        let (sender, ended) = watch::channel(None);
+        let mut patience = Patience::new(limits(), ended);
+        patience.heard();
+        let start = Instant::now();
+        let end = async {
+            sleep(Duration::from_secs(3)).await;
+            sender.send(Some(Instant::now())).unwrap();
+        };
+        let long = trouble(Some("600"));
+        let (paused, ()) = tokio::join!(patience.pause(1, long.clone()), end);
+        assert_eq!(paused, Err(long));
+        assert_eq!(start.elapsed().as_secs(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_wait_is_too_long_for_the_clock() {
+        let endless = Duration::from_secs_f64(1e19);
+        let (sender, ended) = watch::channel(None);
+        let mut patience = Patience::new(Limits::new(endless), ended);
+        patience.heard();
+        let longest = trouble(Some(&u64::MAX.to_string()));
+        let end = async {
+            sleep(Duration::from_secs(3)).await;
+            sender.send(Some(Instant::now())).unwrap();
+        };
+        let start = Instant::now();
+        let (paused, ()) = tokio::join!(patience.pause(1, longest.clone()), end);
+        assert_eq!(paused, Ok(()));
+        assert_eq!(start.elapsed().as_secs(), LONGEST_WAIT.as_secs());
+        patience.over().await;
+        assert_eq!(start.elapsed().as_secs(), LONGEST_WAIT.as_secs() + 3);
+        assert_eq!(patience.pause(1, longest.clone()).await, Err(longest));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use reqwest::Url;
 
 use super::body::Made;
 use super::server::Server;
+use crate::domain::percent_decoded;
 
 /// Where the server takes files that it stores itself.
 const PROXIED: &str = "/api/2.0/mlflow-artifacts/artifacts";
@@ -46,7 +47,7 @@ impl Place {
                 folder: url,
             },
             "file" if url.host_str().is_none_or(|host| host == "localhost") => {
-                folder(&super::server::percent_decoded(url.path()), made, server)
+                folder(&percent_decoded(url.path()), made, server)
             }
             scheme => Self::Other(format!("{scheme}:")),
         }

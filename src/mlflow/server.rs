@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use reqwest::Url;
 
-use crate::domain::Secret;
+use crate::domain::{Secret, percent_decoded};
 
 /// The address.
 const URI: &str = "MLFLOW_TRACKING_URI";
@@ -189,27 +189,6 @@ fn truth(value: Option<String>) -> Result<bool, ServerError> {
     }
 }
 
-/// `%41` is `A`; what is no such code stays.
-pub(super) fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let code = (first == b'%').then(|| after.get(..2)).flatten();
-        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,18 +265,6 @@ mod tests {
             ("http://127.0.0.1.example.com", false),
         ] {
             assert_eq!(server(&[(URI, uri)]).unwrap().is_here(), here, "{uri}");
-        }
-    }
-
-    #[test]
-    fn percent_signs_that_mean_nothing_stay() {
-        for (text, plain) in [
-            ("a%20b", "a b"),
-            ("100%", "100%"),
-            ("%zz%4", "%zz%4"),
-            ("%C3%A4", "ä"),
-        ] {
-            assert_eq!(percent_decoded(text), plain);
         }
     }
 }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::rows::{check_row, place_row_fields};
+use super::rows::{check_row, keep_one_length, place_row_fields};
 use super::{Endpoint, Kind, ShapeError, Spec};
 use crate::domain::{Message, Part, Prompt, Role, Secret};
 
@@ -110,6 +110,7 @@ impl Template {
             body.extend(own);
         }
         merge(&mut body, extra);
+        keep_one_length(self.kind, &mut body, extra);
         Ok(serde_json::to_vec(&body)?)
     }
 }

@@ -50,6 +50,7 @@ pub use body::path_segment;
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
 pub use google::GEMINI_SERVER;
 pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
+pub(crate) use rows::{LENGTHS, check_row};
 pub use spec::{
     Azure, Custom, Embeddings, Fireworks, Google, Kind, Place, Rerank, Sampling, Spec, Task,
     UnknownKind,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Kind, ShapeError};
 
 /// What rows call the length of an answer. The ask has it already, and every API its own name for it.
-const LENGTHS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+pub(crate) const LENGTHS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// Fields that Ollama has by the same names, in `options`.
 const OF_OPTIONS: [&str; 7] = [
@@ -51,7 +51,7 @@ const OF_GENERATION_CONFIG: [&str; 9] = [
 ];
 
 /// Refuses what would be read otherwise than it was asked for, or by nobody.
-pub(super) fn check_row(
+pub(crate) fn check_row(
     kind: Kind,
     stream: bool,
     row: &Map<String, Value>,
@@ -131,6 +131,23 @@ pub(super) fn place_row_fields(
         }
     }
     row
+}
+
+/// In a chat `OpenAI`'s models that reason take `max_completion_tokens`, and refuse a request that has `max_tokens` beside it:
+/// where `extra` names the one, the ask's own length is left out; likewise where it says `null`, which asks for no length.
+pub(super) fn keep_one_length(
+    kind: Kind,
+    body: &mut Map<String, Value>,
+    extra: &Map<String, Value>,
+) {
+    let [old, new] = LENGTHS;
+    let gives_way = match extra.get(old) {
+        Some(own) => own.is_null(),
+        None => extra.get(new).is_some_and(|own| !own.is_null()),
+    };
+    if gives_way && kind.is_like_openai() && body.contains_key("messages") {
+        body.shift_remove(old);
+    }
 }
 
 /// Leaves out the lengths that the ask has.
@@ -242,6 +259,39 @@ mod tests {
         ] {
             assert_eq!(placed(kind, &row), expected, "{kind}");
         }
+    }
+
+    #[test]
+    fn a_chat_in_openai_s_words_has_one_length() {
+        let body = |kind, extra: Value| {
+            let Value::Object(mut body) = json!({"messages": [], "max_tokens": 5}) else {
+                panic!("an object");
+            };
+            let extra = extra.as_object().unwrap();
+            body.extend(extra.clone());
+            keep_one_length(kind, &mut body, extra);
+            Value::Object(body)
+        };
+        let new = json!({"max_completion_tokens": 9});
+        for kind in [Kind::OpenAi, Kind::Azure, Kind::Vllm] {
+            let kept = json!({"messages": [], "max_completion_tokens": 9});
+            assert_eq!(body(kind, new.clone()), kept, "{kind}");
+            assert_eq!(
+                body(kind, json!({"max_tokens": null})),
+                json!({"messages": []})
+            );
+        }
+        for extra in [
+            json!({"max_completion_tokens": 9, "max_tokens": 7}),
+            json!({"max_completion_tokens": null}),
+            json!({"top_p": 1}),
+        ] {
+            assert!(
+                body(Kind::OpenAi, extra.clone())["max_tokens"].is_u64(),
+                "{extra}"
+            );
+        }
+        assert_eq!(body(Kind::Anthropic, new)["max_tokens"], 5);
     }
 
     #[test]

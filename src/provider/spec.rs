@@ -264,6 +264,20 @@ impl Kind {
         matches!(self, Self::SageMaker | Self::Bedrock | Self::BedrockInvoke)
     }
 
+    /// Whether it takes the fields of `OpenAI`'s own chat, by their names.
+    pub const fn is_like_openai(self) -> bool {
+        matches!(
+            self,
+            Self::OpenAi
+                | Self::Anyscale
+                | Self::Fireworks
+                | Self::Vllm
+                | Self::SgLang
+                | Self::Together
+                | Self::Azure
+        )
+    }
+
     /// The name on the command line and in files.
     pub const fn name(self) -> &'static str {
         match self {

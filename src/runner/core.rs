@@ -285,7 +285,7 @@ impl<T: Transport + 'static> Core<T> {
                 Ok(()) => return,
                 Err(mut refused) => {
                     self.warn(Warning::GeneratorQueueFull);
-                    counter.count(&mut refused);
+                    counter.count(&self.job, &mut refused);
                     refused
                 }
             },

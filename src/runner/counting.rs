@@ -1,4 +1,4 @@
-//! The thread that counts output tokens with a tokenizer, away from the measuring threads.
+//! The thread that counts tokens of answers, and of prompts that nobody counted before, with a tokenizer, away from the measuring threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -34,12 +34,20 @@ impl Counter {
     }
 
     /// Counts here and now.
-    pub(super) fn count(&self, finished: &mut Finished) {
-        finished.record.tokenizer_tokens = count(&self.tokenizer, finished);
+    pub(super) fn count(&self, job: &Job, finished: &mut Finished) {
+        count(job, &self.tokenizer, finished);
     }
 }
 
-fn count(tokenizer: &Tokenizer, finished: &Finished) -> Option<u32> {
+fn count(job: &Job, tokenizer: &Tokenizer, finished: &mut Finished) {
+    finished.record.tokenizer_tokens = count_answer(tokenizer, finished);
+    let prompt = job.workload.recount(finished.record.index);
+    if prompt.is_some() {
+        finished.record.counted_prompt_tokens = prompt;
+    }
+}
+
+fn count_answer(tokenizer: &Tokenizer, finished: &Finished) -> Option<u32> {
     let text = finished
         .text
         .as_deref()
@@ -81,7 +89,7 @@ fn fold_all(
     loop {
         match queue.recv_timeout(INTERVAL / 4) {
             Ok(mut finished) => {
-                finished.record.tokenizer_tokens = count(tokenizer, &finished);
+                count(job, tokenizer, &mut finished);
                 let record = job.without_secrets(finished.record);
                 tally.record(&record, &control.window(job.window_start), &rules);
                 if job.plan.observe.answers.is_some() {

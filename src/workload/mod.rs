@@ -102,7 +102,7 @@ enum Source {
     Dealt(Vec<Card>),
     /// Each of a length of its own.
     Recital(Box<Recital>),
-    /// Each with a number of its own, counted where there is a tokenizer.
+    /// Each with a number of its own.
     Numerals(Measure),
     /// Rows that are read when they are asked for.
     Data(Box<Dealer>),
@@ -139,7 +139,12 @@ impl Workload {
         }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
-        notes.extend(tokenizer.as_ref().and_then(no_models));
+        let option = option_of_tokenizer(&spec.prompts);
+        notes.extend(
+            tokenizer
+                .as_ref()
+                .and_then(|tokenizer| no_models(tokenizer, option)),
+        );
         let measure = Measure::new(tokenizer, api == Api::Chat);
         let bundle = Bundle::new(spec, api, seed, &measure, &mut notes)?;
         let corpus = corpus(&spec.prompts);
@@ -258,13 +263,27 @@ impl Workload {
                 let (requested, counted) = (Some(recited.requested), recited.counted);
                 told(recited.text, max_tokens, requested, counted)
             }
-            Source::Numerals(measure) => {
+            Source::Numerals(_) => {
                 let text = numeral_task(numeral(self.seed, index));
-                let counted = measure.is_exact().then(|| measure.text(&text));
-                told(text, self.lengths.at(index), None, counted)
+                told(text, self.lengths.at(index), None, None)
             }
             Source::Data(dealer) => dealer.ask(index, (nth, of), self.lengths.at(index))?,
         })
+    }
+
+    /// Tokens of the prompt of request `index`, counted in its text: of prompts that are not counted when they are made, so
+    /// that what sends them loses no time. `None` of all others, whose asks know it, and without a tokenizer.
+    pub fn recount(&self, index: Index) -> Option<u32> {
+        let measure = match &self.source {
+            Source::Recital(recital) => recital.uncounted()?,
+            Source::Numerals(measure) => measure,
+            _ => return None,
+        };
+        let ask = self.prompt(index, 0, 1).ok()?;
+        match &ask.prompt {
+            Prompt::Text(text) if measure.is_exact() => Some(measure.text(text)),
+            _ => None,
+        }
     }
 
     /// The number of the next turn of `user` from `turn` on that there is: conversations have places for as many turns as the
@@ -526,11 +545,21 @@ fn card(row: &Row, measure: &Measure) -> Card {
     }
 }
 
+/// What names the tokenizer where these prompts come from: llmperf's have commands of their own.
+const fn option_of_tokenizer(prompts: &PromptSource) -> &'static str {
+    match prompts {
+        PromptSource::Recital { .. } | PromptSource::Numerals => "--tokenizer-id",
+        _ => "--tokenizer",
+    }
+}
+
 /// What to say of a tokenizer that is no model's.
-fn no_models(tokenizer: &Arc<Tokenizer>) -> Option<String> {
-    let words = "tokens are counted by llmload's built-in tokenizer, whose counts are no model's: off by some 15 % at most on English; \
-                 hint: --tokenizer with the model's own makes them exact";
-    tokenizer.is_built_in().then(|| words.to_owned())
+fn no_models(tokenizer: &Arc<Tokenizer>, option: &str) -> Option<String> {
+    let words = format!(
+        "tokens are counted by llmload's built-in tokenizer, whose counts are no model's: off by some 15 % at most on English; \
+         hint: {option} with the model's own makes them exact"
+    );
+    tokenizer.is_built_in().then_some(words)
 }
 
 /// Why a generated prompt's length may differ from what the server counts.

@@ -131,10 +131,15 @@ impl Recital {
         if !self.adds_up {
             notes.push(
                 "the tokenizer's counts do not add up over lines: each prompt is counted when it is made, which takes time \
-                 between requests"
+                 between requests, and may miss its length; hint: --tokenizer-id with another one"
                     .to_owned(),
             );
         }
+    }
+
+    /// What counts prompts that are not counted when they are made: their lengths are sums.
+    pub(super) fn uncounted(&self) -> Option<&Measure> {
+        (self.adds_up && self.measure.is_exact()).then_some(&self.measure)
     }
 
     /// The prompt of the request of this key, which asks for `output` tokens.

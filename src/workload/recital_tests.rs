@@ -28,15 +28,18 @@ fn recital(mean: f64, stddev: f64, measure: &Measure) -> (Recital, Vec<String>) 
 
 #[test]
 fn a_prompt_has_exactly_its_drawn_tokens_and_names_its_output_length() {
-    for file in [&*BPE_FILE, &UNIGRAM_FILE, &MERGING_FILE] {
+    for (file, adds_up) in [
+        (&*BPE_FILE, true),
+        (&UNIGRAM_FILE, true),
+        (&MERGING_FILE, false),
+    ] {
         let measure = measure(file);
         let (recital, notes) = recital(550.0, 150.0, &measure);
+        assert_eq!(recital.adds_up, adds_up);
         for key in 0..60_u32 {
             let recited = recital.at(1 + key, key.into());
             let counted = measure.text(&recited.text);
-            if recital.adds_up {
-                assert_eq!(counted, recited.requested, "{}", recited.text);
-            }
+            assert_eq!(counted, recited.requested, "{}", recited.text);
             assert_eq!(recited.counted, Some(counted));
             let begins = format!(
                 "Randomly stream lines from the following text with {} output tokens. Don't generate eos tokens:\n\n",
@@ -143,8 +146,34 @@ fn a_workload_recites_by_request_and_draws_both_lengths() {
                 .contains(&format!(" {} output tokens", ask.max_tokens))
         );
         assert_eq!(ask.counted_prompt_tokens, ask.requested_prompt_tokens);
+        assert_eq!(one.recount(at), ask.counted_prompt_tokens);
         assert!(ask.counted_prompt_tokens.is_some());
     }
+}
+
+#[test]
+fn a_prompt_whose_sum_is_wrong_is_counted_as_it_is() {
+    let wanted = spec(PromptSource::Recital {
+        tokens: Normal {
+            mean: 300.0,
+            stddev: 50.0,
+        },
+    });
+    let counter = tokenizer(&BPE_FILE, false);
+    let workload =
+        |tokenizer| Workload::new(&wanted, api(true), Seed(1), tokenizer, None, 4).unwrap();
+    let mut off = workload(Some(counter));
+    let crate::workload::Source::Recital(recital) = &mut off.source else {
+        panic!("no recital");
+    };
+    for head in &mut recital.heads {
+        *head += 3;
+    }
+    let index = Index::Turn { user: 1, turn: 5 };
+    let ask = off.ask(index);
+    let requested = ask.requested_prompt_tokens.unwrap();
+    assert_eq!(off.recount(index), Some(requested - 3));
+    assert_eq!(workload(None).recount(index), None);
 }
 
 #[test]

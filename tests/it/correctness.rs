@@ -6,7 +6,7 @@ use llmload::mock::{MockHandle, Script, spawn_thread};
 use serde_json::Value;
 
 use crate::llmperf::{CALM, start};
-use crate::process::{settled, shared};
+use crate::process::{Program, settled, shared};
 
 fn numerals(wrong_every: Option<u64>) -> MockHandle {
     let script = Script {
@@ -21,6 +21,13 @@ fn numerals(wrong_every: Option<u64>) -> MockHandle {
 
 fn correctness(line: &str) -> String {
     format!("correctness {CALM} --tokenizer-id tiny {line}")
+}
+
+/// The tokenizer has a token a letter.
+fn has_its_length(response: &Value) -> bool {
+    let prompt = &response["request_config"]["prompt"];
+    let letters = prompt[0].as_str().map(|text| text.len() as u64);
+    prompt[1].as_u64() == letters && response["metrics"]["number_input_tokens"].as_u64() == letters
 }
 
 #[test]
@@ -52,10 +59,9 @@ fn planted_mistakes_are_found_exactly_and_end_a_test_that_has_a_limit_for_them()
             it["generated_text"].as_str().unwrap().parse() != Ok(number)
         });
         assert_eq!(off.count(), wrong);
-        assert_eq!(
-            responses[0]["request_config"]["sampling_params"]["temperature"],
-            0.0
-        );
+        let params = &responses[0]["request_config"]["sampling_params"];
+        assert_eq!(*params, serde_json::json!({"temperature": 0.0}));
+        assert!(responses.iter().all(has_its_length));
         let numbers: BTreeSet<u64> = responses
             .iter()
             .map(|it| {
@@ -110,4 +116,59 @@ fn failed_tasks_are_errors_and_no_mismatches() {
     );
     assert_eq!(summary["num_completed_requests"], 50);
     assert_eq!(summary["num_non_errored_requests"], 50 - failed);
+}
+
+fn failing(fault: &str) -> MockHandle {
+    let script = Script {
+        ttft: "2ms".parse().unwrap(),
+        inter_token: "1ms".parse().unwrap(),
+        numerals: true,
+        wrong_every: Some(4),
+        faults: vec![fault.parse().unwrap()],
+        ..Script::default()
+    };
+    spawn_thread(script, 1).unwrap()
+}
+
+#[test]
+fn a_limit_of_mistakes_is_held_against_answers_and_fails_where_there_are_none() {
+    let _shared = shared();
+    let line = correctness("--num-concurrent-requests 5 --max-mismatch-rate");
+    let ended = start(&failing("status=1:500"), &format!("{line} 1"))
+        .wait()
+        .expect(1);
+    let words = "no request was answered: nothing can be held against --max-mismatch-rate 1";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    let mock = failing("status=0.6:500");
+    let ended = start(&mock, &format!("{line} 0.2")).wait().expect(1);
+    let summary: Value =
+        serde_json::from_str(&ended.read("out/m-x-1_correctness_summary.json")).unwrap();
+    let count = |key: &str| summary[key].as_u64().unwrap();
+    let (wrong, answered) = (
+        count("num_mismatched_requests"),
+        count("num_non_errored_requests"),
+    );
+    assert!(answered < 35, "{summary}");
+    let words = format!("{wrong} of {answered} answers are wrong");
+    assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+}
+
+#[test]
+fn the_built_in_mock_knows_the_numbers_and_is_openai_s() {
+    let _shared = shared();
+    let line = "correctness --model demo --mock --tokenizer-id built-in --allow-invalid --num-concurrent-requests 3 \
+                --max-num-completed-requests 12 --max-mismatch-rate 0";
+    let ended = Program::start(line).wait().expect(0);
+    assert!(
+        ended.stdout.contains("Completed without errors: 12\n"),
+        "{}",
+        ended.stdout
+    );
+    for api in ["telepathy", "anthropic"] {
+        let ended = Program::start(&format!("{line} --llm-api {api}"))
+            .wait()
+            .expect(2);
+        let words = format!("--mock answers as openai does, and not as `{api}`");
+        assert!(ended.stderr.contains(&words), "{}", ended.stderr);
+    }
 }

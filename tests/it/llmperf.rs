@@ -39,15 +39,15 @@ fn start_at(base: &str, line: &str) -> Program {
     Program::launch(folder, line, command)
 }
 
-fn benchmark(line: &str) -> String {
+pub(crate) fn benchmark(line: &str) -> String {
     format!("token-benchmark {CALM} {LENGTHS} --tokenizer_id tiny {line}")
 }
 
-fn individual(ended: &Ended) -> Vec<Value> {
+pub(crate) fn individual(ended: &Ended) -> Vec<Value> {
     serde_json::from_str(&ended.read(&format!("{STEM}_individual_responses.json"))).unwrap()
 }
 
-fn summary(ended: &Ended) -> Value {
+pub(crate) fn summary(ended: &Ended) -> Value {
     serde_json::from_str(&ended.read(&format!("{STEM}_summary.json"))).unwrap()
 }
 

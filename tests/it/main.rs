@@ -58,6 +58,7 @@ mod strangers;
 mod sweep;
 mod timeouts;
 mod tiny;
+mod told;
 mod unreachable;
 mod verdict;
 mod warnings;

@@ -93,9 +93,14 @@ class Server:
 
 def benchmark(binary, folder, *options, **environment):
     """Runs a benchmark; its process, its result files, how long it took."""
-    command = [binary, "token-benchmark", "--model", MODEL, "--mock", "--tokenizer-id", "built-in"]
-    command += ["--mean-input-tokens", "80", "--stddev-input-tokens", "10", "--mean-output-tokens", "12"]
-    command += ["--stddev-output-tokens", "3", "--num-concurrent-requests", "3", "--max-num-completed-requests", "12", "--allow-invalid"]
+    lengths = ["--mean-input-tokens", "80", "--stddev-input-tokens", "10", "--mean-output-tokens", "12", "--stddev-output-tokens", "3"]
+    return run(binary, "token-benchmark", folder, *lengths, *options, **environment)
+
+
+def run(binary, test, folder, *options, **environment):
+    """Runs one of the tests against the built-in mock."""
+    command = [binary, test, "--model", MODEL, "--mock", "--tokenizer-id", "built-in"]
+    command += ["--num-concurrent-requests", "3", "--max-num-completed-requests", "12", "--allow-invalid"]
     command += ["--additional-sampling-params", json.dumps(SAMPLING), "--results-dir", str(folder), *options]
     begun = time.monotonic()
     done = subprocess.run(
@@ -133,6 +138,14 @@ def expect(what, holds, told=""):
         raise SystemExit(f"{what}\n{told}")
 
 
+def artifacts_of(json_files):
+    """All that is stored of a benchmark whose result files have these names."""
+    (summary,) = [name for name in json_files if name.endswith("_summary.json")]
+    stem = summary.removesuffix("_summary.json")
+    plots = ["e2e_latencies", "inter_token_latencies", "time_to_first_token", "inter_token_vs_throughput"]
+    return json_files | {f"{stem}_report.html"} | {f"{stem}_{plot}.{ending}" for plot in plots for ending in ("svg", "png")}
+
+
 def read_back(uri, repo, name_pattern, files, folder):
     """The one run of that name, held against the benchmark's own files; names of what is stored."""
     from mlflow import MlflowClient
@@ -154,7 +167,7 @@ def read_back(uri, repo, name_pattern, files, folder):
     stored = {entry.path for entry in client.list_artifacts(run.info.run_id)}
     json_files = {name for name in files if name.endswith(".json")}
     equal("result files", len(json_files), 2)
-    expect(f"files are missing: {json_files - stored}", json_files <= stored)
+    equal("stored files", stored, artifacts_of(json_files))
     for name in sorted(stored):
         path = download_artifacts(
             run_id=run.info.run_id, artifact_path=name, dst_path=str(folder), tracking_uri=uri
@@ -190,6 +203,29 @@ def plain(binary, folder):
         log_and_read(binary, folder, server, "job", ["--run-name", "NA"], job, "bench-meta-llama-Llama-3-1-8B-x-job-7")
         done, files, _ = benchmark(binary, folder / "na", "--ml-repo", "NA", MLFLOW_TRACKING_URI=server.uri)
         expect("NA is logged", done.returncode == 0 and "experiments" not in done.stderr, done.stderr)
+
+
+def correctness(binary, folder):
+    """Gates that hold and break: what is stored, and the status of the run."""
+    from mlflow import MlflowClient
+
+    # An answer cut off at one token is one of the wrong ones.
+    cases = {"holds": ([], 0, "FINISHED"), "breaks": (["--additional-sampling-params", '{"max_tokens": 1}'], 1, "FAILED")}
+    with Server(folder, "--artifacts-destination", str(folder / "store")) as server:
+        for name, (options, wanted_exit, wanted_status) in cases.items():
+            options = ["--ml-repo", "gates", "--run-name", name, "--max-mismatch-rate", "0", *options]
+            done, files, _ = run(binary, "correctness", folder / name, *options, MLFLOW_TRACKING_URI=server.uri)
+            equal(f"{name}: exit status", done.returncode, wanted_exit)
+            client = MlflowClient(tracking_uri=server.uri)
+            experiment = client.get_experiment_by_name("gates")
+            runs = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
+            equal("runs", len(runs), 1)
+            equal(f"{name}: status", runs[0].info.status, wanted_status)
+            stored = {entry.path for entry in client.list_artifacts(runs[0].info.run_id)}
+            equal(f"{name}: stored files", stored, set(files))
+            equal(f"{name}: files", len(stored), 2)
+            equal(f"{name}: mismatches", bool(summary_of(files)["num_mismatched_requests"]), wanted_exit == 1)
+            print(f"correctness, the gate {name}: {wanted_status}, {', '.join(sorted(stored))}")
 
 
 def folders(binary, folder):
@@ -240,7 +276,7 @@ def main():
     binary = str(Path(binary).resolve())
     for key in [key for key in os.environ if "PROXY" in key.upper() or "MLFLOW" in key]:
         del os.environ[key]
-    for case in (plain, folders, basic_auth, dead):
+    for case in (plain, correctness, folders, basic_auth, dead):
         with tempfile.TemporaryDirectory() as folder:
             case(binary, Path(folder))
     print("everything is there")

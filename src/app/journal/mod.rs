@@ -6,7 +6,7 @@ mod writer;
 
 use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -66,7 +66,7 @@ pub(super) fn open(wish: Wish<'_>) -> Result<Ready, Failure> {
         }
         Journal::Unnamed => {
             let mut ready = Ready::new(wish.plan.clone())?;
-            match unnamed(&ready, &wish) {
+            match unnamed(&ready, &wish, &place::folders(&variable)) {
                 Ok(file) => {
                     tracing::info!("journal: {}", file.path().display());
                     ready.journal = Some(file);
@@ -111,9 +111,9 @@ impl Ready {
     }
 }
 
-fn unnamed(ready: &Ready, wish: &Wish<'_>) -> anyhow::Result<JournalFile> {
-    let folders = place::folders(&variable);
-    let mut file = JournalFile::unnamed(&folders, ready.run, ready.clock_zero)?;
+fn unnamed(ready: &Ready, wish: &Wish<'_>, folders: &[PathBuf]) -> anyhow::Result<JournalFile> {
+    // The run's clock was at zero years ago.
+    let mut file = JournalFile::unnamed(folders, ready.run, wall_clock().into())?;
     file.begin(&ready.head(wish)?)
         .with_context(|| format!("cannot write `{}`", file.path().display()))?;
     Ok(file)

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use super::*;
 use crate::cluster::{EndedBy, Epoch, Frame, Halt, journal_frame};
@@ -228,4 +227,19 @@ fn a_file_that_holds_something_else_is_not_touched() {
     // An empty one is as good as none.
     fs::write(case.path(), "").unwrap();
     assert!(open(wish(&journal)).is_ok());
+}
+
+#[test]
+fn a_journal_without_a_name_is_called_after_the_time_at_which_it_is_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let wish = wish(&Journal::Unnamed);
+    let ready = Ready::new(wish.plan.clone()).unwrap();
+    let before = OffsetDateTime::from(wall_clock()).date();
+    let file = unnamed(&ready, &wish, &[folder.path().to_owned()]).unwrap();
+    let after = OffsetDateTime::from(wall_clock()).date();
+    let name = file.path().file_name().unwrap().to_str().unwrap();
+    let is_of_now = [before, after]
+        .iter()
+        .any(|date| name.starts_with(&format!("{date}T")));
+    assert!(is_of_now, "{name}");
 }

@@ -3,25 +3,25 @@
 use anyhow::anyhow;
 use clap::{ArgMatches, FromArgMatches};
 
-use super::args::{CorrectnessArgs, has_workers};
+use super::args::CorrectnessArgs;
 use super::artifacts::of_results;
-use super::ml_repo;
-use super::play::{Made, play, timestamp_s};
+use super::conduct::{Told, conduct};
+use super::play::{Made, timestamp_s};
 use super::results::Results;
-use super::settings::{self, Carrier, Wanted};
+use super::settings::{self, Wanted};
 use crate::app::console::{Console, complain};
 use crate::app::failure::Failure;
-use crate::app::surroundings::Process;
-use crate::app::{logging, runtime, two_threads};
+use crate::app::logging;
+use crate::config::Client;
 use crate::domain::{Keep, Seed};
 use crate::llmperf::{
     Correctness, Marks, Solved, correctness_console, correctness_summary, ml_correctness_metrics,
-    ml_correctness_params, stem,
+    ml_correctness_params,
 };
-use crate::mlflow::Status;
+use crate::provider::Task;
 use crate::workload::{LengthLaw, LengthSpec, PromptSource, numeral, numeral_task};
 
-/// Tokens to ask for: the number comes first, and some models explain it.
+/// Tokens to ask for where an API wants a number: the answer comes first, and some models explain it.
 const OUTPUT_TOKENS: u32 = 256;
 
 /// `llmload correctness`.
@@ -29,68 +29,60 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = CorrectnessArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     logging::start(&settings::logging(matches))?;
     let client = settings::client(&args.test, matches.get_flag("mock"))?;
+    let test = settings_of(&args, &client);
     let tokenizer = settings::tokenizer(&args.test)?;
-    let results = Results::prepare(&args.test.results_dir, stem_of(&args.test.model))?;
-    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
-    let runtime = if has_workers(matches) {
-        two_threads()
-    } else {
-        runtime()
-    };
-    runtime?.block_on(checked(&args, results, carrier))
+    let results = Results::prepare(&args.test.results_dir, test.stem())?;
+    let wanted = wanted(&args, &test);
+    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted)?;
+    let requests = args.max_num_completed_requests;
+    let params = ml_correctness_params(&test);
+    let report = |made: &Made, is_logged| checked(&args, &test, results, made, is_logged);
+    conduct(&args.test, requests, params, carrier, report)
 }
 
-async fn checked(
+/// Holds the answers against their tasks, prints and writes what comes of it.
+fn checked(
     args: &CorrectnessArgs,
+    test: &Correctness,
     results: Option<Results>,
-    carrier: Carrier,
-) -> Result<u8, Failure> {
-    let test = settings_of(args);
-    let params = ml_correctness_params(&test);
-    let repo = args.test.ml_repo.start(&test.model, params, &Process)?;
-    let made = match play(carrier, args.max_num_completed_requests, args.test.timeout).await {
-        Ok(made) => made,
-        Err(failure) => {
-            ml_repo::finish(repo, Vec::new(), Vec::new(), Status::Failed).await;
-            return Err(failure);
-        }
-    };
-    let tasks = tasks(&test, Seed(args.test.seed), &made);
+    made: &Made,
+    is_logged: bool,
+) -> Told {
+    let tasks = tasks(test, Seed(args.test.seed), made);
     if tasks.is_empty() {
-        ml_repo::finish(repo, Vec::new(), Vec::new(), made.ended).await;
-        return Ok(made.status);
+        return Told::nothing(made.status);
     }
-    let summary = correctness_summary(&test, &tasks, timestamp_s());
-    Console::default().print(&correctness_console(&test, &tasks));
+    let summary = correctness_summary(test, &tasks, timestamp_s());
+    Console::default().print(&correctness_console(test, &tasks));
     let written = results.map_or(Ok(()), |results| results.write(&summary, &tasks));
     let faults = [
         written.err(),
         excess(args.max_mismatch_rate, Marks::of(&tasks)),
     ];
-    let mut ended = made.status;
+    let mut status = made.status;
     for failure in faults.into_iter().flatten() {
         complain(&failure);
-        ended = ended.max(failure.status);
+        status = status.max(failure.status);
     }
-    if repo.is_some() {
-        let files = of_results(&stem_of(&test.model), &summary, &tasks);
-        ml_repo::finish(repo, ml_correctness_metrics(&summary), files, made.ended).await;
+    let files = is_logged.then(|| of_results(&test.stem(), &summary, &tasks));
+    Told {
+        status,
+        metrics: ml_correctness_metrics(&summary),
+        files: files.unwrap_or_default(),
     }
-    Ok(ended)
 }
 
-fn settings_of(args: &CorrectnessArgs) -> Correctness {
+/// What is sent to `OpenAI`'s chat has no length, as llmperf's own requests have none; other APIs want one.
+fn settings_of(args: &CorrectnessArgs, client: &Client) -> Correctness {
+    let goes_without = client.kind.is_like_openai() && client.task == Task::Chat;
     Correctness {
         model: args.test.model.clone(),
         llm_api: args.test.llm_api.clone(),
         num_concurrent_requests: args.test.num_concurrent_requests,
         additional_sampling_params: args.test.additional_sampling_params.clone(),
+        max_tokens: (!goes_without).then_some(OUTPUT_TOKENS),
         metadata: args.test.metadata.clone(),
     }
-}
-
-fn stem_of(model: &str) -> String {
-    stem(&format!("{model}_correctness"))
 }
 
 /// Which number each request was about follows from its index.
@@ -102,16 +94,23 @@ fn tasks(test: &Correctness, seed: Seed, made: &Made) -> Vec<Solved> {
     solved.collect()
 }
 
-/// Why the answers are not good enough.
+/// Why the answers are not good enough: the limit holds for those that came, and something must have come.
 fn excess(most: Option<f64>, marks: Marks) -> Option<Failure> {
-    let most = most.filter(|most| marks.mismatch_rate() > *most)?;
-    let (wrong, all) = (marks.mismatches, marks.completed);
-    Some(Failure::failed(anyhow!(
-        "{wrong} of {all} answers are wrong: more than --max-mismatch-rate {most}"
-    )))
+    let most = most?;
+    let Some(share) = marks.wrong_share() else {
+        return Some(Failure::failed(anyhow!(
+            "no request was answered: nothing can be held against --max-mismatch-rate {most}"
+        )));
+    };
+    let (wrong, answered) = (marks.mismatches, marks.answered());
+    (share > most).then(|| {
+        Failure::failed(anyhow!(
+            "{wrong} of {answered} answers are wrong: more than --max-mismatch-rate {most}"
+        ))
+    })
 }
 
-fn wanted(args: &CorrectnessArgs) -> Wanted {
+fn wanted(args: &CorrectnessArgs, test: &Correctness) -> Wanted {
     Wanted {
         prompts: PromptSource::Numerals,
         output: LengthSpec {
@@ -121,6 +120,7 @@ fn wanted(args: &CorrectnessArgs) -> Wanted {
             cap: None,
             jitter: 0,
         },
+        has_length: test.max_tokens.is_some(),
         requests: args.max_num_completed_requests,
         temperature: Some(0.0),
         keep: Keep::Text,

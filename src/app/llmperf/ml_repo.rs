@@ -5,16 +5,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
 use super::args::MlRepoArgs;
+use super::conduct::Told;
 use crate::app::console::complain;
 use crate::app::failure::Failure;
+use crate::app::signals::Signal;
 use crate::app::surroundings::{draw, wall_clock};
 use crate::app::target::read_text;
 use crate::client::TlsSettings;
 use crate::config::{self, Surroundings};
 use crate::llmperf::ml_run_name;
-use crate::mlflow::{Artifact, Ending, Limits, Logging, NewRun, Server, Status};
+use crate::mlflow::{Ending, Limits, Logging, NewRun, Server, Status};
 
 /// The job's run, where TrueFoundry's platform runs the test.
 const JOB: &str = "TFY_INTERNAL_JOB_RUN_NAME";
@@ -60,30 +63,32 @@ impl MlRepoArgs {
     }
 }
 
-/// Logs the end of a test, where it is logged at all; what is not there is a warning.
+/// Logs the end of a test, where it is logged at all; what is not there is a warning. A signal ends the waiting.
 pub(super) async fn finish(
     repo: Option<MlRepo>,
-    metrics: Vec<(String, f64)>,
-    files: Vec<Artifact>,
+    told: Told,
     status: Status,
+    signals: &mut mpsc::Receiver<Signal>,
 ) {
     let Some(repo) = repo else { return };
-    for warning in repo.finish(metrics, files, status).await {
-        tracing::warn!("{warning}");
+    tokio::select! {
+        warnings = repo.finish(told, status) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+        }
+        Some(_) = signals.recv() => {
+            tracing::warn!("the ML Repo is not waited for any longer: what it has not got yet is not there");
+        }
     }
 }
 
 impl MlRepo {
     /// Logs the end of the test, says where it can be seen, and returns what is not there and why.
-    pub(super) async fn finish(
-        self,
-        metrics: Vec<(String, f64)>,
-        files: Vec<Artifact>,
-        status: Status,
-    ) -> Vec<String> {
+    async fn finish(self, told: Told, status: Status) -> Vec<String> {
         let ending = Ending {
-            metrics,
-            files,
+            metrics: told.metrics,
+            files: told.files,
             status,
             time_ms: millis(OffsetDateTime::from(wall_clock())),
         };

@@ -3,6 +3,7 @@
 
 mod args;
 mod artifacts;
+mod conduct;
 mod correctness;
 mod ml_repo;
 mod play;

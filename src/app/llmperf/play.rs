@@ -21,8 +21,8 @@ pub(super) struct Made {
     pub(super) answers: Vec<(Index, Answer)>,
     /// From the first request to the end of the last of them, in seconds.
     pub(super) wall_s: f64,
-    /// How a log of it says that it ended.
-    pub(super) ended: Status,
+    /// A signal ended it.
+    is_interrupted: bool,
     /// The exit status so far.
     pub(super) status: u8,
 }
@@ -64,13 +64,15 @@ impl Made {
                 "{dropped} requests were under way at the end and dropped: they are in none of the figures and files"
             );
         }
+        if let Some((missed, all, most)) = missed(&answers) {
+            tracing::warn!(
+                "{missed} of {all} prompts have not the length that was drawn for them, by up to {most} tokens: the tokenizer \
+                 counts a text otherwise than its lines; the files have the counted lengths"
+            );
+        }
         Self {
             wall_s: wall_s(&answers),
-            ended: match played.interrupted {
-                Some(_) => Status::Killed,
-                None if answers.is_empty() => Status::Failed,
-                None => Status::Finished,
-            },
+            is_interrupted: played.interrupted.is_some(),
             // Something must have been measured.
             status: match played.status {
                 status::OK if answers.is_empty() => status::FAILED,
@@ -79,6 +81,27 @@ impl Made {
             answers,
         }
     }
+
+    /// How a log of it says that it ended, with what exit status it did.
+    pub(super) const fn ended(&self, status: u8) -> Status {
+        match status {
+            _ if self.is_interrupted => Status::Killed,
+            status::OK => Status::Finished,
+            _ => Status::Failed,
+        }
+    }
+}
+
+/// Of prompts whose length was drawn and counted: how many there are, how many have another one, by how much at most.
+fn missed(answers: &[(Index, Answer)]) -> Option<(usize, usize, u32)> {
+    let off = |(_, answer): &(Index, Answer)| {
+        let counted = answer.counted_prompt_tokens?;
+        Some(answer.requested_prompt_tokens?.abs_diff(counted))
+    };
+    let all: Vec<u32> = answers.iter().filter_map(off).collect();
+    let missed = all.iter().filter(|off| **off > 0).count();
+    let most = all.iter().copied().max().filter(|most| *most > 0)?;
+    Some((missed, all.len(), most))
 }
 
 /// Those that ended by themselves, and how many did not.
@@ -107,3 +130,7 @@ fn wall_s(answers: &[(Index, Answer)]) -> f64 {
 pub(super) fn timestamp_s() -> i64 {
     OffsetDateTime::from(wall_clock()).unix_timestamp()
 }
+
+#[cfg(test)]
+#[path = "play_tests.rs"]
+mod tests;

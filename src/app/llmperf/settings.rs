@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::ArgMatches;
+use serde_json::Value;
 
 use super::args::{TOKENIZER, TestArgs, has_workers, passed_on};
 use crate::app::failure::{Failure, chain};
@@ -18,9 +19,12 @@ use crate::config::{
     Settings, Surroundings,
 };
 use crate::domain::{Keep, format_span};
-use crate::provider::{Kind, Place, Sampling, Task};
+use crate::provider::{Kind, LENGTHS, Place, Sampling, ShapeError, Task, check_row};
 use crate::schedule::AT_ONCE;
 use crate::workload::{BUILT_IN, LengthSpec, PromptSource};
+
+/// What `--llm-api` calls the API of the mock.
+const OPENAI: &str = "openai";
 
 /// Where `--mock` seems to be before it is.
 const MOCK: &str = "http://127.0.0.1";
@@ -37,6 +41,8 @@ pub(super) enum Carrier {
 pub(super) struct Wanted {
     pub(super) prompts: PromptSource,
     pub(super) output: LengthSpec,
+    /// That length is sent; else none is, unless the additional fields have one.
+    pub(super) has_length: bool,
     pub(super) requests: u64,
     pub(super) temperature: Option<f64>,
     pub(super) keep: Keep,
@@ -60,7 +66,7 @@ impl Surroundings for Alone {
 /// The client that the options and the environment name.
 pub(super) fn client(args: &TestArgs, is_mock: bool) -> Result<Client, Failure> {
     if is_mock {
-        return Ok(mock(args));
+        return mock(args);
     }
     config::client(&args.llm_api, &args.model, &Process).map_err(|error| {
         let hint = error.hint();
@@ -69,8 +75,13 @@ pub(super) fn client(args: &TestArgs, is_mock: bool) -> Result<Client, Failure> 
 }
 
 /// The built-in mock speaks as OpenAI does, and asks for no key.
-fn mock(args: &TestArgs) -> Client {
-    Client {
+fn mock(args: &TestArgs) -> Result<Client, Failure> {
+    let api = &args.llm_api;
+    if api != OPENAI {
+        let error = anyhow!("--mock answers as {OPENAI} does, and not as `{api}`");
+        return Err(Failure::usage(error).hint("leave one of --mock and --llm-api out"));
+    }
+    Ok(Client {
         kind: Kind::OpenAi,
         task: Task::Chat,
         model: args.model.clone(),
@@ -84,7 +95,7 @@ fn mock(args: &TestArgs) -> Client {
         secret_headers: indexmap::IndexMap::new(),
         needs_aws: false,
         needs_google: false,
-    }
+    })
 }
 
 /// The tokenizer's name: the one that was asked for, or the built-in one where nobody asked for any and the usual one
@@ -127,6 +138,7 @@ pub(super) fn options(
     tokenizer: &str,
     wanted: &Wanted,
 ) -> Result<Carrier, Failure> {
+    may_be_sent(args, &client)?;
     let command = resolved(args, matches, &client.base_url)?;
     let adjust = |settings: &mut Settings| {
         aim(settings, client);
@@ -143,6 +155,21 @@ pub(super) fn options(
             Ok(Carrier::Workers(options))
         }
         _ => Err(Failure::failed(anyhow!("the test came to something else"))),
+    }
+}
+
+/// Whether the additional fields leave answers as they are read.
+fn may_be_sent(args: &TestArgs, client: &Client) -> Result<(), Failure> {
+    match check_row(client.kind, client.stream, &args.additional_sampling_params) {
+        Err(ShapeError::Row { kind, field, .. }) => {
+            let error = anyhow!(
+                "--additional-sampling-params: `{field}` cannot be sent to provider `{kind}`"
+            );
+            let streams = if client.stream { "are" } else { "are not" };
+            let hint = format!("leave it out: answers of this client {streams} streamed");
+            Err(Failure::usage(error).with_hint(field.starts_with("stream").then_some(hint)))
+        }
+        other => other.map_err(Failure::usage),
     }
 }
 
@@ -190,8 +217,12 @@ fn aim(settings: &mut Settings, client: Client) {
 fn ask(settings: &mut Settings, args: &TestArgs, tokenizer: &str, wanted: &Wanted) {
     settings.prompts = Prompts::Ready(wanted.prompts.clone());
     settings.output = wanted.output;
-    let extra = &args.additional_sampling_params;
-    settings.around.extra.clone_from(extra);
+    let mut extra = args.additional_sampling_params.clone();
+    if !wanted.has_length && !LENGTHS.iter().any(|name| extra.contains_key(*name)) {
+        // What is sent as `null` elsewhere is left out there.
+        extra.insert(LENGTHS[0].to_owned(), Value::Null);
+    }
+    settings.around.extra = extra;
     // What nobody asked for is not sent.
     settings.sampling = Sampling {
         temperature: wanted.temperature,

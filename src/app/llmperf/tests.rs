@@ -47,6 +47,7 @@ fn carrier(line: &str) -> Result<Carrier, Failure> {
             cap: None,
             jitter: 0,
         },
+        has_length: true,
         requests: args.max_num_completed_requests,
         temperature: None,
         keep: Keep::Figures,

@@ -3,19 +3,17 @@
 use clap::{ArgMatches, FromArgMatches};
 use serde_json::{Map, Value};
 
-use super::args::{TokenArgs, has_workers};
+use super::args::TokenArgs;
 use super::artifacts::of_benchmark;
-use super::ml_repo;
-use super::play::{Made, play, timestamp_s};
+use super::conduct::{Told, conduct};
+use super::play::{Made, timestamp_s};
 use super::results::Results;
-use super::settings::{self, Carrier, Wanted};
+use super::settings::{self, Wanted};
 use crate::app::console::{Console, complain};
 use crate::app::failure::Failure;
-use crate::app::surroundings::Process;
-use crate::app::{logging, runtime, two_threads};
+use crate::app::logging;
 use crate::domain::Keep;
 use crate::llmperf::{Benchmark, Individual, console, ml_metrics, ml_params, summary};
-use crate::mlflow::Status;
 use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
 
 /// `llmload token-benchmark`.
@@ -27,41 +25,22 @@ pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failur
     let bench = benchmark(&args, &tokenizer);
     let results = Results::prepare(&args.test.results_dir, bench.stem())?;
     let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
-    let runtime = if has_workers(matches) {
-        two_threads()
-    } else {
-        runtime()
-    };
-    runtime?.block_on(benchmarked(&args, &bench, results, carrier))
+    let requests = args.max_num_completed_requests;
+    let report = |made: &Made, is_logged| benchmarked(&bench, results.as_ref(), made, is_logged);
+    conduct(&args.test, requests, ml_params(&bench), carrier, report)
 }
 
-async fn benchmarked(
-    args: &TokenArgs,
-    bench: &Benchmark,
-    results: Option<Results>,
-    carrier: Carrier,
-) -> Result<u8, Failure> {
-    let test = &args.test;
-    let repo = test
-        .ml_repo
-        .start(&bench.model, ml_params(bench), &Process)?;
-    let made = match play(carrier, args.max_num_completed_requests, test.timeout).await {
-        Ok(made) => made,
-        Err(failure) => {
-            ml_repo::finish(repo, Vec::new(), Vec::new(), Status::Failed).await;
-            return Err(failure);
-        }
+fn benchmarked(bench: &Benchmark, results: Option<&Results>, made: &Made, is_logged: bool) -> Told {
+    let Some(report) = Report::of(bench, made) else {
+        return Told::nothing(made.status);
     };
-    let Some(report) = Report::of(bench, &made) else {
-        ml_repo::finish(repo, Vec::new(), Vec::new(), made.ended).await;
-        return Ok(made.status);
-    };
-    let ended = report.show(results.as_ref(), made.status);
-    if repo.is_some() {
-        let files = of_benchmark(bench, &report.summary, &report.responses);
-        ml_repo::finish(repo, ml_metrics(&report.summary), files, made.ended).await;
+    let status = report.show(results, made.status);
+    let files = is_logged.then(|| of_benchmark(bench, &report.summary, &report.responses));
+    Told {
+        status,
+        metrics: ml_metrics(&report.summary),
+        files: files.unwrap_or_default(),
     }
-    Ok(ended)
 }
 
 /// What came of a benchmark.
@@ -126,6 +105,7 @@ fn wanted(args: &TokenArgs) -> Wanted {
             cap: None,
             jitter: 0,
         },
+        has_length: true,
         requests: args.max_num_completed_requests,
         temperature: None,
         keep: Keep::Figures,
