@@ -18,7 +18,7 @@ use crate::config::{
     Settings, Surroundings,
 };
 use crate::domain::{Keep, format_span};
-use crate::provider::{Kind, Place, Sampling, Task};
+use crate::provider::Sampling;
 use crate::schedule::AT_ONCE;
 use crate::workload::{LengthSpec, PromptSource};
 
@@ -73,21 +73,7 @@ pub(super) fn client(args: &TestArgs, is_mock: bool) -> Result<Client, Failure> 
 
 /// The built-in mock speaks as OpenAI does, and asks for no key.
 fn mock(args: &TestArgs) -> Client {
-    Client {
-        kind: Kind::OpenAi,
-        task: Task::Chat,
-        model: args.model.clone(),
-        base_url: MOCK.to_owned(),
-        place: Place::default(),
-        azure: None,
-        stream: true,
-        has_system_message: true,
-        headers: indexmap::IndexMap::new(),
-        api_key: None,
-        secret_headers: indexmap::IndexMap::new(),
-        needs_aws: false,
-        needs_google: false,
-    }
+    Client::of_anybody(args.model.clone(), MOCK)
 }
 
 /// The tokenizer's name: the one that was asked for, or the built-in one where nobody asked for any and the usual one
@@ -179,10 +165,8 @@ fn aim(settings: &mut Settings, client: Client) {
     settings.place = client.place;
     settings.azure = client.azure;
     settings.stream = client.stream;
-    for (name, value) in client.headers {
-        settings.headers.entry(name).or_insert(value);
-    }
     settings.secrets.api_key = client.api_key;
+    settings.secrets.aws = client.aws;
     for (name, value) in client.secret_headers {
         settings.secrets.headers.entry(name).or_insert(value);
     }

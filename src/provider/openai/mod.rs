@@ -65,6 +65,7 @@ pub(super) struct OpenAi {
     stream: bool,
     choices: u32,
     force_min_tokens: bool,
+    max_completion_tokens: bool,
     key: (HeaderName, &'static str),
 }
 
@@ -93,7 +94,10 @@ enum Own<'a> {
 /// How much is to be said, and what.
 #[derive(Serialize)]
 struct Length<'a> {
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +128,7 @@ impl OpenAi {
             stream: spec.streams(),
             choices: spec.sampling.n.unwrap_or(1),
             force_min_tokens: spec.fireworks.force_min_tokens,
+            max_completion_tokens: spec.place.max_completion_tokens,
             key: manner.key,
         })
     }
@@ -160,8 +165,10 @@ impl OpenAi {
     }
 
     fn length<'a>(&self, ask: &'a Ask) -> Length<'a> {
+        let renamed = self.max_completion_tokens;
         Length {
-            max_tokens: ask.max_tokens,
+            max_tokens: (!renamed).then_some(ask.max_tokens),
+            max_completion_tokens: renamed.then_some(ask.max_tokens),
             min_tokens: self.force_min_tokens.then_some(ask.max_tokens),
             forced_generation: ask.forced.as_deref(),
         }
