@@ -164,6 +164,18 @@ impl OpenAi {
         })
     }
 
+    /// A row's length under the name that the model takes.
+    fn renamed<'a>(&self, row: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        let mut row = Cow::Borrowed(row);
+        if self.max_completion_tokens && row.contains_key("max_tokens") {
+            let row = row.to_mut();
+            if let Some(most) = row.shift_remove("max_tokens") {
+                let _own = row.entry("max_completion_tokens").or_insert(most);
+            }
+        }
+        row
+    }
+
     fn length<'a>(&self, ask: &'a Ask) -> Length<'a> {
         let renamed = self.max_completion_tokens;
         Length {
@@ -255,7 +267,8 @@ impl Provider for OpenAi {
         let can_force = self.kind == Kind::Fireworks && self.task.generates();
         let forced = ask.forced.is_some() && !can_force;
         self.kind.refuse(&[("forced generation", forced)])?;
-        self.template.request(&self.own(ask)?, ask.extra.as_deref())
+        let extra = ask.extra.as_deref().map(|row| self.renamed(row));
+        self.template.request(&self.own(ask)?, extra.as_deref())
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

@@ -300,3 +300,18 @@ fn what_an_api_cannot_take_is_refused() {
         "header `x y` has characters that a header cannot have"
     );
 }
+
+#[test]
+fn a_model_that_thinks_first_is_told_its_length_by_its_own_name_alone() {
+    let mut spec = spec(Kind::OpenAi, true, false);
+    spec.place.max_completion_tokens = true;
+    for (row, wanted) in [
+        (None, 64),
+        (Some(json!({"max_tokens": 9})), 9),
+        (Some(json!({"max_completion_tokens": 8})), 8),
+    ] {
+        let body: Value = serde_json::from_str(&body(&spec, &ask(text(), row))).unwrap();
+        assert_eq!(body["max_completion_tokens"], wanted);
+        assert_eq!(body.get("max_tokens"), None);
+    }
+}
