@@ -533,7 +533,7 @@ fn googles_clients_know_their_project_and_who_lets_them_in() {
     let odd = [("GCLOUD_PROJECT_ID", "p/../q"), place[1]];
     let (address, ..) = sent(&found("litellm", "vertex_ai/openai/123", &odd));
     assert!(address.contains("/projects/p%2F..%2Fq/"), "{address}");
-    assert_snapshot!(refused("vertexai", "m", &[]), @r#"client `vertexai` cannot ask for `m`: VERTEXAI_ENDPOINT_ID, GCLOUD_PROJECT_ID (or VERTEXAI_PROJECT, GOOGLE_CLOUD_PROJECT), GCLOUD_REGION (or VERTEXAI_LOCATION, GOOGLE_CLOUD_LOCATION) are not set"#);
+    assert_snapshot!(refused("vertexai", "m", &[]), @r#"client `vertexai` cannot ask for `m`: VERTEXAI_ENDPOINT_ID, GCLOUD_PROJECT_ID (or VERTEXAI_PROJECT, VERTEX_PROJECT, GOOGLE_CLOUD_PROJECT), GCLOUD_REGION (or VERTEXAI_LOCATION, VERTEX_LOCATION, GOOGLE_CLOUD_LOCATION) are not set"#);
     assert_snapshot!(refused("litellm", "vertex_ai/mistral-large", &place), @r#"the words of `mistral-large` at Vertex AI are not known"#);
 }
 

@@ -419,7 +419,7 @@ fn each_maker_is_asked_in_its_own_words() {
         (
             "openai.gpt-oss-20b-1:0",
             true,
-            json!({"messages": [{"role": "user", "content": "Say \"hi\""}], "max_tokens": 9, "temperature": 0.5,
+            json!({"messages": [{"role": "user", "content": "Say \"hi\""}], "max_completion_tokens": 9, "temperature": 0.5,
                 "top_p": 0.9, "stop": "x"}),
         ),
     ] {

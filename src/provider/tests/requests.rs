@@ -174,7 +174,6 @@ fn both_ways_to_write_a_body_agree() {
             serde_json::from_str(&body(&spec, &ask(talk(), Some(json!({"x": 1}))))).unwrap();
         let place = match kind {
             Kind::Bedrock => &mut merged["additionalModelRequestFields"],
-            Kind::SageMaker => &mut merged["parameters"],
             _ => &mut merged,
         };
         assert_eq!(place.as_object_mut().unwrap().remove("x"), Some(json!(1)));

@@ -149,7 +149,7 @@ impl Credentials {
         let variable = |name: &str| variables(name).filter(|value| !value.trim().is_empty());
         let found = if let Some(text) = variable(LITELLM_VARIABLE) {
             if text.trim_start().starts_with('{') {
-                Self::of_text(LITELLM_VARIABLE.to_owned(), text.as_bytes())?
+                Self::of_text(LITELLM_VARIABLE, text.as_bytes())?
             } else {
                 Self::read(Path::new(&text))?
             }
@@ -191,12 +191,12 @@ impl Credentials {
             path: shown.clone(),
             cause,
         })?;
-        Self::of_text(shown, &text)
+        Self::of_text(&shown, &text)
     }
 
-    fn of_text(shown: String, text: &[u8]) -> Result<Self, CredentialError> {
+    fn of_text(shown: &str, text: &[u8]) -> Result<Self, CredentialError> {
         let malformed = |what: &str| CredentialError::Malformed {
-            path: shown.clone(),
+            path: shown.to_owned(),
             what: what.to_owned(),
         };
         // serde's own words could quote the file.
@@ -206,7 +206,7 @@ impl Credentials {
             "service_account" => file.service_account(&malformed),
             "authorized_user" => file.user(&malformed),
             _ => Err(CredentialError::Unsupported {
-                path: shown.clone(),
+                path: shown.to_owned(),
                 kind: file.kind,
             }),
         }
