@@ -175,6 +175,9 @@ pub struct Target {
     pub warm_connections: bool,
     /// A proxy to go through. Credentials in it are a secret and never stand here.
     pub proxy: Option<String>,
+    /// No proxy is to be used for anything, whatever the environment of whoever sends says.
+    #[serde(default)]
+    pub no_proxy: bool,
 }
 
 /// What a plan means that says nothing about it.

@@ -49,6 +49,7 @@ impl Maker for Machine {
         let wanted = plan.workload.tokenizer.as_ref();
         let tokenizer = wanted.map(|wanted| self.tokenizer(wanted)).transpose()?;
         let provider = speak(plan)?;
+        let authority = authority::of(plan, &secrets)?;
         let path = self.records_path(part);
         let (sender, queue) = path.is_some().then(|| mpsc::channel(RECORDS_QUEUE)).unzip();
         let seat = Seat {
@@ -59,8 +60,8 @@ impl Maker for Machine {
             stamps: self.stamps,
             tokenizer,
             provider,
-            authority: authority::of(plan, &secrets)?,
-            api_key: authority::key(plan, &secrets),
+            api_key: authority::key(plan, &secrets, authority.is_some()),
+            authority,
             headers: &secrets.headers,
             proxy_credentials: self.proxy_credentials(plan)?,
             masked: secrets.values(),
@@ -211,6 +212,7 @@ mod tests {
     fn a_masters_secrets_stand_in_for_what_a_machine_has_none_of_and_are_masked_like_its_own() {
         let own = Secrets {
             api_key: Some(Secret::new("own-key-1")),
+            is_any_key: false,
             headers: [("x-own".to_owned(), Secret::new("own-header"))].into(),
             aws: AwsSecrets {
                 access_key_id: Some(Secret::new("own-id")),

@@ -16,6 +16,9 @@ use crate::plan::Plan;
 use crate::provider::{self, Custom, Kind};
 use crate::workload::{self, Forced, TokenizerRef};
 
+/// OpenAI's own server.
+const OPENAI: &str = "https://api.openai.com";
+
 /// The plan of a run. The server is asked from `source`, where one is given.
 pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Result<Plan, Failure> {
     let ca_pem = settings
@@ -61,7 +64,8 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
                 >> 32,
         ),
     };
-    Ok(settings.plan(Found {
+    let thinks = provider::renames_length(&model);
+    let mut plan = settings.plan(Found {
         seed,
         provider: kind,
         model,
@@ -71,7 +75,11 @@ pub(super) async fn settle(settings: &Settings, source: Option<IpAddr>) -> Resul
         due_us,
         custom,
         ca_pem,
-    }))
+    });
+    // Others that speak like them take either name, or the old one alone.
+    let is_openais = plan.target.base_url == OPENAI && kind == Kind::OpenAi;
+    plan.provider.place.max_completion_tokens |= thinks && (is_openais || kind == Kind::Azure);
+    Ok(plan)
 }
 
 /// The words of a server that the user described, read once here so that what is wrong with them is said first.

@@ -117,6 +117,7 @@ fn plan(traffic: &Traffic, port: u16, numbered: bool) -> Plan {
             // What is compared begins with nothing, too.
             warm_connections: false,
             proxy: None,
+            no_proxy: false,
         },
         provider: provider::Spec {
             kind: Kind::Vllm,

@@ -7,8 +7,11 @@ use super::error::Fault;
 use super::google::usual_address;
 use super::{Surroundings, target};
 use crate::domain::{AwsSecrets, Secret};
-use crate::provider::aws::region_of_host;
+use crate::provider::aws::{is_region, region_of_host};
 use crate::provider::{Kind, Place};
+
+/// Where the region is, for those that are told none.
+pub(super) const REGION: &[&str] = &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The keys in the environment; an empty variable is none.
 pub fn aws_secrets(around: &dyn Surroundings) -> AwsSecrets {
@@ -88,9 +91,8 @@ impl Builder<'_> {
 }
 
 /// It becomes a part of a host's name and of signatures.
-fn checked(region: &str) -> std::result::Result<&str, Fault> {
-    let is_sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if !region.is_empty() && region.bytes().all(is_sound) {
+pub(super) fn checked(region: &str) -> std::result::Result<&str, Fault> {
+    if is_region(region) {
         return Ok(region);
     }
     Err(Fault::new(format!("`{region}` is not a region of AWS")).hint("write one like us-east-1"))

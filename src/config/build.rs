@@ -83,6 +83,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
     let args: WorkerArgs = typed(&merged.matches)?;
     let builder = Builder { merged, around };
     let headers = builder.headers(&args.secrets)?;
+    let api_key = builder.api_key(&args.secrets)?;
     let plain = headers.plain.into_iter();
     let mut all: IndexMap<String, Secret> = plain
         .map(|(name, value)| (name, Secret::new(value)))
@@ -92,7 +93,8 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         connection: builder.connection(&args.cluster)?,
         sending: sending(args.sending),
         secrets: Secrets {
-            api_key: builder.api_key(&args.secrets)?,
+            is_any_key: api_key.is_some() && !builder.is_said("api_key"),
+            api_key,
             headers: all,
             // Which API it will be asked to speak is not known yet.
             aws: aws_secrets(around),
@@ -144,7 +146,7 @@ impl Builder<'_> {
         })?;
         let headers = self.headers(&args.secrets)?;
         let api_key = self.api_key(&args.secrets)?;
-        let api_key = self.key_for(args.target.provider, &place, api_key);
+        let (api_key, is_any_key) = self.key_for(args.target.provider, &place, api_key);
         let aws = self.aws_secrets(args.target.provider);
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
         Ok(Settings {
@@ -170,6 +172,7 @@ impl Builder<'_> {
             headers: headers.plain,
             secrets: Secrets {
                 api_key,
+                is_any_key,
                 headers: headers.secret,
                 aws,
                 proxy_credentials,
@@ -245,6 +248,7 @@ fn target(args: TargetArgs, base_url: String, proxy: Option<String>) -> TargetOp
         connection_reuse: args.connection_reuse,
         warm_connections: args.warm_connections || !args.no_warm_connections,
         proxy,
+        no_proxy: args.no_proxy,
     }
 }
 

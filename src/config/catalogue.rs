@@ -3,6 +3,8 @@
 
 use clap::{Arg, ArgAction};
 
+use super::{aws, google};
+
 /// The flag of old tools that says what is always so here: it cannot be switched off.
 pub(super) const ALWAYS_ON: &str = "headless";
 
@@ -65,15 +67,9 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
         "help" | "version" | "show_config" => Vec::new(),
         _ if is_order(id) => Vec::new(),
         "threads" => vec!["LLMLOAD_THREADS".to_owned(), "LOCUST_PROCESSES".to_owned()],
-        "aws_region" => ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"]
-            .map(str::to_owned)
-            .into(),
-        "gcloud_project" => ["GCLOUD_PROJECT_ID", "VERTEXAI_PROJECT"]
-            .map(str::to_owned)
-            .into(),
-        "gcloud_region" => ["GCLOUD_REGION", "VERTEXAI_LOCATION"]
-            .map(str::to_owned)
-            .into(),
+        "aws_region" => owned(aws::REGION),
+        "gcloud_project" => owned(google::PROJECT),
+        "gcloud_region" => owned(google::REGION),
         "vertexai_endpoint_id" => vec![upper],
         "master_host" => vec!["LOCUST_MASTER_NODE_HOST".to_owned()],
         "master_port" => vec!["LOCUST_MASTER_NODE_PORT".to_owned()],
@@ -82,6 +78,10 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
         _ if is_negative(id) => Vec::new(),
         _ => vec![format!("LLMLOAD_{upper}")],
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
 }
 
 fn is_negative(id: &str) -> bool {

@@ -153,8 +153,27 @@ impl Builder<'_> {
     }
 
     fn in_the_provider(&self, wanted: &Wanted<'_>) -> Option<Objection> {
-        let kind = wanted.args.target.provider?;
-        self.in_others_words(kind).or_else(|| self.in_google(kind))
+        let Some(kind) = wanted.args.target.provider else {
+            return self.in_clouds();
+        };
+        self.in_others_words(kind)
+            .or_else(|| self.in_google(kind))
+            .or_else(|| self.in_amazon(!kind.is_aws()))
+    }
+
+    /// No server is taken for one that stands in a region of a cloud's: its provider must be said.
+    fn in_clouds(&self) -> Option<Objection> {
+        let why = "is for what stands at Google Cloud, which no server is taken for by itself";
+        let hint = "--provider gemini, vertex-predict or vertex-anthropic (or openai with --vertexai-endpoint-id)";
+        let google = ["gcloud_project", "gcloud_region", "vertexai_endpoint_id"];
+        self.first(&google.map(|id| (true, (id, why, hint))))
+            .or_else(|| self.in_amazon(true))
+    }
+
+    fn in_amazon(&self, nowhere: bool) -> Option<Objection> {
+        let why = "is for Amazon's services";
+        let hint = "--provider sagemaker, bedrock or bedrock-invoke";
+        self.first(&[(nowhere, ("aws_region", why, hint))])
     }
 
     fn in_google(&self, kind: Kind) -> Option<Objection> {

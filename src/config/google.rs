@@ -9,10 +9,24 @@ use super::source::Source;
 use crate::domain::Secret;
 use crate::provider::{GEMINI_SERVER, Google, Kind, Place};
 
+/// Hold the project.
+pub(super) const PROJECT: &[&str] = &[
+    "GCLOUD_PROJECT_ID",
+    "VERTEXAI_PROJECT",
+    "VERTEX_PROJECT",
+    "GOOGLE_CLOUD_PROJECT",
+];
+/// Hold the region.
+pub(super) const REGION: &[&str] = &[
+    "GCLOUD_REGION",
+    "VERTEXAI_LOCATION",
+    "VERTEX_LOCATION",
+    "GOOGLE_CLOUD_LOCATION",
+];
 /// Hold a token of Vertex AI.
-const TOKEN_VARIABLES: &[&str] = &["GCLOUD_ACCESS_TOKEN"];
+pub(super) const TOKEN_VARIABLES: &[&str] = &["GCLOUD_ACCESS_TOKEN"];
 /// Hold a key of the Gemini API.
-const KEY_VARIABLES: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
+pub(super) const KEY_VARIABLES: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
 
 /// The explicit token, or the key, in the environment; an empty variable holds none.
 pub fn google_key(around: &dyn Surroundings, at_vertex: bool) -> Option<Secret> {
@@ -105,25 +119,34 @@ impl Builder<'_> {
     }
 
     /// Whether an option was given on the command line or in a file: not by a variable that stands there for other programs.
-    fn is_said(&self, id: &str) -> bool {
+    pub(super) fn is_said(&self, id: &str) -> bool {
         matches!(
             self.merged.source(id),
             Source::CommandLine | Source::File { .. }
         )
     }
 
-    /// The key for `kind`: one that was given, else the one in Google's variables, else the environment's for any server.
+    /// The key for `kind`, and whether it is the environment's for any server: that is the last to be taken at Google's servers,
+    /// behind the one in Google's own variables, and is not for Amazon's.
     pub(super) fn key_for(
         &self,
         kind: Option<Kind>,
         place: &Place,
         given: Option<Secret>,
-    ) -> Option<Secret> {
-        let is_google = place.google.is_some() || kind.is_some_and(Kind::is_google);
-        if !is_google || self.is_said("api_key") {
-            return given;
+    ) -> (Option<Secret>, bool) {
+        if given.is_some() && self.is_said("api_key") {
+            return (given, false);
         }
-        google_key(self.around, place.google.is_some()).or(given)
+        let given = given.filter(|_| !kind.is_some_and(Kind::is_aws));
+        let is_google = place.google.is_some() || kind.is_some_and(Kind::is_google);
+        let own = is_google.then(|| google_key(self.around, place.google.is_some()));
+        match own.flatten() {
+            Some(own) => (Some(own), false),
+            None => {
+                let is_any_key = given.is_some();
+                (given, is_any_key)
+            }
+        }
     }
 }
 
@@ -135,7 +158,7 @@ fn present(value: Option<&String>) -> Option<String> {
 }
 
 /// A region becomes a part of a host's name.
-fn sound(region: String) -> std::result::Result<String, Fault> {
+pub(super) fn sound(region: String) -> std::result::Result<String, Fault> {
     let is_sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if region.bytes().all(is_sound) {
         return Ok(region);

@@ -213,6 +213,8 @@ pub struct TargetOptions {
     pub warm_connections: bool,
     /// `http://host:port` of a proxy to go through; its credentials are in [`Secrets`].
     pub proxy: Option<String>,
+    /// No proxy is to be used for anything.
+    pub no_proxy: bool,
 }
 
 /// Where prompts come from.
@@ -255,6 +257,8 @@ pub enum ForcedOptions {
 pub struct Secrets {
     /// Of the API.
     pub api_key: Option<Secret>,
+    /// That key is the environment's for any server (`API_KEY`). A cloud's own ways in stand before it, and Amazon never sees it.
+    pub is_any_key: bool,
     /// Headers to add to every request, names in lower case; they replace what the provider set.
     pub headers: IndexMap<String, Secret>,
     /// Of Amazon's services, where the API is one of them.
@@ -381,6 +385,7 @@ impl Settings {
                 connection_reuse: self.target.connection_reuse,
                 warm_connections: self.target.warm_connections,
                 proxy: self.target.proxy.clone(),
+                no_proxy: self.target.no_proxy,
             },
             provider: provider::Spec {
                 kind: found.provider,

@@ -191,6 +191,7 @@ fn target(base_url: &str) -> Target {
         connection_reuse: ConnectionReuse::Pooled,
         warm_connections: true,
         proxy: None,
+        no_proxy: false,
     }
 }
 

@@ -202,6 +202,13 @@ struct WireTgi {
     parameters: WireParameters,
 }
 
+/// What tells a container of `SageMaker`'s what it is asked for.
+#[derive(Deserialize)]
+struct WireContainer {
+    inputs: Option<Value>,
+    stream: Option<bool>,
+}
+
 #[derive(Deserialize)]
 struct WireConverse {
     messages: Option<Words>,
@@ -288,13 +295,26 @@ impl Ask {
         })
     }
 
-    /// The same in `SageMaker`'s frames; it always tells its counts.
+    /// What a container of `SageMaker`'s takes: TGI's text, which streams only where the body says so as well as the path;
+    /// lists of messages, which stream as the path says; OpenAI's chat. It always tells its counts.
     pub(super) fn sagemaker(body: &[u8], stream: bool) -> Result<Self, AskError> {
-        let ask = Self::generate(body, stream)?;
+        let wire: WireContainer = serde_json::from_slice(body)?;
+        let told = wire.stream == Some(true);
+        let ask = match wire.inputs {
+            None => Self::chat(body)?,
+            Some(Value::Array(_)) => Self::generate(body, true)?,
+            Some(_) => Self::generate(body, told)?,
+        };
         Ok(Self {
             details: true,
+            stream: ask.stream && stream,
             ..ask
         })
+    }
+
+    /// Whether a body is a chat of OpenAI's: of what takes other bodies too.
+    pub(super) fn is_chat(body: &[u8]) -> bool {
+        serde_json::from_slice::<Wire>(body).is_ok_and(|wire| wire.messages.is_some())
     }
 
     /// Bedrock's: `messages` is needed; whether it streams is told by the path.

@@ -41,6 +41,18 @@ type Reader = fn(&[u8]) -> Result<Ask, AskError>;
 struct Endpoint {
     dialect: &'static dyn Dialect,
     read: Reader,
+    /// How it writes where it is asked for OpenAI's chat; `None` where that changes nothing.
+    chat: Option<&'static dyn Dialect>,
+}
+
+impl Endpoint {
+    const fn new(dialect: &'static dyn Dialect, read: Reader) -> Self {
+        Self {
+            dialect,
+            read,
+            chat: None,
+        }
+    }
 }
 
 fn endpoint(path: &str) -> Option<Endpoint> {
@@ -59,7 +71,7 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/" => (&Together, Ask::completion),
         _ => return at_google(path).or_else(|| below(path)),
     };
-    Some(Endpoint { dialect, read })
+    Some(Endpoint::new(dialect, read))
 }
 
 /// What stands at Google Cloud, and Gemini wherever it stands: the method follows the last colon.
@@ -69,8 +81,8 @@ fn at_google(path: &str) -> Option<Endpoint> {
         return None;
     }
     if path.ends_with("/chat/completions") {
-        let (dialect, read) = (&Chat, Ask::chat);
-        return Some(Endpoint { dialect, read });
+        let (dialect, read): (&'static dyn Dialect, Reader) = (&Chat, Ask::chat);
+        return Some(Endpoint::new(dialect, read));
     }
     let (dialect, read): (&'static dyn Dialect, Reader) = match path.rsplit_once(':')?.1 {
         "generateContent" => (&google::Gemini, |body| google::read_gemini(body, false)),
@@ -79,7 +91,7 @@ fn at_google(path: &str) -> Option<Endpoint> {
         "rawPredict" | "streamRawPredict" => (&Messages, Ask::messages),
         _ => return None,
     };
-    Some(Endpoint { dialect, read })
+    Some(Endpoint::new(dialect, read))
 }
 
 /// The endpoints that have a model's or a deployment's name in their path.
@@ -94,8 +106,12 @@ fn below(path: &str) -> Option<Endpoint> {
             }
         } else if let Some(rest) = path.strip_prefix("/endpoints/") {
             match rest.split_once('/')?.1 {
-                "invocations" => (&SageMaker, |body| Ask::sagemaker(body, false)),
-                "invocations-response-stream" => (&SageMaker, |body| Ask::sagemaker(body, true)),
+                "invocations" => (&SageMaker { chat: false }, |body| {
+                    Ask::sagemaker(body, false)
+                }),
+                "invocations-response-stream" => (&SageMaker { chat: false }, |body| {
+                    Ask::sagemaker(body, true)
+                }),
                 _ => return None,
             }
         } else if let Some(rest) = path.strip_prefix("/model/") {
@@ -116,7 +132,11 @@ fn below(path: &str) -> Option<Endpoint> {
                 _ => return None,
             }
         };
-    Some(Endpoint { dialect, read })
+    let chat: &'static dyn Dialect = &SageMaker { chat: true };
+    Some(Endpoint {
+        chat: path.starts_with("/endpoints/").then_some(chat),
+        ..Endpoint::new(dialect, read)
+    })
 }
 
 /// Answers a request; an error closes the connection without a byte.
@@ -194,12 +214,15 @@ impl Head {
 }
 
 async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoint) -> Answer {
-    let dialect = endpoint.dialect;
+    let mut dialect = endpoint.dialect;
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Ok(refusal(dialect, 413, &error.to_string())),
     };
+    if let Some(chat) = endpoint.chat.filter(|_| Ask::is_chat(&body)) {
+        dialect = chat;
+    }
     let received_ns = clock::now();
     let number = lane.stats().numbers.next();
     let read = Head::read(&parts.headers).and_then(|head| {

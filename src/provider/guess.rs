@@ -26,6 +26,15 @@ const OWNERS: [(&str, Kind); 4] = [
     ("library", Kind::OpenAi),
 ];
 
+/// Whether `OpenAI` refuses `max_tokens` for a model of this name, at its own servers or at Azure's: those that think first.
+pub fn renames_length(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    ["o1", "o3", "o4", "gpt-5"].iter().any(|family| {
+        let rest = name.strip_prefix(family);
+        rest.is_some_and(|rest| !rest.starts_with(|next: char| next.is_ascii_alphanumeric()))
+    })
+}
+
 impl Kind {
     /// What a model is called where nothing lists them: `/v1/models` is not asked. A description that names a model needs
     /// one from the user.
@@ -233,5 +242,23 @@ mod tests {
             choose(&none, Some(Kind::Tgi), None),
             Err(GuessError::NoModel)
         );
+    }
+
+    #[test]
+    fn models_that_think_first_are_known_by_their_names() {
+        for model in [
+            "o1",
+            "o3-mini",
+            "o4-mini-2025",
+            "gpt-5",
+            "gpt-5.1",
+            "gpt-5-nano",
+            "openai/o3",
+        ] {
+            assert!(renames_length(model), "{model}");
+        }
+        for model in ["gpt-4o", "gpt-50", "o10", "o3x", "my-o3", "gpt-oss-20b"] {
+            assert!(!renames_length(model), "{model}");
+        }
     }
 }

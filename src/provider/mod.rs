@@ -49,7 +49,9 @@ use crate::domain::{Ask, Secret, Signal};
 pub use body::path_segment;
 pub use errors::{MAX_ERROR_CHARS, error_text, outcome_of_status};
 pub use google::GEMINI_SERVER;
-pub use guess::{GuessError, Model, ModelList, choose, guess_from_host, read_models};
+pub use guess::{
+    GuessError, Model, ModelList, choose, guess_from_host, read_models, renames_length,
+};
 pub(crate) use rows::{LENGTHS, check_row};
 pub use spec::{
     Azure, Custom, Embeddings, Fireworks, Google, Kind, Place, Rerank, Sampling, Spec, Task,

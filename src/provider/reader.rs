@@ -1,9 +1,7 @@
 //! The body of an answer as a dialect sees it: a stream of events or one whole document.
 //! It does the framing and the bookkeeping that all dialects share; what a field means they know alone.
 
-use aws_smithy_types::event_stream::Message;
-
-use super::aws::stream::{Frames, Said};
+use super::aws::stream::{Frames, Message, Said};
 use super::errors::{error_code, error_text};
 use super::lines::Lines;
 use super::sse::{Event, Framer, MAX_EVENT_BYTES, TooLong};
@@ -287,14 +285,14 @@ fn read_line<D: Dialect>(
 fn read_message<D: Dialect>(
     dialect: &mut D,
     flow: &mut Flow,
-    message: &Message,
+    message: Message<'_>,
     on: &mut dyn FnMut(Signal<'_>),
 ) -> Result<(), DecodeError> {
     let mut out = Out::new(flow, on);
     match Said::of(message) {
-        Said::Event(name) => dialect.message(name, message.payload(), &mut out),
+        Said::Event(name) => dialect.message(name, message.payload, &mut out),
         failure => {
-            failure.tell_failure(message.payload(), &mut out);
+            failure.tell_failure(message.payload, &mut out);
             Ok(())
         }
     }

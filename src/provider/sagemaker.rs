@@ -6,13 +6,13 @@ use http::{HeaderName, HeaderValue, Request};
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::asked::Takes;
 use super::aws::accept;
 use super::aws::place::Places;
 use super::body::{AsMessages, Template, as_text, path_segment, set};
-use super::errors::{excerpt, words_of};
+use super::errors::{error_code, excerpt, words_of};
 use super::json::{Few, Text, parse};
 use super::lines::Lines;
 use super::openai;
@@ -39,19 +39,74 @@ const PLACES: Places = Places {
     rest_in: Some("parameters"),
 };
 
+/// Of a body that is `OpenAI`'s: all of them at the top.
+const AT_THE_TOP: Places = Places {
+    top: &[],
+    names: &[("max_completion_tokens", "max_tokens")],
+    named_in: None,
+    rest_in: None,
+};
+
 /// The runtime's API.
 #[derive(Debug)]
 pub(super) struct SageMaker {
     template: Template,
     parameters: Map<String, Value>,
-    chat: bool,
+    form: Form,
     stream: bool,
+}
+
+/// What a container takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A text to go on with.
+    Text,
+    /// A list of conversations, as Llama's containers had it. These know by the path alone whether to stream.
+    Lists,
+    /// `OpenAI`'s chat.
+    Chat,
+}
+
+impl Form {
+    fn of(spec: &Spec) -> Self {
+        match spec.task {
+            Task::Chat if spec.place.lists_of_messages => Self::Lists,
+            Task::Chat => Self::Chat,
+            _ => Self::Text,
+        }
+    }
+
+    /// The fields that stand at the top of every body. text-generation-inference looks there for whether to stream.
+    fn constants(self, spec: &Spec) -> Map<String, Value> {
+        let mut top = Map::new();
+        if self != Self::Lists {
+            set(&mut top, "stream", spec.stream.then_some(true));
+        }
+        if self == Self::Chat {
+            let asks = spec.stream && !spec.place.no_stream_options;
+            let usage = asks.then(|| json!({"include_usage": true}));
+            set(&mut top, "stream_options", usage);
+            sample(&mut top, spec);
+        }
+        top
+    }
+}
+
+fn sample(fields: &mut Map<String, Value>, spec: &Spec) {
+    set(fields, "temperature", spec.sampling.temperature);
+    set(fields, "top_k", spec.sampling.top_k);
 }
 
 #[derive(Serialize)]
 struct Body<T> {
     inputs: T,
     parameters: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Chat<'a> {
+    messages: AsMessages<'a>,
+    max_tokens: u32,
 }
 
 impl SageMaker {
@@ -70,16 +125,17 @@ impl SageMaker {
             "invocations"
         };
         let path = format!("/endpoints/{}/{way}", path_segment(&spec.model));
+        let form = Form::of(spec);
         let mut parameters = Map::new();
         // Without `details` text-generation-inference counts no tokens; the containers of chats know no such thing.
-        let counted = (spec.task == Task::Completion).then_some(true);
+        let counted = (form == Form::Text).then_some(true);
         set(&mut parameters, "details", counted);
-        set(&mut parameters, "temperature", sampling.temperature);
-        set(&mut parameters, "top_k", sampling.top_k);
+        sample(&mut parameters, spec);
+        let headers = [accept(spec.stream), LICENCE];
         Ok(Self {
-            template: Template::new(path, spec, &[accept(spec.stream), LICENCE], Map::new())?,
+            template: Template::new(path, spec, &headers, form.constants(spec))?,
             parameters,
-            chat: spec.task == Task::Chat,
+            form,
             stream: spec.stream,
         })
     }
@@ -93,20 +149,40 @@ impl Provider for SageMaker {
     fn shape(&self, ask: &Ask) -> Result<Request<Bytes>, ShapeError> {
         Kind::SageMaker.check(ask, Takes::default())?;
         let extra = ask.extra.as_deref();
-        let extra = extra
-            .map(|row| check_row(Kind::SageMaker, self.stream, row).map(|()| PLACES.place(row)));
-        let extra = extra.transpose()?;
-        let mut parameters = Map::new();
-        set(&mut parameters, "max_new_tokens", Some(ask.max_tokens));
-        parameters.extend(self.parameters.clone());
-        if self.chat {
-            let inputs = [AsMessages::new(Kind::SageMaker, &ask.prompt)?];
-            self.template
-                .request(&Body { inputs, parameters }, extra.as_ref())
+        let places = if self.form == Form::Chat {
+            AT_THE_TOP
         } else {
-            let inputs = as_text(Kind::SageMaker, &ask.prompt)?;
-            self.template
-                .request(&Body { inputs, parameters }, extra.as_ref())
+            PLACES
+        };
+        let extra = extra
+            .map(|row| check_row(Kind::SageMaker, self.stream, row).map(|()| places.place(row)));
+        let extra = extra.transpose()?;
+        let extra = extra.as_ref();
+        let messages = || AsMessages::new(Kind::SageMaker, &ask.prompt);
+        let parameters = || {
+            let mut parameters = Map::new();
+            set(&mut parameters, "max_new_tokens", Some(ask.max_tokens));
+            parameters.extend(self.parameters.clone());
+            parameters
+        };
+        match self.form {
+            Form::Chat => {
+                let (messages, max_tokens) = (messages()?, ask.max_tokens);
+                let chat = Chat {
+                    messages,
+                    max_tokens,
+                };
+                self.template.request(&chat, extra)
+            }
+            Form::Lists => {
+                let (inputs, parameters) = ([messages()?], parameters());
+                self.template.request(&Body { inputs, parameters }, extra)
+            }
+            Form::Text => {
+                let inputs = as_text(Kind::SageMaker, &ask.prompt)?;
+                let parameters = parameters();
+                self.template.request(&Body { inputs, parameters }, extra)
+            }
         }
     }
 
@@ -141,8 +217,6 @@ struct Document<'a> {
     choices: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
-    #[serde(borrow)]
-    code: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -261,19 +335,16 @@ impl Inside {
                 self.openai.get_or_insert_with(words).event(data, out)?;
                 known = true;
             } else {
-                known |= self.tell(document, out);
+                known |= self.tell(document, data, out);
             }
         }
         Ok(known)
     }
 
     /// Says what a document tells; `false` if that is nothing known.
-    fn tell(&mut self, document: &Document<'_>, out: &mut Out<'_>) -> bool {
+    fn tell(&mut self, document: &Document<'_>, data: &[u8], out: &mut Out<'_>) -> bool {
         if let Some(error) = document.error {
-            let code = document
-                .code
-                .and_then(|code| code.get().trim_matches('"').parse().ok());
-            out.coded_error(&words_of(error), code);
+            out.coded_error(&words_of(error), error_code(data));
             return true;
         }
         if let Some(token) = &document.token {

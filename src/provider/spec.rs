@@ -44,6 +44,12 @@ pub struct Place {
     /// `stream_options` is refused there; how many tokens an answer has is told unasked, or not at all.
     #[serde(default)]
     pub no_stream_options: bool,
+    /// The model counts what it thinks too, so that the length is called `max_completion_tokens`. Of OpenAI's family alone.
+    #[serde(default)]
+    pub max_completion_tokens: bool,
+    /// The container takes chats as lists of messages, as those of Llama 2 did, and not as OpenAI's chat; of `SageMaker` alone.
+    #[serde(default)]
+    pub lists_of_messages: bool,
     /// The region of AWS, which signatures name; of `SageMaker` and Bedrock alone.
     pub aws_region: Option<String>,
     /// The place at Google Cloud; of Vertex AI alone.

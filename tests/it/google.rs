@@ -455,3 +455,35 @@ fn googles_own_variables_stand_before_the_one_for_any_server_and_behind_an_optio
         assert_eq!(cloud.state.lock().unwrap().turned_away, [expected]);
     }
 }
+
+#[test]
+fn a_key_for_any_server_is_taken_last_and_no_proxy_holds_for_tokens_too() {
+    let _shared = shared();
+    let (place, cloud) = (Place::new(), Cloud::start(Duration::from_secs(3_600), None));
+    let user = place.write("user.json", &cloud.user());
+    let nobody = "http://127.0.0.1:1";
+    let env = [
+        ("GOOGLE_APPLICATION_CREDENTIALS", user.to_str().unwrap()),
+        ("API_KEY", "a-key-for-any-server"),
+        ("http_proxy", nobody),
+        ("HTTP_PROXY", nobody),
+    ];
+    let line = cloud.line("-u 1 --max-requests 3 --no-proxy");
+    run(&place, &line, &env).expect(0);
+    {
+        let state = cloud.state.lock().unwrap();
+        assert!(state.welcome.len() >= 3, "{:?}", state.turned_away);
+        assert_eq!(state.turned_away, [""; 0]);
+    }
+    // With nothing else it is sent after all.
+    let line = cloud.line("-u 1 --max-requests 1 --no-proxy");
+    run(&place, &line, &env[1..2]).expect(1);
+    let state = cloud.state.lock().unwrap();
+    assert!(
+        state
+            .turned_away
+            .iter()
+            .all(|key| key == "a-key-for-any-server")
+    );
+    assert!(!state.turned_away.is_empty());
+}

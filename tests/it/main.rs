@@ -16,6 +16,7 @@ mod aws;
 mod batch;
 #[cfg(target_os = "linux")]
 mod bench;
+mod clients;
 mod columns;
 mod command;
 mod compare;

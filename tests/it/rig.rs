@@ -70,6 +70,7 @@ pub(crate) fn plan(mock: &MockHandle, schedule: Spec) -> Plan {
             connection_reuse: ConnectionReuse::Pooled,
             warm_connections: true,
             proxy: None,
+            no_proxy: false,
         },
         provider: provider::Spec {
             kind: Kind::Vllm,

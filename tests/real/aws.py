@@ -48,7 +48,7 @@ def event(name, payload, media="application/json"):
     return encode({":event-type": name, ":content-type": media, ":message-type": "event"}, payload)
 
 
-def converse():
+def converse(_):
     deltas = [event("contentBlockDelta", {"delta": {"text": w}, "contentBlockIndex": 0}) for w in WORDS]
     usage = {"inputTokens": 9, "outputTokens": len(WORDS), "totalTokens": 9 + len(WORDS)}
     return [
@@ -60,7 +60,7 @@ def converse():
     ]
 
 
-def invoke():
+def invoke(_):
     figures = {"inputTokenCount": 9, "outputTokenCount": len(WORDS), "invocationLatency": 12, "firstByteLatency": 3}
     deltas = [{"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": w}} for w in WORDS]
     documents = [
@@ -72,7 +72,19 @@ def invoke():
     return [event("chunk", {"bytes": base64.b64encode(json.dumps(d).encode()).decode()}) for d in documents]
 
 
-def sagemaker():
+def sagemaker(asked):
+    """As text-generation-inference: events where the body asks for them, else one document; or OpenAI's chat."""
+    if "messages" in asked:
+        assert asked["stream"] is True and asked["max_tokens"] == len(WORDS), asked
+        deltas = [{"choices": [{"index": 0, "delta": {"content": word}}]} for word in WORDS]
+        end = {"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}
+        usage = {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": len(WORDS)}}
+        body = b"".join(b"data: " + json.dumps(it).encode() + b"\n\n" for it in [*deltas, end, usage]) + b"data: [DONE]\n\n"
+        return parts(body)
+    if asked.get("stream") is not True:
+        Handler.whole += 1
+        details = {"finish_reason": "length", "generated_tokens": len(WORDS), "input_length": 9}
+        return parts(json.dumps([{"generated_text": "".join(WORDS), "details": details}]).encode())
     body = b""
     for number, word in enumerate(WORDS, 1):
         last = number == len(WORDS)
@@ -80,8 +92,11 @@ def sagemaker():
         token = {"id": number, "text": word, "logprob": -1, "special": False}
         document = {"token": token, "generated_text": "".join(WORDS) if last else None, "details": details}
         body += b"data:" + json.dumps(document).encode() + b"\n\n"
-    parts = [body[at : at + 61] for at in range(0, len(body), 61)]
-    return [event("PayloadPart", part, "application/octet-stream") for part in parts]
+    return parts(body)
+
+
+def parts(body):
+    return [event("PayloadPart", body[at : at + 61], "application/octet-stream") for at in range(0, len(body), 61)]
 
 
 WAYS = {"converse-stream": converse, "invoke-with-response-stream": invoke, "invocations-response-stream": sagemaker}
@@ -119,6 +134,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     signed = 0
+    whole = 0
     wrong = []
 
     def do_POST(self):
@@ -132,7 +148,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(answer)
             return
         Handler.signed += 1
-        stream = b"".join(WAYS[self.path.rsplit("/", 1)[1]]())
+        asked = json.loads(body)
+        stream = b"".join(WAYS[self.path.rsplit("/", 1)[1]](asked))
         self.send_response(200)
         self.send_header("Content-Type", "application/vnd.amazon.eventstream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -151,7 +168,7 @@ def text_of(service, client, model):
     """The text as boto3 reads it, over its own parser of frames."""
     if service == "sagemaker":
         answer = client.invoke_endpoint_with_response_stream(
-            EndpointName=model, Body=b'{"inputs":"Hi"}', ContentType="application/json"
+            EndpointName=model, Body=b'{"inputs":"Hi","stream":true}', ContentType="application/json"
         )
         body = b"".join(part["PayloadPart"]["Bytes"] for part in answer["Body"])
         lines = [json.loads(line[5:]) for line in body.split(b"\n") if line.startswith(b"data:")]
@@ -183,7 +200,7 @@ def environment():
 def run(binary, url, provider, model, *more):
     """The product's result and the words that it says."""
     with tempfile.TemporaryDirectory() as folder:
-        line = [binary, "run", "-H", url, "--provider", provider, "-m", model, "-u", "2", "-r", "100", "-o", "5", "-p", "20"]
+        line = [binary, "run", "-H", url, "--provider", *provider.split(), "-m", model, "-u", "2", "-r", "100", "-o", "5", "-p", "20"]
         line += ["--max-requests", str(REQUESTS), "--only-summary", "--start-spread", "0s", "--seed", "7"]
         line += ["--allow-invalid", "--json-file", f"{folder}/result.json", *more]
         done = subprocess.run(line, env=environment(), cwd=folder, capture_output=True, text=True, timeout=LIMIT_S)
@@ -206,6 +223,7 @@ def streams(binary):
     base = f"http://127.0.0.1:{server.server_address[1]}"
     for service, provider, model in [
         ("sagemaker", "sagemaker", "an-endpoint"),
+        ("sagemaker", "sagemaker --no-chat", "an-endpoint"),
         ("bedrock", "bedrock", CLAUDE),
         ("bedrock", "bedrock", ARN),
         ("invoke", "bedrock-invoke", CLAUDE),
@@ -217,6 +235,7 @@ def streams(binary):
             before = Handler.signed
             check(*run(binary, url, provider, model))
             assert Handler.signed - before >= REQUESTS and not Handler.wrong, Handler.wrong
+            assert not Handler.whole, "asked without `stream`, a container answers as a whole"
             print(f"ok: {provider} {model} at {url}: {Handler.signed - before} signatures are botocore's")
     server.shutdown()
 

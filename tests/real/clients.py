@@ -35,6 +35,17 @@ KNOWN = {
     "cohere_chat": "asked at its OpenAI-compatible address",
 }
 
+# Prefixes of LiteLLM's that are left to a LiteLLM proxy: of other things than chats, or with servers that nobody asked for yet.
+LEFT_OUT = """
+    a2a_agent aiohttp_openai amazon_nova anthropic_text apertis assemblyai auto_router aws_polly aws_textract
+    azure_speech bedrock_mantle black_forest_labs charity_engine chatgpt cognition compactifai cortecs cursor custom
+    darkbloom deepgram dotprompt edenai elevenlabs fal_ai gdc heroku humanloop infinity jina_ai langflow langfuse
+    lemonade libertai litellm_agent manus meta milvus mongodb nadir neosantara nvidia_riva oobabooga parasail
+    pg_vector pinstripes prism qwen_ai_platform qwencloud ragflow recraft reducto reka runwayml s3_vectors
+    sagemaker_nova sail scx-ai soniox stability strands_decider tencent tensormesh text-completion-codestral
+    text-completion-inception topaz transcribe typesafe valkey vertex_ai_beta vllm voyage watsonx_text xinference
+""".split()
+
 
 def run(binary, api, model, variables, folder):
     """One benchmark in an environment of these variables alone."""
@@ -170,7 +181,8 @@ for prefix, variables in json.load(sys.stdin).items():
         except Exception:
             pass
         del os.environ[base]
-json.dump(answers, sys.stdout)
+names = [getattr(one, "value", one) for one in litellm.provider_list]
+json.dump({"answers": answers, "prefixes": names}, sys.stdout)
 """
 
 
@@ -188,6 +200,15 @@ def documented():
                 "asks_usage": "no `stream_options`" not in cells[4] and not cells[4].startswith(("`anthropic`", "`ollama`")),
             }
     return rows
+
+
+def spoken():
+    """The prefixes that the code speaks, refuses by name, or leaves out."""
+    folder = HERE.parents[1] / "src" / "config" / "client"
+    own = (folder / "prefixes.rs").read_text()
+    lists = re.findall(r"const (?:OWN|UNSPOKEN): \[&str; \d+\] = \[(.*?)\];", own, re.S)
+    assert len(lists) == 2, "src/config/client/prefixes.rs has other lists"
+    return {*documented(), *re.findall(r'"([^"]+)"', "".join(lists)), *LEFT_OUT}
 
 
 def differences(row, theirs):
@@ -218,7 +239,11 @@ def table(failures):
     asked = subprocess.run([python, "-c", ASK], input=json.dumps(rows), capture_output=True, text=True, timeout=300)
     if asked.returncode != 0:
         raise Missing(f"LiteLLM cannot be asked: {asked.stderr[-300:]}")
-    answers = json.loads(asked.stdout[asked.stdout.index("{"):])
+    told = json.loads(asked.stdout[asked.stdout.index("{"):])
+    answers = told["answers"]
+    missing = sorted(set(told["prefixes"]) - spoken())
+    print(f"     table: prefixes of LiteLLM's that are neither spoken nor known: {', '.join(missing) or 'none'}")
+    check(failures, "table", not missing, f"LiteLLM has {', '.join(missing)}, which src/config/client does not name")
     same = 0
     for prefix, row in rows.items():
         found = list(differences(row, answers[prefix]))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels, and against
-# vLLM, Triton and LiteLLM where they are installed: providers.py and clients.py say how they are told where.
+# vLLM, Triton and LiteLLM where they are installed: providers.py and clients.py say how they are told where. Amazon's own
+# library and moto take part by LLMLOAD_AWS_PYTHON, a Python that has boto3 and moto[server]; else that is said to be skipped.
 # usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,4 +26,11 @@ cargo build --locked
 binary=${CARGO_TARGET_DIR:-target}/debug/llmload
 "$venv/bin/python" "$here/llamacpp.py" "$model" "$binary"
 "$venv/bin/python" -B "$here/clients.py" "$binary"
+aws=${LLMLOAD_AWS_PYTHON:-python3}
+if "$aws" -c 'import boto3, moto, flask' 2> /dev/null; then
+  "$aws" -B "$here/aws.py" "$binary"
+else
+  echo "skip aws: LLMLOAD_AWS_PYTHON names no Python with boto3 and moto[server]"
+  case ,${LLMLOAD_REQUIRE:-}, in *,aws,*) exit 1 ;; esac
+fi
 LLMLOAD_LLAMACPP_MODEL=$model exec "$venv/bin/python" -B "$here/providers.py" "$binary"

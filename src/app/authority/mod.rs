@@ -25,16 +25,21 @@ pub(super) fn of(plan: &Plan, secrets: &Secrets) -> Result<Option<Arc<dyn Author
 /// `secrets` with what this machine has of its own for a plan, where the options gave nothing.
 pub(super) fn own(plan: &Plan, secrets: &Secrets) -> Secrets {
     if google::concerns(plan) {
-        google::own(plan, secrets)
-    } else {
-        secrets.clone()
+        return google::own(plan, secrets);
     }
+    let mut own = secrets.clone();
+    if plan.provider.kind.is_aws() && own.is_any_key {
+        own.api_key = None;
+        own.is_any_key = false;
+    }
+    own
 }
 
-/// The key of a header that stays the same.
-pub(super) fn key<'a>(plan: &Plan, secrets: &'a Secrets) -> Option<&'a Secret> {
+/// The key of a header that stays the same. `is_let_in`: somebody lets each request in already.
+pub(super) fn key<'a>(plan: &Plan, secrets: &'a Secrets, is_let_in: bool) -> Option<&'a Secret> {
     match plan.provider.kind {
         Kind::Bedrock | Kind::BedrockInvoke => aws::bearer(secrets),
+        _ if is_let_in && secrets.is_any_key => None,
         _ => secrets.api_key.as_ref(),
     }
 }

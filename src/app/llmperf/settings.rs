@@ -19,7 +19,7 @@ use crate::config::{
     Settings, Surroundings,
 };
 use crate::domain::{Keep, format_span};
-use crate::provider::{Kind, LENGTHS, Place, Sampling, ShapeError, Task, check_row};
+use crate::provider::{LENGTHS, Sampling, ShapeError, check_row};
 use crate::schedule::AT_ONCE;
 use crate::workload::{BUILT_IN, LengthSpec, PromptSource};
 
@@ -81,21 +81,7 @@ fn mock(args: &TestArgs) -> Result<Client, Failure> {
         let error = anyhow!("--mock answers as {OPENAI} does, and not as `{api}`");
         return Err(Failure::usage(error).hint("leave one of --mock and --llm-api out"));
     }
-    Ok(Client {
-        kind: Kind::OpenAi,
-        task: Task::Chat,
-        model: args.model.clone(),
-        base_url: MOCK.to_owned(),
-        place: Place::default(),
-        azure: None,
-        stream: true,
-        has_system_message: true,
-        headers: indexmap::IndexMap::new(),
-        api_key: None,
-        secret_headers: indexmap::IndexMap::new(),
-        needs_aws: false,
-        needs_google: false,
-    })
+    Ok(Client::of_anybody(args.model.clone(), MOCK))
 }
 
 /// The tokenizer's name: the one that was asked for, or the built-in one where nobody asked for any and the usual one
@@ -203,10 +189,8 @@ fn aim(settings: &mut Settings, client: Client) {
     settings.place = client.place;
     settings.azure = client.azure;
     settings.stream = client.stream;
-    for (name, value) in client.headers {
-        settings.headers.entry(name).or_insert(value);
-    }
     settings.secrets.api_key = client.api_key;
+    settings.secrets.aws = client.aws;
     for (name, value) in client.secret_headers {
         settings.secrets.headers.entry(name).or_insert(value);
     }

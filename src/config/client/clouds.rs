@@ -3,27 +3,17 @@
 
 use super::variables::Variables;
 use super::{Client, plain, put_at};
-use crate::config::Source;
+pub(super) use crate::config::aws::REGION as AWS_REGION;
 use crate::config::error::{ConfigError, Fault};
+pub(super) use crate::config::google::{
+    KEY_VARIABLES as GEMINI_KEY, PROJECT as GOOGLE_PROJECT, REGION as GOOGLE_REGION,
+    TOKEN_VARIABLES as GOOGLE_TOKEN,
+};
+use crate::config::{Source, aws, google};
 use crate::domain::Secret;
-use crate::provider::{Azure, Google, Kind, Task};
+use crate::provider::aws::is_region;
+use crate::provider::{Azure, GEMINI_SERVER, Google, Kind, Task, renames_length};
 
-/// Amazon's region, where a model's name tells none.
-pub(super) const AWS_REGION: &[&str] = &["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"];
-/// Google's project.
-pub(super) const GOOGLE_PROJECT: &[&str] = &[
-    "GCLOUD_PROJECT_ID",
-    "VERTEXAI_PROJECT",
-    "GOOGLE_CLOUD_PROJECT",
-];
-/// Google's region.
-pub(super) const GOOGLE_REGION: &[&str] = &[
-    "GCLOUD_REGION",
-    "VERTEXAI_LOCATION",
-    "GOOGLE_CLOUD_LOCATION",
-];
-/// A token that is given, instead of the application-default credentials.
-pub(super) const GOOGLE_TOKEN: &[&str] = &["GCLOUD_ACCESS_TOKEN"];
 /// Where Vertex AI is, if not at its usual address.
 pub(super) const VERTEX_BASE: &[&str] = &["VERTEXAI_API_BASE", "VERTEX_API_BASE"];
 /// Where Bedrock's runtime is, if not at its usual address.
@@ -40,13 +30,14 @@ pub(super) const SAGEMAKER_BASE: &[&str] = &[
 ];
 /// Where the Gemini API is, if not at its usual address.
 pub(super) const GEMINI_BASE: &[&str] = &["GEMINI_API_BASE"];
-/// The Gemini API's key.
-pub(super) const GEMINI_KEY: &[&str] = &["GEMINI_API_KEY", "GOOGLE_API_KEY"];
 
 /// The key of a deployment at Azure; `AZURE_AD_TOKEN` does as well.
 pub(super) const AZURE_KEY: &[&str] = &["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"];
 /// Where the deployments are.
 pub(super) const AZURE_BASE: &[&str] = &["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"];
+
+/// Where nothing is sent: what the place depends on is missing.
+const NOWHERE: &str = "http://localhost";
 
 /// A deployment at Azure.
 pub(super) fn azure(model: &str, variables: &mut Variables<'_>) -> Result<Client, ConfigError> {
@@ -66,6 +57,7 @@ pub(super) fn azure(model: &str, variables: &mut Variables<'_>) -> Result<Client
         deployment: Some(model.to_owned()),
         api_version: variables.needed(&["AZURE_API_VERSION"]),
     });
+    client.place.max_completion_tokens = renames_length(model);
     put_at(&mut client, &base)?;
     Ok(client)
 }
@@ -78,22 +70,38 @@ pub(super) fn bedrock(model: &str, variables: &mut Variables<'_>) -> Result<Clie
         _ => (Kind::Bedrock, model),
     };
     let (region, id) = match rest.split_once('/') {
-        Some((region, id)) if is_aws_region(region) => (Some(region.to_owned()), id),
+        Some((region, id)) if is_region(region) => (Some(region.to_owned()), id),
         _ => (region_of_arn(rest), rest),
     };
     let mut client = plain(kind, Task::Chat, id.to_owned());
-    client.api_key = variables.secret_if_set(&["AWS_BEARER_TOKEN_BEDROCK"])?;
     at_amazon(&mut client, region, BEDROCK_BASE, variables)?;
     Ok(client)
+}
+
+/// What a container at SageMaker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Container {
+    /// Lists of messages, as llmperf's own client sends them.
+    Lists,
+    /// A text, as LiteLLM's `sagemaker/` has it.
+    Text,
+    /// OpenAI's chat, as LiteLLM's `sagemaker_chat/` has it.
+    Chat,
 }
 
 /// A model at an endpoint of SageMaker's.
 pub(super) fn sagemaker(
     model: &str,
-    task: Task,
+    container: Container,
     variables: &mut Variables<'_>,
 ) -> Result<Client, ConfigError> {
+    let task = if container == Container::Text {
+        Task::Completion
+    } else {
+        Task::Chat
+    };
     let mut client = plain(Kind::SageMaker, task, model.to_owned());
+    client.place.lists_of_messages = container == Container::Lists;
     at_amazon(&mut client, None, SAGEMAKER_BASE, variables)?;
     Ok(client)
 }
@@ -105,50 +113,28 @@ fn at_amazon(
     bases: &'static [&'static str],
     variables: &mut Variables<'_>,
 ) -> Result<(), ConfigError> {
-    client.needs_aws = client.api_key.is_none();
-    if client.needs_aws {
+    client.aws = variables.aws();
+    if client.kind == Kind::SageMaker || client.aws.bearer_token.is_none() {
         variables.needed(&["AWS_ACCESS_KEY_ID"]);
         variables.needed(&["AWS_SECRET_ACCESS_KEY"]);
     }
     let region = region.unwrap_or_else(|| variables.needed(AWS_REGION));
-    if !region.is_empty() && !is_aws_region(&region) {
-        let fault = Fault::new(format!("`{region}` is not a region of AWS"));
-        let fault = fault.hint("write one like us-east-1");
-        return Err(fault.at(Source::CommandLine));
+    let mut usual = None;
+    if !region.is_empty() {
+        aws::checked(&region).map_err(|fault| fault.at(Source::CommandLine))?;
+        usual = client.kind.aws_address(&region);
     }
-    let service = match client.kind {
-        Kind::SageMaker => "runtime.sagemaker",
-        _ => "bedrock-runtime",
-    };
-    let china = if region.starts_with("cn-") { ".cn" } else { "" };
-    let usual = format!("https://{service}.{region}.amazonaws.com{china}");
-    let usual = (!region.is_empty()).then_some(usual.as_str());
-    let base = variables.base(bases, usual.or(Some("http://localhost")));
+    let usual = usual.as_deref().unwrap_or(NOWHERE);
+    let base = variables.base(bases, Some(usual));
     client.place.aws_region = Some(region);
     put_at(client, &base)
-}
-
-/// Two letters and a dash, at least two more parts, and a number at the end.
-fn is_aws_region(text: &str) -> bool {
-    let parts: Vec<_> = text.split('-').collect();
-    let is_word = |part: &&str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    parts.len() >= 3
-        && parts.iter().all(is_word)
-        && parts
-            .last()
-            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The region in `arn:aws:bedrock:REGION:…`.
 fn region_of_arn(model: &str) -> Option<String> {
     let mut parts = model.strip_prefix("arn:")?.split(':');
     let region = parts.nth(2)?;
-    is_aws_region(region).then(|| region.to_owned())
+    is_region(region).then(|| region.to_owned())
 }
 
 /// llmperf's own client of Vertex AI: one endpoint, named by the environment.
@@ -163,27 +149,36 @@ pub(super) fn vertex_endpoint(
     Ok(client)
 }
 
-/// A model at Vertex AI: Gemini, Claude, or the number of an endpoint.
+/// A model at Vertex AI: a publisher's, one that is asked like `OpenAI`'s, or what stands at an endpoint.
 pub(super) fn vertex(model: &str, variables: &mut Variables<'_>) -> Result<Client, ConfigError> {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let by_maker = model.rsplit_once('/').map_or(model, |(_, name)| name);
-    let chat = model.strip_prefix("openai/").filter(|id| is_number(id));
-    let (kind, task, endpoint) = match () {
-        () if is_number(model) => (Kind::VertexPredict, Task::Completion, Some(model)),
-        () if chat.is_some() => (Kind::OpenAi, Task::Chat, chat),
-        () if by_maker.starts_with("claude") => (Kind::VertexAnthropic, Task::Chat, None),
-        () if by_maker.starts_with("gem") => (Kind::Gemini, Task::Chat, None),
-        () => {
+    let (maker, name) = model.rsplit_once('/').unwrap_or(("", model));
+    let is_number = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+    let at = |name: &str| Some(name.to_owned());
+    let (kind, model, endpoint) = match maker {
+        "" if is_number => (Kind::VertexPredict, name, at(name)),
+        "openai" if is_number => (Kind::OpenAi, name, at(name)),
+        "gemini" if is_number => (Kind::Gemini, name, at(name)),
+        // The one endpoint that all models of these publishers have.
+        "meta" => (Kind::OpenAi, model, at("openapi")),
+        _ if name.starts_with("claude") => (Kind::VertexAnthropic, name, None),
+        _ if name.starts_with("gemini") => (Kind::Gemini, name, None),
+        _ => {
             let fault = Fault::new(format!("the words of `{model}` at Vertex AI are not known"));
             let fault = fault.hint(
-                "there are gemini-… and claude-… models, the number of an endpoint, and openai/NUMBER for one that speaks like OpenAI's",
+                "there are gemini-…, claude-… and meta/… models, the number of an endpoint, gemini/NUMBER for a tuned one, and openai/NUMBER for one that speaks like OpenAI's",
             );
             return Err(fault.at(Source::CommandLine));
         }
     };
-    let mut client = plain(kind, task, by_maker.to_owned());
-    client.stream = kind != Kind::VertexPredict;
-    at_google(&mut client, endpoint.map(str::to_owned), variables)?;
+    let predicts = kind == Kind::VertexPredict;
+    let task = if predicts {
+        Task::Completion
+    } else {
+        Task::Chat
+    };
+    let mut client = plain(kind, task, model.to_owned());
+    client.stream = !predicts;
+    at_google(&mut client, endpoint, variables)?;
     Ok(client)
 }
 
@@ -195,28 +190,22 @@ fn at_google(
 ) -> Result<(), ConfigError> {
     let project = variables.needed(GOOGLE_PROJECT);
     let region = variables.needed(GOOGLE_REGION);
+    let region = google::sound(region).map_err(|fault| fault.at(Source::CommandLine))?;
     client.api_key = variables.secret_if_set(GOOGLE_TOKEN)?;
-    client.needs_google = client.api_key.is_none();
-    let usual = match region.as_str() {
-        // Missing: nothing is sent.
-        "" => "http://localhost".to_owned(),
-        "global" => "https://aiplatform.googleapis.com".to_owned(),
-        part @ ("us" | "eu") => format!("https://aiplatform.{part}.rep.googleapis.com"),
-        region => format!("https://{region}-aiplatform.googleapis.com"),
-    };
-    let base = variables.base(VERTEX_BASE, Some(&usual));
-    client.base_url = base.url()?;
-    if client.kind == Kind::OpenAi {
-        let endpoint = endpoint.as_deref().unwrap_or("openapi");
-        client.place.root = Some(format!(
-            "/v1beta1/projects/{project}/locations/{region}/endpoints/{endpoint}"
-        ));
-    }
-    client.place.google = Some(Google {
+    let place = Google {
         project,
         region,
         endpoint,
-    });
+    };
+    let usual = match place.region.as_str() {
+        "" => NOWHERE.to_owned(),
+        _ => place.server(),
+    };
+    client.base_url = variables.base(VERTEX_BASE, Some(&usual)).url()?;
+    if client.kind == Kind::OpenAi {
+        client.place.root = place.chat_root();
+    }
+    client.place.google = Some(place);
     Ok(())
 }
 
@@ -224,10 +213,7 @@ fn at_google(
 pub(super) fn gemini(model: &str, variables: &mut Variables<'_>) -> Result<Client, ConfigError> {
     let mut client = plain(Kind::Gemini, Task::Chat, model.to_owned());
     client.api_key = variables.secret(GEMINI_KEY)?;
-    let base = variables.base(
-        GEMINI_BASE,
-        Some("https://generativelanguage.googleapis.com"),
-    );
+    let base = variables.base(GEMINI_BASE, Some(GEMINI_SERVER));
     put_at(&mut client, &base)?;
     Ok(client)
 }

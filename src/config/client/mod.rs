@@ -12,14 +12,14 @@ use indexmap::IndexMap;
 
 use super::error::{ConfigError, Fault};
 use super::{Source, Surroundings};
-use crate::domain::Secret;
-use crate::provider::{Azure, Kind, Place, Task};
+use crate::domain::{AwsSecrets, Secret};
+use crate::provider::{Azure, Kind, Place, Task, renames_length};
+use clouds::Container;
 use table::Row;
 use variables::{Base, Variables};
 
 /// Where to send, in which words, with which secrets.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Client {
     /// The API.
     pub kind: Kind,
@@ -37,16 +37,12 @@ pub struct Client {
     pub stream: bool,
     /// Whether an empty message of the system goes before each prompt.
     pub has_system_message: bool,
-    /// Headers that carry no secret, names in lower case.
-    pub headers: IndexMap<String, String>,
     /// What the provider's own header carries.
     pub api_key: Option<Secret>,
     /// Other headers that carry secrets, names in lower case.
     pub secret_headers: IndexMap<String, Secret>,
-    /// Each request is signed with AWS's credentials.
-    pub needs_aws: bool,
-    /// Each request carries a token of Google's, from the application-default credentials.
-    pub needs_google: bool,
+    /// What signs requests at Amazon, or a key that does instead.
+    pub aws: AwsSecrets,
 }
 
 /// The clients' names. Each of LiteLLM's prefixes that is spoken is one too.
@@ -61,6 +57,8 @@ pub const APIS: [&str; 6] = [
 
 /// Where a LiteLLM proxy is; with it, `litellm` sends everything there.
 const PROXY_BASE: &str = "LITELLM_API_BASE";
+/// The prefix of `OpenAI`'s own models.
+const OPENAI: &str = "openai";
 /// Hugging Face's token.
 const HUGGING_FACE_KEY: &[&str] = &["HUGGINGFACE_API_KEY", "HF_TOKEN"];
 /// An endpoint of one's own there.
@@ -95,6 +93,8 @@ fn resolve(api: &str, model: &str, variables: &mut Variables<'_>) -> Result<Clie
             let (prefix, rest) = prefixes::split(model)?;
             by_prefix(&prefix, rest, variables)
         }
+        // llmperf's own, whose body is another one than that of LiteLLM's prefix.
+        "sagemaker" => clouds::sagemaker(model, Container::Lists, variables),
         "vertexai" => clouds::vertex_endpoint(model, variables),
         prefix if prefixes::is_spoken(prefix) => by_prefix(prefix, model, variables),
         _ => Err(Fault::new(format!("`{api}` is not a client"))
@@ -115,8 +115,8 @@ fn by_prefix(
     match prefix {
         "azure" => clouds::azure(model, variables),
         "bedrock" => clouds::bedrock(model, variables),
-        "sagemaker" => clouds::sagemaker(model, Task::Completion, variables),
-        "sagemaker_chat" => clouds::sagemaker(model, Task::Chat, variables),
+        "sagemaker" => clouds::sagemaker(model, Container::Text, variables),
+        "sagemaker_chat" => clouds::sagemaker(model, Container::Chat, variables),
         "vertex_ai" => clouds::vertex(model, variables),
         "gemini" => clouds::gemini(model, variables),
         "huggingface" => hugging_face(model, variables),
@@ -147,8 +147,26 @@ fn of_row(row: &Row, model: &str, variables: &mut Variables<'_>) -> Result<Clien
     let mut client = plain(row.kind, task, model);
     client.api_key = key?;
     client.place.no_stream_options = row.no_stream_options;
+    client.place.max_completion_tokens =
+        row.prefix == OPENAI && row.base.is_some() && renames_length(&client.model);
+    if row.prefix == "azure_ai" {
+        foundry(&base)?;
+    }
     put_at(&mut client, &base)?;
     Ok(client)
+}
+
+/// Azure's Foundry has models at a path of its own, and beside it at one that speaks like `OpenAI`'s.
+fn foundry(base: &Base) -> Result<(), ConfigError> {
+    let (url, root) = base.of_openai()?;
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let (host, path) = host.split_once('/').unwrap_or((host, ""));
+    if !host.ends_with(".services.ai.azure.com") || (path == "openai" && root.is_none()) {
+        return Ok(());
+    }
+    let fault = Fault::new(format!("`{url}` has no chat that speaks like OpenAI's"));
+    let fault = fault.hint(format!("write https://{host}/openai/v1"));
+    Err(fault.at(Source::Environment("AZURE_AI_API_BASE".to_owned())))
 }
 
 /// Hugging Face's router, an endpoint that speaks like `OpenAI`'s, or one whose address ends in `/generate`.
@@ -180,6 +198,16 @@ fn hugging_face(model: &str, variables: &mut Variables<'_>) -> Result<Client, Co
     Ok(client)
 }
 
+impl Client {
+    /// A server at `base_url` that speaks like `OpenAI`'s and asks for no key.
+    pub fn of_anybody(model: String, base_url: &str) -> Self {
+        Self {
+            base_url: base_url.to_owned(),
+            ..plain(Kind::OpenAi, Task::Chat, model)
+        }
+    }
+}
+
 /// A client that still has to be told where and with which key.
 fn plain(kind: Kind, task: Task, model: String) -> Client {
     // The others refuse a message without text, or have no place for one.
@@ -202,11 +230,9 @@ fn plain(kind: Kind, task: Task, model: String) -> Client {
         azure: None,
         stream: true,
         has_system_message,
-        headers: IndexMap::new(),
         api_key: None,
         secret_headers: IndexMap::new(),
-        needs_aws: false,
-        needs_google: false,
+        aws: AwsSecrets::default(),
     }
 }
 

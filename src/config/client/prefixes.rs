@@ -40,7 +40,7 @@ const UNSPOKEN: [&str; 20] = [
 ];
 
 /// How names begin that say by themselves whose model it is, and the prefix that they stand for.
-const KNOWN: [(&str, &str); 16] = [
+const KNOWN: [(&str, &str); 21] = [
     ("gpt-3.5-turbo-instruct", "text-completion-openai"),
     ("davinci-002", "text-completion-openai"),
     ("babbage-002", "text-completion-openai"),
@@ -57,6 +57,11 @@ const KNOWN: [(&str, &str); 16] = [
     ("c4ai-", "cohere"),
     ("gemini-", "vertex_ai"),
     ("amazon.", "bedrock"),
+    ("anthropic.", "bedrock"),
+    ("ai21.", "bedrock"),
+    ("cohere.", "bedrock"),
+    ("meta.", "bedrock"),
+    ("mistral.", "bedrock"),
 ];
 
 const HINT: &str = "set LITELLM_API_BASE to send it to a LiteLLM proxy, or use --llm-api openai with OPENAI_API_BASE";

@@ -68,6 +68,7 @@ pub(super) fn row(prefix: &str) -> Option<&'static Row> {
 /// All rows, by prefix.
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
+    Row { no_stream_options: true, ..at("ai21", &["AI21_API_KEY"], &["AI21_API_BASE"], "https://api.ai21.com/studio/v1") },
     Row { no_stream_options: true, ..at("ai21_chat", &["AI21_API_KEY"], &["AI21_API_BASE"], "https://api.ai21.com/studio/v1") },
     at("aiml", &["AIML_API_KEY"], &["AIML_API_BASE"], "https://api.aimlapi.com/v1"),
     Row {
@@ -166,6 +167,7 @@ pub(super) const ROWS: &[Row] = &[
     },
     at("modelscope", &["MODELSCOPE_API_KEY"], &["MODELSCOPE_API_BASE"], "https://api-inference.modelscope.cn/v1"),
     at("moonshot", &["MOONSHOT_API_KEY"], &["MOONSHOT_API_BASE"], "https://api.moonshot.ai/v1"),
+    Row { no_stream_options: true, ..at("morph", &["MORPH_API_KEY"], &["MORPH_API_BASE"], "https://api.morphllm.com/v1") },
     at("nano-gpt", &["NANOGPT_API_KEY"], &["NANOGPT_API_BASE"], "https://nano-gpt.com/api/v1"),
     at("nebius", &["NEBIUS_API_KEY"], &["NEBIUS_API_BASE"], "https://api.studio.nebius.ai/v1"),
     at("novita", &["NOVITA_API_KEY"], &["NOVITA_API_BASE"], "https://api.novita.ai/v3/openai"),
@@ -218,6 +220,7 @@ pub(super) const ROWS: &[Row] = &[
         &["TOGETHER_AI_API_BASE"],
         "https://api.together.ai/v1",
     ),
+    Row { no_stream_options: true, ..at("v0", &["V0_API_KEY"], &["V0_API_BASE"], "https://api.v0.dev/v1") },
     at(
         "vercel_ai_gateway",
         &["VERCEL_AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"],

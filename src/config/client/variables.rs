@@ -1,8 +1,8 @@
 //! The environment as a client asks it: what is missing is gathered, so that all of it can be named at once.
 
 use crate::config::error::{ConfigError, Fault};
-use crate::config::{Source, Surroundings, target};
-use crate::domain::Secret;
+use crate::config::{Source, Surroundings, aws_secrets, target};
+use crate::domain::{AwsSecrets, Secret};
 
 /// Variables that are asked for. An empty one is not set.
 pub(super) struct Variables<'a> {
@@ -61,6 +61,11 @@ impl<'a> Variables<'a> {
         let value = self.around.variable(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())
+    }
+
+    /// What lets requests in at Amazon.
+    pub(super) fn aws(&self) -> AwsSecrets {
+        aws_secrets(self.around)
     }
 
     pub(super) fn is_set(&self, name: &str) -> bool {

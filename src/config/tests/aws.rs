@@ -90,3 +90,33 @@ fn keys_are_read_where_amazon_is_asked_and_by_every_worker() {
     );
     assert_eq!(Kind::OpenAi.aws_address("us-east-1"), None);
 }
+
+#[test]
+fn a_place_in_a_cloud_without_a_provider_there_is_refused_and_not_dropped() {
+    for (line, option) in [
+        (
+            "run -H http://h -m m --aws-region us-east-1",
+            "--aws-region",
+        ),
+        (
+            "run -H http://h -m m --provider vllm --aws-region us-east-1",
+            "--aws-region",
+        ),
+        (
+            "run -H http://h -m m --gcloud-project p",
+            "--gcloud-project",
+        ),
+        ("run -H http://h -m m --gcloud-region r", "--gcloud-region"),
+        (
+            "run -H http://h -m m --vertexai-endpoint-id 1",
+            "--vertexai-endpoint-id",
+        ),
+    ] {
+        let error = resolved(line, &Around::with(&[])).unwrap_err();
+        assert!(error.to_string().contains(option), "{line}: {error}");
+        assert!(error.hint().unwrap().contains("--provider"), "{line}");
+    }
+    // What stands ready in the environment is for other runs.
+    let ready = [("AWS_REGION", "us-east-1"), ("GCLOUD_PROJECT_ID", "p")];
+    assert!(resolved("run -H http://h -m m -t 1s", &Around::with(&ready)).is_ok());
+}

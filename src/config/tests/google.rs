@@ -116,6 +116,14 @@ fn other_servers_get_no_token_of_googles() {
         key(&settings("--provider gemini -m m", &variables)),
         Some("g")
     );
+    // Only one that was said is for Amazon, and one for any server is known as such.
+    let any = settings("--provider vllm -m m", &variables).secrets;
+    assert!(any.is_any_key);
+    let region = [("API_KEY", "any"), ("AWS_REGION", "us-east-1")];
+    let amazon = settings("--provider bedrock -m m", &region);
+    assert_eq!(key(&amazon), None);
+    let said = settings("--provider bedrock -m m -k said", &region);
+    assert_eq!((key(&said), said.secrets.is_any_key), (Some("said"), false));
     let missing = resolved(
         "run --provider vertex-predict --no-stream",
         &Around::with(&PLACE),

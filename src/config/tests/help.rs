@@ -361,9 +361,11 @@ fn the_short_help_of_run_reads_like_this() {
               AWS: region of the service; absent: the one in the host's name [env: AWS_REGION_NAME,
               AWS_REGION, AWS_DEFAULT_REGION]
           --gcloud-project <ID>
-              Google Cloud: id of the project [env: GCLOUD_PROJECT_ID, VERTEXAI_PROJECT]
+              Google Cloud: id of the project [env: GCLOUD_PROJECT_ID, VERTEXAI_PROJECT, VERTEX_PROJECT,
+              GOOGLE_CLOUD_PROJECT]
           --gcloud-region <REGION>
-              Google Cloud: region of Vertex AI, or global [env: GCLOUD_REGION, VERTEXAI_LOCATION]
+              Google Cloud: region of Vertex AI, or global [env: GCLOUD_REGION, VERTEXAI_LOCATION,
+              VERTEX_LOCATION, GOOGLE_CLOUD_LOCATION]
           --vertexai-endpoint-id <ID>
               Vertex AI: id of the endpoint that a model is deployed at [env: VERTEXAI_ENDPOINT_ID]
           --force-min-tokens

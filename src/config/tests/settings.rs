@@ -197,7 +197,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "ca_pem": "PEM",
         "connection_reuse": "per-user",
         "warm_connections": false,
-        "proxy": null
+        "proxy": null,
+        "no_proxy": false
       },
       "provider": {
         "kind": "anyscale",
@@ -224,6 +225,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "place": {
           "root": null,
           "no_stream_options": false,
+          "max_completion_tokens": false,
+          "lists_of_messages": false,
           "aws_region": null,
           "google": null
         }

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Dialect, Generate, Messages, STREAM_ERROR};
+use super::{Chat, Dialect, Generate, Messages, STREAM_ERROR};
 use crate::mock::course::Finish;
 use crate::mock::sse::Sse;
 use crate::mock::talk::Talk;
@@ -22,8 +22,10 @@ pub(in crate::mock) struct Converse;
 /// `POST /model/…/invoke` and `…/invoke-with-response-stream`, in Anthropic's words.
 pub(in crate::mock) struct Invoke;
 
-/// `POST /endpoints/…/invocations` and `…/invocations-response-stream`, in TGI's words.
-pub(in crate::mock) struct SageMaker;
+/// `POST /endpoints/…/invocations` and `…/invocations-response-stream`, in TGI's words or those of OpenAI's chat.
+pub(in crate::mock) struct SageMaker {
+    pub(in crate::mock) chat: bool,
+}
 
 fn event(sse: &mut Sse, name: &str, payload: String) {
     let headers = [
@@ -212,7 +214,12 @@ impl Dialect for Invoke {
 }
 
 impl SageMaker {
-    /// What TGI's dialect writes, in two parts, as a server cuts where it happens to.
+    /// Whose words the container speaks.
+    fn inner(&self) -> &'static dyn Dialect {
+        if self.chat { &Chat } else { &Generate }
+    }
+
+    /// What another dialect writes, in two parts, as a server cuts where it happens to.
     fn pass_on(sse: &mut Sse, write: impl FnOnce(&mut Sse)) {
         let mut inner = sse.inner();
         write(&mut inner);
@@ -235,17 +242,17 @@ impl Dialect for SageMaker {
     }
 
     fn head(&self, talk: &Talk) -> String {
-        Generate.head(talk)
+        self.inner().head(talk)
     }
 
     fn opening(&self, _talk: &Talk, _sse: &mut Sse) {}
 
     fn step(&self, talk: &Talk, sse: &mut Sse, choice: u32, tokens: Range<u32>) {
-        Self::pass_on(sse, |inner| Generate.step(talk, inner, choice, tokens));
+        Self::pass_on(sse, |inner| self.inner().step(talk, inner, choice, tokens));
     }
 
     fn ending(&self, talk: &Talk, sse: &mut Sse) {
-        Self::pass_on(sse, |inner| Generate.ending(talk, inner));
+        Self::pass_on(sse, |inner| self.inner().ending(talk, inner));
     }
 
     fn error_event(&self, _talk: &Talk, sse: &mut Sse) {
@@ -253,13 +260,13 @@ impl Dialect for SageMaker {
     }
 
     fn broken_event(&self, talk: &Talk, sse: &mut Sse) {
-        Self::pass_on(sse, |inner| Generate.broken_event(talk, inner));
+        Self::pass_on(sse, |inner| self.inner().broken_event(talk, inner));
     }
 
     fn ping(&self, _sse: &mut Sse) {}
 
     fn whole(&self, talk: &Talk) -> Value {
-        Generate.whole(talk)
+        self.inner().whole(talk)
     }
 
     fn error(&self, _status: u16, message: &str) -> Value {

@@ -20,14 +20,14 @@ pub fn region_of_host(host: &str) -> Option<&str> {
         .find(|label| is_region(label))
 }
 
-/// Whether `label` is like `us-east-1` or `us-gov-west-1`.
-fn is_region(label: &str) -> bool {
+/// Whether `label` is like `us-east-1`, `us-gov-west-1` or `eusc-de-east-1`.
+pub fn is_region(label: &str) -> bool {
     let parts: Vec<&str> = label.split('-').collect();
     let is_word =
         |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     match parts.as_slice() {
         [first, middle @ .., number] => {
-            first.len() == 2
+            (2..=4).contains(&first.len())
                 && is_word(first)
                 && !middle.is_empty()
                 && middle.iter().all(is_word)
@@ -67,6 +67,10 @@ mod tests {
             (
                 "vpce-0a1b-us.bedrock-runtime.eu-central-1.vpce.amazonaws.com",
                 Some("eu-central-1"),
+            ),
+            (
+                "bedrock-runtime.eusc-de-east-1.amazonaws.com",
+                Some("eusc-de-east-1"),
             ),
             ("bedrock-runtime.us-east-1.example.com", None),
             ("amazonaws.com", None),

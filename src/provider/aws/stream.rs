@@ -1,9 +1,5 @@
-//! Framing of Amazon's event streams (`application/vnd.amazon.eventstream`): bytes in, messages with sound checksums out.
-//! It reads no payload.
-
-use aws_smithy_eventstream::frame::read_message_from;
-use aws_smithy_types::event_stream::Message;
-use aws_smithy_types::str_bytes::StrBytes;
+//! Framing of Amazon's event streams (`application/vnd.amazon.eventstream`): bytes in, messages with sound checksums out. A message
+//! lies where its bytes came: nothing is copied or allocated for it. Payloads are not read here.
 
 use crate::provider::DecodeError;
 use crate::provider::errors::error_text;
@@ -36,7 +32,7 @@ impl Frames {
     pub(in crate::provider) fn feed(
         &mut self,
         bytes: &[u8],
-        on: &mut impl FnMut(&Message) -> Result<(), DecodeError>,
+        on: &mut impl FnMut(Message<'_>) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
         let mut rest = bytes;
         while !self.open.is_empty() {
@@ -49,13 +45,13 @@ impl Frames {
                 return Ok(());
             }
             if whole.is_some() {
-                on(&message_in(&self.open)?)?;
+                on(message_in(&self.open)?)?;
                 self.open.clear();
             }
         }
         while let Some(length) = length_of(rest)?.filter(|&length| length <= rest.len()) {
             let (frame, later) = rest.split_at(length);
-            on(&message_in(frame)?)?;
+            on(message_in(frame)?)?;
             rest = later;
         }
         self.open.extend_from_slice(rest);
@@ -73,13 +69,7 @@ fn length_of(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     let Some((prelude, _)) = bytes.split_first_chunk::<PRELUDE>() else {
         return Ok(None);
     };
-    let number = |at: usize| {
-        let bytes = &prelude[at..at + 4];
-        bytes
-            .iter()
-            .fold(0, |number, &byte| number << 8 | u32::from(byte))
-    };
-    let (length, checksum) = (number(0), number(8));
+    let (length, checksum) = (number(&prelude[..4]), number(&prelude[8..]));
     // A damaged length would be waited for.
     if crc32fast::hash(&prelude[..8]) != checksum {
         return Err(unframed("the checksum of a frame's head is wrong"));
@@ -91,8 +81,91 @@ fn length_of(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
     }
 }
 
-fn message_in(mut frame: &[u8]) -> Result<Message, DecodeError> {
-    read_message_from(&mut frame).map_err(|error| unframed(&error.to_string()))
+/// Bytes, the most significant first.
+fn number(bytes: &[u8]) -> u32 {
+    let digit = |number: u32, &byte: &u8| number << 8 | u32::from(byte);
+    bytes.iter().fold(0, digit)
+}
+
+/// One message, as it lies in its frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::provider) struct Message<'a> {
+    headers: &'a [u8],
+    /// What it carries.
+    pub(in crate::provider) payload: &'a [u8],
+}
+
+/// A header's name, and its value where that is a text.
+type Header<'a> = (&'a str, Option<&'a str>);
+
+impl<'a> Message<'a> {
+    /// Its headers; `None` stands for what is none, and is the last.
+    fn headers(self) -> impl Iterator<Item = Option<Header<'a>>> {
+        let mut rest = self.headers;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let header = header(&mut rest);
+            if header.is_none() {
+                rest = &[];
+            }
+            Some(header)
+        })
+    }
+
+    /// The value of a header that is a text.
+    fn text(self, name: &str) -> Option<&'a str> {
+        let mut headers = self.headers().flatten();
+        headers.find(|(known, _)| *known == name)?.1
+    }
+}
+
+/// The message of a frame that is complete, its prelude checked already.
+fn message_in(frame: &[u8]) -> Result<Message<'_>, DecodeError> {
+    let (sealed, checksum) = frame.split_at(frame.len().saturating_sub(4));
+    if crc32fast::hash(sealed) != number(checksum) {
+        return Err(unframed("the checksum of a frame is wrong"));
+    }
+    let length = sealed.get(4..8).map_or(0, number);
+    let parts = usize::try_from(length)
+        .ok()
+        .and_then(|length| sealed.get(PRELUDE..)?.split_at_checked(length));
+    let message = parts.map(|(headers, payload)| Message { headers, payload });
+    let sound = message.filter(|message| message.headers().all(|header| header.is_some()));
+    sound.ok_or_else(|| unframed("the headers of a frame are none"))
+}
+
+/// Takes the header that `rest` begins with; `None` if it is none.
+fn header<'a>(rest: &mut &'a [u8]) -> Option<Header<'a>> {
+    let text = |bytes| std::str::from_utf8(bytes).ok();
+    let length = *take(rest, 1)?.first()?;
+    let name = text(take(rest, usize::from(length))?)?;
+    let fixed = match *take(rest, 1)?.first()? {
+        // True and false.
+        0 | 1 => 0,
+        2 => 1,
+        3 => 2,
+        4 => 4,
+        // A number of eight bytes, and a time.
+        5 | 8 => 8,
+        9 => 16,
+        kind @ (6 | 7) => {
+            let length = number(take(rest, 2)?);
+            let value = take(rest, usize::try_from(length).ok()?)?;
+            let value = if kind == 7 { Some(text(value)?) } else { None };
+            return Some((name, value));
+        }
+        _ => return None,
+    };
+    take(rest, fixed)?;
+    Some((name, None))
+}
+
+fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, later) = rest.split_at_checked(length)?;
+    *rest = later;
+    Some(taken)
 }
 
 fn unframed(cause: &str) -> DecodeError {
@@ -114,14 +187,9 @@ pub(in crate::provider) enum Said<'a> {
 
 impl<'a> Said<'a> {
     /// What the headers of `message` say.
-    pub(in crate::provider) fn of(message: &'a Message) -> Self {
-        let header = |name: &str| {
-            let mut headers = message.headers().iter();
-            let found = headers.find(|header| header.name().as_str() == name)?;
-            found.value().as_string().ok().map(StrBytes::as_str)
-        };
-        let or_empty = |name: &str| header(name).unwrap_or_default();
-        match header(":message-type") {
+    pub(in crate::provider) fn of(message: Message<'a>) -> Self {
+        let or_empty = |name: &str| message.text(name).unwrap_or_default();
+        match message.text(":message-type") {
             Some("exception") => Self::Exception(or_empty(":exception-type")),
             Some("error") => Self::Error(or_empty(":error-code"), or_empty(":error-message")),
             _ => Self::Event(or_empty(":event-type")),
@@ -163,8 +231,9 @@ fn code_of(name: &str) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_eventstream::frame::write_message_to;
-    use aws_smithy_types::event_stream::{Header, HeaderValue};
+    use aws_smithy_eventstream::frame::{read_message_from, write_message_to};
+    use aws_smithy_types::DateTime;
+    use aws_smithy_types::event_stream::{Header, HeaderValue, Message as Theirs};
     use proptest::collection::vec;
     use proptest::prelude::*;
 
@@ -173,7 +242,7 @@ mod tests {
     fn frame(payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let header = Header::new(":event-type", HeaderValue::String("chunk".into()));
-        write_message_to(&Message::new(payload.to_vec()).add_header(header), &mut out).unwrap();
+        write_message_to(&Theirs::new(payload.to_vec()).add_header(header), &mut out).unwrap();
         out
     }
 
@@ -190,8 +259,8 @@ mod tests {
     fn payloads(pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, String> {
         let (mut frames, mut all) = (Frames::default(), Vec::new());
         for piece in pieces {
-            let mut keep = |message: &Message| {
-                all.push(message.payload().to_vec());
+            let mut keep = |message: Message<'_>| {
+                all.push(message.payload.to_vec());
                 Ok(())
             };
             frames
@@ -242,7 +311,74 @@ mod tests {
         assert_eq!(code_of("another"), None);
     }
 
+    /// What a frame holds: the headers' names, with those values that are texts, and the payload.
+    type Held = (Vec<(String, Option<String>)>, Vec<u8>);
+
+    fn ours(frame: &[u8]) -> Option<Held> {
+        let owned = |(name, text): super::Header<'_>| (name.to_owned(), text.map(str::to_owned));
+        let message = message_in(frame).ok()?;
+        let headers = message.headers().map(|header| header.map(owned));
+        Some((headers.collect::<Option<_>>()?, message.payload.to_vec()))
+    }
+
+    /// The same as Amazon's own crate reads it.
+    fn theirs(mut frame: &[u8]) -> Option<Held> {
+        let message = read_message_from(&mut frame).ok()?;
+        let text = |header: &Header| {
+            let text = header.value().as_string().ok();
+            text.map(|text| text.as_str().to_owned())
+        };
+        let headers = message.headers().iter();
+        let headers = headers.map(|header| (header.name().as_str().to_owned(), text(header)));
+        Some((headers.collect(), message.payload().to_vec()))
+    }
+
+    fn any_value() -> impl Strategy<Value = HeaderValue> {
+        prop_oneof![
+            any::<bool>().prop_map(HeaderValue::Bool),
+            any::<i8>().prop_map(HeaderValue::Byte),
+            any::<i16>().prop_map(HeaderValue::Int16),
+            any::<i32>().prop_map(HeaderValue::Int32),
+            any::<i64>().prop_map(HeaderValue::Int64),
+            vec(any::<u8>(), 0..20).prop_map(|bytes| HeaderValue::ByteArray(bytes.into())),
+            ".{0,20}".prop_map(|text| HeaderValue::String(text.into())),
+            any::<u32>().prop_map(|time| HeaderValue::Timestamp(DateTime::from_secs(time.into()))),
+            any::<u128>().prop_map(HeaderValue::Uuid),
+        ]
+    }
+
     proptest! {
+        #[test]
+        fn messages_are_read_as_amazons_own_crate_reads_them(
+            headers in vec((".{1,20}", any_value()), 0..5),
+            payload in vec(any::<u8>(), 0..60),
+        ) {
+            let message = Theirs::new(payload);
+            let message = headers.into_iter().fold(message, |message, (name, value)| {
+                message.add_header(Header::new(name, value))
+            });
+            let mut frame = Vec::new();
+            write_message_to(&message, &mut frame).unwrap();
+            let read = theirs(&frame);
+            prop_assert!(read.is_some());
+            prop_assert_eq!(ours(&frame), read);
+        }
+
+        #[test]
+        fn what_a_server_seals_is_sound_where_amazons_own_crate_says_so(
+            headers in 0_u32..60,
+            middle in vec(prop_oneof![0_u8..10, any::<u8>()], 0..60),
+        ) {
+            let length = u32::try_from(SHORTEST + middle.len()).unwrap();
+            let mut body = length.to_be_bytes().to_vec();
+            body.extend(headers.to_be_bytes());
+            body.extend([0; 4]);
+            body.extend(middle);
+            body.extend([0; 4]);
+            let body = sealed(body);
+            prop_assert_eq!(ours(&body), theirs(&body));
+        }
+
         #[test]
         fn any_cut_gives_the_same_messages(
             texts in vec(vec(any::<u8>(), 0..40), 1..6),

@@ -45,7 +45,9 @@ impl Words {
         let inner = match maker {
             Maker::Claude => Inner::Claude(anthropic::Words),
             Maker::Nova => Inner::Nova(events::Words::default()),
-            Maker::OpenAi => Inner::OpenAi(Box::new(openai::decode::Words::new(1, None))),
+            Maker::OpenAi | Maker::Jamba => {
+                Inner::OpenAi(Box::new(openai::decode::Words::new(1, None)))
+            }
             Maker::Titan | Maker::Llama(_) | Maker::Mistral | Maker::CommandR | Maker::Command => {
                 Inner::Plain { counted: 0 }
             }

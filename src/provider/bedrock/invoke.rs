@@ -50,7 +50,7 @@ impl Invoke {
             ),
             (
                 "reasoning_effort for this model",
-                sampling.reasoning_effort.is_some() && maker != Maker::OpenAi,
+                sampling.reasoning_effort.is_some() && !maker.takes_effort(),
             ),
         ])?;
         let way = if spec.stream {

@@ -28,8 +28,10 @@ pub(super) enum Maker {
     CommandR,
     /// Cohere's Command: one text.
     Command,
-    /// `OpenAI`'s and AI21's: `OpenAI`'s chat.
+    /// `OpenAI`'s: its chat, whose length counts what is thought too.
     OpenAi,
+    /// AI21's Jamba: `OpenAI`'s chat as it was.
+    Jamba,
 }
 
 /// The marks around the turns of a chat.
@@ -71,7 +73,7 @@ impl Maker {
         let id = model.rsplit('/').next().unwrap_or(model);
         let behind_region = id.split_once('.').map_or("", |(_, rest)| rest);
         if id.starts_with("ai21.jamba") || behind_region.starts_with("ai21.jamba") {
-            return Some(Self::OpenAi);
+            return Some(Self::Jamba);
         }
         let made = |(beginning, _): &&(&str, Self)| {
             id.starts_with(beginning) || behind_region.starts_with(beginning)
@@ -121,8 +123,12 @@ impl Maker {
                 ],
                 ..NOWHERE
             },
-            Self::Mistral | Self::OpenAi => Places {
+            Self::Mistral | Self::Jamba => Places {
                 names: &[("max_completion_tokens", "max_tokens")],
+                ..NOWHERE
+            },
+            Self::OpenAi => Places {
+                names: &[("max_tokens", "max_completion_tokens")],
                 ..NOWHERE
             },
             Self::CommandR | Self::Command => Places {
@@ -140,14 +146,24 @@ impl Maker {
     /// Whether it takes a text that is no conversation, and a conversation.
     pub(super) const fn takes(self) -> (bool, bool) {
         match self {
-            Self::Claude | Self::Nova | Self::OpenAi | Self::CommandR => (false, true),
+            Self::Claude | Self::Nova | Self::OpenAi | Self::Jamba | Self::CommandR => {
+                (false, true)
+            }
             Self::Titan | Self::Command | Self::Llama(_) | Self::Mistral => (true, true),
         }
     }
 
     /// Whether it has `top_k`.
     pub(super) const fn has_top_k(self) -> bool {
-        !matches!(self, Self::Titan | Self::Llama(_) | Self::OpenAi)
+        !matches!(
+            self,
+            Self::Titan | Self::Llama(_) | Self::OpenAi | Self::Jamba
+        )
+    }
+
+    /// Whether it has `reasoning_effort`.
+    pub(super) const fn takes_effort(self) -> bool {
+        matches!(self, Self::OpenAi)
     }
 
     /// The body for one ask.
@@ -184,6 +200,10 @@ impl Maker {
                 "stream": stream,
             }),
             Self::OpenAi => json!({
+                "messages": AsMessages::new(KIND, &ask.prompt)?,
+                "max_completion_tokens": ask.max_tokens,
+            }),
+            Self::Jamba => json!({
                 "messages": AsMessages::new(KIND, &ask.prompt)?,
                 "max_tokens": ask.max_tokens,
             }),
@@ -365,7 +385,7 @@ mod tests {
             ("cohere.command-r-plus-v1:0", Some(Maker::CommandR)),
             ("cohere.command-text-v14", Some(Maker::Command)),
             ("openai.gpt-oss-20b-1:0", Some(Maker::OpenAi)),
-            ("ai21.jamba-1-5-mini-v1:0", Some(Maker::OpenAi)),
+            ("ai21.jamba-1-5-mini-v1:0", Some(Maker::Jamba)),
             ("mistral.pixtral-large-2502-v1:0", None),
             (
                 "arn:aws:bedrock:us-east-1:123456789012:imported-model/a1b2",

@@ -65,6 +65,7 @@ pub(super) struct OpenAi {
     stream: bool,
     choices: u32,
     force_min_tokens: bool,
+    max_completion_tokens: bool,
     key: (HeaderName, &'static str),
 }
 
@@ -93,7 +94,10 @@ enum Own<'a> {
 /// How much is to be said, and what.
 #[derive(Serialize)]
 struct Length<'a> {
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     min_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +128,7 @@ impl OpenAi {
             stream: spec.streams(),
             choices: spec.sampling.n.unwrap_or(1),
             force_min_tokens: spec.fireworks.force_min_tokens,
+            max_completion_tokens: spec.place.max_completion_tokens,
             key: manner.key,
         })
     }
@@ -159,9 +164,23 @@ impl OpenAi {
         })
     }
 
+    /// A row's length under the name that the model takes.
+    fn renamed<'a>(&self, row: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        let mut row = Cow::Borrowed(row);
+        if self.max_completion_tokens && row.contains_key("max_tokens") {
+            let row = row.to_mut();
+            if let Some(most) = row.shift_remove("max_tokens") {
+                let _own = row.entry("max_completion_tokens").or_insert(most);
+            }
+        }
+        row
+    }
+
     fn length<'a>(&self, ask: &'a Ask) -> Length<'a> {
+        let renamed = self.max_completion_tokens;
         Length {
-            max_tokens: ask.max_tokens,
+            max_tokens: (!renamed).then_some(ask.max_tokens),
+            max_completion_tokens: renamed.then_some(ask.max_tokens),
             min_tokens: self.force_min_tokens.then_some(ask.max_tokens),
             forced_generation: ask.forced.as_deref(),
         }
@@ -248,7 +267,8 @@ impl Provider for OpenAi {
         let can_force = self.kind == Kind::Fireworks && self.task.generates();
         let forced = ask.forced.is_some() && !can_force;
         self.kind.refuse(&[("forced generation", forced)])?;
-        self.template.request(&self.own(ask)?, ask.extra.as_deref())
+        let extra = ask.extra.as_deref().map(|row| self.renamed(row));
+        self.template.request(&self.own(ask)?, extra.as_deref())
     }
 
     fn decoder(&self) -> Box<dyn Decoder> {

@@ -306,6 +306,7 @@ fn paths_name_the_model_escaped_once() {
 fn a_sagemaker_request_is_the_containers() {
     let mut chat = spec(Kind::SageMaker, true, true);
     chat.sampling.temperature = Some(0.5);
+    chat.place.lists_of_messages = true;
     let asked = ask(
         text(),
         Some(json!({"max_tokens": 9, "top_p": 0.9, "stream": true})),
@@ -320,6 +321,18 @@ fn a_sagemaker_request_is_the_containers() {
     assert_eq!(
         request(&chat, &asked).headers()["x-amzn-sagemaker-custom-attributes"],
         "accept_eula=true"
+    );
+    chat.place.lists_of_messages = false;
+    assert_eq!(
+        body(&chat, &asked),
+        concat!(
+            r#"{"stream":true,"stream_options":{"include_usage":true},"temperature":0.5,"#,
+            r#""messages":[{"role":"user","content":"Say \"hi\""}],"max_tokens":9,"top_p":0.9}"#
+        )
+    );
+    assert_eq!(
+        body(&spec(Kind::SageMaker, false, true), &ask(text(), None)),
+        r#"{"stream":true,"inputs":"Say \"hi\"","parameters":{"max_new_tokens":64,"details":true}}"#
     );
     let row = Some(json!({"parameters": {"stop": ["x"]}}));
     assert_eq!(
@@ -406,7 +419,7 @@ fn each_maker_is_asked_in_its_own_words() {
         (
             "openai.gpt-oss-20b-1:0",
             true,
-            json!({"messages": [{"role": "user", "content": "Say \"hi\""}], "max_tokens": 9, "temperature": 0.5,
+            json!({"messages": [{"role": "user", "content": "Say \"hi\""}], "max_completion_tokens": 9, "temperature": 0.5,
                 "top_p": 0.9, "stop": "x"}),
         ),
     ] {

@@ -174,7 +174,6 @@ fn both_ways_to_write_a_body_agree() {
             serde_json::from_str(&body(&spec, &ask(talk(), Some(json!({"x": 1}))))).unwrap();
         let place = match kind {
             Kind::Bedrock => &mut merged["additionalModelRequestFields"],
-            Kind::SageMaker => &mut merged["parameters"],
             _ => &mut merged,
         };
         assert_eq!(place.as_object_mut().unwrap().remove("x"), Some(json!(1)));
@@ -299,4 +298,19 @@ fn what_an_api_cannot_take_is_refused() {
         build(&bad).unwrap_err().to_string(),
         "header `x y` has characters that a header cannot have"
     );
+}
+
+#[test]
+fn a_model_that_thinks_first_is_told_its_length_by_its_own_name_alone() {
+    let mut spec = spec(Kind::OpenAi, true, false);
+    spec.place.max_completion_tokens = true;
+    for (row, wanted) in [
+        (None, 64),
+        (Some(json!({"max_tokens": 9})), 9),
+        (Some(json!({"max_completion_tokens": 8})), 8),
+    ] {
+        let body: Value = serde_json::from_str(&body(&spec, &ask(text(), row))).unwrap();
+        assert_eq!(body["max_completion_tokens"], wanted);
+        assert_eq!(body.get("max_tokens"), None);
+    }
 }

@@ -10,10 +10,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::sign::SigningKey;
 use serde::Deserialize;
 
+use super::is_loopback;
 use crate::domain::Secret;
 
 /// Names a file of credentials.
 const FILE_VARIABLE: &str = "GOOGLE_APPLICATION_CREDENTIALS";
+/// LiteLLM's name for such a file, or for what stands in one.
+const LITELLM_VARIABLE: &str = "VERTEXAI_CREDENTIALS";
 /// Names the folder of gcloud's files.
 const FOLDER_VARIABLE: &str = "CLOUDSDK_CONFIG";
 /// Names the metadata server, host and port.
@@ -144,7 +147,13 @@ impl Credentials {
         is_here: bool,
     ) -> Result<Option<Self>, CredentialError> {
         let variable = |name: &str| variables(name).filter(|value| !value.trim().is_empty());
-        let found = if let Some(path) = variable(FILE_VARIABLE) {
+        let found = if let Some(text) = variable(LITELLM_VARIABLE) {
+            if text.trim_start().starts_with('{') {
+                Self::of_text(LITELLM_VARIABLE, text.as_bytes())?
+            } else {
+                Self::read(Path::new(&text))?
+            }
+        } else if let Some(path) = variable(FILE_VARIABLE) {
             Self::read(Path::new(&path))?
         } else if let Some(path) = well_known(&variable, is_here).filter(|path| path.is_file()) {
             Self::read(&path)?
@@ -182,18 +191,22 @@ impl Credentials {
             path: shown.clone(),
             cause,
         })?;
+        Self::of_text(&shown, &text)
+    }
+
+    fn of_text(shown: &str, text: &[u8]) -> Result<Self, CredentialError> {
         let malformed = |what: &str| CredentialError::Malformed {
-            path: shown.clone(),
+            path: shown.to_owned(),
             what: what.to_owned(),
         };
         // serde's own words could quote the file.
-        let file: File = serde_json::from_slice(&text)
+        let file: File = serde_json::from_slice(text)
             .map_err(|error| malformed(&format!("unreadable JSON at line {}", error.line())))?;
         match file.kind.as_str() {
             "service_account" => file.service_account(&malformed),
             "authorized_user" => file.user(&malformed),
             _ => Err(CredentialError::Unsupported {
-                path: shown.clone(),
+                path: shown.to_owned(),
                 kind: file.kind,
             }),
         }
@@ -213,14 +226,21 @@ fn well_known(variable: Variables<'_>, explicit_alone: bool) -> Option<PathBuf> 
 type Malformed<'a> = &'a dyn Fn(&str) -> CredentialError;
 
 impl File {
-    fn token_uri(&self) -> String {
-        self.token_uri
-            .clone()
-            .unwrap_or_else(|| TOKEN_URI.to_owned())
+    /// Who gives tokens: secrets go there, so that only this machine is asked in plain text.
+    fn token_uri(&self, malformed: Malformed<'_>) -> Result<String, CredentialError> {
+        let uri = self.token_uri.as_deref().unwrap_or(TOKEN_URI);
+        let read: http::Uri = uri
+            .parse()
+            .map_err(|_| malformed("its `token_uri` is no address"))?;
+        match read.scheme_str() {
+            Some("https") => Ok(uri.to_owned()),
+            Some("http") if read.host().is_some_and(is_loopback) => Ok(uri.to_owned()),
+            _ => Err(malformed("its `token_uri` is not https")),
+        }
     }
 
     fn service_account(self, malformed: Malformed<'_>) -> Result<Credentials, CredentialError> {
-        let token_uri = self.token_uri();
+        let token_uri = self.token_uri(malformed)?;
         let email = self.client_email;
         let email = email.ok_or_else(|| malformed("it has no `client_email`"))?;
         let pem = self.private_key;
@@ -240,7 +260,7 @@ impl File {
     }
 
     fn user(self, malformed: Malformed<'_>) -> Result<Credentials, CredentialError> {
-        let token_uri = self.token_uri();
+        let token_uri = self.token_uri(malformed)?;
         let has = |value: Option<String>, what| value.ok_or_else(|| malformed(what));
         let client_secret = Secret::new(has(self.client_secret, "it has no `client_secret`")?);
         let refresh_token = Secret::new(has(self.refresh_token, "it has no `refresh_token`")?);

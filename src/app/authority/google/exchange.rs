@@ -56,11 +56,12 @@ impl Exchange {
     pub(super) fn new(
         credentials: Credentials,
         tls: &Arc<ClientConfig>,
+        no_proxy: bool,
     ) -> Result<Self, CredentialError> {
         let mut builder = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .tls_backend_preconfigured((**tls).clone());
-        if matches!(credentials.kind, Kind::Metadata { .. }) {
+        if no_proxy || matches!(credentials.kind, Kind::Metadata { .. }) {
             builder = builder.no_proxy();
         }
         let client = builder.build();

@@ -83,11 +83,12 @@ impl Keeper {
     pub(super) fn start(
         credentials: Credentials,
         tls: &Arc<ClientConfig>,
+        no_proxy: bool,
     ) -> Result<Self, CredentialError> {
         let runtime = Handle::try_current().map_err(|_| CredentialError::NoRuntime)?;
         let quota_project = credentials.quota_project.as_deref();
         let quota_project = quota_project.and_then(|project| HeaderValue::try_from(project).ok());
-        let exchange = Exchange::new(credentials, tls)?;
+        let exchange = Exchange::new(credentials, tls, no_proxy)?;
         let now = Instant::now();
         let first = runtime.block_on(exchange.token())?;
         let held = Arc::new(ArcSwap::from_pointee(Held::new(first, &[], now)?));

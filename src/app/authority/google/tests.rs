@@ -142,3 +142,40 @@ fn credentials_do_not_show_what_they_hold() {
         "{shown}"
     );
 }
+
+#[test]
+fn litellms_variable_names_a_file_or_holds_one() {
+    let home = TempDir::new().unwrap();
+    let named = file(&home, "named.json", &USER.replace("payer", "named"));
+    let payer = |value: &Path| {
+        let found = find(&[("VERTEXAI_CREDENTIALS", value)], true);
+        found.unwrap().unwrap().quota_project
+    };
+    assert_eq!(payer(&named).as_deref(), Some("named"));
+    assert_eq!(payer(Path::new(USER)).as_deref(), Some("payer"));
+}
+
+#[test]
+fn secrets_go_to_no_server_of_tokens_in_plain_text_but_to_this_machine() {
+    let with = |uri: &str| {
+        let text = USER.replace("\"type\"", &format!("\"token_uri\":\"{uri}\",\"type\""));
+        find(&[("VERTEXAI_CREDENTIALS", Path::new(&text))], true)
+    };
+    for uri in [
+        "https://sts.example/token",
+        "http://127.0.0.1:1/t",
+        "http://[::1]:1/t",
+        "http://localhost/t",
+    ] {
+        assert!(with(uri).is_ok(), "{uri}");
+    }
+    for uri in [
+        "http://sts.example/token",
+        "http://127.0.0.1.example/t",
+        "ftp://x/",
+        "no address",
+    ] {
+        let words = with(uri).unwrap_err().to_string();
+        assert!(words.contains("`token_uri`"), "{uri}: {words}");
+    }
+}
