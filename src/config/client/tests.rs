@@ -391,6 +391,7 @@ fn azure_names_the_deployment_and_takes_either_secret() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one case a way to say it")]
 fn amazons_clients_know_their_region_and_what_signs() {
     let keys = [("AWS_ACCESS_KEY_ID", "i"), ("AWS_SECRET_ACCESS_KEY", "s")];
     let us = ("AWS_REGION_NAME", "us-east-1");
