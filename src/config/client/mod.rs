@@ -1,6 +1,8 @@
 //! A client of llmperf's (`--llm-api`), a model's name and the environment: where to send, in which words, with which secrets.
 //! It opens no connection and reads no environment itself.
 
+#[cfg(test)]
+mod cloud_tests;
 mod clouds;
 mod prefixes;
 mod table;
