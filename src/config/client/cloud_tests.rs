@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use super::tests::{found, refused, sent};
+use super::tests::{Around, found, refused, sent};
 use super::*;
 
 #[test]

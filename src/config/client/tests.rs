@@ -14,10 +14,10 @@ use crate::domain::{Ask, Prompt};
 use crate::provider::{Fireworks, Sampling, Spec, build};
 
 /// An environment of these variables alone.
-struct Around(BTreeMap<String, String>);
+pub(super) struct Around(BTreeMap<String, String>);
 
 impl Around {
-    fn of(pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn of(pairs: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Self(pairs.iter().map(owned).collect())
     }
