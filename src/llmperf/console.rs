@@ -9,7 +9,7 @@ use super::summary::Results;
 use super::{Benchmark, Individual};
 use crate::report::python_float;
 
-/// The lines of the console, with a line end behind the last one. `wall_s` is as in [`summary`](super::summary).
+/// The lines of the console, with a line end behind the last one. `wall_s` is as in [`summary`](fn@super::summary).
 pub fn console(bench: &Benchmark, responses: &[Individual], wall_s: f64) -> String {
     let results = Results::of(responses, wall_s);
     let mut text = format!(

@@ -67,7 +67,7 @@ struct Setting {
     value: String,
 }
 
-/// The page: settings, figures, errors, and the plots (name, SVG text). `summary` is [`summary`](super::summary)'s.
+/// The page: settings, figures, errors, and the plots (name, SVG text). `summary` is [`summary`](fn@super::summary)'s.
 ///
 /// # Errors
 /// When the page's template fails, which a test has it not do.

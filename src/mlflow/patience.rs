@@ -16,7 +16,7 @@ pub struct Limits {
     pub silent: Duration,
     /// Until one try of a call has its answer.
     pub call: Duration,
-    /// Before the second try; doubled with each further one, up to [`LONGEST_PAUSE`].
+    /// Before the second try; doubled with each further one, up to `LONGEST_PAUSE`.
     pub first_pause: Duration,
 }
 
