@@ -26,8 +26,8 @@ cargo build --locked
 binary=${CARGO_TARGET_DIR:-target}/debug/llmload
 "$venv/bin/python" "$here/llamacpp.py" "$model" "$binary"
 "$venv/bin/python" -B "$here/clients.py" "$binary"
-aws=${LLMLOAD_AWS_PYTHON:-python3}
-if "$aws" -c 'import boto3, moto, flask' 2> /dev/null; then
+aws=${LLMLOAD_AWS_PYTHON:-}
+if [ -n "$aws" ] && "$aws" -c 'import boto3, flask, moto.core.eventstream' 2> /dev/null; then
   "$aws" -B "$here/aws.py" "$binary"
 else
   echo "skip aws: LLMLOAD_AWS_PYTHON names no Python with boto3 and moto[server]"
