@@ -246,6 +246,9 @@ pub struct Observe {
     /// Keep each answer by itself, beside the distributions: they travel in the tallies.
     #[serde(default)]
     pub answers: Option<Keep>,
+    /// Of these answers only so many, chosen by their indices alone; `None` for all.
+    #[serde(default)]
+    pub answers_at_most: Option<u32>,
 }
 
 impl Plan {

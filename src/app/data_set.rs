@@ -136,6 +136,7 @@ mod tests {
             column: None,
             shuffle_seed: None,
             limit: None,
+            skip: 0,
             sha256: "0".repeat(64),
             bytes: text.len() as u64,
             inline: Some(text),

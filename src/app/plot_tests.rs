@@ -71,6 +71,7 @@ fn responses(n: u64) -> Vec<Individual> {
             max_tokens: 12,
             counted_output_tokens: Some(u32::try_from(at * 31 % 211).unwrap()),
             server_output_tokens: None,
+            arrivals: Vec::new(),
             text: None,
         }
     };

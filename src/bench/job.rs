@@ -187,6 +187,7 @@ fn schedule_of(traffic: &Traffic) -> schedule::Spec {
         spread: Duration::ZERO,
         think: None,
         burstiness: 1.0,
+        enough: None,
     }
 }
 

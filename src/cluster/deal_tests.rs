@@ -28,6 +28,7 @@ fn spec(users: u32, rate: Option<u32>) -> Spec {
         spread: Duration::ZERO,
         think: None,
         burstiness: 1.0,
+        enough: None,
     }
 }
 

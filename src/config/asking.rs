@@ -232,6 +232,7 @@ pub(super) fn shape(args: &DatasetArgs) -> Shape {
         images: args.prompt_images_with_resolutions.clone(),
         positioning: args.prompt_images_positioning,
         clear_assistant: args.clear_assistant,
+        letters: 0,
     }
 }
 

@@ -316,6 +316,7 @@ fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
         warmup_requests: pacing.warmup_requests,
         slos: pacing.slo.clone(),
         answers: None,
+        answers_at_most: None,
     }
 }
 

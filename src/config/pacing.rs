@@ -91,6 +91,7 @@ impl Builder<'_> {
             }),
             think: self.check("think_time", think.transpose())?,
             burstiness: args.burstiness,
+            enough: None,
         };
         self.check("stages", measurable(&spec))?;
         Ok(spec)

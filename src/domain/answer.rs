@@ -11,6 +11,8 @@ use super::{Offset, Outcome, Record};
 pub enum Keep {
     /// Times and counts.
     Figures,
+    /// And when each content event came.
+    Times,
     /// And the visible text, up to `MAX_ANSWER_TEXT` bytes.
     Text,
 }
@@ -49,6 +51,8 @@ pub struct Answer {
     pub server_output_tokens: Option<u32>,
     /// The visible text, where it is wanted.
     pub text: Option<String>,
+    /// When each content event came, in order, where that is wanted; else none.
+    pub arrivals: Vec<Offset>,
 }
 
 impl Answer {
@@ -70,6 +74,7 @@ impl Answer {
             counted_output_tokens: record.tokenizer_tokens,
             server_output_tokens: record.usage.completion_tokens,
             text: text.map(shortened),
+            arrivals: Vec::new(),
         }
     }
 }

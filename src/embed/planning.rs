@@ -254,5 +254,6 @@ fn usual_schedule() -> schedule::Spec {
         spread: Duration::ZERO,
         think: None,
         burstiness: 1.0,
+        enough: None,
     }
 }

@@ -203,6 +203,7 @@ fn a_length_is_told_where_one_is_asked_for_and_an_answer_of_that_length_may_be_c
         max_tokens: 256,
         counted_output_tokens: Some(tokens),
         server_output_tokens: None,
+        arrivals: Vec::new(),
         text: Some("Let me think".to_owned()),
     };
     let solved = |test: &Correctness, tokens| {

@@ -24,6 +24,7 @@ fn answer() -> Answer {
         max_tokens: 12,
         counted_output_tokens: Some(10),
         server_output_tokens: Some(12),
+        arrivals: Vec::new(),
         text: None,
     }
 }
@@ -56,6 +57,7 @@ fn failed(code: Option<i32>) -> Answer {
         error: "slow down".to_owned(),
         counted_output_tokens: None,
         server_output_tokens: None,
+        arrivals: Vec::new(),
         ..answer()
     }
 }
@@ -130,6 +132,7 @@ fn what_was_not_measured_is_null() {
     let uncounted = Individual::of(&Answer {
         counted_output_tokens: None,
         server_output_tokens: None,
+        arrivals: Vec::new(),
         ..answer()
     })
     .unwrap();

@@ -261,6 +261,7 @@ mod tests {
             spread: Duration::ZERO,
             think: None,
             burstiness: 1.0,
+            enough: None,
         }
     }
 
@@ -314,6 +315,7 @@ mod tests {
         (laws, 0_u32..5).prop_map(|(law, kind)| {
             let mut spec = Spec {
                 burstiness: 0.5,
+                enough: None,
                 ..spec(30, law, None)
             };
             match kind {

@@ -242,6 +242,7 @@ mod tests {
             spread: Duration::ZERO,
             think: None,
             burstiness: 0.7,
+            enough: None,
         }
     }
 

@@ -12,4 +12,4 @@ mod users;
 pub use arrivals::{Arrivals, Pace};
 pub use shard::Shard;
 pub use share::{Load, Placed, Share, UserRun, UserSet};
-pub use spec::{AT_ONCE, Curve, Law, Pacing, Ramp, Spec, Stage, Think};
+pub use spec::{AT_ONCE, Curve, Enough, Law, Pacing, Ramp, Spec, Stage, Think};

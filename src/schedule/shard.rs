@@ -105,6 +105,7 @@ mod tests {
             spread: Duration::ZERO,
             think: None,
             burstiness: 1.0,
+            enough: None,
         }
     }
 

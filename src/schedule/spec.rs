@@ -39,6 +39,18 @@ pub struct Spec {
     /// The shape of `Law::Gamma`: 1 is a Poisson process, less is burstier, more is evener.
     #[serde(default = "poisson")]
     pub burstiness: f64,
+    /// Closed loop: when enough was sent, before `run_time` and `max_requests`.
+    #[serde(default)]
+    pub enough: Option<Enough>,
+}
+
+/// An end that takes both a time and a number: no request begins any more once `after` has passed and `requests` were begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enough {
+    /// From the start of the run on.
+    pub after: Duration,
+    /// Over the whole cluster.
+    pub requests: u64,
 }
 
 const fn poisson() -> f64 {

@@ -134,6 +134,7 @@ mod tests {
             spread: Duration::from_secs(2),
             think: None,
             burstiness: 1.0,
+            enough: None,
         }
     }
 

@@ -50,6 +50,10 @@ pub struct Shape {
     pub positioning: Positioning,
     /// Leave a conversation's last message out when it is the model's.
     pub clear_assistant: bool,
+    /// Begin each text with so many random letters, drawn from (seed, row), and what is sent again with the number of times:
+    /// no two prompts begin alike. Of data sets alone.
+    #[serde(default)]
+    pub letters: u32,
 }
 
 /// The size of an image, in pixels.
@@ -182,6 +186,9 @@ pub struct DataRef {
     pub shuffle_seed: Option<u64>,
     /// The first so many rows after the shuffle; `None` for all.
     pub limit: Option<u64>,
+    /// Begin with this row, after the shuffle and the limit.
+    #[serde(default)]
+    pub skip: u64,
     /// SHA-256 of the file, in hex.
     pub sha256: String,
     /// Its length in bytes.
@@ -206,6 +213,8 @@ pub enum Format {
     Csv,
     /// A trace of lengths, times and block hashes: one JSON object a line (Mooncake's).
     Trace,
+    /// A JSON array of texts.
+    Prompts,
 }
 
 impl Format {
@@ -218,6 +227,7 @@ impl Format {
             Self::Text => "text",
             Self::Csv => "csv",
             Self::Trace => "trace",
+            Self::Prompts => "prompts",
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn open(users: u32, per_second: u32, law: Law, run_ms: u64) -> Spec {
         spread: Duration::ZERO,
         think: None,
         burstiness: 1.0,
+        enough: None,
     }
 }
 

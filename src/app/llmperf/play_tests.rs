@@ -21,6 +21,7 @@ fn answer(sent: Option<u64>, end: u64, outcome: Outcome) -> Answer {
         max_tokens: 1,
         counted_output_tokens: None,
         server_output_tokens: None,
+        arrivals: Vec::new(),
         text: None,
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn answer(end: u64, text: String) -> Answer {
         max_tokens: 10,
         counted_output_tokens: Some(3),
         server_output_tokens: None,
+        arrivals: Vec::new(),
         text: Some(text),
     }
 }

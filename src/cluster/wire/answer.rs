@@ -68,6 +68,7 @@ fn one(answer: pb::Answer) -> Result<(Index, Answer), WireError> {
         counted_output_tokens: answer.counted_output_tokens,
         server_output_tokens: answer.server_output_tokens,
         text: answer.text,
+        arrivals: Vec::new(),
     };
     Ok((index, answer))
 }

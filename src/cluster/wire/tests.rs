@@ -100,6 +100,7 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
                 max_tokens: said.2,
                 counted_output_tokens: tokens[3],
                 server_output_tokens: tokens[4],
+                arrivals: Vec::new(),
                 text,
             };
             (index, answer)

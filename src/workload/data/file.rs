@@ -85,6 +85,7 @@ pub fn pin_data(wish: DataWish<'_>) -> Result<Pinned, LoadError> {
         column: wish.column.map(str::to_owned),
         shuffle_seed: wish.shuffle_seed,
         limit: wish.limit,
+        skip: 0,
         sha256: String::new(),
         bytes: 0,
         inline: None,
