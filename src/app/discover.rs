@@ -147,7 +147,7 @@ fn key_header(
 }
 
 /// A client that reaches the server as the load will.
-fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
+pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
     let tls = target::tls(&settings.target, way.ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()

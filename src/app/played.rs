@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use super::finish::Finished;
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
@@ -24,6 +26,8 @@ pub(super) struct Played {
     pub(super) measured: Option<Measured>,
     /// Each answer by itself, where the plan wants that.
     pub(super) answers: BTreeMap<Index, Answer>,
+    /// When it began, by the wall clock; `None` if it never did.
+    pub(super) begun: Option<OffsetDateTime>,
 }
 
 /// Who shows a run.
@@ -34,6 +38,8 @@ pub(super) enum Showing<'a> {
     Nobody,
     /// Somebody who hears of all that happens.
     To(&'a mut dyn FnMut(&MasterEvent)),
+    /// The same, who ends it by `true`: what is in flight is waited for, and dropped when that is said again.
+    Until(&'a mut dyn FnMut(&MasterEvent) -> bool),
 }
 
 /// What a run measured.
@@ -50,9 +56,15 @@ impl Showing<'_> {
         !matches!(self, Self::Itself)
     }
 
-    pub(super) fn note(&mut self, event: &MasterEvent) {
-        if let Self::To(watcher) = self {
-            watcher(event);
+    /// Tells whoever shows it what happens. Returns whether the run is to end.
+    pub(super) fn note(&mut self, event: &MasterEvent) -> bool {
+        match self {
+            Self::Itself | Self::Nobody => false,
+            Self::To(watcher) => {
+                watcher(event);
+                false
+            }
+            Self::Until(watcher) => watcher(event),
         }
     }
 }
@@ -70,6 +82,7 @@ impl Played {
             interrupted,
             is_altered: false,
             answers: BTreeMap::new(),
+            begun: None,
             measured: finished.figures.map(|(summary, verdict)| Measured {
                 plan,
                 summary,
@@ -88,6 +101,7 @@ impl Played {
             is_altered: true,
             measured: None,
             answers: BTreeMap::new(),
+            begun: None,
         }
     }
 }

@@ -360,13 +360,17 @@ impl Stage<'_> {
             clock_zero: self.clock_zero,
         };
         let mut trend = Trend::default();
+        let mut begun = None;
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
-                    follow(&mut trend, &mut self.showing, &event);
+                    note_start(&mut begun, shown, &event);
+                    if follow(&mut trend, &mut self.showing, &event) {
+                        conductor.end_for();
+                    }
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
@@ -378,6 +382,7 @@ impl Stage<'_> {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            note_start(&mut begun, shown, &event);
             follow(&mut trend, &mut self.showing, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
@@ -409,6 +414,7 @@ impl Stage<'_> {
         let mut played = Played::of(finished, interrupted, self.plan, trend);
         played.is_altered = is_altered;
         played.answers = answers;
+        played.begun = begun;
         Ok(played)
     }
 
@@ -475,11 +481,18 @@ fn tell_of_seed(plan: &Plan) {
     tracing::info!("seed {seed}: --seed {seed} sends the same requests again");
 }
 
-/// Keeps how latencies go on, and tells who else shows the run.
-fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) {
-    showing.note(event);
+/// Keeps how latencies go on, and tells who else shows the run. Returns whether that one has it end.
+fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
     if let MasterEvent::Merged { delta, to, .. } = event {
         trend.note(*to, delta);
+    }
+    showing.note(event)
+}
+
+/// Keeps when the run began.
+fn note_start(begun: &mut Option<OffsetDateTime>, shown: Shown, event: &MasterEvent) {
+    if let MasterEvent::Starting { at } = event {
+        *begun = Some(on_the_wall(shown.clock_zero, *at));
     }
 }
 
