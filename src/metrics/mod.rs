@@ -1,6 +1,7 @@
 //! HOW IT WENT: tallies, histograms, windows, merging, and every formula that turns records into figures.
 //! Pure arithmetic on values: no clock, no thread, no file, and no idea of how a figure is shown.
 
+mod answers;
 mod buckets;
 mod dense;
 mod fold;
@@ -15,6 +16,7 @@ mod summary;
 mod tally;
 mod verdict;
 
+pub use answers::{Keeping, Sieve};
 pub use buckets::{MAX_V2_BYTES, SeriesError};
 #[cfg(test)]
 pub(crate) use generator::tests as generator_tests;

@@ -79,13 +79,17 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
     let times = (proptest::array::uniform3(option::of(offset())), offset());
     let words = ("[a-z\u{e9}\u{df} ]{0,300}", option::of("\\PC{0,80}\0?\n?"));
     let tokens = proptest::array::uniform5(option::of(any::<u32>()));
+    let arrivals = vec(any::<u64>(), 0..40);
     let said = (
         any_of(&Outcome::ALL),
         option::of(any::<i32>()),
         any::<u32>(),
     );
-    (index, times, words, tokens, said).prop_map(
-        |(index, ([sent, first_content, last_content], end), (error, text), tokens, said)| {
+    (index, times, words, tokens, (said, arrivals)).prop_map(
+        |(index, ([sent, first_content, last_content], end), (error, text), tokens, last)| {
+            let (said, mut arrivals) = last;
+            arrivals.iter_mut().for_each(|at| *at %= end.as_nanos().saturating_add(1).max(1));
+            arrivals.sort_unstable();
             let answer = Answer {
                 sent,
                 first_content,
@@ -100,7 +104,7 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
                 max_tokens: said.2,
                 counted_output_tokens: tokens[3],
                 server_output_tokens: tokens[4],
-                arrivals: Vec::new(),
+                arrivals: arrivals.into_iter().map(Offset::from_nanos).collect(),
                 text,
             };
             (index, answer)
@@ -119,9 +123,13 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
         vec(errors(), 0..5),
         btree_map(any_of(&Warning::ALL), count(), 0..8),
         vec(answers(), 0..6),
+        option::of(0..4_u32),
     );
     (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
-        |(warmup, measured, (errors, warnings, answers), (n, window_tokens), times, generator)| {
+        |(warmup, measured, maps, (n, window_tokens), times, generator)| {
+            let (errors, warnings, answers, room) = maps;
+            let answers: std::collections::BTreeMap<_, _> = answers.into_iter().collect();
+            let kept = u32::try_from(answers.len()).unwrap();
             Tally {
                 counts: Counts {
                     scheduled: n[0],
@@ -143,7 +151,8 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
                 last_sent: times.1,
                 last_end: times.2,
                 generator,
-                answers: answers.into_iter().collect(),
+                answers,
+                answers_at_most: room.map(|room| kept + room),
             }
         },
     )
@@ -246,9 +255,10 @@ fn share() -> impl Strategy<Value = Share> {
         placed(),
         placed(),
         option::of(any::<u64>()),
+        option::of(any::<u64>()),
     )
         .prop_map(
-            |(epoch, from, load, arrivals, users, starts, ends, budget)| {
+            |(epoch, from, load, arrivals, users, starts, ends, budget, target)| {
                 let (count, spawn_rate, rate, paused) = load;
                 Share {
                     epoch,
@@ -264,6 +274,7 @@ fn share() -> impl Strategy<Value = Share> {
                     starts,
                     ends,
                     budget,
+                    target,
                 }
             },
         )
@@ -564,4 +575,38 @@ fn a_plan_that_no_message_can_hold_is_an_error_before_it_is_sent() {
     };
     let error = encode_to_worker(ToWorker::Prepare(Box::new(prepare))).unwrap_err();
     assert!(matches!(error, WireError::TooLarge(_)), "{error}");
+}
+
+fn answered(arrivals: Vec<u64>, at_most: Option<u32>) -> pb::Tally {
+    let answer = Answer {
+        arrivals: arrivals.into_iter().map(Offset::from_nanos).collect(),
+        ..crate::cluster::tests::answer(1_000_000, "text".to_owned())
+    };
+    tally::encode(Tally {
+        answers: [(Index::Arrival(3), answer)].into(),
+        answers_at_most: at_most,
+        ..Tally::default()
+    })
+}
+
+#[test]
+fn times_of_events_travel_as_gaps_and_impossible_ones_are_refused() {
+    let sent = answered(vec![700_000, 700_000, 720_000, 999_999], Some(1));
+    assert_eq!(sent.answers[0].arrival_gaps, [700_000, 0, 20_000, 279_999]);
+    let bytes = sent.answers[0].encoded_len();
+    let bare = answered(Vec::new(), None).answers[0].encoded_len();
+    assert_eq!(bytes - bare, 2 + 1 + 3 + 1 + 3 + 3, "packed");
+    assert!(tally::decode(sent).is_ok());
+    let off = answered(vec![700_000, 600_000, 2_000_000], None);
+    assert_eq!(off.answers[0].arrival_gaps, [700_000, 0, 300_000], "after each other, before the end");
+    let refused = |gaps: Vec<u64>| {
+        let mut sent = answered(Vec::new(), None);
+        sent.answers[0].arrival_gaps = gaps;
+        tally::decode(sent).unwrap_err().to_string()
+    };
+    for gaps in [vec![1_000_001], vec![1, u64::MAX], vec![0; 256 * 1024 + 1]] {
+        assert!(refused(gaps).contains("arrivals"));
+    }
+    let error = tally::decode(answered(Vec::new(), Some(0))).unwrap_err();
+    assert!(error.to_string().contains("answers"), "more than it says that there are");
 }
