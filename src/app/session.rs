@@ -394,6 +394,7 @@ impl Stage<'_> {
             endpoint: &endpoint,
             result,
             aftermath,
+            watched: None,
             journal_error,
             changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),
