@@ -27,6 +27,7 @@ mod plot;
 mod prepare;
 mod records;
 mod report;
+mod sampler;
 mod security;
 mod session;
 mod settle;
@@ -34,6 +35,7 @@ mod signals;
 mod surroundings;
 mod sweep;
 mod target;
+mod watch;
 mod worker;
 
 use std::ffi::OsString;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::finish::Finished;
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
+use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 use crate::suite::Trend;
@@ -43,6 +44,8 @@ pub(super) struct Measured {
     pub(super) summary: Summary,
     pub(super) verdict: Option<Verdict>,
     pub(super) trend: Trend,
+    /// What was seen of the server meanwhile, where somebody looked.
+    pub(super) watched: Option<Watched>,
 }
 
 impl Showing<'_> {
@@ -64,6 +67,7 @@ impl Played {
         plan: Plan,
         trend: Trend,
     ) -> Self {
+        let watched = finished.watched;
         Self {
             status: finished.status,
             failure: finished.failure,
@@ -75,6 +79,7 @@ impl Played {
                 summary,
                 verdict,
                 trend,
+                watched,
             }),
         }
     }

@@ -122,7 +122,7 @@ fn length(
             .max(1),
         None => ask.max_tokens.unwrap_or(script.default_output_tokens),
     });
-    let tokens = natural.min(limit);
+    let tokens = natural.max(ask.min_tokens).min(limit);
     match fault {
         Some(Fault::Empty) => (0, Finish::Stop),
         Some(Fault::Short(after)) if after < tokens => (after, Finish::Stop),
