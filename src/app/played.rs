@@ -45,6 +45,10 @@ pub(super) struct Measured {
     pub(super) verdict: Option<Verdict>,
     pub(super) trend: Trend,
     /// What was seen of the server meanwhile, where somebody looked.
+    #[expect(
+        dead_code,
+        reason = "for commands that play runs and show them themselves"
+    )]
     pub(super) watched: Option<Watched>,
 }
 

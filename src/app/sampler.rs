@@ -166,9 +166,8 @@ impl Eye {
             .with_context(|| format!("`{url}` is no address of a page"))
             .map_err(Failure::usage)?;
         let target: Option<Url> = settings.target.base_url.parse().ok();
-        let is_home = target.is_some_and(|target| {
-            target.host() == url.host() && target.scheme() == url.scheme()
-        });
+        let is_home = target
+            .is_some_and(|target| target.host() == url.host() && target.scheme() == url.scheme());
         let mut headers = HeaderMap::new();
         if is_home {
             headers = own_headers(settings)?;
@@ -204,7 +203,10 @@ impl Eye {
 
     async fn page(&mut self) -> Result<Page, anyhow::Error> {
         for _ in 0..MOST_HOPS {
-            let request = self.client.get(self.url.clone()).headers(self.headers.clone());
+            let request = self
+                .client
+                .get(self.url.clone())
+                .headers(self.headers.clone());
             let response = request.send().await.map_err(reqwest::Error::without_url)?;
             let status = response.status();
             if status.is_redirection() {
@@ -230,9 +232,13 @@ impl Eye {
     fn moved(&self, response: &Response) -> Result<Url, anyhow::Error> {
         let location = response.headers().get(LOCATION);
         let location = location.and_then(|value| value.to_str().ok());
-        let to = self.url.join(location.context("a redirection to nowhere")?)?;
+        let to = self
+            .url
+            .join(location.context("a redirection to nowhere")?)?;
         if to.origin() != self.url.origin() {
-            return Err(anyhow!("a redirection to another server, which is not followed"));
+            return Err(anyhow!(
+                "a redirection to another server, which is not followed"
+            ));
         }
         Ok(to)
     }
@@ -248,7 +254,11 @@ impl Eye {
 
 async fn text(mut response: Response) -> Result<String, anyhow::Error> {
     let mut body = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(reqwest::Error::without_url)? {
+    while let Some(piece) = response
+        .chunk()
+        .await
+        .map_err(reqwest::Error::without_url)?
+    {
         if body.len() + piece.len() > MOST_BYTES {
             return Err(anyhow!("the page is longer than {MOST_BYTES} bytes"));
         }

@@ -169,7 +169,11 @@ mod tests {
             ..Look::default()
         };
         let watched = Watched {
-            looks: vec![look(Some(3.0), None), look(None, Some(0.5)), look(Some(2.0), Some(0.25))],
+            looks: vec![
+                look(Some(3.0), None),
+                look(None, Some(0.5)),
+                look(Some(2.0), Some(0.25)),
+            ],
             ..Watched::default()
         };
         let most = (

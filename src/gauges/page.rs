@@ -106,7 +106,9 @@ fn value(rest: &str) -> Option<f64> {
     }
     // The library's names have no colons, and its labels no braces: it gets the line without what is known of it already.
     match LineInfo::parse(&format!("x{rest}")) {
-        LineInfo::Sample { value, .. } => value.parse().ok().filter(|value: &f64| value.is_finite()),
+        LineInfo::Sample { value, .. } => {
+            value.parse().ok().filter(|value: &f64| value.is_finite())
+        }
         _ => None,
     }
 }

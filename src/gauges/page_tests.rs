@@ -85,7 +85,12 @@ fn what_is_no_number_is_not_told() {
     }
     let one_of_two = "tgi_queue_size NaN\ntgi_queue_size 3\n";
     assert_eq!(read(one_of_two).waiting, Some(3.0));
-    for other in ["", "<html>404</html>", "vllm:num_requests_running_total 3", "# tgi_queue_size 3"] {
+    for other in [
+        "",
+        "<html>404</html>",
+        "vllm:num_requests_running_total 3",
+        "# tgi_queue_size 3",
+    ] {
         assert_eq!(read(other), Page::default(), "{other}");
     }
 }

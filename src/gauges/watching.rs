@@ -39,8 +39,9 @@ impl Watching {
                 step_s: step.as_secs_f64(),
                 ..Watched::default()
             },
-            late_ns: Histogram::new_with_max(LATEST_NS, 3)
-                .expect("an hour in nanoseconds with 3 digits is a range that a histogram can have"),
+            late_ns: Histogram::new_with_max(LATEST_NS, 3).expect(
+                "an hour in nanoseconds with 3 digits is a range that a histogram can have",
+            ),
             most: (most & !1).max(2),
             each: 1,
             in_last: 0,

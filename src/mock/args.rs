@@ -205,7 +205,7 @@ mod tests {
     fn options_reach_the_script() {
         let got = script(
             "--ttft exp(5ms) --output-tokens uniform(3,9) --no-role-first --tick 10ms --reasoning-field reasoning \
-             --fault cut=0.1:4 --fault hang=0.2 --max-running 8",
+             --fault cut=0.1:4 --fault hang=0.2 --max-running 8 --kv-cache-limits --metrics-names llamacpp",
         );
         assert_eq!(got.ttft, "exp(5ms)".parse().unwrap());
         assert_eq!(got.output_tokens, Some("uniform(3,9)".parse().unwrap()));
@@ -214,6 +214,8 @@ mod tests {
         assert_eq!(got.reasoning_field, ReasoningField::Reasoning);
         assert_eq!(got.faults.len(), 2);
         assert_eq!(got.max_running, Some(8));
+        assert!(got.kv_cache_limits);
+        assert_eq!(got.metrics_names, MetricsNames::LlamaCpp);
         assert!(script("--no-role-first --role-first").role_first);
     }
 }

@@ -465,9 +465,9 @@ mod tests {
         let body =
             br#"{"model":"m","messages":[{"role":"user","content":"hi there"}],"max_tokens":5,
             "max_completion_tokens":7,"n":2,"stream":true,"stream_options":{"include_usage":true},
-            "logprobs":true,"ignore_eos":true,"temperature":0.5}"#;
+            "logprobs":true,"ignore_eos":true,"temperature":0.5,"min_tokens":6,"repetition_penalty":1.2}"#;
         let ask = Ask::chat(body).unwrap();
-        assert_eq!(ask.max_tokens, Some(7));
+        assert_eq!((ask.max_tokens, ask.min_tokens), (Some(7), 6));
         assert_eq!((ask.choices, ask.prompt_words), (2, 2));
         assert!(ask.stream && ask.include_usage && ask.logprobs && ask.ignore_eos);
         assert!(!ask.usage_each_event);

@@ -144,7 +144,11 @@ impl Page {
         for (place, count) in buckets.counts.iter().enumerate() {
             below += count.read();
             let bound = BOUNDS.get(place).map_or("+Inf".to_owned(), f64::to_string);
-            self.line(&format!("{name}_bucket"), &format!("le=\"{bound}\""), &below);
+            self.line(
+                &format!("{name}_bucket"),
+                &format!("le=\"{bound}\""),
+                &below,
+            );
         }
         self.line(&format!("{name}_count"), "", &below);
         let sum = std::time::Duration::from_nanos(buckets.sum_ns.read()).as_secs_f64();

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
 use super::alarm::Timer;
 use super::clock;
 use super::course::{Course, Gaps};
@@ -14,6 +13,7 @@ use super::life::{End, Life};
 use super::place::{Place, Queue};
 use super::sse::Sse;
 use super::talk::Talk;
+use bytes::Bytes;
 
 /// A write never gathers much more than this, however late its events are.
 const BATCH: usize = 16_384;

@@ -10,6 +10,7 @@ mod objectives;
 pub mod plain;
 pub mod record_line;
 mod rows;
+mod server;
 pub mod stats_csv;
 pub mod summary_block;
 pub mod summary_file;

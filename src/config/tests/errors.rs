@@ -120,6 +120,20 @@ fn errors_say_where_what_and_what_to_do() {
         ("run", env("LLMLOAD_STREAM", "maybe")),
         ("run", env("HTTP_PROXY", "socks5://u:hunter2@h")),
         ("run", conf("# fine\nusrs = 3")),
+        (
+            "run --server-metrics localhost:1/metrics",
+            Around::default(),
+        ),
+        (
+            "run --server-metrics http://u:hunter2@h/metrics",
+            Around::default(),
+        ),
+        ("run --server-metrics ftp://h/metrics", Around::default()),
+        (
+            "run --server-metrics auto --server-metrics-step 10us",
+            Around::default(),
+        ),
+        ("run --server-metrics-step 1s", Around::default()),
         ("worker", conf("spawn_rat = 3")),
         ("run", conf("zzz = 3")),
         ("run", conf("users = 3\n\nusers = x")),
