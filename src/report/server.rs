@@ -143,7 +143,7 @@ impl Count {
             text += &format!(" ({:+.2}%)", difference * 100.0);
         }
         if !self.agrees() && !self.explained_by.is_empty() {
-            text += &format!(": {}", self.explained_by.join(", "));
+            text += &format!("; {}", self.explained_by.join(", "));
         }
         text
     }
@@ -191,14 +191,17 @@ fn explanations(ctx: &Context<'_>) -> Vec<String> {
     let summary = ctx.summary;
     let whole = |wanted: fn(Outcome) -> bool| summary.whole_run(wanted);
     let untold = [
-        (whole(|outcome| outcome == Outcome::Cancelled), "cancelled"),
-        (whole(Outcome::is_failure), "failed"),
-        (summary.in_flight, "in flight"),
-        (summary.counts.lost, "lost"),
+        (
+            whole(|outcome| outcome == Outcome::Cancelled),
+            "requests cancelled",
+        ),
+        (whole(Outcome::is_failure), "requests failed"),
+        (summary.in_flight, "requests in flight"),
+        (summary.counts.lost, "requests lost"),
     ];
     let untold = untold.into_iter().filter(|(count, _)| *count > 0);
     let mut all: Vec<_> = untold
-        .map(|(count, what)| format!("{count} requests {what}"))
+        .map(|(count, what)| format!("{what}: {count}"))
         .collect();
     let by_others = summary.phase.token_sources.keys();
     if by_others
