@@ -27,6 +27,7 @@ mod plot;
 mod prepare;
 mod records;
 mod report;
+mod sampler;
 mod security;
 mod serving;
 mod session;
@@ -35,6 +36,7 @@ mod signals;
 mod surroundings;
 mod sweep;
 mod target;
+mod watch;
 mod worker;
 
 use std::ffi::OsString;

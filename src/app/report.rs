@@ -131,6 +131,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
             records_error: None,
             fault: None,
         },
+        watched: None,
         journal_error: None,
         changes: changes.into_all(),
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),

@@ -1,5 +1,6 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
@@ -24,6 +25,7 @@ use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
+use super::watch::Watch;
 use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
@@ -57,8 +59,9 @@ pub(super) async fn play_run(
     check_outputs(&settings.outputs)?;
     let source_ips = &options.sending.source_ips;
     sources(source_ips)?;
+    let source = source_ips.first().copied();
     let tasks = TaskTracker::new();
-    let settling = settle(&settings, source_ips.first().copied());
+    let settling = settle(&settings, source);
     let (plan, signals) = match attentively(settling, &tasks, showing.is_quiet()).await? {
         Ok(settled) => settled,
         Err(signal) => return Ok(Played::left(signal.exit_status())),
@@ -101,6 +104,7 @@ pub(super) async fn play_run(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: false,
+        source,
         epochs: Vec::new(),
         showing,
     };
@@ -188,6 +192,7 @@ pub(super) async fn play_master(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: ready.past.is_some(),
+        source: None,
         epochs: ready
             .past
             .as_ref()
@@ -328,6 +333,8 @@ struct Stage<'a> {
     writing: Option<Writing>,
     /// Another master began it, and the journal tells what it showed.
     goes_on: bool,
+    /// The address to look at the server from.
+    source: Option<IpAddr>,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
     showing: Showing<'a>,
@@ -361,12 +368,14 @@ impl Stage<'_> {
         };
         let mut trend = Trend::default();
         let mut begun = None;
+        let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
+                    watch.note(&event);
                     note_start(&mut begun, shown, &event);
                     if follow(&mut trend, &mut self.showing, &event) {
                         conductor.end_for();
@@ -386,6 +395,7 @@ impl Stage<'_> {
             follow(&mut trend, &mut self.showing, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
+        let watched = watch.end(&mut conductor).await;
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
@@ -399,6 +409,7 @@ impl Stage<'_> {
             endpoint: &endpoint,
             result,
             aftermath,
+            watched,
             journal_error,
             changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),

@@ -35,6 +35,7 @@ mod faults;
 mod fields;
 mod files;
 mod flags;
+mod gauges;
 mod google;
 mod http2;
 mod hub;
