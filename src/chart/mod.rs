@@ -11,8 +11,10 @@ mod legend;
 mod lines;
 mod marks;
 mod palette;
+mod path;
 mod scale;
 mod scatter;
+mod sides;
 mod whiskers;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
