@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
@@ -100,7 +101,8 @@ fn unpacked(path: &Path) -> anyhow::Result<(BTreeMap<String, Raw>, Vec<String>)>
         if !is_raw(&name) {
             continue;
         }
-        match serde_json::from_reader(std::io::BufReader::new(file)) {
+        let text = io::read_to_string(file)?;
+        match Raw::read(&text) {
             Ok(raw) => {
                 all.insert(name, raw);
             }
@@ -122,7 +124,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let raw_folder = folder.path().join(RAW);
         fs::create_dir(&raw_folder).unwrap();
-        let text = store::text_of(&Raw::of(Played::default())).unwrap();
+        let text = Raw::of(Played::default()).text();
         fs::write(raw_folder.join("prompt_ingestion_0.json"), text).unwrap();
         fs::write(raw_folder.join("prompt_ingestion_1.json"), "{").unwrap();
         draw::pack(folder.path()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -127,6 +128,14 @@ impl Carrier {
         }
     }
 
+    /// The address to ask from.
+    pub(super) fn source(&self) -> Option<IpAddr> {
+        match self {
+            Self::Here(options) => options.sending.source_ips.first().copied(),
+            Self::Workers(_) => None,
+        }
+    }
+
     fn settings_mut(&mut self) -> &mut Settings {
         match self {
             Self::Here(options) => &mut options.settings,
@@ -152,8 +161,7 @@ impl Carrier {
         pace(settings, load);
         settings.seed = Some(Seed(load.seed));
         settings.limits.total = Some(target.timeout);
-        // What was sent is waited for: a request's own time is what ends it.
-        settings.limits.stop = target.timeout + Duration::from_secs(1);
+        settings.limits.stop = target.drain;
         // A failed request is a result, and no reason for another exit status.
         settings.max_fail_ratio = 1.0;
         settings.outputs = Outputs {

@@ -15,7 +15,7 @@ use super::progress::{Allowed, Progress};
 use super::prompts::Library;
 use super::server::Known;
 use super::target::Target;
-use super::watch::Watch;
+use super::watch;
 use crate::app::failure::Failure;
 use crate::app::signals::Signal;
 use crate::domain::{Rate, Seed};
@@ -155,7 +155,7 @@ impl Stage {
     async fn played(&mut self, task: &Task) -> Result<(Raw, Told), Broken> {
         let begun = Instant::now();
         self.first(task.output, task.seed).await?;
-        let watch = Watch::start(&self.target, &self.carrier)?;
+        let sampler = watch::start(&self.target, &self.carrier)?;
         self.pause(AROUND).await?;
         let ran = match task.shape {
             Shape::Growing => self.waves(task).await?,
@@ -166,7 +166,7 @@ impl Stage {
         };
         self.pause(AROUND).await?;
         let actual_total_time = begun.elapsed().as_secs_f64();
-        let watched = watch.stop().await;
+        let watched = sampler.stop().await;
         self.refuse_hopeless(&ran)?;
         let told = told(&ran);
         let verdict = ran.verdict;

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use serde_json::{Map, Value};
 
 use super::backend::Says;
+use super::carrier::Carrier;
 use super::target::Target;
 use crate::app::discover::{self, Way};
 use crate::app::failure::{Failure, chain};
@@ -47,11 +48,12 @@ impl<'a> Asker<'a> {
     ///
     /// # Errors
     /// TLS or a proxy that cannot be set up.
-    pub(super) fn new(target: &'a Target, settings: &'a Settings) -> Result<Self, Failure> {
+    pub(super) fn new(target: &'a Target, carrier: &'a Carrier) -> Result<Self, Failure> {
+        let settings = carrier.settings();
         let ca_pem = ca_pem(settings)?;
         let way = Way {
             ca_pem: ca_pem.as_deref(),
-            source: None,
+            source: carrier.source(),
         };
         Ok(Self {
             client: discover::client(settings, way)?,

@@ -13,7 +13,7 @@ use super::layers::{Found, Layered, layered};
 use super::progress::Progress;
 use super::prompts::{GROWING, Library, Maker};
 use super::server::Asker;
-use super::store::{text_of, write};
+use super::store::write;
 use super::suite::start_mock;
 use super::target::Target;
 use crate::app::console::{Console, complain};
@@ -46,7 +46,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
         runtime()
     };
     runtime?.block_on(async {
-        let known = Asker::new(&target, carrier.settings())?.ask().await?;
+        let known = Asker::new(&target, &carrier)?.ask().await?;
         known.notes.iter().for_each(|note| complain(note));
         let maker = Maker {
             tokenizer: args.prompts.tokenizer.as_deref(),
@@ -71,7 +71,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
             Done::Raw(raw, told) => (raw, told),
             Done::Interrupted(status) => return Ok(status),
         };
-        write(&file, &text_of(&raw)?)?;
+        write(&file, &raw.text())?;
         let text = format!("{}; the results are in `{}`\n", told.words, file.display());
         Console::default().print(&text);
         let is_bad = told.is_invalid && !stage.carrier.settings().allow_invalid;

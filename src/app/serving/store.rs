@@ -131,7 +131,7 @@ impl Store {
     /// It cannot be written.
     pub(super) fn keep(&mut self, bench: Bench, raw: Raw) -> Result<(), Failure> {
         let name = bench.file();
-        self.write(&format!("{RAW}/{name}"), &text_of(&raw)?)?;
+        self.write(&format!("{RAW}/{name}"), &raw.text())?;
         self.finished.insert(name, raw);
         Ok(())
     }
@@ -139,15 +139,6 @@ impl Store {
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
         write(&self.folder.join(name), text)
     }
-}
-
-/// A file of raw results as upstream lays it out.
-pub(super) fn text_of(raw: &Raw) -> Result<String, Failure> {
-    let mut text = Vec::new();
-    let four = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut writer = serde_json::Serializer::with_formatter(&mut text, four);
-    raw.serialize(&mut writer).map_err(Failure::failed)?;
-    String::from_utf8(text).map_err(Failure::failed)
 }
 
 /// Replaces a file.
@@ -180,7 +171,7 @@ pub(super) fn raws(folder: &Path) -> Result<(BTreeMap<String, Raw>, Vec<String>)
             continue;
         }
         let text = fs::read_to_string(entry.path()).unwrap_or_default();
-        match serde_json::from_str(&text) {
+        match Raw::read(&text) {
             Ok(raw) => {
                 all.insert(name, raw);
             }

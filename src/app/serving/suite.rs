@@ -15,7 +15,7 @@ use super::carrier::Carrier;
 use super::course::{Broken, Done, Shape, Stage, Task, seconds, seed_of};
 use super::draw::{self, ARCHIVE};
 use super::layers::{DOT_ENV, Found, Layered, layered};
-use super::progress::{Progress, about, span};
+use super::progress::Progress;
 use super::prompts::{GROWING, Library, Maker};
 use super::server::{Asker, Known};
 use super::settings;
@@ -29,8 +29,9 @@ use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
 use crate::app::surroundings::{variables, wall_clock};
 use crate::app::{logging as log, runtime, signals, two_threads};
+use crate::metrics::Level;
 use crate::mock::{self, MockHandle};
-use crate::serving::{Bench, SuiteSettings};
+use crate::serving::{Bench, Beside, QUICK_DRAIN_S, Raw, SuiteSettings, estimate_in_words};
 
 /// `llmload bench-suite`.
 pub(in crate::app) fn bench_suite(typed: &ArgMatches) -> Result<u8, Failure> {
@@ -43,10 +44,8 @@ pub(in crate::app) fn bench_suite(typed: &ArgMatches) -> Result<u8, Failure> {
     let is_mock = matches.get_flag("mock");
     let (mut target, _mock) = target(&args, is_mock)?;
     let carrier = Carrier::of(&matches, &target, args.prompts.seed.unwrap_or(0))?;
-    if target.api_key.is_none() {
-        target
-            .api_key
-            .clone_from(&carrier.settings().secrets.api_key);
+    if args.quick {
+        target.drain = seconds(QUICK_DRAIN_S).min(target.timeout);
     }
     if let Some(path) = &args.html {
         try_writing(path, "--html")?;
@@ -56,7 +55,7 @@ pub(in crate::app) fn bench_suite(typed: &ArgMatches) -> Result<u8, Failure> {
     } else {
         runtime()
     };
-    let suite = settings::suite(&args, target.backend.name, now());
+    let suite = settings::suite(&args, target.backend.name, now())?;
     runtime?.block_on(conduct(&args, suite, target, carrier))
 }
 
@@ -112,7 +111,7 @@ async fn conduct(
     let folder = args.output_folder.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from("results"));
     let mut store = Store::open(&folder, args.restart)?;
-    let known = Asker::new(&target, carrier.settings())?.ask().await?;
+    let known = Asker::new(&target, &carrier)?.ask().await?;
     known.notes.iter().for_each(|note| complain(note));
     suite.has_metrics = tells_of_its_cache(&target, &carrier).await?;
     let library = library(args, &suite, &known)?;
@@ -134,7 +133,6 @@ async fn conduct(
         store,
         stage,
         short: 0,
-        is_invalid: false,
         used: BTreeMap::new(),
     };
     let played = player.play_all().await;
@@ -201,7 +199,6 @@ struct Player {
     stage: Stage,
     /// Good answers that were shorter than asked for.
     short: usize,
-    is_invalid: bool,
     /// Seconds that the benchmarks of the speed have used, a pair of lengths each.
     used: BTreeMap<(u32, u32), f64>,
 }
@@ -255,7 +252,6 @@ impl Player {
             Done::Interrupted(status) => Err(Broken::Interrupted(status)),
             Done::Raw(raw, told) => {
                 self.short += told.short;
-                self.is_invalid |= told.is_invalid;
                 self.use_time(bench, time_of(&raw));
                 self.store.keep(bench, *raw)?;
                 self.stage.progress.end(&told.words);
@@ -281,12 +277,10 @@ impl Player {
 
     fn tell_estimate(&self, all: &[Bench], ttft_s: f64, tpot_s: f64) {
         let left = self.left(all);
-        let (likely, most) = self.settings.estimate(&left, ttft_s, tpot_s);
+        let in_words = estimate_in_words(self.settings.estimate(&left, ttft_s, tpot_s));
         complain(&format!(
-            "{} benchmarks: {}, at most {}, by one answer of {:.0} ms to the first token and {:.1} ms for each of the next",
+            "{} benchmarks: {in_words}, by one answer of {:.0} ms to the first token and {:.1} ms for each of the next",
             left.len(),
-            about(seconds(likely)),
-            span(seconds(most)),
             ttft_s * 1e3,
             tpot_s * 1e3,
         ));
@@ -331,7 +325,7 @@ impl Player {
         console.print(&format!(
             "the report is in `{name}`: README.md tells what each file is, {ARCHIVE} has all raw results\n"
         ));
-        if self.is_invalid && !self.stage.carrier.settings().allow_invalid {
+        if raws.values().any(is_invalid) && !self.stage.carrier.settings().allow_invalid {
             complain(
                 &"the generator's verdict on some benchmarks is INVALID: their figures show this machine",
             );
@@ -342,9 +336,15 @@ impl Player {
 }
 
 /// Seconds that a benchmark took.
-fn time_of(raw: &crate::serving::Raw) -> f64 {
+fn time_of(raw: &Raw) -> f64 {
     let took = raw.general_metrics.get("actual_total_time");
     took.and_then(Value::as_f64).unwrap_or_default()
+}
+
+/// Whether the generator's verdict on a benchmark is that its figures cannot be trusted.
+fn is_invalid(raw: &Raw) -> bool {
+    let verdict = Beside::read(&raw.llmload).verdict;
+    verdict.is_some_and(|verdict| verdict.word == Level::Invalid.to_string())
 }
 
 fn title(bench: Bench) -> String {

@@ -31,6 +31,8 @@ pub(super) struct Target {
     pub(super) step: Duration,
     /// For a whole request.
     pub(super) timeout: Duration,
+    /// For what is under way when a benchmark's time is over.
+    pub(super) drain: Duration,
     /// The server is a part of this program.
     pub(super) is_mock: bool,
 }
@@ -50,6 +52,7 @@ impl Target {
             Failure::usage(error).hint("its end is /completions, or /chat/completions")
         })?;
         let or = |given: &Option<String>, usual: &str| given.clone().unwrap_or(usual.to_owned());
+        let timeout = args.timeout.unwrap_or(Duration::from_mins(5));
         Ok(Self {
             backend,
             speech,
@@ -62,7 +65,8 @@ impl Target {
             model_name: args.model_name.clone(),
             api_key: args.api_key.clone().map(Secret::new),
             step: Duration::from_secs_f64(args.step_live_metrics.unwrap_or(0.01)),
-            timeout: args.timeout.unwrap_or(Duration::from_mins(5)),
+            timeout,
+            drain: timeout + Duration::from_secs(1),
             is_mock,
         })
     }

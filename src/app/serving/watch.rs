@@ -3,39 +3,49 @@
 use std::time::Duration;
 
 use super::carrier::Carrier;
+use super::server::ca_pem;
 use super::target::Target;
+use crate::app::discover::Way;
 use crate::app::failure::Failure;
+use crate::app::sampler::Sampler;
 use crate::gauges::Watched;
 
-/// Somebody who looks.
-pub(super) struct Watch;
+/// How long a server is looked at to see whether it tells of its cache.
+const GLANCE: Duration = Duration::from_millis(50);
 
-impl Watch {
-    /// Begins to look.
-    pub(super) fn start(_target: &Target, _carrier: &Carrier) -> Result<Self, Failure> {
-        Ok(Self)
-    }
-
-    /// What was seen.
-    pub(super) async fn stop(self) -> Watched {
-        Watched::default()
-    }
+/// Begins to look.
+///
+/// # Errors
+/// Settings that no look can be made with.
+pub(super) fn start(target: &Target, carrier: &Carrier) -> Result<Sampler, Failure> {
+    let settings = carrier.settings();
+    let ca_pem = ca_pem(settings)?;
+    let way = Way {
+        ca_pem: ca_pem.as_deref(),
+        source: carrier.source(),
+    };
+    Sampler::start(&target.url(&target.metrics), target.step, settings, way)
 }
 
 /// Whether the server tells of its cache; else why not.
+///
+/// # Errors
+/// Settings that no look can be made with.
 pub(super) async fn tells(
     target: &Target,
     carrier: &Carrier,
 ) -> Result<Result<(), String>, Failure> {
-    let watch = Watch::start(target, carrier)?;
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let watched = watch.stop().await;
+    let sampler = start(target, carrier)?;
+    tokio::time::sleep(GLANCE).await;
+    Ok(told(&sampler.stop().await))
+}
+
+fn told(watched: &Watched) -> Result<(), String> {
     if watched.looks.iter().any(|look| look.cache.is_some()) {
-        return Ok(Ok(()));
+        return Ok(());
     }
-    Ok(Err(if watched.failure.is_empty() {
-        "it tells nothing of a cache".to_owned()
-    } else {
-        watched.failure
-    }))
+    Err(match watched.failure.as_str() {
+        "" => "it tells nothing of a cache".to_owned(),
+        failure => failure.to_owned(),
+    })
 }
