@@ -1,7 +1,7 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
@@ -148,12 +148,21 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         .status)
 }
 
-/// One run that workers carry out.
+/// One run that workers carry out, who come to a door of its own.
 pub(super) async fn play_master(
     options: MasterOptions,
     showing: Showing<'_>,
 ) -> Result<Played, Failure> {
-    let door = security::of_master(&options)?;
+    Box::pin(play_master_at(&Door::default(), options, showing)).await
+}
+
+/// The same for one of a series: its workers come to `door`, which stays open when the run is over.
+pub(super) async fn play_master_at(
+    door: &Door,
+    options: MasterOptions,
+    showing: Showing<'_>,
+) -> Result<Played, Failure> {
+    let terms = security::of_master(&options)?;
     let settings = options.settings.clone();
     let secrets = shared(&settings.secrets);
     if secrets.is_some() && !options.security.share_secrets {
@@ -162,7 +171,7 @@ pub(super) async fn play_master(
         );
     }
     check_outputs(&settings.outputs)?;
-    let listener = listen(&options).await?;
+    let listener = door.listener(&options).await?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
     data_set::fits_a_message(&plan)?;
@@ -214,10 +223,30 @@ pub(super) async fn play_master(
                     Some(past) => Master::adopt(config, past, clock.now()),
                 };
                 let master = master.ok_or(ClusterError::NoResult)?;
-                serve_master(listener, door, clock, master, control, events, journal).await
+                serve_master(listener, terms, clock, master, control, events, journal).await
             }))
         })
         .await
+}
+
+/// Where the workers of several runs come, one run after another: opened by the first one, and closed with the last. While none
+/// is under way, who comes waits in the system's queue.
+#[derive(Debug, Default)]
+pub(super) struct Door(OnceLock<std::net::TcpListener>);
+
+impl Door {
+    /// The door, for one run; `options` say where it is, the first time.
+    async fn listener(&self, options: &MasterOptions) -> Result<TcpListener, Failure> {
+        let kept = |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
+        let open = match self.0.get() {
+            Some(open) => open,
+            None => {
+                let first = listen(options).await?.into_std().map_err(kept)?;
+                self.0.get_or_init(|| first)
+            }
+        };
+        open.try_clone().and_then(TcpListener::from_std).map_err(kept)
+    }
 }
 
 /// Where workers are to come.

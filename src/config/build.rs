@@ -101,6 +101,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
             proxy_credentials: None,
         },
         records_dir: args.records_dir,
+        stay: args.stay,
         logging: logging(args.log),
     })
 }

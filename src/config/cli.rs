@@ -144,6 +144,9 @@ pub(super) struct MasterArgs {
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub cluster: ConnectArgs,
+    /// Wait for the next run when one is over, until a signal; a run that fails ends nothing
+    #[arg(long, help_heading = "Cluster")]
+    pub stay: bool,
     /// Folder for the records file that the master names
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub records_dir: Option<PathBuf>,

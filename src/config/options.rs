@@ -114,6 +114,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Where a plan's records file is written; `None` for the working directory.
     pub records_dir: Option<PathBuf>,
+    /// Wait for the next run when one is over, until told to end.
+    pub stay: bool,
     /// How to log.
     pub logging: Logging,
 }

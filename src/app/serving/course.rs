@@ -255,7 +255,9 @@ impl Stage {
             max_duration: Some(task.max_duration),
             enough: task.enough(),
         };
-        if let (Pace::Poisson(_), Some(enough)) = (pace, load.enough.take()) {
+        if let Pace::Poisson(_) = pace
+            && let Some(enough) = load.enough.take()
+        {
             load.max_requests = self.arrivals_until(task, &load, enough);
         }
         Ok(load)

@@ -13,6 +13,9 @@ use crate::workload::{DataRef, Format, PromptSource};
 /// The length that means prompts of all lengths, as upstream has it.
 pub(super) const GROWING: u32 = 0;
 
+/// How the files are written: a list of texts.
+const FORMAT: Format = Format::Jsonl;
+
 /// The prompts of a suite.
 pub(super) struct Library {
     files: BTreeMap<u32, DataRef>,
@@ -82,7 +85,7 @@ fn path(folder: &Path, length: u32) -> PathBuf {
 fn pin(path: &Path) -> Result<DataRef, Failure> {
     let wish = DataWish {
         path,
-        format: Some(Format::Prompts),
+        format: Some(FORMAT),
         column: None,
         shuffle_seed: None,
         limit: None,
