@@ -237,7 +237,8 @@ pub(super) struct Door(OnceLock<std::net::TcpListener>);
 impl Door {
     /// The door, for one run; `options` say where it is, the first time.
     async fn listener(&self, options: &MasterOptions) -> Result<TcpListener, Failure> {
-        let kept = |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
+        let kept =
+            |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
         let open = match self.0.get() {
             Some(open) => open,
             None => {
@@ -245,7 +246,9 @@ impl Door {
                 self.0.get_or_init(|| first)
             }
         };
-        open.try_clone().and_then(TcpListener::from_std).map_err(kept)
+        open.try_clone()
+            .and_then(TcpListener::from_std)
+            .map_err(kept)
     }
 }
 

@@ -17,6 +17,7 @@ use super::server::Known;
 use super::target::Target;
 use super::watch;
 use crate::app::failure::Failure;
+use crate::app::session::Door;
 use crate::app::signals::Signal;
 use crate::domain::{Rate, Seed};
 use crate::schedule::{Arrivals, Enough};
@@ -107,6 +108,8 @@ pub(super) struct Told {
 /// Everything that a benchmark needs.
 pub(super) struct Stage {
     pub(super) carrier: Carrier,
+    /// Where workers come to, one benchmark after another.
+    pub(super) door: Door,
     pub(super) target: Target,
     pub(super) known: Known,
     pub(super) library: Library,
@@ -225,7 +228,7 @@ impl Stage {
             let carrier = self
                 .carrier
                 .carrying(&self.target, &self.known.model, &load);
-            let ran = one_run::play(carrier, &mut Progress::hidden()).await?;
+            let ran = one_run::play(carrier, &self.door, &mut Progress::hidden()).await?;
             self.heed(&ran)?;
             match ran.queries.into_iter().next() {
                 Some(query) if query.success => return Ok(query),
@@ -313,7 +316,7 @@ impl Stage {
 
     async fn run(&mut self, load: &Load) -> Result<Ran, Broken> {
         let carrier = self.carrier.carrying(&self.target, &self.known.model, load);
-        let ran = one_run::play(carrier, &mut self.progress).await?;
+        let ran = one_run::play(carrier, &self.door, &mut self.progress).await?;
         self.heed(&ran)?;
         Ok(ran)
     }

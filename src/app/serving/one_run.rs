@@ -8,7 +8,7 @@ use super::carrier::Carrier;
 use super::progress::Progress;
 use crate::app::failure::{Failure, status};
 use crate::app::played::{Played, Showing};
-use crate::app::session::{play_master, play_run};
+use crate::app::session::{Door, play_master_at, play_run};
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index, Outcome};
 use crate::metrics::{Level, Verdict};
@@ -114,11 +114,15 @@ impl Guard {
     }
 }
 
-/// Plays a load.
+/// Plays a load; workers that carry it out come to `door`.
 ///
 /// # Errors
 /// It could not be played: its settings, too few workers.
-pub(super) async fn play(carrier: Carrier, progress: &mut Progress) -> Result<Ran, Failure> {
+pub(super) async fn play(
+    carrier: Carrier,
+    door: &Door,
+    progress: &mut Progress,
+) -> Result<Ran, Failure> {
     let mut guard = Guard::default();
     let mut watcher = |event: &MasterEvent| {
         progress.note(event);
@@ -127,7 +131,7 @@ pub(super) async fn play(carrier: Carrier, progress: &mut Progress) -> Result<Ra
     let showing = Showing::Until(&mut watcher);
     let played = match carrier {
         Carrier::Here(options) => Box::pin(play_run(*options, showing)).await?,
-        Carrier::Workers(options) => Box::pin(play_master(*options, showing)).await?,
+        Carrier::Workers(options) => Box::pin(play_master_at(door, *options, showing)).await?,
     };
     if played.status == status::WORKERS && played.interrupted.is_none() {
         let why = played

@@ -20,6 +20,7 @@ use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
+use crate::app::session::Door;
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::domain::Rate;
 
@@ -57,6 +58,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
         let folder = folder.unwrap_or_else(|| PathBuf::from("datasets"));
         let library = Library::open(&folder, &[task.length], maker)?;
         let mut stage = Stage {
+            door: Door::default(),
             carrier,
             target,
             known,

@@ -27,6 +27,7 @@ use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
+use crate::app::session::Door;
 use crate::app::surroundings::{variables, wall_clock};
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::metrics::Level;
@@ -93,6 +94,7 @@ fn demo() -> mock::Script {
         inter_token: mock::Delay::constant(Duration::from_millis(10)),
         prefill_rate: Some(20_000.0),
         kv_cache_tokens: 40_000,
+        kv_cache_limits: true,
         role_first: false,
         ..mock::Script::default()
     }
@@ -121,6 +123,7 @@ async fn conduct(
     })?;
     let stage = Stage {
         suite_id: Some(kept.settings.suite_id.clone()),
+        door: Door::default(),
         carrier,
         target,
         known,
