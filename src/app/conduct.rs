@@ -141,6 +141,13 @@ impl Conductor {
         None
     }
 
+    /// Ends the run for whoever shows it: at the second call at once.
+    pub(super) fn end_for(&mut self) {
+        if self.stops < 2 {
+            self.end();
+        }
+    }
+
     fn end(&mut self) {
         let order = if self.stops == 0 {
             MasterCommand::Stop

@@ -11,6 +11,7 @@ use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::{Outputs, Settings};
 use crate::domain::Outcome;
 use crate::embed::{Aftermath, summarised};
+use crate::gauges::Watched;
 use crate::metrics::{Level, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
@@ -48,6 +49,8 @@ pub(super) struct Ending<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) result: RunResult,
     pub(super) aftermath: Aftermath<Failure>,
+    /// What was seen of the server meanwhile, where somebody looked.
+    pub(super) watched: Option<Watched>,
     /// Why the journal is not whole.
     pub(super) journal_error: Option<Failure>,
     /// What was changed while the run went on.
@@ -72,6 +75,8 @@ pub(super) struct Finished {
     pub(super) failure: Option<String>,
     /// The figures, unless there are none.
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
+    /// What was seen of the server meanwhile.
+    pub(super) watched: Option<Watched>,
 }
 
 /// Prints and writes everything.
@@ -85,6 +90,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             is_whole: true,
             failure: Some(format!("{:#}", failure.error)),
             figures: None,
+            watched: None,
         };
     }
     let summary = summarised(&ending.result);
@@ -114,6 +120,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         version: env!("CARGO_PKG_VERSION"),
         verdict: verdict.as_ref(),
         failure: words.as_deref(),
+        watched: ending.watched.as_ref(),
     };
     if !ending.is_quiet {
         print(&ctx, ending.outputs, console);
@@ -139,6 +146,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         is_whole,
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
+        watched: ending.watched,
     }
 }
 

@@ -182,6 +182,7 @@ impl Live {
             version: env!("CARGO_PKG_VERSION"),
             verdict: None,
             failure: None,
+            watched: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context as _, anyhow};
@@ -24,6 +25,7 @@ use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
+use super::watch::Watch;
 use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
@@ -57,8 +59,9 @@ pub(super) async fn play_run(
     check_outputs(&settings.outputs)?;
     let source_ips = &options.sending.source_ips;
     sources(source_ips)?;
+    let source = source_ips.first().copied();
     let tasks = TaskTracker::new();
-    let settling = settle(&settings, source_ips.first().copied());
+    let settling = settle(&settings, source);
     let (plan, signals) = match attentively(settling, &tasks, showing.is_quiet()).await? {
         Ok(settled) => settled,
         Err(signal) => return Ok(Played::left(signal.exit_status())),
@@ -101,6 +104,7 @@ pub(super) async fn play_run(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: false,
+        source,
         epochs: Vec::new(),
         showing,
     };
@@ -197,6 +201,7 @@ pub(super) async fn play_master_at(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: ready.past.is_some(),
+        source: None,
         epochs: ready
             .past
             .as_ref()
@@ -232,7 +237,8 @@ pub(super) struct Door(OnceLock<std::net::TcpListener>);
 impl Door {
     /// The door, for one run; `options` say where it is, the first time.
     async fn listener(&self, options: &MasterOptions) -> Result<TcpListener, Failure> {
-        let kept = |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
+        let kept =
+            |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
         let open = match self.0.get() {
             Some(open) => open,
             None => {
@@ -240,7 +246,9 @@ impl Door {
                 self.0.get_or_init(|| first)
             }
         };
-        open.try_clone().and_then(TcpListener::from_std).map_err(kept)
+        open.try_clone()
+            .and_then(TcpListener::from_std)
+            .map_err(kept)
     }
 }
 
@@ -357,6 +365,8 @@ struct Stage<'a> {
     writing: Option<Writing>,
     /// Another master began it, and the journal tells what it showed.
     goes_on: bool,
+    /// The address to look at the server from.
+    source: Option<IpAddr>,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
     showing: Showing<'a>,
@@ -389,13 +399,19 @@ impl Stage<'_> {
             clock_zero: self.clock_zero,
         };
         let mut trend = Trend::default();
+        let mut begun = None;
+        let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
-                    follow(&mut trend, &mut self.showing, &event);
+                    watch.note(&event);
+                    note_start(&mut begun, shown, &event);
+                    if follow(&mut trend, &mut self.showing, &event) {
+                        conductor.end_for();
+                    }
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
@@ -407,9 +423,11 @@ impl Stage<'_> {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            note_start(&mut begun, shown, &event);
             follow(&mut trend, &mut self.showing, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
+        let watched = watch.end(&mut conductor).await;
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
@@ -423,6 +441,7 @@ impl Stage<'_> {
             endpoint: &endpoint,
             result,
             aftermath,
+            watched,
             journal_error,
             changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),
@@ -438,6 +457,7 @@ impl Stage<'_> {
         let mut played = Played::of(finished, interrupted, self.plan, trend);
         played.is_altered = is_altered;
         played.answers = answers;
+        played.begun = begun;
         Ok(played)
     }
 
@@ -504,11 +524,18 @@ fn tell_of_seed(plan: &Plan) {
     tracing::info!("seed {seed}: --seed {seed} sends the same requests again");
 }
 
-/// Keeps how latencies go on, and tells who else shows the run.
-fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) {
-    showing.note(event);
+/// Keeps how latencies go on, and tells who else shows the run. Returns whether that one has it end.
+fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
     if let MasterEvent::Merged { delta, to, .. } = event {
         trend.note(*to, delta);
+    }
+    showing.note(event)
+}
+
+/// Keeps when the run began.
+fn note_start(begun: &mut Option<OffsetDateTime>, shown: Shown, event: &MasterEvent) {
+    if let MasterEvent::Starting { at } = event {
+        *begun = Some(on_the_wall(shown.clock_zero, *at));
     }
 }
 

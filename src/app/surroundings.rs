@@ -28,6 +28,18 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// All variables whose names and values are text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub(super) fn variables() -> Vec<(String, String)> {
+    let text = |word: std::ffi::OsString| word.into_string().ok();
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+        .collect()
+}
+
 /// Where the local hub cache is.
 pub(super) fn hub_paths() -> HubPaths {
     HubPaths::new(&variable)

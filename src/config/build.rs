@@ -27,7 +27,7 @@ use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
     Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending,
-    Settings, Surroundings, TargetOptions, WorkerOptions,
+    ServerMetrics, Settings, Surroundings, TargetOptions, WorkerOptions,
 };
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
@@ -188,6 +188,7 @@ impl Builder<'_> {
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
             allow_invalid: args.load.allow_invalid,
+            server_metrics: self.server_metrics(&args.output)?,
             outputs: outputs(args.output),
             logging: logging(args.log),
         })
@@ -195,6 +196,17 @@ impl Builder<'_> {
 
     fn headers(&self, args: &SecretArgs) -> Result<Headers> {
         self.check("header", target::headers(&args.header))
+    }
+
+    fn server_metrics(&self, args: &OutputArgs) -> Result<Option<ServerMetrics>> {
+        let Some(page) = &args.server_metrics else {
+            return Ok(None);
+        };
+        let url = self.check("server_metrics", target::page(page))?;
+        Ok(Some(ServerMetrics {
+            url,
+            step: args.server_metrics_step,
+        }))
     }
 
     fn api_key(&self, args: &SecretArgs) -> Result<Option<Secret>> {

@@ -413,6 +413,12 @@ pub(super) struct OutputArgs {
     /// Count the time to first token up to the first that is no reasoning (chat and stream only)
     #[arg(long)]
     pub first_visible_token: bool,
+    /// Watch the server's own metrics: the address of their page, or auto for /metrics at --host
+    #[arg(long, value_name = "URL")]
+    pub server_metrics: Option<String>,
+    /// Look at them this often
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = value::look)]
+    pub server_metrics_step: Duration,
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,

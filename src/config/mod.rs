@@ -53,8 +53,8 @@ pub use error::ConfigError;
 pub use google::google_key;
 pub use options::{
     Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
-    Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TRACE_USERS, TargetOptions,
-    WorkerOptions,
+    Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
+    TargetOptions, WorkerOptions,
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};

@@ -179,6 +179,8 @@ pub struct Settings {
     pub exit_code_on_error: u8,
     /// A run whose figures cannot be trusted ends like any other.
     pub allow_invalid: bool,
+    /// The server's own metrics to watch meanwhile.
+    pub server_metrics: Option<ServerMetrics>,
     /// Where results go.
     pub outputs: Outputs,
     /// How to log.
@@ -267,6 +269,15 @@ pub struct Secrets {
     pub aws: AwsSecrets,
     /// `user:password` of the proxy, percent decoding done.
     pub proxy_credentials: Option<Secret>,
+}
+
+/// The server's own metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerMetrics {
+    /// The address of their page; `None`: `/metrics` at the target.
+    pub url: Option<String>,
+    /// From one look to the next.
+    pub step: Duration,
 }
 
 /// Where results go.

@@ -58,4 +58,5 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("tokens_per_document", &["rerank"]),
     ("forced_generation_from_dataset", &["tokenizer"]),
     ("csv_full_history", &["csv"]),
+    ("server_metrics_step", &["server_metrics"]),
 ];

@@ -247,6 +247,17 @@ pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The span between two looks at something.
+pub(super) fn look(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    let span = positive_span(text)?;
+    if span >= SHORTEST {
+        Ok(span)
+    } else {
+        Err("must be 1ms or longer".to_owned())
+    }
+}
+
 /// How long to wait; `None` is for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Patience(pub Option<Duration>);

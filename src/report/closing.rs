@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Context, PERCENTILES, generator, load, objectives, turns};
+use super::{Context, PERCENTILES, generator, load, objectives, server, turns};
 use crate::domain::{Outcome, TokenSource, Warning};
 use crate::metrics::{Metric, Series, Summary};
 
@@ -16,6 +16,7 @@ pub fn sections(ctx: &Context<'_>) -> String {
     section(&mut text, "Tokens", tokens(ctx));
     section(&mut text, "Turns", turns::lines(ctx));
     section(&mut text, "Connections", connections(ctx.summary));
+    section(&mut text, "Server", server::lines(ctx));
     section(&mut text, "Generator", generator::lines(ctx));
     section(&mut text, "Warnings", warnings(ctx));
     section(&mut text, "Workers", workers(ctx));
@@ -207,6 +208,7 @@ fn warnings(ctx: &Context<'_>) -> Vec<String> {
         })
         .collect();
     lines.extend(unsupported(ctx.summary));
+    lines.extend(server::warnings(ctx));
     lines
 }
 

@@ -10,6 +10,7 @@ mod objectives;
 pub mod plain;
 pub mod record_line;
 mod rows;
+mod server;
 pub mod stats_csv;
 pub mod summary_block;
 pub mod summary_file;
@@ -23,6 +24,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::Offset;
+use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 
@@ -67,6 +69,8 @@ pub struct Context<'a> {
     pub verdict: Option<&'a Verdict>,
     /// Why the run did not do what was asked, apart from the verdict.
     pub failure: Option<&'a str>,
+    /// What was seen of the server meanwhile, where somebody looked.
+    pub watched: Option<&'a Watched>,
 }
 
 /// The request as tables name it.

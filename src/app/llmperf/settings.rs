@@ -104,7 +104,7 @@ pub(super) fn tokenizer(args: &TestArgs) -> Result<String, Failure> {
 }
 
 /// How to log: beside a progress bar only what does not go as it should, while workers are waited for also who comes.
-pub(super) fn logging(matches: &ArgMatches) -> Logging {
+pub(in crate::app) fn logging(matches: &ArgMatches) -> Logging {
     let level = match matches.get_one::<LogLevel>("loglevel") {
         Some(level) => *level,
         None if has_workers(matches) => LogLevel::Info,

@@ -358,6 +358,16 @@ fn pacing() -> Vec<Row> {
             Plan("/schedule/measure_ramp", json!(true)),
         ),
         ("--only-summary", "", Beside("only_summary: true")),
+        (
+            "--server-metrics auto",
+            "",
+            Beside("server_metrics: Some(ServerMetrics { url: None, step: 1s })"),
+        ),
+        (
+            "--server-metrics http://h:9/metrics/ --server-metrics-step 10ms",
+            "",
+            Beside("url: Some(\"http://h:9/metrics/\"), step: 10ms"),
+        ),
         ("--csv pre", "", Beside("csv: Some(\"pre\")")),
     ]
 }

@@ -385,24 +385,27 @@ fn the_short_help_of_run_reads_like_this() {
           --connect-timeout <SPAN>      To have a connection [default: 30s]
 
     Output:
-          --summary-file <FILE>  Append a row with the result to this CSV file
-          --csv <PREFIX>         Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv,
-                                 PREFIX_failures.csv ... [env: LOCUST_CSV]
-          --csv-full-history     Every row in PREFIX_stats_history.csv, not the aggregate alone [env:
-                                 LOCUST_CSV_FULL_HISTORY]
-          --json                 Print the result as JSON on standard output [env: LOCUST_JSON]
-          --json-file <FILE>     Write the result as JSON to this file [env: LOCUST_JSON_FILE]
-          --records <FILE>       Write one line a request to this file; a master names it, its workers
-                                 write it
-          --show-request         Print each request's body
-          --show-response        Print each answer's text
-          --first-visible-token  Count the time to first token up to the first that is no reasoning
-                                 (chat and stream only)
-          --only-summary         No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
-          --headless             Run without a web page; always so in this version [env:
-                                 LOCUST_HEADLESS]
-          --journal <FILE>       Write down what is measured here, as it comes: `llmload report` reads
-                                 it, whatever became of the run
+          --summary-file <FILE>         Append a row with the result to this CSV file
+          --csv <PREFIX>                Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv,
+                                        PREFIX_failures.csv ... [env: LOCUST_CSV]
+          --csv-full-history            Every row in PREFIX_stats_history.csv, not the aggregate alone
+                                        [env: LOCUST_CSV_FULL_HISTORY]
+          --json                        Print the result as JSON on standard output [env: LOCUST_JSON]
+          --json-file <FILE>            Write the result as JSON to this file [env: LOCUST_JSON_FILE]
+          --records <FILE>              Write one line a request to this file; a master names it, its
+                                        workers write it
+          --show-request                Print each request's body
+          --show-response               Print each answer's text
+          --first-visible-token         Count the time to first token up to the first that is no
+                                        reasoning (chat and stream only)
+          --server-metrics <URL>        Watch the server's own metrics: the address of their page, or
+                                        auto for /metrics at --host
+          --server-metrics-step <SPAN>  Look at them this often [default: 1s]
+          --only-summary                No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
+          --headless                    Run without a web page; always so in this version [env:
+                                        LOCUST_HEADLESS]
+          --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
+                                        reads it, whatever became of the run
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

@@ -148,6 +148,8 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # csv is not set                             # default
     # json-file is not set                       # default
     # records is not set                         # default
+    # server-metrics is not set                  # default
+    server-metrics-step = 1s                     # default
     headless = true                              # default
     # journal is not set                         # default
     csv-full-history = false                     # default

@@ -1,0 +1,105 @@
+//! The folder of prompts: files of lists of texts, one a length, and one of growing lengths. What is missing is made.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+
+use crate::app::data_set;
+use crate::app::failure::Failure;
+use crate::workload::load::{DataWish, pin_data};
+use crate::workload::{DataRef, Format, PromptSource};
+
+/// The length that means prompts of all lengths, as upstream has it.
+pub(super) const GROWING: u32 = 0;
+
+/// How the files are written: a list of texts.
+const FORMAT: Format = Format::Jsonl;
+
+/// The prompts of a suite.
+pub(super) struct Library {
+    files: BTreeMap<u32, DataRef>,
+}
+
+/// Who counts prompts that are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Maker<'a> {
+    /// The tokenizer that somebody named.
+    pub(super) tokenizer: Option<&'a str>,
+    /// The model, whose tokenizer is tried where nobody named one.
+    pub(super) model: &'a str,
+    pub(super) seed: u64,
+}
+
+impl Library {
+    /// Opens the files of these lengths, and makes those that are missing.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or made.
+    pub(super) fn open(folder: &Path, lengths: &[u32], maker: Maker<'_>) -> Result<Self, Failure> {
+        let missing = |length: &&u32| !path(folder, **length).is_file();
+        let missing: Vec<u32> = lengths.iter().filter(missing).copied().collect();
+        if !missing.is_empty() {
+            make(folder, &missing, maker)?;
+        }
+        let pinned = |length: &u32| Ok((*length, pin(&path(folder, *length))?));
+        let files = lengths.iter().map(pinned).collect::<Result<_, Failure>>()?;
+        Ok(Self { files })
+    }
+
+    /// Prompts of a length, shuffled by `seed`, from the one behind the first `skip` on.
+    pub(super) fn source(
+        &self,
+        length: u32,
+        seed: u64,
+        skip: u64,
+    ) -> Result<PromptSource, Failure> {
+        let file = self.files.get(&length);
+        let file = file.ok_or_else(|| Failure::failed(anyhow!("no prompts of {length} tokens")))?;
+        Ok(PromptSource::Data(DataRef {
+            shuffle_seed: Some(seed),
+            skip,
+            ..file.clone()
+        }))
+    }
+
+    /// What the files hold: digests by names.
+    pub(super) fn digests(&self) -> impl Iterator<Item = (String, String)> {
+        let named = |(length, file): (&u32, &DataRef)| (name(*length), file.sha256.clone());
+        self.files.iter().map(named)
+    }
+}
+
+/// The name of a file.
+pub(super) fn name(length: u32) -> String {
+    match length {
+        GROWING => "growing_prompts.json".to_owned(),
+        length => format!("prompts_length_{length}.json"),
+    }
+}
+
+fn path(folder: &Path, length: u32) -> PathBuf {
+    folder.join(name(length))
+}
+
+fn pin(path: &Path) -> Result<DataRef, Failure> {
+    let wish = DataWish {
+        path,
+        format: Some(FORMAT),
+        column: None,
+        shuffle_seed: None,
+        limit: None,
+    };
+    Ok(pin_data(wish).map_err(data_set::failure)?.reference)
+}
+
+/// Makes files of prompts.
+fn make(folder: &Path, lengths: &[u32], maker: Maker<'_>) -> Result<(), Failure> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder `{}`", folder.display()))
+        .map_err(Failure::usage)?;
+    let _ = (maker.tokenizer, maker.model, maker.seed);
+    let names: Vec<String> = lengths.iter().map(|length| name(*length)).collect();
+    let error = anyhow!("`{}` has no {}", folder.display(), names.join(", "));
+    Err(Failure::usage(error).hint("`llmload dataset generate` makes them"))
+}
