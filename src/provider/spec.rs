@@ -41,6 +41,9 @@ pub struct Place {
     /// What stands before `/chat/completions` and the like instead of `/v1`: empty, or a path from its slash. Of OpenAI's
     /// family alone.
     pub root: Option<String>,
+    /// The whole path, from its slash, instead of the usual one. Of OpenAI's family and of TGI alone.
+    #[serde(default)]
+    pub path: Option<String>,
     /// `stream_options` is refused there; how many tokens an answer has is told unasked, or not at all.
     #[serde(default)]
     pub no_stream_options: bool,

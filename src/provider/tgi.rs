@@ -52,7 +52,12 @@ impl Tgi {
             "/generate"
         };
         Ok(Self {
-            template: Template::new(path, spec, &[], Map::new())?,
+            template: Template::new(
+                spec.place.path.clone().unwrap_or_else(|| path.to_owned()),
+                spec,
+                &[],
+                Map::new(),
+            )?,
             parameters: parameters(spec),
             stream: spec.stream,
         })

@@ -57,7 +57,7 @@ pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
 use around::Frame;
 use batch::Bundle;
-use data::Dealer;
+use data::{Dealer, Dealing};
 use draw::{Compose, Draw};
 use forced::Script;
 use generated::{Made, Wanted};
@@ -156,8 +156,13 @@ impl Workload {
         let mut source = match (&bundle, data) {
             (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
             (_, Some(data)) => {
-                let clear = spec.shape.clear_assistant;
-                let dealer = Dealer::new(data, &measure, seed, users.max(1), clear, &mut notes)?;
+                let wish = Dealing {
+                    users: users.max(1),
+                    clear_assistant: spec.shape.clear_assistant,
+                    letters: spec.shape.letters,
+                    skip: skipped(&spec.prompts),
+                };
+                let dealer = Dealer::new(data, &measure, seed, wish, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
             (_, None) => source(spec, seed, &lengths, &measure, &mut notes)?,
@@ -377,6 +382,14 @@ const fn corpus(prompts: &PromptSource) -> Corpus {
     match prompts {
         PromptSource::Generated { corpus, .. } => *corpus,
         _ => Corpus::Limericks,
+    }
+}
+
+/// Rows of a data set that others have had.
+const fn skipped(prompts: &PromptSource) -> u64 {
+    match prompts {
+        PromptSource::Data(data) => data.skip,
+        _ => 0,
     }
 }
 

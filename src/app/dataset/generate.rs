@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::suite::{COUNT, LENGTHS, LONGEST, SuiteWish, ensure_suite};
 use super::tokenizer;
 use crate::app::failure::{Failure, status};
 use crate::app::files::replace_by;
@@ -21,11 +22,11 @@ use crate::workload::{
 #[derive(Clone, Debug, Args)]
 pub(super) struct GenerateArgs {
     /// Prompts to write
-    #[arg(short, long, value_name = "N", value_parser = value::large_count)]
-    count: u64,
+    #[arg(short, long, value_name = "N", value_parser = value::large_count, required_unless_present = "suite")]
+    count: Option<u64>,
     /// Length of a prompt in tokens
-    #[arg(short, long, value_name = "N", value_parser = value::count)]
-    prompt_tokens: u32,
+    #[arg(short, long, value_name = "N", value_parser = value::count, required_unless_present = "suite")]
+    prompt_tokens: Option<u32>,
     /// tokenizer.json, its directory, a hub id, or built-in: exact lengths; absent: by rule of thumb
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
@@ -71,6 +72,15 @@ pub(super) struct GenerateArgs {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
+    /// Write the files of a bench suite into this folder: prompts_length_N.json and growing_prompts.json
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["prompt_tokens", "output", "format", "dataset", "prompt_cache_max_len", "prefix_groups", "prompt", "chat", "max_tokens"])]
+    suite: Option<PathBuf>,
+    /// The suite's lengths in tokens
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = LENGTHS, value_parser = value::count, requires = "suite")]
+    lengths: Vec<u32>,
+    /// The longest of its growing prompts, in tokens
+    #[arg(long, value_name = "N", default_value_t = LONGEST, value_parser = value::count, requires = "suite")]
+    longest: u32,
 }
 
 /// How rows are written.
@@ -105,6 +115,9 @@ struct Row {
 
 /// Writes prompts.
 pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
+    if let Some(folder) = &args.suite {
+        return suite(args, folder);
+    }
     let holds_lengths = matches!(args.format, Layout::Jsonl | Layout::Csv);
     if args.max_tokens.is_some() && !holds_lengths {
         let error = anyhow!("texts alone hold no output lengths");
@@ -137,8 +150,32 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
         Ok(()) if to_console => {}
         Ok(()) => {
             let name = args.output.display();
-            tracing::info!("{} prompts in {name}", args.count);
+            tracing::info!("{} prompts in {name}", args.count.unwrap_or_default());
         }
+    }
+    Ok(status::OK)
+}
+
+/// Writes the files of a bench suite.
+fn suite(args: &GenerateArgs, folder: &Path) -> Result<u8, Failure> {
+    let made = ensure_suite(&SuiteWish {
+        folder,
+        lengths: &args.lengths,
+        growing_to: Some(args.longest),
+        count: args.count.unwrap_or(COUNT),
+        tokenizer: args.tokenizer.as_deref(),
+        seed: args.seed,
+        force: args.force,
+    })?;
+    let files = args.lengths.len() + 1;
+    if made.len() < files {
+        let left = files - made.len();
+        tracing::warn!(
+            "{left} files are there already and left as they are; --force makes them again"
+        );
+    }
+    for path in made {
+        tracing::info!("written: {}", path.display());
     }
     Ok(status::OK)
 }
@@ -171,7 +208,8 @@ fn workload(args: &GenerateArgs) -> Result<Workload, Failure> {
 }
 
 fn spec(args: &GenerateArgs) -> Result<Spec, Failure> {
-    let (tokens, shared_prefix_tokens) = (args.prompt_tokens, args.prompt_cache_max_len);
+    let tokens = args.prompt_tokens.unwrap_or_default();
+    let shared_prefix_tokens = args.prompt_cache_max_len;
     let prefix_groups = args.prefix_groups;
     let prompts = match &args.dataset {
         Dataset::Corpus(corpus) => PromptSource::Generated {
@@ -217,7 +255,7 @@ fn write_rows(
     args: &GenerateArgs,
     workload: &Workload,
 ) -> Result<(), Unwritten> {
-    let rows = (0..args.count).map(|number| {
+    let rows = (0..args.count.unwrap_or_default()).map(|number| {
         let ask = workload.ask(Index::Arrival(number));
         Row {
             prompt: match &ask.prompt {
@@ -231,7 +269,7 @@ fn write_rows(
     let mut out = BufWriter::new(out);
     match args.format {
         Layout::Jsonl => jsonl(&mut out, rows)?,
-        Layout::JsonList => json_list(&mut out, rows)?,
+        Layout::JsonList => json_list(&mut out, rows.map(|row| row.prompt))?,
         Layout::Text => text(&mut out, rows)?,
         Layout::Csv => csv(&mut out, rows, args.max_tokens.is_some())?,
     }
@@ -250,10 +288,13 @@ fn jsonl(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()>
     Ok(())
 }
 
-fn json_list(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {
+pub(super) fn json_list(
+    out: &mut dyn Write,
+    prompts: impl Iterator<Item = impl AsRef<str>>,
+) -> io::Result<()> {
     let mut before = "[\n";
-    for row in rows {
-        write!(out, "{before}{}", json!(row.prompt))?;
+    for prompt in prompts {
+        write!(out, "{before}{}", json!(prompt.as_ref()))?;
         before = ",\n";
     }
     writeln!(out, "\n]")
@@ -310,7 +351,7 @@ mod tests {
         assert_eq!(with, lines);
         let without = written(|out| jsonl(out, rows(false).skip(1))).unwrap();
         assert_eq!(without, "{\"prompt\":\"d\"}\n");
-        let list = written(|out| json_list(out, rows(false))).unwrap();
+        let list = written(|out| json_list(out, rows(false).map(|row| row.prompt))).unwrap();
         assert_eq!(list, "[\n\"a \\\"b\\\"\\nc\",\n\"d\"\n]\n");
         let table = written(|out| csv(out, rows(true), true)).unwrap();
         assert_eq!(table, "prompt,max_tokens\n\"a \"\"b\"\"\nc\",7\nd,8\n");

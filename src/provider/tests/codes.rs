@@ -177,6 +177,11 @@ fn an_api_of_openais_family_stands_where_its_root_is() {
             ["/openai/v2/chat/completions", "/openai/v2/completions"]
         );
     }
+    for kind in [Kind::OpenAi, Kind::Vllm, Kind::SgLang, Kind::Tgi] {
+        let mut spec = spec_for(kind, Task::Completion);
+        spec.place.path = Some("/elsewhere".to_owned());
+        assert_eq!(build(&spec).unwrap().endpoint().path, "/elsewhere");
+    }
     let mut spec = spec_for(Kind::OpenAi, Task::Rerank(ranking()));
     spec.place.root = Some("/x".to_owned());
     assert_eq!(build(&spec).unwrap().endpoint().path, "/x/rerank");

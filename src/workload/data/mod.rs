@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-pub(super) use deal::Dealer;
+pub(super) use deal::{Dealer, Dealing};
 pub use fault::{DataError, Place, RowFault, RowLost, Unsent};
 pub use sight::{Said, Sight};
 

@@ -438,3 +438,41 @@ fn conversations_are_no_batches_and_no_documents() {
         assert_eq!(made(api), Err(WorkloadError::Conversations));
     }
 }
+
+/// What the first `count` requests of one user say, with letters before each, from row `skip` on.
+fn apart(rows: usize, skip: u64, count: u32) -> Vec<String> {
+    use crate::workload::{Api, DataRef, PromptSource};
+    let mut settings = crate::workload::tests::spec(PromptSource::Data(DataRef {
+        name: "rows".to_owned(),
+        format: Format::Text,
+        column: None,
+        shuffle_seed: None,
+        limit: None,
+        skip,
+        sha256: String::new(),
+        bytes: 0,
+        inline: None,
+    }));
+    settings.shape.letters = 4;
+    let data = Arc::new(data(&numbered(rows), Format::Text));
+    let workload = Workload::new(&settings, Api::Chat, Seed(7), None, Some(data), 1).unwrap();
+    let turns = (0..count).map(|turn| Index::Turn { user: 0, turn });
+    turns.map(|index| said(&workload.ask(index))).collect()
+}
+
+#[test]
+fn letters_tell_rows_apart_and_a_number_tells_copies() {
+    let all = apart(3, 0, 8);
+    let plain: Vec<&str> = all[..3].iter().map(|text| &text[4..]).collect();
+    assert_eq!(plain, ["row 0", "row 1", "row 2"]);
+    assert!(
+        all[..3]
+            .iter()
+            .all(|text| text[..4].bytes().all(|byte| byte.is_ascii_alphabetic()))
+    );
+    assert_ne!(all[0][..4], all[1][..4]);
+    assert_eq!(all[3], format!("0 {}", all[0]));
+    assert_eq!(all[7], format!("1 {}", all[1]));
+    // Who comes later goes on where the others were, with the same texts.
+    assert_eq!(apart(3, 2, 6), all[2..]);
+}
