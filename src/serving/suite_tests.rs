@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::rig::{Run, Server};
-use super::stats::count;
 use super::*;
 
 const SERVER: Server = Server {
@@ -334,22 +333,5 @@ fn what_is_missing_is_named_and_breaks_nothing() {
             "#);
         }
         assert!(text(&files, "report/README.md").contains("the nearest that was run"));
-    }
-    assert!(count(left_out.len()) > 0.0);
-}
-
-#[test]
-fn zz_pictures() {
-    let (settings, raws) = suite();
-    let (files, _) = report(&raws, Some(&settings));
-    for (path, content) in &files {
-        if let Content::Picture(figure) = content {
-            let name = path.rsplit('/').next().unwrap();
-            std::fs::write(
-                format!("/tmp/wt/D-try/{name}"),
-                crate::chart::png(figure).unwrap(),
-            )
-            .unwrap();
-        }
     }
 }
