@@ -127,7 +127,9 @@ fn a_report_finds_a_servers_known_speeds_and_cache_within_two_per_cent() {
 fn a_report_from_files_without_our_own_keys_finds_the_same() {
     let (settings, mut raws) = suite();
     let (ours, _) = report(&raws, Some(&settings));
-    raws.values_mut().for_each(|raw| raw.llmload.clear());
+    for raw in raws.values_mut() {
+        raw.llmload.clear();
+    }
     let (files, left_out) = report(&raws, None);
     assert_eq!(left_out, Vec::<String>::new());
     let path = "report/data/prompt_ingestion_graph_data.json";
