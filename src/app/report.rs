@@ -48,6 +48,9 @@ pub(super) struct ReportArgs {
     /// Write the result as JSON to this file
     #[arg(long, value_name = "FILE")]
     json_file: Option<PathBuf>,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Share of failed requests above which the run has failed; absent: the run's own
     #[arg(long, value_name = "F")]
     max_fail_ratio: Option<f64>,
@@ -67,6 +70,7 @@ impl ReportArgs {
             csv_full_history: self.csv_full_history,
             json: self.json,
             json_file: self.json_file.clone(),
+            html: self.html.clone(),
             records_dir: None,
             only_summary: true,
         }
@@ -110,7 +114,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let nothing = nothing_measured(&past, cluster);
     let config = MasterConfig::new(header.run, plan.clone(), 1);
     let changes = Changes::resumed(Load::of(&plan.schedule), &past.epochs);
-    let result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let mut result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let answers = std::mem::take(&mut result.tally.answers);
     let ending = Ending {
         outputs: &outputs,
         rules,
@@ -122,11 +127,14 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
             records_error: None,
             fault: None,
         },
+        watched: None,
         journal_error: None,
         changes: changes.into_all(),
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),
         missing: Some(missing),
         cluster,
+        answers: &answers,
+        command: &header.command,
         is_quiet: false,
     };
     Ok(finish(ending, live, &mut Console::default()).status)

@@ -68,6 +68,7 @@ pub(super) async fn play_run(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: None,
     })?;
@@ -166,6 +167,7 @@ pub(super) async fn play_master(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: Some(options.heartbeats.missing_after),
     })?;
@@ -308,6 +310,7 @@ pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
     for (path, option) in [
         (&outputs.summary_file, "--summary-file"),
         (&outputs.json_file, "--json-file"),
+        (&outputs.html, "--html"),
     ] {
         if let Some(path) = path {
             try_writing(path, option)?;
@@ -394,11 +397,14 @@ impl Stage<'_> {
             endpoint: &endpoint,
             result,
             aftermath,
+            watched: None,
             journal_error,
             changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
+            answers: &answers,
+            command: &command(&self.settings, &self.plan),
             is_quiet,
         };
         let interrupted = ending.interrupted;
@@ -468,6 +474,11 @@ async fn close_journal(
         failure = writing.close(&aftermath.notes) => failure,
         Some(_) = conductor.signal() => writing.given_up(),
     }
+}
+
+/// The command line that sends the same requests again.
+fn command(settings: &Settings, plan: &Plan) -> String {
+    journal::with_seed(&settings.command, settings.seed.is_some(), plan)
 }
 
 fn tell_of_seed(plan: &Plan) {

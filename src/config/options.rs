@@ -179,6 +179,8 @@ pub struct Settings {
     pub allow_invalid: bool,
     /// Where results go.
     pub outputs: Outputs,
+    /// The command line that comes to the same settings, with masks in place of secrets.
+    pub command: String,
     /// How to log.
     pub logging: Logging,
 }
@@ -280,6 +282,8 @@ pub struct Outputs {
     pub json: bool,
     /// Result as JSON in this file.
     pub json_file: Option<PathBuf>,
+    /// Result as a page of HTML in this file.
+    pub html: Option<PathBuf>,
     /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
     pub records_dir: Option<PathBuf>,
     /// No tables while running.

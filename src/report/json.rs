@@ -98,7 +98,7 @@ const DATA: [&str; 3] = [
 ];
 
 /// The plan, with what comes from data sets replaced by its number: a result is no copy of the data.
-fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
+pub(crate) fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
     let mut plan = serde_json::to_value(ctx.plan)?;
     for place in DATA {
         if let Some(data) = plan.pointer_mut(place) {

@@ -22,6 +22,7 @@ pub(super) fn header() -> JournalHeader {
         max_fail_ratio: 0.01,
         exit_code_on_error: 1,
         allow_invalid: false,
+        command: "llmload run --seed 1".to_owned(),
     }
 }
 
@@ -104,6 +105,7 @@ fn wish(journal: &Journal) -> Wish<'_> {
         journal,
         plan: plan(),
         seeded: true,
+        command: "llmload run --seed 1",
         rules: Rules {
             max_fail_ratio: 0.01,
             exit_code_on_error: 1,
