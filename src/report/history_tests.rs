@@ -109,7 +109,11 @@ fn a_late_report_is_a_rate_over_its_own_time_and_a_moment_is_none() {
         tally.measured.outcomes.insert(Outcome::Ok, number);
         history.push(&tally, at(to * 1_000_000), Crowd::default());
     }
-    let rates: Vec<_> = history.steps().iter().map(|step| step.per_s(step.ended())).collect();
+    let rates: Vec<_> = history
+        .steps()
+        .iter()
+        .map(|step| step.per_s(step.ended()))
+        .collect();
     assert_eq!(rates, [Some(1.0), Some(9.0 / 3.1)]);
     let mut nothing = History::default();
     nothing.push(&Tally::default(), Offset::ZERO, Crowd::default());

@@ -26,7 +26,8 @@ impl Bins {
     /// There are about 2 n^(1/3) bars of n values (Rice's rule).
     pub(crate) fn of(values: &[(f64, u64)]) -> Option<Self> {
         let known = || {
-            let is_known = |(value, count): &&(f64, u64)| *value >= 0.0 && value.is_finite() && *count > 0;
+            let is_known =
+                |(value, count): &&(f64, u64)| *value >= 0.0 && value.is_finite() && *count > 0;
             values.iter().filter(is_known)
         };
         let lowest = known().map(|(value, _)| *value).reduce(f64::min)?;
@@ -36,7 +37,9 @@ impl Bins {
         let edges = edges(lowest, highest, quantity(all), is_log);
         let mut counts = vec![0; edges.len() - 1];
         for (value, count) in known() {
-            let place = edges.partition_point(|edge| edge <= value).saturating_sub(1);
+            let place = edges
+                .partition_point(|edge| edge <= value)
+                .saturating_sub(1);
             // The largest value stands on the last edge.
             counts[place.min(edges.len() - 2)] += count;
         }
@@ -121,7 +124,10 @@ mod tests {
         assert!(!Bins::of(&near).unwrap().is_log);
         let far = Bins::of(&[(1.0, 500), (10_000.0, 1)]).unwrap();
         assert!(far.is_log);
-        assert_eq!((far.counts.len(), far.counts[0], far.counts[15]), (16, 500, 1));
+        assert_eq!(
+            (far.counts.len(), far.counts[0], far.counts[15]),
+            (16, 500, 1)
+        );
         assert!((far.edges[8] - 100.0).abs() < 1e-9, "{:?}", far.edges);
     }
 

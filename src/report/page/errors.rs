@@ -37,7 +37,14 @@ fn kinds(ctx: &Context<'_>, of: u64) -> Block {
             at(seen.last_seen),
         ]
     });
-    let columns = ["kind", "words", "#count", "#of all requests", "first", "last"];
+    let columns = [
+        "kind",
+        "words",
+        "#count",
+        "#of all requests",
+        "first",
+        "last",
+    ];
     table("Failures by kind", &columns, rows.collect())
 }
 

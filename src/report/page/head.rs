@@ -1,7 +1,7 @@
 //! The top of a run's page: what ran, whether it can be trusted, and the few figures that tell most.
 
 use super::outline::{percent, quantity, shown};
-use crate::metrics::{Level as Trust, Metric};
+use crate::metrics::{Level as Trust, Metric, Verdict};
 use crate::page::{Fact, Level, Notice};
 use crate::plan::Asked;
 use crate::report::{Context, closing, generator, number, objectives};
@@ -49,12 +49,8 @@ pub(super) fn notices(ctx: &Context<'_>) -> Vec<Notice> {
         word: word.to_owned(),
         text,
     };
-    let mut notices = Vec::new();
-    notices.extend(
-        ctx.failure
-            .map(|failure| notice(Level::Bad, "FAILED", format!("the run failed: {failure}"))),
-    );
-    notices.push(verdict(ctx));
+    let mut notices: Vec<Notice> = ctx.failure.map(failed).into_iter().collect();
+    notices.push(verdict(ctx.verdict));
     if ctx.summary.ramp_included {
         let words = closing::figures_are_of(ctx.summary);
         notices.push(notice(Level::Warning, "RAMP INCLUDED", words));
@@ -64,14 +60,25 @@ pub(super) fn notices(ctx: &Context<'_>) -> Vec<Notice> {
         notices.push(notice(Level::Warning, "NOT MET", words));
     }
     if ctx.is_of_several_loads() {
-        let words = "the load was changed while the run went on: the figures are of all loads together";
+        let words =
+            "the load was changed while the run went on: the figures are of all loads together";
         notices.push(notice(Level::Note, "SEVERAL LOADS", words.to_owned()));
     }
     notices
 }
 
-fn verdict(ctx: &Context<'_>) -> Notice {
-    let Some(verdict) = ctx.verdict else {
+/// That a run failed, and why.
+pub(super) fn failed(failure: &str) -> Notice {
+    Notice {
+        level: Level::Bad,
+        word: "FAILED".to_owned(),
+        text: format!("the run failed: {failure}"),
+    }
+}
+
+/// How far figures can be trusted.
+pub(super) fn verdict(verdict: Option<&Verdict>) -> Notice {
+    let Some(verdict) = verdict else {
         return Notice {
             level: Level::Note,
             word: "NO VERDICT".to_owned(),
@@ -79,7 +86,10 @@ fn verdict(ctx: &Context<'_>) -> Notice {
         };
     };
     let (level, meaning) = match verdict.level {
-        Trust::Ok => (Level::Good, "the generator is not to be seen in the figures"),
+        Trust::Ok => (
+            Level::Good,
+            "the generator is not to be seen in the figures",
+        ),
         Trust::Strained => (Level::Warning, "the generator may be seen in the figures"),
         Trust::Invalid => (
             Level::Bad,
@@ -135,7 +145,8 @@ fn requests(ctx: &Context<'_>) -> Vec<Fact> {
 
 fn rate(ctx: &Context<'_>) -> Option<Fact> {
     let sent = ctx.summary.sent_per_s()?;
-    let note = generator::asked(ctx).map_or_else(String::new, |asked| format!("asked for: {asked}"));
+    let note =
+        generator::asked(ctx).map_or_else(String::new, |asked| format!("asked for: {asked}"));
     Some(fact("sent", shown(sent), "requests/s", note))
 }
 

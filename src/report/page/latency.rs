@@ -90,7 +90,10 @@ fn curves(known: &[(&str, &Series)]) -> Chart {
         .filter_map(|(name, values)| {
             let half = shown(number::percentile(values, 0.5)?);
             let tail = shown(number::percentile(values, 0.99)?);
-            Some(format!("{} {half} ms at 50%, {tail} ms at 99%", name.to_lowercase()))
+            Some(format!(
+                "{} {half} ms at 50%, {tail} ms at 99%",
+                name.to_lowercase()
+            ))
         })
         .collect();
     let curve = |(name, values): &(&str, &Series)| series(*name, Kind::Line, curve(values));

@@ -19,9 +19,13 @@ const FEWEST: usize = 5;
 type Place = (f64, f64);
 
 pub(super) fn blocks(ctx: &Context<'_>, answers: &BTreeMap<Index, Answer>) -> Vec<Block> {
-    let is_streamed = answers.values().any(|answer| answer.first_content.is_some());
+    let is_streamed = answers
+        .values()
+        .any(|answer| answer.first_content.is_some());
     let good = answers.values().filter(|answer| answer.outcome.is_good());
-    let mut places: Vec<Place> = good.filter_map(|answer| place(answer, is_streamed)).collect();
+    let mut places: Vec<Place> = good
+        .filter_map(|answer| place(answer, is_streamed))
+        .collect();
     if places.is_empty() {
         return Vec::new();
     }
@@ -38,11 +42,19 @@ pub(super) fn blocks(ctx: &Context<'_>, answers: &BTreeMap<Index, Answer>) -> Ve
         percent(share.min(1.0)),
         places.len()
     );
-    let name = if is_streamed { "time to first token" } else { "total latency" };
+    let name = if is_streamed {
+        "time to first token"
+    } else {
+        "total latency"
+    };
     vec![
         text(words),
         Block::Chart(Chart {
-            title: format!("{}{} by length of the prompt", name[..1].to_uppercase(), &name[1..]),
+            title: format!(
+                "{}{} by length of the prompt",
+                name[..1].to_uppercase(),
+                &name[1..]
+            ),
             summary: in_words(name, &medians),
             x: axis("prompt", "tokens"),
             y: vec![axis(name, "ms")],
@@ -93,7 +105,8 @@ fn medians(sorted: &[Place]) -> Vec<Place> {
 }
 
 fn in_words(name: &str, medians: &[Place]) -> String {
-    let one = |(length, time): &Place| format!("{} ms at about {} tokens", shown(*time), shown(*length));
+    let one =
+        |(length, time): &Place| format!("{} ms at about {} tokens", shown(*time), shown(*length));
     let (first, last) = (medians.first().map(one), medians.last().map(one));
     match (first, last) {
         (Some(first), Some(last)) if first != last => {
@@ -110,10 +123,16 @@ mod tests {
 
     #[test]
     fn medians_are_of_neighbouring_lengths_and_one_length_is_not_divided() {
-        let places: Vec<Place> = (0..100).map(|n| (f64::from(n / 10), f64::from(n % 10))).collect();
+        let places: Vec<Place> = (0..100)
+            .map(|n| (f64::from(n / 10), f64::from(n % 10)))
+            .collect();
         let got = medians(&places);
         assert_eq!(got.len(), 10);
-        assert!(got.iter().enumerate().all(|(n, place)| *place == (quantity(n as u64), 4.0)));
+        assert!(
+            got.iter()
+                .enumerate()
+                .all(|(n, place)| *place == (quantity(n as u64), 4.0))
+        );
         assert_eq!(medians(&[(7.0, 3.0), (7.0, 1.0), (7.0, 2.0)]), [(7.0, 2.0)]);
         assert_eq!(medians(&[]), []);
     }

@@ -1,7 +1,7 @@
 //! The page of a run: what stands on it, from the same figures as the tables and the result file.
 //! How a page looks, and how its charts are drawn, is the room `page`'s.
 
-pub(crate) mod bins;
+mod bins;
 mod errors;
 mod head;
 mod latency;
@@ -14,9 +14,13 @@ mod trust;
 
 use std::collections::BTreeMap;
 
+pub(crate) use bins::Bins;
+pub(crate) use outline::{axis, percent, series, table, text};
+
 use super::{Context, History};
 use crate::domain::{Answer, Index};
-use crate::page::{Block, Page, Section};
+use crate::metrics::Verdict;
+use crate::page::{Block, Notice, Page, Section};
 
 /// The page of a run.
 ///
@@ -45,6 +49,12 @@ pub fn run_page(
         sections: sections.into_iter().filter_map(section).collect(),
         made_by: format!("llmload {}", ctx.version),
     }
+}
+
+/// Why a run failed, if it did, and how far its figures can be trusted: for pages that others make of it.
+pub fn run_notices(failure: Option<&str>, verdict: Option<&Verdict>) -> Vec<Notice> {
+    let failed = failure.map(head::failed);
+    failed.into_iter().chain([head::verdict(verdict)]).collect()
 }
 
 fn section((heading, blocks): (&str, Vec<Block>)) -> Option<Section> {

@@ -22,7 +22,10 @@ pub(crate) fn percent(share: f64) -> String {
 }
 
 /// A count as a number to draw or divide by.
-#[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of a run are far below 2^53"
+)]
 pub(crate) const fn quantity(count: u64) -> f64 {
     count as f64
 }

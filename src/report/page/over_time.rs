@@ -13,7 +13,9 @@ const PERCENTILES: [(&str, f64); 3] = [("p50", 0.5), ("p95", 0.95), ("p99", 0.99
 
 pub(super) fn blocks(ctx: &Context<'_>, history: &History) -> Vec<Block> {
     let steps = history.steps();
-    let watched = ctx.watched.map_or_else(Vec::new, |watched| server(ctx, watched));
+    let watched = ctx
+        .watched
+        .map_or_else(Vec::new, |watched| server(ctx, watched));
     if steps.is_empty() {
         return watched;
     }
@@ -22,8 +24,16 @@ pub(super) fn blocks(ctx: &Context<'_>, history: &History) -> Vec<Block> {
         Some(requests(ctx, steps)),
         Some(crowd(ctx, steps)),
         tokens(ctx, steps),
-        percentiles(steps, Metric::TimeToFirstToken, "Time to first token over time"),
-        percentiles(steps, Metric::TimePerOutputToken, "Time per output token over time"),
+        percentiles(
+            steps,
+            Metric::TimeToFirstToken,
+            "Time to first token over time",
+        ),
+        percentiles(
+            steps,
+            Metric::TimePerOutputToken,
+            "Time per output token over time",
+        ),
         percentiles(steps, Metric::TotalLatency, "Total latency over time"),
     ];
     let charts = charts.into_iter().flatten();
@@ -76,7 +86,9 @@ pub(super) fn line(
     steps: &[Step],
     value: impl Fn(&Step) -> Option<f64>,
 ) -> Series {
-    let points = steps.iter().map(|step| (step.to.as_secs_f64(), value(step)));
+    let points = steps
+        .iter()
+        .map(|step| (step.to.as_secs_f64(), value(step)));
     series(name, kind, points)
 }
 
@@ -105,7 +117,12 @@ fn requests(ctx: &Context<'_>, steps: &[Step]) -> Chart {
         shown(highest(steps, sent)),
         shown(highest(steps, good)),
     );
-    over_time("Requests per second", words, vec![axis("requests", "1/s")], drawn)
+    over_time(
+        "Requests per second",
+        words,
+        vec![axis("requests", "1/s")],
+        drawn,
+    )
 }
 
 fn crowd(ctx: &Context<'_>, steps: &[Step]) -> Chart {
@@ -135,18 +152,30 @@ fn tokens(ctx: &Context<'_>, steps: &[Step]) -> Option<Chart> {
     let output = |step: &Step| step.per_s(step.output_tokens);
     let prompt = |step: &Step| step.per_s(step.prompt_tokens);
     let generates = ctx.plan.provider.task.generates();
-    let both: u64 = steps.iter().map(|step| step.output_tokens + step.prompt_tokens).sum();
+    let both: u64 = steps
+        .iter()
+        .map(|step| step.output_tokens + step.prompt_tokens)
+        .sum();
     if both == 0 {
         return None;
     }
-    let mut words = format!("At most {} prompt tokens per second", shown(highest(steps, prompt)));
+    let mut words = format!(
+        "At most {} prompt tokens per second",
+        shown(highest(steps, prompt))
+    );
     let (mut axes, mut drawn) = (Vec::new(), Vec::new());
     if generates {
         axes.push(axis("output tokens", "1/s"));
         drawn.push(line("output tokens", Kind::Line, steps, output));
-        words.push_str(&format!(" and {} output tokens per second", shown(highest(steps, output))));
+        words.push_str(&format!(
+            " and {} output tokens per second",
+            shown(highest(steps, output))
+        ));
         if let Some(rate) = ctx.summary.output_tokens_per_s() {
-            words.push_str(&format!("; {} output tokens per second in the measured window", shown(rate)));
+            words.push_str(&format!(
+                "; {} output tokens per second in the measured window",
+                shown(rate)
+            ));
         }
     }
     axes.push(axis("prompt tokens", "1/s"));
@@ -187,12 +216,17 @@ fn server(ctx: &Context<'_>, watched: &Watched) -> Vec<Block> {
     // Nobody measures a run that began before 1970.
     let began = ctx.started_at.unix_timestamp_nanos() as f64 / 1e9;
     let drawn = |name: &str, kind, value: fn(&Look) -> Option<f64>| {
-        let points = watched.looks.iter().map(|look| (look.at_s - began, value(look)));
+        let points = watched
+            .looks
+            .iter()
+            .map(|look| (look.at_s - began, value(look)));
         series(name, kind, points)
     };
     let highest = |value: fn(&Look) -> Option<f64>| {
         let known = watched.looks.iter().filter_map(value);
-        known.reduce(f64::max).map_or_else(|| "unknown".to_owned(), shown)
+        known
+            .reduce(f64::max)
+            .map_or_else(|| "unknown".to_owned(), shown)
     };
     let cache: fn(&Look) -> Option<f64> = |look| look.cache.map(|share| 100.0 * share);
     let words = format!(
@@ -219,24 +253,45 @@ fn of_looks(watched: &Watched) -> String {
     let lateness = &watched.lateness;
     let mut words = format!(
         "The server's metrics ({}) were looked at {} times, every {} s, on a connection of their own; looks were late by {} ms on average and {} ms at most.",
-        if watched.server.is_empty() { "of no known kind" } else { &watched.server },
+        if watched.server.is_empty() {
+            "of no known kind"
+        } else {
+            &watched.server
+        },
         watched.looks.len(),
         shown(watched.step_s),
         shown(lateness.mean_s * 1e3),
         shown(lateness.max_s * 1e3),
     );
     if watched.skipped > 0 {
-        words.push_str(&format!(" {} looks were skipped, for the one before was not answered yet.", watched.skipped));
+        words.push_str(&format!(
+            " {} looks were skipped, for the one before was not answered yet.",
+            watched.skipped
+        ));
     }
     if watched.failed > 0 {
-        words.push_str(&format!(" {} looks failed: {}.", watched.failed, watched.failure));
+        words.push_str(&format!(
+            " {} looks failed: {}.",
+            watched.failed, watched.failure
+        ));
     }
     for (name, before, after) in [
-        ("prompt", watched.before.prompt_tokens, watched.after.prompt_tokens),
-        ("output", watched.before.output_tokens, watched.after.output_tokens),
+        (
+            "prompt",
+            watched.before.prompt_tokens,
+            watched.after.prompt_tokens,
+        ),
+        (
+            "output",
+            watched.before.output_tokens,
+            watched.after.output_tokens,
+        ),
     ] {
         if let (Some(before), Some(after)) = (before, after) {
-            words.push_str(&format!(" It counted {:.0} {name} tokens meanwhile.", after - before));
+            words.push_str(&format!(
+                " It counted {:.0} {name} tokens meanwhile.",
+                after - before
+            ));
         }
     }
     words

@@ -12,7 +12,8 @@ pub(super) fn blocks(ctx: &Context<'_>, command: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     if !command.is_empty() {
         blocks.push(Block::Code {
-            title: "This command line sends the same requests again; *** stands for what is secret".to_owned(),
+            title: "This command line sends the same requests again; *** stands for what is secret"
+                .to_owned(),
             text: command.to_owned(),
         });
     }

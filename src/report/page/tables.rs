@@ -47,13 +47,21 @@ fn column(name: &str, is_number: bool) -> Column {
 
 fn cells(row: &Row<'_>) -> Vec<String> {
     let is_metric = row.kind == "METRIC";
-    let is_time = !is_metric || Metric::from_name(row.name).is_some_and(|metric| !metric.is_count());
+    let is_time =
+        !is_metric || Metric::from_name(row.name).is_some_and(|metric| !metric.is_count());
     let unit = if is_time { " (ms)" } else { "" };
-    let failed = if is_metric { String::new() } else { row.failures.to_string() };
-    let mut cells = vec![format!("{}{unit}", row.name), row.requests.to_string(), failed];
-    let of = |figure: fn(&Series) -> Option<f64>| {
-        row.series.and_then(figure).map_or_else(dash, shown)
+    let failed = if is_metric {
+        String::new()
+    } else {
+        row.failures.to_string()
     };
+    let mut cells = vec![
+        format!("{}{unit}", row.name),
+        row.requests.to_string(),
+        failed,
+    ];
+    let of =
+        |figure: fn(&Series) -> Option<f64>| row.series.and_then(figure).map_or_else(dash, shown);
     cells.push(of(number::mean));
     cells.push(of(|series| series.min().map(number::shown)));
     cells.extend(PERCENTILES.iter().map(|(_, q)| percentile(row.series, *q)));
@@ -77,8 +85,14 @@ fn dash() -> String {
 
 fn has_doubts(blocks: &[Block]) -> bool {
     blocks.iter().any(|block| {
-        let Block::Table(table) = block else { return false };
-        table.rows.iter().flatten().any(|cell| cell.starts_with(MARK))
+        let Block::Table(table) = block else {
+            return false;
+        };
+        table
+            .rows
+            .iter()
+            .flatten()
+            .any(|cell| cell.starts_with(MARK))
     })
 }
 

@@ -22,7 +22,10 @@ pub(super) fn blocks(ctx: &Context<'_>, history: &History) -> Vec<Block> {
 /// How late it was and how busy, step by step.
 fn chart(ctx: &Context<'_>, steps: &[Step]) -> Option<Block> {
     let p99 = |metric| {
-        move |step: &Step| step.get(metric).and_then(|series| number::percentile(series, 0.99))
+        move |step: &Step| {
+            step.get(metric)
+                .and_then(|series| number::percentile(series, 0.99))
+        }
     };
     let busy = |step: &Step| Some(100.0 * step.busy_share()?);
     let lag = if ctx.summary.generator.has_loop_lag() {
@@ -35,7 +38,8 @@ fn chart(ctx: &Context<'_>, steps: &[Step]) -> Option<Block> {
         line(lag, Kind::Line, steps, p99(Metric::ReceiveLag)),
         on_axis(1, line("cores busy", Kind::Dashed, steps, busy)),
     ];
-    let is_seen = |series: &crate::page::Series| series.points.iter().any(|point| point.y.is_some());
+    let is_seen =
+        |series: &crate::page::Series| series.points.iter().any(|point| point.y.is_some());
     let drawn: Vec<_> = drawn.into_iter().filter(is_seen).collect();
     let worst = |metric| {
         let known = steps.iter().filter_map(p99(metric)).reduce(f64::max);
@@ -46,7 +50,10 @@ fn chart(ctx: &Context<'_>, steps: &[Step]) -> Option<Block> {
         "The worst step's p99: send delay {}, lag {}; all sending cores together were busy for up to {} of a step.",
         worst(Metric::SendDelay),
         worst(Metric::ReceiveLag),
-        busiest.map_or_else(|| "an unknown share".to_owned(), |busy| format!("{}%", shown(busy))),
+        busiest.map_or_else(
+            || "an unknown share".to_owned(),
+            |busy| format!("{}%", shown(busy))
+        ),
     );
     let axes = vec![axis("delay", "ms"), axis("busy", "%")];
     (!drawn.is_empty()).then(|| {
