@@ -44,6 +44,7 @@ mod kept;
 mod keys;
 mod llmperf;
 mod pacing;
+mod page;
 mod peers;
 mod ports;
 mod process;

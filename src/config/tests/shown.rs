@@ -147,6 +147,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # summary-file is not set                    # default
     # csv is not set                             # default
     # json-file is not set                       # default
+    # html is not set                            # default
     # records is not set                         # default
     headless = true                              # default
     # journal is not set                         # default
@@ -212,4 +213,21 @@ fn a_worker_shows_its_own_settings() {
         text.contains("master-port = 5557") && !text.contains("users"),
         "{text}"
     );
+}
+
+#[test]
+fn the_command_of_a_page_is_what_was_set_anywhere_and_no_secret() {
+    let mut around = Around::default();
+    around.set("LOCUST_USERS", "7");
+    around.set("API_KEY", "hunter2");
+    let line = "run -H http://h -m m --header Cookie:hunter3 --header X-Team:a'b --no-stream --prompt-text -v";
+    let Ok(Command::Run(options)) = resolved(line, &around) else {
+        panic!("no run");
+    };
+    assert_eq!(
+        options.settings.command,
+        "llmload run --model m --host http://h --api-key '***'"
+    );
+    let again = options.settings.command.replace("'", "");
+    assert!(!again.contains("hunter"));
 }

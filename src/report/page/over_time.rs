@@ -193,16 +193,19 @@ fn percentiles(steps: &[Step], metric: Metric, title: &str) -> Option<Chart> {
         }
     };
     steps.iter().find_map(at(0.5))?;
+    let largest = |step: &Step| step.get(metric)?.max().map(number::shown);
     let drawn: Vec<_> = PERCENTILES
         .iter()
         .map(|(name, q)| line(name, Kind::Line, steps, at(*q)))
+        .chain([line("largest", Kind::Points, steps, largest)])
         .filter(|series| series.points.iter().any(|point| point.y.is_some()))
         .collect();
     let medians = || steps.iter().filter_map(at(0.5));
     let words = format!(
-        "The median of a step is from {} to {} ms. Steps with too few requests for a percentile have none.",
+        "The median of a step is from {} to {} ms, the largest value of all {} ms. Steps with too few requests for a percentile have none.",
         shown(medians().fold(f64::INFINITY, f64::min)),
         shown(medians().fold(0.0, f64::max)),
+        shown(highest(steps, largest)),
     );
     Some(over_time(title, words, vec![axis("latency", "ms")], drawn))
 }
