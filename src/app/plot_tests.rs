@@ -146,12 +146,7 @@ fn each_case_of_responses_is_written_read_back_and_drawn() {
         let page = out.join(format!("{}_report.html", bench.stem()));
         let page = fs::read_to_string(page).unwrap();
         assert!(page.contains("Token benchmark, over at 2023-11-14 22:13:20 UTC"));
-        let is_drawn = page.contains("Inter-token latency and output throughput");
-        assert_eq!(
-            is_drawn,
-            responses.iter().any(Individual::is_good),
-            "{name}"
-        );
+        assert!(page.contains("Figures of good requests"), "{name}");
         assert_eq!(fs::read_dir(&out).unwrap().count() % 9, 0, "{name}");
     }
 }

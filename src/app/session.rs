@@ -358,10 +358,7 @@ impl Stage<'_> {
             // Who plays many runs compares them: none may be other than its settings say.
             conductor.hush();
         }
-        let shown = Shown {
-            cluster: self.cluster,
-            clock_zero: self.clock_zero,
-        };
+        let shown = self.shown();
         let mut trend = Trend::default();
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
@@ -416,6 +413,13 @@ impl Stage<'_> {
         played.is_altered = is_altered;
         played.answers = answers;
         Ok(played)
+    }
+
+    const fn shown(&self) -> Shown {
+        Shown {
+            cluster: self.cluster,
+            clock_zero: self.clock_zero,
+        }
     }
 
     /// Opens what the run is shown in.

@@ -279,7 +279,7 @@ mod tests {
             is_other_number: false,
         }];
         let wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
-        let samples = [
+        let samples = vec![
             sample::open(),
             sample::closed(),
             empty,

@@ -60,7 +60,7 @@ fn a_journal_makes_the_same_page_to_the_byte() {
         .wait()
         .expect(0);
     let first = run.read("first.html");
-    assert!(first.contains("--seed "), "the seed that was drawn");
+    assert!(first.contains("llmload run ") && first.contains("--seed 7"));
     assert!(first == run.read("again.html"), "the pages differ");
 }
 
@@ -80,7 +80,7 @@ fn an_interrupted_run_and_a_failed_one_have_a_page_too() {
             .contains(&format!("scheduled {sent} = sent {sent}"))
     );
 
-    let failing = crate::process::faulty_mock("2ms", "1ms", &["status=503"]);
+    let failing = crate::process::faulty_mock("2ms", "1ms", &["status=1:503"]);
     let line = towards(&failing, "-u 2 -r 1000 --max-requests 20 --html page.html");
     let run = Program::start(&format!("run {line}")).wait().expect(1);
     let page = run.read("page.html");

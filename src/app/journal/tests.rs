@@ -116,6 +116,19 @@ fn wish(journal: &Journal) -> Wish<'_> {
 }
 
 #[test]
+fn a_seed_that_was_drawn_is_part_of_the_command() {
+    assert_eq!(
+        with_seed("llmload run -u 1", false, &plan()),
+        "llmload run -u 1 --seed 1"
+    );
+    assert_eq!(
+        with_seed("llmload run --seed 9", true, &plan()),
+        "llmload run --seed 9"
+    );
+    assert_eq!(with_seed("", false, &plan()), "");
+}
+
+#[test]
 fn a_run_that_broke_off_goes_on_on_a_clock_that_went_on() {
     let (case, off) = (Case::new(), Journal::Off);
     assert_eq!(

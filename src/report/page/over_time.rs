@@ -1,5 +1,7 @@
 //! How a run went: rates, users, tokens and latencies of each step, and the server's own gauges on the same axis.
 
+use std::fmt::Write as _;
+
 use super::outline::{axis, on_axis, over_time, series, shown, text};
 use crate::domain::Outcome;
 use crate::gauges::{Look, Watched};
@@ -53,10 +55,11 @@ fn explanation(ctx: &Context<'_>, history: &History) -> String {
     let all: u64 = ctx.summary.outcomes.values().sum();
     let drawn = history.ended();
     if drawn < all {
-        words.push_str(&format!(
+        let _ = write!(
+            words,
             " {} requests are in no step: they came when nobody could take note of their time.",
             all - drawn
-        ));
+        );
     }
     words
 }
@@ -167,15 +170,17 @@ fn tokens(ctx: &Context<'_>, steps: &[Step]) -> Option<Chart> {
     if generates {
         axes.push(axis("output tokens", "1/s"));
         drawn.push(line("output tokens", Kind::Line, steps, output));
-        words.push_str(&format!(
+        let _ = write!(
+            words,
             " and {} output tokens per second",
             shown(highest(steps, output))
-        ));
+        );
         if let Some(rate) = ctx.summary.output_tokens_per_s() {
-            words.push_str(&format!(
+            let _ = write!(
+                words,
                 "; {} output tokens per second in the measured window",
                 shown(rate)
-            ));
+            );
         }
     }
     axes.push(axis("prompt tokens", "1/s"));
@@ -216,8 +221,7 @@ fn server(ctx: &Context<'_>, watched: &Watched) -> Vec<Block> {
     if watched.looks.is_empty() {
         return blocks;
     }
-    // Nobody measures a run that began before 1970.
-    let began = ctx.started_at.unix_timestamp_nanos() as f64 / 1e9;
+    let began = unix_s(ctx);
     let drawn = |name: &str, kind, value: fn(&Look) -> Option<f64>| {
         let points = watched
             .looks
@@ -252,6 +256,15 @@ fn server(ctx: &Context<'_>, watched: &Watched) -> Vec<Block> {
     blocks
 }
 
+/// When the run began, in seconds since 1970.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float has 1970's seconds to a microsecond"
+)]
+fn unix_s(ctx: &Context<'_>) -> f64 {
+    ctx.started_at.unix_timestamp_nanos() as f64 / 1e9
+}
+
 fn of_looks(watched: &Watched) -> String {
     let lateness = &watched.lateness;
     let mut words = format!(
@@ -267,16 +280,18 @@ fn of_looks(watched: &Watched) -> String {
         shown(lateness.max_s * 1e3),
     );
     if watched.skipped > 0 {
-        words.push_str(&format!(
+        let _ = write!(
+            words,
             " {} looks were skipped, for the one before was not answered yet.",
             watched.skipped
-        ));
+        );
     }
     if watched.failed > 0 {
-        words.push_str(&format!(
+        let _ = write!(
+            words,
             " {} looks failed: {}.",
             watched.failed, watched.failure
-        ));
+        );
     }
     for (name, before, after) in [
         (
@@ -291,10 +306,11 @@ fn of_looks(watched: &Watched) -> String {
         ),
     ] {
         if let (Some(before), Some(after)) = (before, after) {
-            words.push_str(&format!(
+            let _ = write!(
+                words,
                 " It counted {:.0} {name} tokens meanwhile.",
                 after - before
-            ));
+            );
         }
     }
     words
