@@ -345,6 +345,7 @@ impl Stage<'_> {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let (endpoint, mut live) = self.open()?;
+        let shown = self.shown();
         let mut console = Console::default();
         tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
@@ -358,7 +359,6 @@ impl Stage<'_> {
             // Who plays many runs compares them: none may be other than its settings say.
             conductor.hush();
         }
-        let shown = self.shown();
         let mut trend = Trend::default();
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
