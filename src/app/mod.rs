@@ -15,6 +15,7 @@ mod discover;
 mod failure;
 mod files;
 mod finish;
+mod html;
 mod hub;
 mod journal;
 mod keys;

@@ -73,6 +73,7 @@ impl ReportArgs {
             csv_full_history: self.csv_full_history,
             json: self.json,
             json_file: self.json_file.clone(),
+            html: self.html.clone(),
             records_dir: None,
             only_summary: true,
         }
@@ -119,7 +120,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let nothing = nothing_measured(&past, cluster);
     let config = MasterConfig::new(header.run, plan.clone(), 1);
     let changes = Changes::resumed(Load::of(&plan.schedule), &past.epochs);
-    let result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let mut result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let answers = std::mem::take(&mut result.tally.answers);
     let ending = Ending {
         outputs: &outputs,
         rules,
@@ -137,6 +139,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),
         missing: Some(missing),
         cluster,
+        answers: &answers,
+        command: &header.command,
         is_quiet: false,
     };
     Ok(finish(ending, live, &mut Console::default()).status)

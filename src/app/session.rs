@@ -71,6 +71,7 @@ pub(super) async fn play_run(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: None,
     })?;
@@ -179,6 +180,7 @@ pub(super) async fn play_master_at(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: Some(options.heartbeats.missing_after),
     })?;
@@ -345,6 +347,7 @@ pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
     for (path, option) in [
         (&outputs.summary_file, "--summary-file"),
         (&outputs.json_file, "--json-file"),
+        (&outputs.html, "--html"),
     ] {
         if let Some(path) = path {
             try_writing(path, option)?;
@@ -381,6 +384,7 @@ impl Stage<'_> {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let (endpoint, mut live) = self.open()?;
+        let shown = self.shown();
         let mut console = Console::default();
         tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
@@ -391,10 +395,6 @@ impl Stage<'_> {
             Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
         // Who plays many runs compares them: none may be other than its settings say.
         conductor.hush_if(is_quiet);
-        let shown = Shown {
-            cluster: self.cluster,
-            clock_zero: self.clock_zero,
-        };
         let mut trend = Trend::default();
         let mut begun = None;
         let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
@@ -444,6 +444,8 @@ impl Stage<'_> {
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
+            answers: &answers,
+            command: &command(&self.settings, &self.plan),
             is_quiet,
         };
         let interrupted = ending.interrupted;
@@ -456,6 +458,13 @@ impl Stage<'_> {
         played.answers = answers;
         played.begun = begun;
         Ok(played)
+    }
+
+    const fn shown(&self) -> Shown {
+        Shown {
+            cluster: self.cluster,
+            clock_zero: self.clock_zero,
+        }
     }
 
     /// Opens what the run is shown in.
@@ -514,6 +523,11 @@ async fn close_journal(
         failure = writing.close(&aftermath.notes) => failure,
         Some(_) = conductor.signal() => writing.given_up(),
     }
+}
+
+/// The command line that sends the same requests again.
+fn command(settings: &Settings, plan: &Plan) -> String {
+    journal::with_seed(&settings.command, settings.seed.is_some(), plan)
 }
 
 fn tell_of_seed(plan: &Plan) {

@@ -401,6 +401,9 @@ pub(super) struct OutputArgs {
     /// Write the result as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json_file: Option<PathBuf>,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write one line a request to this file; a master names it, its workers write it
     #[arg(long, value_name = "FILE")]
     pub records: Option<PathBuf>,

@@ -12,6 +12,7 @@
 //! 4. calls [`Settings::plan`], and keeps [`Secrets`], [`Outputs`], `max_fail_ratio` and
 //!    `exit_code_on_error` for itself.
 
+mod again;
 mod argv;
 mod asking;
 mod aws;

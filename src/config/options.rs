@@ -183,6 +183,8 @@ pub struct Settings {
     pub server_metrics: Option<ServerMetrics>,
     /// Where results go.
     pub outputs: Outputs,
+    /// The command line that comes to the same settings, with masks in place of secrets.
+    pub command: String,
     /// How to log.
     pub logging: Logging,
 }
@@ -293,6 +295,8 @@ pub struct Outputs {
     pub json: bool,
     /// Result as JSON in this file.
     pub json_file: Option<PathBuf>,
+    /// Result as a page of HTML in this file.
+    pub html: Option<PathBuf>,
     /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
     pub records_dir: Option<PathBuf>,
     /// No tables while running.

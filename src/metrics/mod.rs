@@ -24,7 +24,7 @@ pub use generator::{CoreLoad, Generator, MAX_CORES, Machine, core_name, core_num
 pub use metric::{Metric, Position, TurnClass};
 pub use objective::{MAX_OBJECTIVES, Measured, Objective, Rules};
 pub use recent::Recent;
-pub use series::{COUNT_SCALE, Series};
+pub use series::{Bucket, COUNT_SCALE, Series};
 pub use summary::{Imbalance, Observation, Summary, users_needed};
 pub use tally::{
     Counts, ErrorCount, ErrorKey, MAX_ERROR_CHARS, MAX_ERROR_KINDS, Phase, Tally, Window,

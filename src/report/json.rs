@@ -100,7 +100,7 @@ const DATA: [&str; 3] = [
 ];
 
 /// The plan, with what comes from data sets replaced by its number: a result is no copy of the data.
-fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
+pub(crate) fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
     let mut plan = serde_json::to_value(ctx.plan)?;
     for place in DATA {
         if let Some(data) = plan.pointer_mut(place) {
@@ -282,7 +282,7 @@ mod tests {
         }];
         let mut wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
         wanted.watched = Some(Box::default());
-        let samples = [
+        let samples = vec![
             sample::open(),
             sample::closed(),
             empty,

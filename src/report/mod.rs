@@ -3,10 +3,12 @@
 
 pub mod closing;
 mod generator;
+mod history;
 pub mod json;
 mod load;
 mod number;
 mod objectives;
+pub mod page;
 pub mod plain;
 pub mod record_line;
 mod rows;
@@ -28,6 +30,7 @@ use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 
+pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
 pub(crate) use number::python_float;
 

@@ -47,6 +47,7 @@ mod keys;
 mod known_figures;
 mod llmperf;
 mod pacing;
+mod page;
 mod peers;
 mod ports;
 mod process;

@@ -117,6 +117,9 @@ pub(super) struct TestArgs {
     /// Folder for the result files, made if need be; empty: none are written
     #[arg(long, value_name = "DIR", default_value = "", value_parser = folder)]
     pub(super) results_dir: PathBuf,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Pairs to keep in the summary: name=value,name=value
     #[arg(long, value_name = "PAIRS", default_value = "", value_parser = pairs)]
     pub(super) metadata: IndexMap<String, String>,

@@ -228,6 +228,8 @@ fn pace(settings: &mut Settings, args: &TestArgs, requests: u64) {
     settings.limits.stop = args.stop_timeout;
     // A failed request is a result, and no reason for another exit status.
     settings.max_fail_ratio = 1.0;
+    // That would be another command's.
+    settings.command.clear();
     settings.outputs = Outputs {
         only_summary: true,
         ..Outputs::default()

@@ -114,6 +114,8 @@ pub(in crate::app) fn command() -> clap::Command {
     };
     options_of("run")
         .into_iter()
+        // A page of one run; a sweep's is another one.
+        .filter(|arg| arg.get_id() != "html")
         .map(adapted)
         .fold(own, clap::Command::arg)
         .args_override_self(true)

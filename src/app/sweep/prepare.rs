@@ -251,6 +251,8 @@ impl Prepared {
         let outputs = &mut self.options.settings.outputs;
         outputs.json_file = Some(store.result(id));
         outputs.only_summary = true;
+        // Of the environment or a settings file: one file for all runs would show the last one.
+        outputs.html = None;
         outputs
             .summary_file
             .get_or_insert_with(|| store.path("sweep.csv"));
