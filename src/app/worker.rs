@@ -15,7 +15,8 @@ use super::security;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
 use crate::cluster::{
-    self, ClientSecurity, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port,
+    self, ClientSecurity, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit,
+    engine_port,
 };
 use crate::config;
 use crate::embed::serve;

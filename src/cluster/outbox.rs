@@ -316,7 +316,10 @@ mod tests {
         fresh.tally.answers_at_most = Some(1_000);
         outbox.push(fresh);
         assert!(outbox.backlog.iter().all(|it| it.weight <= PORTION));
-        let limits = outbox.backlog.iter().map(|it| it.fresh.tally.answers_at_most);
+        let limits = outbox
+            .backlog
+            .iter()
+            .map(|it| it.fresh.tally.answers_at_most);
         assert!(limits.clone().all(|most| most == Some(1_000)));
         // 15 MiB, 15 answers to a portion.
         assert_eq!(delivered(&mut outbox), (60, 4, 1));

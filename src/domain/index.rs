@@ -59,11 +59,18 @@ mod tests {
         let least: Vec<u64> = all[..100].iter().map(|index| index.key()).collect();
         for tenth in 0..10 {
             let inside = least.iter().filter(|&&key| key / 1_000 == tenth).count();
-            assert!((2..=22).contains(&inside), "{inside} of the {tenth}th thousand");
+            assert!(
+                (2..=22).contains(&inside),
+                "{inside} of the {tenth}th thousand"
+            );
         }
         let turn = |turn| Index::Turn { user: 0, turn };
         assert_ne!(turn(1).rank(), turn(2).rank());
-        assert_eq!(Index::Arrival(0).rank(), 0xe220_a839_7b1d_cdaf, "as published");
+        assert_eq!(
+            Index::Arrival(0).rank(),
+            0xe220_a839_7b1d_cdaf,
+            "as published"
+        );
     }
 
     #[test]

@@ -60,7 +60,11 @@ impl Quota {
     fn most(self, limits: Limits) -> u64 {
         let budget = limits.by_count.then(|| self.budget.unwrap_or(0));
         let target = limits.by_target.then(|| self.target.unwrap_or(0));
-        [budget, target].into_iter().flatten().min().unwrap_or(u64::MAX)
+        [budget, target]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX)
     }
 }
 
@@ -166,7 +170,9 @@ impl<T: Transport + 'static> Core<T> {
         }
         self.change_arrivals(dealt, part.arrivals);
         let mut phases = self.known.phases.borrow_mut();
-        let before = phases.back().map_or_else(Quota::default, |phase| phase.quota);
+        let before = phases
+            .back()
+            .map_or_else(Quota::default, |phase| phase.quota);
         phases.push_back(Phase {
             from: dealt.from,
             paused: dealt.paused,

@@ -44,7 +44,10 @@ fn each_worker_begins_what_was_dealt_to_its_users_and_what_it_began_before() {
     let _shared = shared();
     let mock = mock("8ms", "1ms");
     // Four users against three, of 101 requests: 4 * 14 + 2 and 3 * 14 + 1.
-    for (ran, exact) in carried_by_two(&mock, &until(7, 30_000, 50, 101)).iter().zip([58, 43]) {
+    for (ran, exact) in carried_by_two(&mock, &until(7, 30_000, 50, 101))
+        .iter()
+        .zip([58, 43])
+    {
         assert_eq!(ran.records.len(), exact);
         let last = ran.records.iter().map(begun).max().unwrap();
         assert!(last > span(50) && last < span(10_000), "{last:?}");
@@ -54,7 +57,11 @@ fn each_worker_begins_what_was_dealt_to_its_users_and_what_it_began_before() {
         let last = ran.records.iter().map(begun).max().unwrap();
         assert!(last < span(600) + ASKED, "{last:?}");
         assert!(last > span(400), "{last:?}");
-        let users = if ran.records.iter().any(|of| of.index.key() >> 32 == 0) { 4 } else { 3 };
+        let users = if ran.records.iter().any(|of| of.index.key() >> 32 == 0) {
+            4
+        } else {
+            3
+        };
         assert!(ran.records.len() > 10 * users, "{}", ran.records.len());
     }
 }
@@ -109,7 +116,10 @@ fn a_run_ends_by_the_first_of_enough_its_number_and_its_time() {
     assert_eq!(time_first.ended_by, EndedBy::Time);
     assert_eq!(time_first.summary.counts.sent, seen());
     let time_first = whole(&mock, until(4, 300, 400, 2)).unwrap();
-    assert_eq!((time_first.ended_by, time_first.summary.counts.sent), (EndedBy::Time, seen()));
+    assert_eq!(
+        (time_first.ended_by, time_first.summary.counts.sent),
+        (EndedBy::Time, seen())
+    );
 }
 
 #[test]
@@ -163,7 +173,10 @@ fn the_times_of_an_answers_events_are_those_of_its_record_however_it_ended() {
             assert_eq!(answer.arrivals.last().copied(), answer.last_content);
         }
     }
-    assert!(ends.contains(&Outcome::Cancelled) && ends.len() >= 3, "{ends:?}");
+    assert!(
+        ends.contains(&Outcome::Cancelled) && ends.len() >= 3,
+        "{ends:?}"
+    );
 }
 
 #[test]
@@ -176,5 +189,10 @@ fn a_sample_of_the_answers_is_that_of_their_indices() {
     all.truncate(11);
     all.sort_unstable();
     assert_eq!(ran.tally.answers.keys().copied().collect::<Vec<_>>(), all);
-    assert!(ran.tally.answers.values().all(|answer| answer.arrivals.len() == 6));
+    assert!(
+        ran.tally
+            .answers
+            .values()
+            .all(|answer| answer.arrivals.len() == 6)
+    );
 }

@@ -35,7 +35,11 @@ fn a_worker_that_stays_carries_out_one_run_after_another_and_a_signal_ends_it() 
 
     // There is no such folder: the worker cannot carry this out, and says so.
     let failed = master(&mock, port, "--records second.jsonl").wait();
-    assert!(failed.stderr.contains("cannot create the records file"), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("cannot create the records file"),
+        "{}",
+        failed.stderr
+    );
     worker.wait_for_words("this worker could not carry out its part");
     assert_eq!(settled(&mock).requests.numbered, 12);
 
@@ -67,5 +71,9 @@ fn a_worker_that_stays_ends_with_the_run_in_which_it_is_told_to() {
     let seen = settled(&mock).requests.numbered;
     run.signal(Signal::INT);
     let run = run.wait();
-    assert_eq!(run.result().total("sent"), seen, "nothing that it sent is lost");
+    assert_eq!(
+        run.result().total("sent"),
+        seen,
+        "nothing that it sent is lost"
+    );
 }

@@ -398,7 +398,9 @@ impl Engine {
         let schedule = &self.plan.as_ref().unwrap().schedule;
         let share = &self.shares[0];
         let budget = schedule.max_requests.map(|_| share.budget.unwrap());
-        let enough = schedule.enough.filter(|of| time >= Offset::from(of.after).as_nanos());
+        let enough = schedule
+            .enough
+            .filter(|of| time >= Offset::from(of.after).as_nanos());
         let target = enough.map(|_| share.target.unwrap());
         budget.into_iter().chain(target).min().unwrap_or(u64::MAX)
     }

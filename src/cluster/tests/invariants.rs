@@ -51,7 +51,11 @@ impl Witness {
             spec,
             merged: 0,
             keeps: config.plan.observe.answers.is_some(),
-            at_most: config.plan.observe.answers_at_most.map_or(u64::MAX, u64::from),
+            at_most: config
+                .plan
+                .observe
+                .answers_at_most
+                .map_or(u64::MAX, u64::from),
         }
     }
 

@@ -317,17 +317,33 @@ fn a_closed_loop_ends_when_enough_was_sent_and_its_window_with_the_last_answer()
         let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
         let result = world.run();
         assert_eq!(result.tally.counts, world.truth().counts);
-        (result.ended_by, result.tally.counts.scheduled, result.window.end)
+        (
+            result.ended_by,
+            result.tally.counts.scheduled,
+            result.window.end,
+        )
     };
     let whole = |seconds| played(plan(None, Some(seconds), None)).1;
     let (ended_by, sent, end) = played(until_enough(Some(60), 2, 101));
-    assert_eq!((ended_by, sent), (EndedBy::MaxRequests, 101), "the number came after the time");
+    assert_eq!(
+        (ended_by, sent),
+        (EndedBy::MaxRequests, 101),
+        "the number came after the time"
+    );
     assert!(end.unwrap() < Offset::from(Duration::from_secs(59)));
     let (ended_by, sent, _) = played(until_enough(None, 4, 3));
-    assert_eq!(ended_by, EndedBy::MaxRequests, "the time came after the number");
+    assert_eq!(
+        ended_by,
+        EndedBy::MaxRequests,
+        "the time came after the number"
+    );
     assert!(sent.abs_diff(whole(4)) <= 8, "{sent} of {}", whole(4));
     let (ended_by, sent, end) = played(until_enough(Some(3), 2, 1_000_000));
-    assert_eq!((ended_by, sent), (EndedBy::Time, whole(3)), "the run time came before both");
+    assert_eq!(
+        (ended_by, sent),
+        (EndedBy::Time, whole(3)),
+        "the run time came before both"
+    );
     assert_eq!(end, plan(None, Some(3), None).schedule.end_of_sending());
     assert_eq!(played(until_enough(Some(3), 4, 2)).0, EndedBy::Time);
 }

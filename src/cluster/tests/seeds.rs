@@ -215,7 +215,9 @@ fn chaos(seed: u64) {
         world.kill_master_at(at, Some(back));
     }
     let result = world.run();
-    if let (Some(enough), EndedBy::MaxRequests) = (world.config.plan.schedule.enough, &result.ended_by) {
+    if let (Some(enough), EndedBy::MaxRequests) =
+        (world.config.plan.schedule.enough, &result.ended_by)
+    {
         assert!(result.tally.counts.scheduled >= enough.requests);
     }
     let end = result.window.end;

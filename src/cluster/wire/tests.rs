@@ -88,7 +88,9 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
     (index, times, words, tokens, (said, arrivals)).prop_map(
         |(index, ([sent, first_content, last_content], end), (error, text), tokens, last)| {
             let (said, mut arrivals) = last;
-            arrivals.iter_mut().for_each(|at| *at %= end.as_nanos().saturating_add(1).max(1));
+            arrivals
+                .iter_mut()
+                .for_each(|at| *at %= end.as_nanos().saturating_add(1).max(1));
             arrivals.sort_unstable();
             let answer = Answer {
                 sent,
@@ -598,7 +600,11 @@ fn times_of_events_travel_as_gaps_and_impossible_ones_are_refused() {
     assert_eq!(bytes - bare, 2 + 1 + 3 + 1 + 3 + 3, "packed");
     assert!(tally::decode(sent).is_ok());
     let off = answered(vec![700_000, 600_000, 2_000_000], None);
-    assert_eq!(off.answers[0].arrival_gaps, [700_000, 0, 300_000], "after each other, before the end");
+    assert_eq!(
+        off.answers[0].arrival_gaps,
+        [700_000, 0, 300_000],
+        "after each other, before the end"
+    );
     let refused = |gaps: Vec<u64>| {
         let mut sent = answered(Vec::new(), None);
         sent.answers[0].arrival_gaps = gaps;
@@ -608,5 +614,8 @@ fn times_of_events_travel_as_gaps_and_impossible_ones_are_refused() {
         assert!(refused(gaps).contains("arrivals"));
     }
     let error = tally::decode(answered(Vec::new(), Some(0))).unwrap_err();
-    assert!(error.to_string().contains("answers"), "more than it says that there are");
+    assert!(
+        error.to_string().contains("answers"),
+        "more than it says that there are"
+    );
 }
