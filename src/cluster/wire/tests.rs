@@ -88,9 +88,9 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
     (index, times, words, tokens, (said, arrivals)).prop_map(
         |(index, ([sent, first_content, last_content], end), (error, text), tokens, last)| {
             let (said, mut arrivals) = last;
-            arrivals
-                .iter_mut()
-                .for_each(|at| *at %= end.as_nanos().saturating_add(1).max(1));
+            for at in &mut arrivals {
+                *at %= end.as_nanos().saturating_add(1);
+            }
             arrivals.sort_unstable();
             let answer = Answer {
                 sent,
