@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use llmload::mock::{MockHandle, Script, spawn_thread};
 use rustix::process::Signal;
@@ -14,7 +13,7 @@ use crate::process::{Ended, Program, quick_mock, shared, wait_for_requests};
 /// Narrow enough for a test: one repetition, one profile, two loads.
 const NARROW: &str = "--input-lengths 32 --output-lengths 4 --parallel-requests 1,2 --repeats 1 --max-queries 12 \
     --max-duration-prompt-ingestion 10 --max-duration-kv-cache-profile 2 --max-duration-speed-generation 30 \
-    --min-duration-speed-generation 0.1 --target-queries-nb-speed-generation 6 --min-number-of-valid-queries 3 \
+    --min-duration-speed-generation 0.01 --target-queries-nb-speed-generation 6 --min-number-of-valid-queries 3 \
     --allow-invalid --timeout 20 --output-folder out";
 
 /// What a finished suite has.
@@ -94,7 +93,8 @@ fn a_suite_writes_every_file_and_goes_on_with_what_is_missing() {
             .is_empty()
     );
     // Enough is six queries, and those under way.
-    assert!((6..12).contains(&queries(&raw(&ended, RAWS[2]))));
+    let enough = queries(&raw(&ended, RAWS[2]));
+    assert!((6..12).contains(&enough), "{enough}");
     for name in [
         "README.md",
         "raw_results.zip",
@@ -230,7 +230,7 @@ fn two_suites_in_one_folder_and_a_dead_server_are_refused() {
 fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
     let _shared = shared();
     let script = Script {
-        faults: vec!["status:500=1".parse().unwrap()],
+        faults: vec!["status=1:500".parse().unwrap()],
         ..Script::default()
     };
     let (mock, folder) = (spawn_thread(script, 1).unwrap(), folder());
@@ -323,5 +323,4 @@ fn workers_that_stay_carry_a_whole_suite_out() {
         worker.signal(Signal::INT);
         worker.wait();
     }
-    std::thread::sleep(Duration::ZERO);
 }

@@ -171,13 +171,13 @@ pub(super) struct SuiteArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
     /// Lengths of prompts in tokens [default: 32,1024,4096]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
     pub(super) input_lengths: Vec<u32>,
     /// Lengths of answers in tokens [default: 16,128,1024]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
     pub(super) output_lengths: Vec<u32>,
     /// Requests under way in the benchmarks of the speed [default: 1,2,3,4,6,8,10,14 to 38 by 4]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
     pub(super) parallel_requests: Vec<u32>,
     /// Repetitions of the prompt ingestion [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]

@@ -46,6 +46,8 @@ fn a_list_of_the_command_line_takes_the_place_of_another_one() {
     let args = suite("--input-lengths 7", &below).unwrap();
     assert_eq!((args.input_lengths, args.quick), (vec![7], false));
     assert_eq!(suite("", &below).unwrap().input_lengths, [32, 64]);
+    let twice = "--input-lengths 1,2 --input-lengths 3";
+    assert_eq!(suite(twice, &[]).unwrap().input_lengths, [3]);
 }
 
 #[test]
