@@ -1,6 +1,7 @@
 // What stands around a drawing: the legend, the buttons that zoom, what a screen reader is told. It draws nothing.
 
 import type { Names, View } from "./chart";
+import { named } from "./chart-format";
 import { KEYS } from "./chart-keys";
 import { colorOf, type Look } from "./chart-look";
 import { element, headOf } from "./chart-tip";
@@ -23,7 +24,7 @@ export function controlsOf(view: View, names: Names): Controls {
   const zoom = element("div", "zoom");
   zoom.setAttribute("role", "group");
   zoom.setAttribute("aria-label", "Zoom");
-  const reset = button("Reset", "Show all", () => view.show(view.whole));
+  const reset = button("Reset", "Reset zoom", () => view.show(view.whole));
   const less = button("−", "Zoom out", () => view.zoom(2));
   zoom.append(shown, button("+", "Zoom in", () => view.zoom(0.5)), less, reset);
   bar.append(legend, zoom);
@@ -72,7 +73,8 @@ function entry(view: View, at: number): HTMLButtonElement {
   const series = view.chart.series[at]!;
   const made = button("", "", () => view.toggle(at));
   made.removeAttribute("aria-label");
-  made.append(element("span", `swatch ${series.kind}`), element("span", "", series.name || `Series ${at + 1}`));
+  const unit = view.chart.y.length > 1 ? view.chart.y[series.axis]!.unit : "";
+  made.append(element("span", `swatch ${series.kind}`), element("span", "", named(series.name || `Series ${at + 1}`, unit)));
   return made;
 }
 

@@ -19,8 +19,10 @@ export function tick(value: number): string {
   return number(Number(value.toPrecision(10)));
 }
 
+/** With one digit more than its nines. */
 export function percentile(share: number): string {
-  return String(Number((share * 100).toFixed(7)));
+  const nines = Math.ceil(-Math.log10(Math.max(1 - share, 1e-9)) - 1e-6);
+  return String(Number((share * 100).toFixed(Math.max(nines - 1, 2))));
 }
 
 export function withUnit(text: string, unit: string): string {

@@ -75,13 +75,13 @@ function zoom(values: Values, state: State): EChartsOption["dataZoom"] {
 
 function xAxis(chart: Chart, values: Values, look: Look, state: State) {
   const shared = {
-    ...title(chart.x, look.muted, look),
+    ...title(chart.x, look.muted, look, state.width * 0.7),
     axisLine: { show: true, onZero: false, lineStyle: { color: look.muted } },
     splitLine: { show: false },
   };
-  const label = { color: look.muted, hideOverlap: true };
+  const label = { color: look.muted, hideOverlap: true, margin: 10 };
   if (values.x.names) {
-    return { ...shared, type: "category", data: values.x.names, axisTick: { show: false }, axisLabel: { ...label, width: 110, overflow: "truncate" } };
+    return { ...shared, type: "category", data: values.x.names, axisTick: { show: false }, axisLabel: { ...label, ...room(values.x.names.length, state.width) } };
   }
   const ticks = xTicks(values, state.range, state.width);
   return {
@@ -94,26 +94,37 @@ function xAxis(chart: Chart, values: Values, look: Look, state: State) {
   };
 }
 
+/** Each name of some has the place of its bar; of many those are told that fit. */
+function room(names: number, width: number) {
+  const each = (width - 70) / names;
+  if (names > 16) return { width: 100, overflow: "truncate" };
+  return each >= 70
+    ? { interval: 0, hideOverlap: false, width: each - 10, overflow: "truncate" }
+    : { interval: 0, hideOverlap: false, width: 90, overflow: "truncate", rotate: 35 };
+}
+
 function yAxis(chart: Chart, values: Values, look: Look, at: number, width: number): YAXisOption {
   const scale = values.y[at]!;
   const [min, max] = values.yExtents[at]!;
   const own = chart.series.flatMap((series, place) => (series.axis === at ? [place] : []));
   const color = chart.y.length > 1 && own.length === 1 ? colorOf(look, own[0]!) : look.muted;
   const axis = chart.y[at]!;
-  const isFree = scale.isEven && !scale.names;
-  const customValues = isFree ? undefined : scale.ticks([min, max], 5);
-  const third = at > 1 ? { offset: labelWidth(values, 1) + (width < 500 ? 26 : 34) } : {};
+  const isFree = scale.isEven && axis.min === null && axis.max === null;
+  const customValues = isFree ? undefined : scale.ticks([min, max], 6);
+  // Where there is no room for names, colours and the units in the legend tell the axes apart.
+  const isTight = chart.y.length > 1 && width < 480;
+  const third = at > 1 ? { offset: labelWidth(values, 1) + (isTight ? 4 : 34) } : {};
   return {
-    ...title(axis, color, look),
+    ...(!isTight && title(axis, color, look, 230)),
     ...third,
     type: "value",
     position: at === 0 ? "left" : "right",
-    ...(isFree ? { ...(axis.min !== null && { min }), ...(axis.max !== null && { max }) } : { min, max }),
+    ...(!isFree && { min, max }),
     splitNumber: 4,
     axisLine: { show: at > 0, lineStyle: { color } },
-    axisTick: { show: false },
+    axisTick: { show: false, ...(customValues && { customValues }) },
     axisLabel: { color, hideOverlap: true, ...(customValues && { customValues }), formatter: (place: number) => scale.label(place) },
-    splitLine: { show: at === 0, lineStyle: { color: look.rule }, ...(customValues && { customValues }) },
+    splitLine: { show: at === 0, lineStyle: { color: look.rule } },
   } as YAXisOption;
 }
 
@@ -123,11 +134,12 @@ function labelWidth(values: Values, at: number): number {
   return Math.max(...labels, 2) * 7 + 10;
 }
 
-function title(axis: Axis, color: string, look: Look) {
+function title(axis: Axis, color: string, look: Look, maxWidth: number) {
   return {
     name: named(axis.name, axis.unit),
     nameLocation: "middle" as const,
-    nameGap: 26,
+    nameGap: 28,
+    nameTruncate: { maxWidth },
     nameTextStyle: { color, fontFamily: look.font, fontSize: 12 },
   };
 }
@@ -156,7 +168,7 @@ function guide(chart: Chart, values: Values, look: Look): LineSeriesOption {
       animation: false,
       symbol: "none",
       lineStyle: { color: look.text, type: [4, 4], width: 1, opacity: 0.7 },
-      label: { formatter: (hit) => hit.name, color: look.text, fontSize: 11, textBorderColor: look.surface, textBorderWidth: 3 },
+      label: { formatter: (hit) => hit.name, color: look.text, fontSize: 11, textBorderColor: look.surface, textBorderWidth: 3, width: 200, overflow: "truncate" },
       data: marks,
     },
   };

@@ -20,10 +20,11 @@ export interface Scale {
   extent(range: Range): Range;
 }
 
-export function scaleOf(axis: Axis): Scale {
+/** Values are needed where a percentile of 1, which lies nowhere, is to come after all the others. */
+export function scaleOf(axis: Axis, values: number[]): Scale {
   if (typeof axis.scale === "object") return names(axis.scale.names);
   if (axis.scale === "log") return log();
-  return axis.scale === "percentile" ? percentiles() : linear();
+  return axis.scale === "percentile" ? percentiles(values) : linear();
 }
 
 function linear(): Scale {
@@ -63,13 +64,15 @@ function log(): Scale {
   };
 }
 
-function percentiles(): Scale {
-  const share = (place: number) => 1 - 10 ** -place;
+function percentiles(values: number[]): Scale {
+  const inside = values.filter((value) => value >= 0 && value < 1).map((value) => -Math.log10(1 - value));
+  const last = inside.reduce((most, place) => Math.max(most, place), 1);
+  const end = last + 0.3;
+  const share = (place: number) => (place >= end ? 1 : 1 - 10 ** -place);
   return {
     names: null,
     isEven: false,
-    // Of the last of a thousand million values more is not known.
-    place: (value) => (value < 0 ? NaN : -Math.log10(Math.max(1 - value, 1e-9))),
+    place: (value) => (value >= 0 && value < 1 ? -Math.log10(1 - value) : value >= 1 ? end : NaN),
     text: (place) => percentile(share(place)),
     label: (place) => percentile(share(place)),
     ticks: percentileTicks,
@@ -92,7 +95,7 @@ function logTicks([from, to]: Range, wanted: number): number[] {
     return evenTicks([10 ** from, 10 ** to], wanted).filter((value) => value > 0).map(Math.log10);
   }
   const decades = evenTicks([Math.floor(from), Math.ceil(to)], Math.max(wanted, 2)).filter(Number.isInteger);
-  const finer = to - from <= wanted / 3 ? [1, 2, 5] : [1];
+  const finer = (to - from) * 3 <= wanted * 1.3 ? [1, 2, 5] : [1];
   return decades
     .flatMap((decade) => finer.map((times) => decade + Math.log10(times)))
     .filter((place) => place >= from - 1e-9 && place <= to + 1e-9);

@@ -34,7 +34,7 @@ function line(at: number, spots: Spot[], chart: Chart, look: Look): LineSeriesOp
     type: "line",
     data: spots.map((spot) => [spot.x, spot.y]),
     step: kind === "steps" ? "end" : false,
-    showSymbol: spots.length <= SYMBOLS_AT_MOST,
+    showSymbol: spots.length <= (kind === "steps" ? 1 : SYMBOLS_AT_MOST),
     showAllSymbol: true,
     symbol: symbolOf(at),
     symbolSize: 7,

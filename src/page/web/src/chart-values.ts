@@ -23,8 +23,8 @@ export interface Values {
 }
 
 export function valuesOf(chart: Chart): Values {
-  const x = scaleOf(chart.x);
-  const y = chart.y.map(scaleOf);
+  const x = scaleOf(chart.x, chart.series.flatMap((series) => series.points.map((point) => point[0])));
+  const y = chart.y.map((axis, at) => scaleOf(axis, chart.series.filter((series) => series.axis === at).flatMap((series) => series.points.map((point) => point[1] ?? NaN))));
   const spots = chart.series.map((series) => spotsOf(series, x, y[series.axis]!));
   const places = [...new Set(spots.flat().map((spot) => spot.x))].sort((one, other) => one - other);
   return { x, y, spots, places, extent: extentOf(chart, x, spots, places), yExtents: yExtentsOf(chart, y) };
@@ -48,11 +48,11 @@ function extentOf(chart: Chart, x: Scale, spots: Spot[][], places: number[]): Ra
   const marks = chart.marks.map((mark) => (present(mark.x) ? x.place(mark.x) : NaN));
   const all = [places[0], ...ends, ...marks].filter(present);
   const [from, to] = x.extent(all.length ? [Math.min(...all), Math.max(...all)] : [0, 1]);
-  // Points at an end keep some room, lines run to it.
-  const hasPoints = chart.series.some((series) => series.kind === "points");
-  const room = hasPoints && !x.names ? (to - from) * 0.02 : 0;
+  // Points and error bars at an end keep some room, lines run to it.
+  const isWide = (series: Series) => series.kind === "points" || series.points.length <= 24 && series.points.some((point) => point.length > 2);
+  const room = !x.names && chart.series.some(isWide) ? (to - from) * 0.02 : 0;
   const range: Range = [
-    present(chart.x.min) ? x.place(chart.x.min) : from - (from === 0 ? 0 : room),
+    present(chart.x.min) ? x.place(chart.x.min) : from - (from === 0 && x.isEven ? 0 : room),
     present(chart.x.max) ? x.place(chart.x.max) : to + room,
   ];
   return range[1] > range[0] || x.names ? range : [range[0], range[0] + 1];

@@ -40,9 +40,10 @@ function redraw(): void {
 function theme(): void {
   const system = matchMedia("(prefers-color-scheme: dark)");
   const button = document.querySelector<HTMLButtonElement>("button.theme");
-  if (!button) return;
+  const words = button?.firstElementChild;
+  if (!button || !words) return;
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const name = () => (button.textContent = isDark() ? "Light theme" : "Dark theme");
+  const name = () => (words.textContent = isDark() ? "Light theme" : "Dark theme");
   const follow = () => {
     name();
     redraw();
