@@ -111,30 +111,30 @@ impl Backend {
         BACKENDS.iter().find(is_it).copied().unwrap_or(default)
     }
 
-    /// The words of requests for `path`, or for the backend's own; `None` for a path that nothing is known to be spoken at.
-    pub(super) fn speech(self, path: Option<&str>) -> Option<Speech> {
+    /// The words of requests for `path`, or for the backend's own.
+    pub(super) fn speech(self, path: Option<&str>) -> Speech {
         let path = path.unwrap_or(self.completions).trim_end_matches('/');
         if self.name == "tgi" && path == self.completions {
-            return Some(Speech {
+            return Speech {
                 kind: Kind::Tgi,
                 task: Task::Completion,
                 place: Place::default(),
-            });
+            };
         }
         let is_chat = self.chats || path.ends_with("/chat/completions");
         let kind = match self.name {
             "sglang" => Kind::SgLang,
             _ => Kind::OpenAi,
         };
-        Some(Speech {
+        Speech {
             kind,
             task: if is_chat {
                 Task::Chat
             } else {
                 Task::Completion
             },
-            place: place(path, is_chat)?,
-        })
+            place: place(path, is_chat),
+        }
     }
 
     /// What goes into the body of a request for an answer of so many tokens, beside what its API has for everybody.
@@ -160,17 +160,23 @@ impl Backend {
 }
 
 /// Where the API stands whose requests go to `path`.
-fn place(path: &str, is_chat: bool) -> Option<Place> {
+fn place(path: &str, is_chat: bool) -> Place {
     let usual = if is_chat {
         "/chat/completions"
     } else {
         "/completions"
     };
-    let root = path.strip_suffix(usual)?;
-    Some(Place {
-        root: (root != "/v1").then(|| root.to_owned()),
-        ..Place::default()
-    })
+    match path.strip_suffix(usual) {
+        Some("/v1") => Place::default(),
+        Some(root) => Place {
+            root: Some(root.to_owned()),
+            ..Place::default()
+        },
+        None => Place {
+            path: Some(path.to_owned()),
+            ..Place::default()
+        },
+    }
 }
 
 #[cfg(test)]
@@ -181,7 +187,7 @@ mod tests {
     fn vllm_is_sent_completions_of_an_exact_length() {
         let backend = Backend::named(None);
         assert_eq!(backend.name, "happy_vllm");
-        let speech = backend.speech(None).unwrap();
+        let speech = backend.speech(None);
         assert_eq!((speech.kind, speech.task), (Kind::OpenAi, Task::Completion));
         assert_eq!(speech.place, Place::default());
         let fields = Value::Object(backend.fields(16, speech.kind));
@@ -190,11 +196,13 @@ mod tests {
 
     #[test]
     fn the_path_says_whether_an_api_is_for_chats_and_mistral_s_always_is() {
-        let speech = |name, path| Backend::named(Some(name)).speech(path).unwrap();
+        let speech = |name, path| Backend::named(Some(name)).speech(path);
         assert_eq!(speech("openai", None).task, Task::Chat);
         let moved = speech("openai", Some("/api/completions"));
         assert_eq!(moved.task, Task::Completion);
         assert_eq!(moved.place.root.as_deref(), Some("/api"));
+        let other = speech("openai", Some("/generate"));
+        assert_eq!(other.place.path.as_deref(), Some("/generate"));
         assert_eq!(
             speech("vllm", Some("/v1/chat/completions")).task,
             Task::Chat
@@ -207,8 +215,8 @@ mod tests {
     #[test]
     fn text_generation_inference_is_spoken_to_in_its_own_words_or_in_openai_s() {
         let backend = Backend::named(Some("tgi"));
-        assert_eq!(backend.speech(None).unwrap().kind, Kind::Tgi);
-        let other = backend.speech(Some("/v1/completions")).unwrap();
+        assert_eq!(backend.speech(None).kind, Kind::Tgi);
+        let other = backend.speech(Some("/v1/completions"));
         assert_eq!((other.kind, other.task), (Kind::OpenAi, Task::Completion));
         assert!(!backend.keeps_lengths());
     }

@@ -6,9 +6,10 @@ use anyhow::anyhow;
 
 use super::carrier::Carrier;
 use super::progress::Progress;
+use crate::app::door::Door;
 use crate::app::failure::{Failure, status};
 use crate::app::played::{Played, Showing};
-use crate::app::session::{Door, play_master_at, play_run};
+use crate::app::session::{play_master_at, play_run};
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index, Outcome};
 use crate::metrics::{Level, Verdict};

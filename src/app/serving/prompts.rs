@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 use crate::app::data_set;
+use crate::app::dataset::suite::{COUNT, LONGEST, SuiteWish, ensure_suite};
 use crate::app::failure::Failure;
+use crate::app::prepare::load_tokenizer;
+use crate::app::surroundings::hub_paths;
 use crate::workload::load::{DataWish, pin_data};
-use crate::workload::{DataRef, Format, PromptSource};
+use crate::workload::{BUILT_IN, DataRef, Format, PromptSource};
 
 /// The length that means prompts of all lengths, as upstream has it.
 pub(super) const GROWING: u32 = 0;
@@ -28,6 +31,8 @@ pub(super) struct Maker<'a> {
     pub(super) tokenizer: Option<&'a str>,
     /// The model, whose tokenizer is tried where nobody named one.
     pub(super) model: &'a str,
+    /// The most tokens that a prompt may have there, where the server says so.
+    pub(super) longest: Option<u32>,
     pub(super) seed: u64,
 }
 
@@ -95,11 +100,49 @@ fn pin(path: &Path) -> Result<DataRef, Failure> {
 
 /// Makes files of prompts.
 fn make(folder: &Path, lengths: &[u32], maker: Maker<'_>) -> Result<(), Failure> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder `{}`", folder.display()))
-        .map_err(Failure::usage)?;
-    let _ = (maker.tokenizer, maker.model, maker.seed);
-    let names: Vec<String> = lengths.iter().map(|length| name(*length)).collect();
-    let error = anyhow!("`{}` has no {}", folder.display(), names.join(", "));
-    Err(Failure::usage(error).hint("`llmload dataset generate` makes them"))
+    let tokenizer = maker.tokenizer();
+    let made = ensure_suite(&SuiteWish {
+        folder,
+        lengths: &lengths
+            .iter()
+            .copied()
+            .filter(|length| *length != GROWING)
+            .collect::<Vec<_>>(),
+        growing_to: lengths.contains(&GROWING).then(|| maker.longest_prompt()),
+        count: COUNT,
+        tokenizer: Some(&tokenizer),
+        seed: maker.seed,
+        force: false,
+    })?;
+    for path in made {
+        tracing::info!("written: {}", path.display());
+    }
+    Ok(())
+}
+
+/// Tokens that stand before a prompt and behind it: letters, a beginning's mark, the answer.
+const AROUND: u32 = 16;
+
+impl Maker<'_> {
+    /// The longest of the growing prompts.
+    fn longest_prompt(&self) -> u32 {
+        let room = self.longest.map(|all| all.saturating_sub(AROUND).max(1));
+        room.map_or(LONGEST, |room| room.min(LONGEST))
+    }
+
+    /// Whose tokens are counted: the tokenizer that somebody named, else the model's where it can be had.
+    fn tokenizer(&self) -> String {
+        if let Some(named) = self.tokenizer {
+            return named.to_owned();
+        }
+        if load_tokenizer(self.model, &hub_paths()).is_ok() {
+            return self.model.to_owned();
+        }
+        tracing::warn!(
+            "the tokenizer of `{}` cannot be had: prompts are made with the built-in one, and their lengths are about right; \
+             --tokenizer NAME|FILE makes them exact",
+            self.model
+        );
+        BUILT_IN.to_owned()
+    }
 }

@@ -25,6 +25,8 @@ pub(super) struct Known {
     pub(super) model: String,
     /// Its versions, and what it was launched with: for `parameters`.
     pub(super) parameters: Map<String, Value>,
+    /// The most tokens of a prompt and its answer, where its list of models says so.
+    pub(super) longest: Option<u32>,
     /// What is to be told of it.
     pub(super) notes: Vec<String>,
 }
@@ -90,6 +92,7 @@ impl<'a> Asker<'a> {
             Some(model) => model,
             None => self.listed().await?,
         };
+        known.longest = self.longest(&known.model).await;
         let shown = known.parameters.get("model_name").cloned();
         let shown = match &self.target.model_name {
             Some(name) => Value::from(name.clone()),
@@ -161,6 +164,15 @@ impl<'a> Asker<'a> {
             );
             Failure::usage(error).hint("--model NAME")
         })
+    }
+
+    /// How many tokens the model takes, where the list of models says so.
+    async fn longest(&self, model: &str) -> Option<u32> {
+        let root = self.target.speech.place.root.as_deref().unwrap_or("/v1");
+        let listed = self.get(&format!("{root}/models")).await.ok()??;
+        let models = listed["data"].as_array()?;
+        let found = models.iter().find(|listed| listed["id"] == model)?;
+        u32::try_from(found["max_model_len"].as_u64()?).ok()
     }
 
     /// The JSON at `path`; `None` where there is none.

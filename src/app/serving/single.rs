@@ -17,10 +17,10 @@ use super::store::write;
 use super::suite::start_mock;
 use super::target::Target;
 use crate::app::console::{Console, complain};
+use crate::app::door::Door;
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
-use crate::app::session::Door;
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::domain::Rate;
 
@@ -52,6 +52,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
         let maker = Maker {
             tokenizer: args.prompts.tokenizer.as_deref(),
             model: &known.model,
+            longest: known.longest,
             seed: task.seed,
         };
         let folder = args.prompts.dataset_folder.clone();

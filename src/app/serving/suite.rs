@@ -24,10 +24,10 @@ use super::table::table;
 use super::target::Target;
 use super::watch;
 use crate::app::console::{Console, complain};
+use crate::app::door::Door;
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
-use crate::app::session::Door;
 use crate::app::surroundings::{variables, wall_clock};
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::metrics::Level;
@@ -173,6 +173,7 @@ fn library(args: &SuiteArgs, suite: &SuiteSettings, known: &Known) -> Result<Lib
     let maker = Maker {
         tokenizer: args.prompts.tokenizer.as_deref(),
         model: &known.model,
+        longest: known.longest,
         seed: suite.seed,
     };
     Library::open(&folder, &lengths, maker)

@@ -41,16 +41,11 @@ impl Target {
     /// What the options say, with the defaults of whom nobody told anything.
     ///
     /// # Errors
-    /// An address that is none, a path at which nothing is known to be spoken, a server beside the built-in one.
+    /// An address that is none, a server beside the built-in one.
     pub(super) fn of(args: &ServerArgs, is_mock: bool) -> Result<Self, Failure> {
         let backend = Backend::named(args.backend.as_deref());
         let completions = args.completions_endpoint.clone();
-        let speech = backend.speech(completions.as_deref()).ok_or_else(|| {
-            let path = completions.as_deref().unwrap_or_default();
-            let error =
-                anyhow!("--completions-endpoint: nothing is known to be spoken at `{path}`");
-            Failure::usage(error).hint("its end is /completions, or /chat/completions")
-        })?;
+        let speech = backend.speech(completions.as_deref());
         let or = |given: &Option<String>, usual: &str| given.clone().unwrap_or(usual.to_owned());
         let timeout = args.timeout.unwrap_or(Duration::from_mins(5));
         Ok(Self {
