@@ -171,14 +171,14 @@ pub(super) struct SuiteArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
     /// Lengths of prompts in tokens [default: 32,1024,4096]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
-    pub(super) input_lengths: Vec<u32>,
+    #[arg(long, value_name = "LIST", value_parser = list, help_heading = "Benchmarks")]
+    pub(super) input_lengths: Option<List>,
     /// Lengths of answers in tokens [default: 16,128,1024]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
-    pub(super) output_lengths: Vec<u32>,
+    #[arg(long, value_name = "LIST", value_parser = list, help_heading = "Benchmarks")]
+    pub(super) output_lengths: Option<List>,
     /// Requests under way in the benchmarks of the speed [default: 1,2,3,4,6,8,10,14 to 38 by 4]
-    #[arg(long, value_name = "LIST", value_delimiter = ',', action = clap::ArgAction::Set, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
-    pub(super) parallel_requests: Vec<u32>,
+    #[arg(long, value_name = "LIST", value_parser = list, help_heading = "Benchmarks")]
+    pub(super) parallel_requests: Option<List>,
     /// Repetitions of the prompt ingestion [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Benchmarks")]
     pub(super) repeats: Option<u32>,
@@ -219,6 +219,10 @@ pub(in crate::app) struct ReportingArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) gpu_name: Option<String>,
 }
+
+/// Numbers with commas between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct List(pub(super) Vec<u32>);
 
 /// How the queries of a single benchmark follow each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -316,6 +320,17 @@ fn path(text: &str) -> Result<String, String> {
         return Err("not a path".to_owned());
     }
     Ok(format!("/{}", text.trim_start_matches('/')))
+}
+
+fn list(text: &str) -> Result<List, String> {
+    let number = |word: &str| {
+        let number = word.trim().parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| format!("`{}` is not a whole number above 0", word.trim()))
+    };
+    text.split(',')
+        .map(number)
+        .collect::<Result<_, _>>()
+        .map(List)
 }
 
 fn positive(text: &str) -> Option<f64> {

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::args::{ReportingArgs, SuiteArgs};
+use super::args::{List, ReportingArgs, SuiteArgs};
 use crate::app::failure::Failure;
 use crate::serving::SuiteSettings;
 
@@ -29,9 +29,9 @@ pub(super) fn suite(
         usual.max_duration_speed_generation,
     );
     let settings = SuiteSettings {
-        input_lengths: list(&args.input_lengths, usual.input_lengths),
-        output_lengths: list(&args.output_lengths, usual.output_lengths),
-        parallel_requests: list(&args.parallel_requests, parallel),
+        input_lengths: list(args.input_lengths.as_ref(), usual.input_lengths),
+        output_lengths: list(args.output_lengths.as_ref(), usual.output_lengths),
+        parallel_requests: list(args.parallel_requests.as_ref(), parallel),
         max_queries: most,
         max_duration_prompt_ingestion: or(
             args.max_duration_prompt_ingestion,
@@ -93,11 +93,8 @@ fn or(given: Option<f64>, usual: f64) -> f64 {
     given.unwrap_or(usual)
 }
 
-fn list(given: &[u32], usual: Vec<u32>) -> Vec<u32> {
-    match given {
-        [] => usual,
-        given => given.to_vec(),
-    }
+fn list(given: Option<&List>, usual: Vec<u32>) -> Vec<u32> {
+    given.map_or(usual, |list| list.0.clone())
 }
 
 /// A moment, as the ids of suites have it.
