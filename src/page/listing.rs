@@ -25,9 +25,7 @@ impl Listing {
         let rows = places.iter().step_by(step).map(|&(x_value, nth)| {
             let values = chart.series.iter().map(|series| {
                 let points = points_at(series, x_value);
-                points
-                    .get(nth)
-                    .map_or_else(|| NONE.to_owned(), |point| cell(point))
+                points.get(nth).map_or_else(|| NONE.to_owned(), cell)
             });
             std::iter::once(x_cell(x, x_value)).chain(values).collect()
         });
@@ -97,7 +95,7 @@ fn x_cell(axis: &Axis, x: f64) -> String {
             let name = names
                 .iter()
                 .zip(0_u32..)
-                .find(|(_, at)| f64::from(*at) == x);
+                .find(|(_, at)| (f64::from(*at) - x).abs() < 1e-9);
             name.map_or_else(|| figures::number(x), |(name, _)| name.clone())
         }
     }

@@ -242,7 +242,10 @@ fn over_time() -> Section {
     );
     for point in &mut band.points {
         point.spread = point.y.map(|y| (y * 0.7, y * 1.5));
-        if (50.0..58.0).contains(&point.x) || point.x == 100.0 || point.x == 102.0 {
+        let is_missing = [50.0..58.0, 99.5..100.5, 101.5..102.5]
+            .iter()
+            .any(|gap| gap.contains(&point.x));
+        if is_missing {
             (point.y, point.spread) = (None, None);
         }
     }
@@ -369,17 +372,15 @@ fn column(name: &str, is_number: bool) -> Column {
     }
 }
 
-fn tables() -> Section {
-    let words = |cells: &[&str]| {
-        cells
-            .iter()
-            .map(|cell| (*cell).to_owned())
-            .collect::<Vec<_>>()
-    };
+fn words(cells: &[&str]) -> Vec<String> {
+    cells.iter().map(|cell| (*cell).to_owned()).collect()
+}
+
+fn latencies() -> Table {
     let columns = [
         "Metric", "Unit", "Mean", "p50", "p90", "p99", "p99.9", "Max",
     ];
-    let latencies = Table {
+    Table {
         title: "Latencies".to_owned(),
         columns: columns
             .iter()
@@ -418,8 +419,11 @@ fn tables() -> Section {
                 "6.03",
             ]),
         ],
-    };
-    let settings = Table {
+    }
+}
+
+fn settings() -> Table {
+    Table {
         title: String::new(),
         columns: vec![column("Setting", false), column("Value", false)],
         rows: vec![
@@ -430,45 +434,52 @@ fn tables() -> Section {
                 "A sentence that is long enough to need more than one line of the cell that it stands in, on a telephone at any rate.",
             ]),
         ],
-    };
+    }
+}
+
+fn tables() -> Section {
     section(
         "Settings",
         vec![
-            Block::Table(latencies),
-            Block::Table(settings),
+            Block::Table(latencies()),
+            Block::Table(settings()),
             Block::Code {
                 title: "Run it again".to_owned(),
                 text: format!(
                     "llmload run --host http://127.0.0.1:8000 --model {LONG} --users 40 --run-time 2m --seed 7 \\\n  --html report.html\n{HOSTILE}"
                 ),
             },
-            Block::Folded {
-                title: "All of the server's gauges".to_owned(),
-                blocks: vec![
-                    Block::Text {
-                        text: "Folded blocks hold charts and tables, too.".to_owned(),
-                    },
-                    Block::Chart(small(
-                        "Folded chart",
-                        vec![series(
-                            "Queue",
-                            Kind::Steps,
-                            0,
-                            count_to(20).map(|at| (at, (at % 7.0).floor())),
-                        )],
-                    )),
-                    Block::Folded {
-                        title: "Deeper".to_owned(),
-                        blocks: vec![Block::Table(Table {
-                            title: "Empty".to_owned(),
-                            columns: vec![column("Nothing", false)],
-                            rows: Vec::new(),
-                        })],
-                    },
-                ],
-            },
+            folded(),
         ],
     )
+}
+
+fn folded() -> Block {
+    Block::Folded {
+        title: "All of the server's gauges".to_owned(),
+        blocks: vec![
+            Block::Text {
+                text: "Folded blocks hold charts and tables, too.".to_owned(),
+            },
+            Block::Chart(small(
+                "Folded chart",
+                vec![series(
+                    "Queue",
+                    Kind::Steps,
+                    0,
+                    count_to(20).map(|at| (at, (at % 7.0).floor())),
+                )],
+            )),
+            Block::Folded {
+                title: "Deeper".to_owned(),
+                blocks: vec![Block::Table(Table {
+                    title: "Empty".to_owned(),
+                    columns: vec![column("Nothing", false)],
+                    rows: Vec::new(),
+                })],
+            },
+        ],
+    }
 }
 
 fn small(title: &str, series: Vec<Series>) -> Chart {
@@ -481,8 +492,12 @@ fn small(title: &str, series: Vec<Series>) -> Chart {
     }
 }
 
-fn unusual() -> Vec<Block> {
-    let hostile = Chart {
+fn line(title: &str, points: impl IntoIterator<Item = (f64, f64)>) -> Block {
+    Block::Chart(small(title, vec![series("Values", Kind::Line, 0, points)]))
+}
+
+fn hostile() -> Chart {
+    Chart {
         title: HOSTILE.to_owned(),
         summary: HOSTILE.to_owned(),
         x: axis(
@@ -497,7 +512,10 @@ fn unusual() -> Vec<Block> {
         ],
         marks: vec![mark(HOSTILE, At::Y(3.5))],
         group: HOSTILE.to_owned(),
-    };
+    }
+}
+
+fn unusual() -> Vec<Block> {
     let nine = (0..9_u32).map(|nth| {
         let shift = f64::from(nth);
         series(
@@ -513,12 +531,9 @@ fn unusual() -> Vec<Block> {
         spread: None,
     };
     vec![
-        Block::Chart(hostile),
+        Block::Chart(hostile()),
         Block::Chart(small("Nine series with long names", nine.collect())),
-        Block::Chart(small(
-            "One point",
-            vec![series("Alone", Kind::Line, 0, [(5.0, 2.5)])],
-        )),
+        line("One point", [(5.0, 2.5)]),
         Block::Chart(small(
             "One empty series of two",
             vec![
@@ -531,15 +546,7 @@ fn unusual() -> Vec<Block> {
                 ),
             ],
         )),
-        Block::Chart(small(
-            "All the same",
-            vec![series(
-                "Zero",
-                Kind::Line,
-                0,
-                count_to(10).map(|at| (at, 0.0)),
-            )],
-        )),
+        line("All the same", count_to(10).map(|at| (at, 0.0))),
         Block::Chart(small(
             "Nothing",
             vec![Series {
@@ -547,16 +554,13 @@ fn unusual() -> Vec<Block> {
                 ..Series::default()
             }],
         )),
-        Block::Chart(small(
+        line(
             "25,000 points",
-            vec![series(
-                "Sent",
-                Kind::Line,
-                0,
-                count_to(25_000)
-                    .map(|at| (at / 100.0, if at == 12_345.0 { 9.0 } else { wave(at) })),
-            )],
-        )),
+            count_to(25_000).map(|at| {
+                let is_high = (at - 12_345.0).abs() < 0.5;
+                (at / 100.0, if is_high { 9.0 } else { wave(at) })
+            }),
+        ),
         Block::Text {
             text: HOSTILE.to_owned(),
         },
