@@ -52,7 +52,7 @@ impl Target {
             Failure::usage(error).hint("its end is /completions, or /chat/completions")
         })?;
         let or = |given: &Option<String>, usual: &str| given.clone().unwrap_or(usual.to_owned());
-        let timeout = args.timeout.unwrap_or(Duration::from_mins(5));
+        let timeout = args.timeout.unwrap_or(Duration::from_secs(300));
         Ok(Self {
             backend,
             speech,
