@@ -12,6 +12,7 @@ mod ctl;
 mod data_set;
 mod dataset;
 mod discover;
+mod door;
 mod failure;
 mod files;
 mod finish;

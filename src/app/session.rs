@@ -1,11 +1,10 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::task::TaskTracker;
@@ -14,6 +13,7 @@ use super::changes::Changes;
 use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::data_set;
+use super::door::Door;
 use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::{Ending, Rules, finish};
@@ -171,7 +171,7 @@ pub(super) async fn play_master_at(
         );
     }
     check_outputs(&settings.outputs)?;
-    let listener = door.listener(&options).await?;
+    let listener = door.listener(&options.bind).await?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
     data_set::fits_a_message(&plan)?;
@@ -227,40 +227,6 @@ pub(super) async fn play_master_at(
             }))
         })
         .await
-}
-
-/// Where the workers of several runs come, one run after another: opened by the first one, and closed with the last. While none
-/// is under way, who comes waits in the system's queue.
-#[derive(Debug, Default)]
-pub(super) struct Door(OnceLock<std::net::TcpListener>);
-
-impl Door {
-    /// The door, for one run; `options` say where it is, the first time.
-    async fn listener(&self, options: &MasterOptions) -> Result<TcpListener, Failure> {
-        let kept =
-            |error| Failure::failed(anyhow::Error::new(error).context("cannot keep the port open"));
-        let open = match self.0.get() {
-            Some(open) => open,
-            None => {
-                let first = listen(options).await?.into_std().map_err(kept)?;
-                self.0.get_or_init(|| first)
-            }
-        };
-        open.try_clone()
-            .and_then(TcpListener::from_std)
-            .map_err(kept)
-    }
-}
-
-/// Where workers are to come.
-async fn listen(options: &MasterOptions) -> Result<TcpListener, Failure> {
-    TcpListener::bind((options.bind.host.as_str(), options.bind.port))
-        .await
-        .with_context(|| format!("cannot listen on {}", options.bind))
-        .map_err(|error| {
-            Failure::usage(error)
-                .hint("is another master running? --master-bind-port takes another port")
-        })
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.

@@ -17,7 +17,7 @@ use super::server::Known;
 use super::target::Target;
 use super::watch;
 use crate::app::failure::Failure;
-use crate::app::session::Door;
+use crate::app::door::Door;
 use crate::app::signals::Signal;
 use crate::domain::{Rate, Seed};
 use crate::schedule::{Arrivals, Enough};

@@ -27,7 +27,7 @@ use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
 use crate::app::llmperf::{has_workers, logging};
-use crate::app::session::Door;
+use crate::app::door::Door;
 use crate::app::surroundings::{variables, wall_clock};
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::metrics::Level;

@@ -484,6 +484,8 @@ fn the_short_help_of_worker_reads_like_this() {
                                 on
           --master-host <HOST>  Host of the master [env: LOCUST_MASTER_NODE_HOST] [default: 127.0.0.1]
           --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
+          --stay                Wait for the next run when one is over, until a signal; a run that fails
+                                ends nothing
 
     Cluster security:
           --token-file <FILE>       File with the token that the master asks for; or the token itself in
