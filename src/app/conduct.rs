@@ -120,6 +120,13 @@ impl Conductor {
         self.keyboard = None;
     }
 
+    /// The same, for a run that nobody conducts.
+    pub(super) fn hush_if(&mut self, is_quiet: bool) {
+        if is_quiet {
+            self.hush();
+        }
+    }
+
     /// A signal, once nothing else is waited for.
     pub(super) async fn signal(&mut self) -> Option<Signal> {
         let signal = self.signals.recv().await;

@@ -351,15 +351,12 @@ impl Stage<'_> {
         tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let first = Load::of(&self.plan.schedule);
-        let mut changes = Changes::resumed(first, &self.epochs);
+        let mut changes = Changes::resumed(Load::of(&self.plan.schedule), &self.epochs);
+        let is_quiet = self.showing.is_quiet();
         let mut conductor =
             Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
-        let is_quiet = self.showing.is_quiet();
-        if is_quiet {
-            // Who plays many runs compares them: none may be other than its settings say.
-            conductor.hush();
-        }
+        // Who plays many runs compares them: none may be other than its settings say.
+        conductor.hush_if(is_quiet);
         let shown = Shown {
             cluster: self.cluster,
             clock_zero: self.clock_zero,

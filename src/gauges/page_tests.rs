@@ -1,3 +1,5 @@
+//! Pages of all servers, real ones and ones after their documentation, and text that is no page.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -111,6 +113,7 @@ fn labels_are_no_obstacle() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test of speed")]
 fn a_page_of_sixty_kilobytes_is_read_in_far_less_than_ten_milliseconds() {
     // vLLM's own comments are half of what it sends.
     let mut full = VLLM.to_owned();
@@ -157,9 +160,8 @@ proptest! {
     #[test]
     fn what_is_written_is_read(values in prop::collection::vec(0.0..1e12_f64, 1..5)) {
         let lines = values.iter().enumerate();
-        let text: String = lines
-            .map(|(engine, value)| format!("vllm:num_requests_running{{engine=\"{engine}\"}} {value}\n"))
-            .collect();
+        let lines = lines.map(|(engine, value)| format!("vllm:num_requests_running{{engine=\"{engine}\"}} {value}"));
+        let text = lines.collect::<Vec<_>>().join("\n");
         let sum: f64 = values.iter().sum();
         let read = read(&text).running.unwrap();
         prop_assert!((read - sum).abs() <= sum * 1e-12);

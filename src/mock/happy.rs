@@ -1,6 +1,6 @@
-//! What happy_vllm and vLLM tell of themselves: version, model, launch arguments. Facts of the script, under their names.
+//! What `happy_vllm` and vLLM tell of themselves: version, model, launch arguments. Facts of the script, under their names.
 //!
-//! Source of the names: happy_vllm's documentation (`france-travail.github.io/happy_vllm`), "Endpoints".
+//! Source of the names: `happy_vllm`'s documentation (`france-travail.github.io/happy_vllm`), "Endpoints".
 
 use serde_json::{Value, json};
 

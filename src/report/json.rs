@@ -280,11 +280,9 @@ mod tests {
             is_other_load: true,
             is_other_number: false,
         }];
-        let wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
-        let mut looked_at = sample::open();
-        looked_at.watched = Some(crate::gauges::Watched::default());
+        let mut wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
+        wanted.watched = Some(Box::default());
         let samples = [
-            looked_at,
             sample::open(),
             sample::closed(),
             empty,

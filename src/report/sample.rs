@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) changes: Vec<LoadChange>,
     pub(crate) notes: Vec<String>,
     pub(crate) verdict: Option<Verdict>,
-    pub(crate) watched: Option<Watched>,
+    pub(crate) watched: Option<Box<Watched>>,
 }
 
 impl Sample {
@@ -38,7 +38,7 @@ impl Sample {
             version: "0.1.0",
             verdict: self.verdict.as_ref(),
             failure: None,
-            watched: self.watched.as_ref(),
+            watched: self.watched.as_deref(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What the server told of itself: its peaks, and whether its own counts of tokens are those of the answers.
 //! How it was looked at is not decided here.
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use super::Context;
@@ -82,11 +84,12 @@ fn looks(watched: &Watched) -> String {
     if !watched.server.is_empty() {
         text = format!("metrics under the names of {}: {text}", watched.server);
     }
+    // Writing to a string cannot fail, here and below.
     if watched.skipped > 0 {
-        text += &format!("; {} skipped", watched.skipped);
+        let _ = write!(text, "; {} skipped", watched.skipped);
     }
     if watched.failed > 0 {
-        text += &format!("; {} failed: {}", watched.failed, watched.failure);
+        let _ = write!(text, "; {} failed: {}", watched.failed, watched.failure);
     }
     text
 }
@@ -140,10 +143,10 @@ impl Count {
         );
         let difference = self.difference();
         if self.answers > 0 && difference != 0.0 {
-            text += &format!(" ({:+.2}%)", difference * 100.0);
+            let _ = write!(text, " ({:+.2}%)", difference * 100.0);
         }
         if !self.agrees() && !self.explained_by.is_empty() {
-            text += &format!("; {}", self.explained_by.join(", "));
+            let _ = write!(text, "; {}", self.explained_by.join(", "));
         }
         text
     }

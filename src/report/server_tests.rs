@@ -1,3 +1,5 @@
+//! What is told of a server, in words and in the result.
+
 use super::*;
 use crate::gauges::{Counters, Lateness, Look};
 use crate::report::sample::{self, Sample};
@@ -22,7 +24,7 @@ fn watched(prompt: f64, output: f64) -> Sample {
         .summary
         .outcomes
         .retain(|outcome, _| outcome.is_good());
-    sample.watched = Some(Watched {
+    sample.watched = Some(Box::new(Watched {
         server: "vllm".to_owned(),
         step_s: 0.5,
         looks: vec![look(1.0, 0.0, 0.0), look(1.5, 3.0, 0.125)],
@@ -34,7 +36,7 @@ fn watched(prompt: f64, output: f64) -> Sample {
         before: counters(1_000.0, 50.0),
         after: counters(1_000.0 + prompt, 50.0 + output),
         ..Watched::default()
-    });
+    }));
     sample
 }
 
@@ -82,12 +84,12 @@ fn requests_that_nobody_knows_the_tokens_of_explain_a_difference() {
 #[test]
 fn a_page_that_is_not_there_is_a_warning() {
     let mut sample = sample::closed();
-    sample.watched = Some(Watched {
+    sample.watched = Some(Box::new(Watched {
         step_s: 1.0,
         failed: 7,
         failure: "status 404 Not Found".to_owned(),
         ..Watched::default()
-    });
+    }));
     insta::assert_snapshot!([lines(&sample.context()), warnings(&sample.context())].concat().join("\n"), @r#"
     0 looks, one each 1 s, late by 0.0 ms on average, p99 0.0 ms, max 0.0 ms; 7 failed: status 404 Not Found
     there are no server metrics: status 404 Not Found

@@ -33,7 +33,7 @@ fn the_servers_counts_are_those_of_the_answers() {
     ] {
         let mock = mock(names);
         let line = "-u 4 -r 1000 --max-requests 40 -o 10 --server-metrics auto --server-metrics-step 20ms \
-                    --warmup-requests 3 --allow-invalid";
+                    --warmup-requests 3 --no-reset-stats --allow-invalid";
         let ended = party.carry_out(&mock, line);
         let result = ended.result();
         let server = server(&result.0);
