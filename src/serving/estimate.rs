@@ -231,6 +231,9 @@ mod tests {
         );
         let all = SuiteSettings::default();
         let (expected, most) = all.estimate(&all.benchmarks(), 0.1, 0.01);
-        assert_eq!(estimate_in_words((expected, most)), "");
+        assert_eq!(
+            estimate_in_words((expected, most)),
+            "about 2 h 33 min, at most 7 h 48 min"
+        );
     }
 }

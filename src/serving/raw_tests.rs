@@ -54,7 +54,25 @@ fn sums_and_statistics_are_of_the_queries_that_count() {
         query_metrics: true,
         ..Played::default()
     });
-    insta::assert_snapshot!(serde_json::to_string_pretty(&raw.general_metrics).unwrap(), @"");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&raw.general_metrics).unwrap(), @r#"
+    {
+      "max_kv_cache": -1,
+      "max_requests_running": -1,
+      "max_requests_waiting": -1,
+      "total_number_of_queries": 4,
+      "nb_timeout_queries": 1,
+      "nb_errored_queries": 2,
+      "total_time": 3.5,
+      "total_time_from_first_token": 2.0,
+      "total_time_without_waiting_time": 2.0,
+      "total_number_of_ingested_tokens": 96,
+      "total_number_of_generated_tokens": 5,
+      "speed": 1.4285714285714286,
+      "speed_without_waiting_time": 2.5,
+      "speed_from_first_token": 2.5,
+      "actual_total_time": 12.0
+    }
+    "#);
     // 0.5 and 1.0 s; the time-out has none.
     assert_eq!(raw.aggregate("time_to_first_token", "median"), Some(0.75));
     assert_eq!(raw.aggregate("total_query_time", "mean"), Some(3.5 / 3.0));

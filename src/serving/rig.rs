@@ -259,12 +259,12 @@ impl Server {
         while sent < most || !course.waiting.is_empty() || !course.running.is_empty() {
             let under_way = u32::try_from(course.waiting.len() + course.running.len()).unwrap();
             for n in under_way..parallel.min(under_way + most - sent) {
-                // Each waits a moment that differs from user to user.
-                course.send(
-                    course.now + 0.002 * f64::from((n * 7 + sent) % 10),
-                    input,
-                    output,
-                );
+                // With others beside it, each waits a moment that differs from user to user.
+                let moment = match parallel {
+                    1 => 0.0,
+                    _ => 0.002 * f64::from((n * 7 + sent) % 10),
+                };
+                course.send(course.now + moment, input, output);
                 sent += 1;
             }
             course.step();

@@ -66,7 +66,18 @@ fn contradictions_are_told_in_words() {
         told(|it| it.min_number_of_valid_queries = 1001),
         told(|it| it.parallel_requests = vec![1, 1001]),
     ];
-    insta::assert_snapshot!(words.join("\n"), @"");
+    insta::assert_snapshot!(words.join("\n"), @r#"
+    the list of input lengths is empty
+    the list of output lengths has `0`
+    the list of parallel requests has `4` after `8`: each must be larger than the one before
+    `0` is no duration of the prompt ingestion: it must be above 0
+    `NaN` is no step of the live metrics: it must be above 0
+    the speed's least duration `901` s is above its most, `900` s
+    the number of repeats has `0`
+    the target of queries `100` is above the most queries of a benchmark, `99`
+    the least number of valid queries `1001` is above the most queries of a benchmark, `1000`
+    the largest number of parallel requests `1001` is above the most queries of a benchmark, `1000`
+    "#);
 }
 
 #[test]
@@ -81,7 +92,7 @@ fn parameters_have_the_upstream_tools_keys() {
         parallel: 6,
     };
     let text = serde_json::to_string(&settings.parameters(bench, "tiny", None)).unwrap();
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"{"model":"tiny","prompt_length":"1024","n_workers":6,"query_profile":"constant_number_of_queries","step_live_metrics":0.01,"max_queries":1000,"request_rate":0,"backend":"happy_vllm","output_length":16,"suite_id":"2026-01-02, 03:04:05","model_name":null}"#);
     let first = settings.parameters(Bench::PromptIngestion { repeat: 1 }, "tiny", Some("a"));
     assert_eq!(
         (&first["prompt_length"], &first["output_length"]),

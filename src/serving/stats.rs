@@ -91,7 +91,7 @@ impl Line {
             .map(|point| (point.0 - x) * (point.1 - y))
             .sum();
         let slope = along / across;
-        (across > 0.0 && slope.is_finite()).then(|| Self {
+        (across > 0.0 && slope.is_finite()).then_some(Self {
             slope,
             intercept: y - slope * x,
         })

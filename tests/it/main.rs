@@ -44,6 +44,7 @@ mod journal;
 mod kept;
 #[cfg(target_os = "linux")]
 mod keys;
+mod known_figures;
 mod llmperf;
 mod pacing;
 mod peers;

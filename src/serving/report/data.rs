@@ -97,13 +97,20 @@ mod tests {
     fn thresholds_have_the_upstream_tools_columns() {
         let told = pair(vec![plain(1, 30.0, Some(0.5)), plain(2, 25.0, Some(0.99))]);
         let silent = pair(vec![plain(1, 30.0, None)]);
-        insta::assert_snapshot!(thresholds(&[told, silent.clone()]), @"");
-        insta::assert_snapshot!(thresholds(&[silent]), @"");
+        insta::assert_snapshot!(thresholds(&[told, silent.clone()]), @r#"
+        speed_threshold,kv_cache_threshold,input_length,output_length
+        2,1,32,16
+        1,,32,16
+        "#);
+        insta::assert_snapshot!(thresholds(&[silent]), @r#"
+        speed_threshold,input_length,output_length
+        1,32,16
+        "#);
     }
 
     #[test]
     fn a_level_is_told_by_how_far_its_quarters_are() {
         let told = pair(vec![plain(10, 30.0, None)]);
-        insta::assert_snapshot!(serde_json::to_string(&speed(&told)).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string(&speed(&told)).unwrap(), @r#"{"10":{"speed_generation":[3.0,30.0,6.0],"time_to_first_token":[0.09999999999999998,1.0,0.19999999999999996],"max_kv_cache":-1,"parallel_requests_nb":10,"speed_without_waiting_time":[4.5,45.0,9.0]}}"#);
     }
 }

@@ -419,6 +419,7 @@ pub(super) fn command(findings: &Findings<'_>, settings: &SuiteSettings) -> Stri
     option("input-lengths", list(&settings.input_lengths));
     option("output-lengths", list(&settings.output_lengths));
     option("parallel-requests", list(&settings.parallel_requests));
+    option("repeats", settings.repeats.to_string());
     option("max-queries", settings.max_queries.to_string());
     for (name, value) in [
         (
