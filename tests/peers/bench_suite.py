@@ -268,8 +268,7 @@ def figures(judge, name, case, ours, theirs):
         own = ours["aggregated_metrics"].get(figure, {})
         for key, value in statistics.items():
             judge.number(f"{name} {figure}.{key}", own.get(key), value, case.forgiven.get(figure))
-    # JSON has no word for a rate without end.
-    skipped = {"suite_id"} | {key for key, value in theirs["parameters"].items() if value == math.inf}
+    skipped = {"suite_id"} | (set() if "request-rate" in case.flags else {"request_rate"})
     for key, value in theirs["parameters"].items():
         if key not in skipped:
             own = ours["parameters"].get(key)
@@ -303,7 +302,8 @@ def play_cases(judge, given, llmload, server, python, folder):
     write_prompts(prompts)
     theirs_at.mkdir(parents=True)
     ours_at.mkdir()
-    upstream = [python, "-m", "benchmark_llm_serving.benchmark"]
+    # As its own suite does: its usual `inf` is no JSON when it is written down.
+    upstream = [python, "-m", "benchmark_llm_serving.benchmark", "--request-rate", 0]
     for name in given.cases:
         case = CASES[name]
         with Server(server, *case.mock) as mock:
