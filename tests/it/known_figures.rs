@@ -98,7 +98,9 @@ fn raw_of(ended: &Ended, name: &str) -> Value {
     }
     let packed = fs::File::open(ended.path("results/raw_results.zip")).unwrap();
     let mut archive = zip::ZipArchive::new(packed).unwrap();
-    let place = archive.file_names().position(|it| it.ends_with(name));
+    let place = archive
+        .file_names()
+        .position(|it| it.unwrap().ends_with(name));
     let file = archive.by_index(place.unwrap()).unwrap();
     serde_json::from_reader(file).unwrap()
 }
