@@ -1,3 +1,5 @@
+//! Looks at mocks and at servers that are slow, gone or curious about keys.
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;

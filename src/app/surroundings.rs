@@ -29,10 +29,6 @@ pub(super) fn variable(name: &str) -> Option<String> {
 }
 
 /// All variables whose names and values are text.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that reads the environment"
-)]
 pub(super) fn variables() -> Vec<(String, String)> {
     let text = |word: std::ffi::OsString| word.into_string().ok();
     std::env::vars_os()

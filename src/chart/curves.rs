@@ -75,7 +75,7 @@ fn has_marks(curve: &Curve) -> bool {
     curve.stroke == Stroke::Line && curve.points.len() <= MARKED
 }
 
-fn is_drawable(spot: &&Spot) -> bool {
+fn is_drawable(spot: &Spot) -> bool {
     axis::is_drawable(spot.x) && axis::is_drawable(spot.y)
 }
 
@@ -83,13 +83,15 @@ fn spots(curves: &[Curve]) -> impl Iterator<Item = &Spot> + Clone {
     curves
         .iter()
         .flat_map(|curve| &curve.points)
-        .filter(is_drawable)
+        .filter(|spot| is_drawable(spot))
 }
 
 /// All values that the axis `at` is to hold.
 fn heights(curves: &[Curve], at: usize) -> impl Iterator<Item = f64> {
     let of_axis = curves.iter().filter(move |curve| curve.axis == at);
-    let spots = of_axis.flat_map(|curve| &curve.points).filter(is_drawable);
+    let spots = of_axis
+        .flat_map(|curve| &curve.points)
+        .filter(|spot| is_drawable(spot));
     spots.flat_map(|spot| {
         let (low, high) = spot.whisker.unwrap_or((spot.y, spot.y));
         [spot.y, low, high]
@@ -162,7 +164,7 @@ fn one<DB: DrawingBackend>(
     (colour, at): (RGBColor, usize),
     (x, y): (Scale, Scale),
 ) -> Result<(), ChartError> {
-    let spots = || curve.points.iter().filter(is_drawable);
+    let spots = || curve.points.iter().filter(|spot| is_drawable(spot));
     whiskers(area, spots(), colour, (x, y))?;
     let all: Vec<Pixel> = spots()
         .map(|spot| (x.pixel(spot.x), y.pixel(spot.y)))

@@ -49,7 +49,7 @@ pub(super) fn steps(points: &[Pixel]) -> Vec<Pixel> {
 
 /// How long the line through `points` is.
 pub(super) fn length(points: &[Pixel]) -> f64 {
-    points.windows(2).map(|ends| span(ends)).sum()
+    points.windows(2).map(span).sum()
 }
 
 fn span(ends: &[Pixel]) -> f64 {

@@ -1,3 +1,5 @@
+//! Pages of all servers, real ones and ones after their documentation, and text that is no page.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is told of a server, in words and in the result.
+
 use super::*;
 use crate::gauges::{Counters, Lateness, Look};
 use crate::report::sample::{self, Sample};

@@ -126,7 +126,7 @@ CASES = {
         constant(2, 1024, 16, 100, **{"min-duration": 6, "target-queries-nb": 4}),
         forgiven=dict.fromkeys(SUMS, QUEUED),
     ),
-    "errors": Case(constant(1, 1024, 16, 24), ["--fault", "status:500=0.25"]),
+    "errors": Case(constant(1, 1024, 16, 24), ["--fault", "status=0.25:500"]),
 }
 
 
@@ -234,7 +234,7 @@ def run(command, log, **environment):
             )
         except subprocess.TimeoutExpired:
             return f"did not end within {LIMIT_S} s"
-    tail = " | ".join(log.read_text().strip().splitlines()[-3:])
+    tail = " | ".join(line[-200:] for line in log.read_text().strip().splitlines()[-3:])
     return None if done.returncode == 0 else f"ended with {done.returncode}: {tail}"
 
 
@@ -268,8 +268,7 @@ def figures(judge, name, case, ours, theirs):
         own = ours["aggregated_metrics"].get(figure, {})
         for key, value in statistics.items():
             judge.number(f"{name} {figure}.{key}", own.get(key), value, case.forgiven.get(figure))
-    # JSON has no word for a rate without end.
-    skipped = {"suite_id"} | {key for key, value in theirs["parameters"].items() if value == math.inf}
+    skipped = {"suite_id"} | (set() if "request-rate" in case.flags else {"request_rate"})
     for key, value in theirs["parameters"].items():
         if key not in skipped:
             own = ours["parameters"].get(key)
@@ -303,7 +302,8 @@ def play_cases(judge, given, llmload, server, python, folder):
     write_prompts(prompts)
     theirs_at.mkdir(parents=True)
     ours_at.mkdir()
-    upstream = [python, "-m", "benchmark_llm_serving.benchmark"]
+    # As its own suite does: its usual `inf` is no JSON when it is written down.
+    upstream = [python, "-m", "benchmark_llm_serving.benchmark", "--request-rate", 0]
     for name in given.cases:
         case = CASES[name]
         with Server(server, *case.mock) as mock:
@@ -337,7 +337,7 @@ SUITE = {
     "step-live-metrics": 0.05,
     "max-duration-prompt-ingestion": 10,
     "max-duration-kv-cache-profile": 8,
-    "max-duration-speed-generation": 20,
+    "max-duration-speed-generation": 60,
     "min-duration-speed-generation": 2,
     "target-queries-nb-speed-generation": 20,
     "min-number-of-valid-queries": VALID,
@@ -370,27 +370,27 @@ def rows(file):
         return sorted(tuple(sorted(row.items())) for row in csv.DictReader(text))
 
 
-def same_numbers(judge, what, ours, theirs):
+def same_numbers(judge, what, ours, theirs, close=1e-6):
     """Two trees of numbers, of which upstream's may have fewer keys."""
-    misses = list(differences(ours, theirs, "")) if ours is not None else ["nothing there"]
+    misses = list(differences(ours, theirs, "", close))
     judge.say(not misses, f"{what}: the same numbers {misses[:3] if misses else ''}")
 
 
-def differences(ours, theirs, place):
+def differences(ours, theirs, place, close):
     if isinstance(theirs, dict):
         for key, value in theirs.items():
             if not isinstance(ours, dict) or key not in ours:
                 yield f"{place}.{key} is missing"
             else:
-                yield from differences(ours[key], value, f"{place}.{key}")
+                yield from differences(ours[key], value, f"{place}.{key}", close)
     elif isinstance(theirs, list):
         if not isinstance(ours, list) or len(ours) != len(theirs):
             yield f"{place} is of another length"
         else:
             for at, (own, value) in enumerate(zip(ours, theirs)):
-                yield from differences(own, value, f"{place}[{at}]")
+                yield from differences(own, value, f"{place}[{at}]", close)
     elif isinstance(theirs, float) and isinstance(ours, (int, float)):
-        if not math.isclose(ours, theirs, rel_tol=1e-6, abs_tol=1e-9):
+        if not math.isclose(ours, theirs, rel_tol=close, abs_tol=1e-9):
             yield f"{place}: {ours!r}, upstream {theirs!r}"
     elif ours != theirs:
         yield f"{place}: {ours!r}, upstream {theirs!r}"
@@ -421,7 +421,8 @@ def graphs(judge, llmload, server, python, folder):
     are_there(judge, "suite upstream", theirs, report_files(PAIRS, PAIRS))
     judge.say(rows(ours / "report/thresholds.csv") == rows(theirs / "report/thresholds.csv"), "suite thresholds.csv: the same rows")
     total = "report/data/total_speed_generation_graph_data.json"
-    same_numbers(judge, f"suite {total}", total_speeds(ours / total), total_speeds(theirs / total))
+    # What upstream takes for the overhead at N = 1 has also the moments between its queries: these are ours to have measured.
+    same_numbers(judge, f"suite {total}", total_speeds(ours / total), total_speeds(theirs / total), CLOSE)
     fit = "report/data/prompt_ingestion_graph_data.json"
     # Upstream writes the times of all points beside the lengths of those that it kept: only the fit and these are compared.
     own, their = (json.loads((place / fit).read_text()) for place in (ours, theirs))

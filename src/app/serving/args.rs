@@ -94,6 +94,7 @@ Exit status: 0; also when single requests failed. 1: the file could not be writt
 /// Where the server is, and what it is asked with.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Server")]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct ServerArgs {
     /// Address of the API; takes the place of --host and --port
     #[arg(long, value_name = "URL")]
@@ -139,6 +140,7 @@ pub(super) struct ServerArgs {
 /// What is sent.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Prompts")]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct PromptArgs {
     /// Folder of growing_prompts.json and prompts_length_N.json; what is missing there is made [default: datasets]
     #[arg(long, value_name = "DIR")]
@@ -156,7 +158,6 @@ pub(super) struct PromptArgs {
 
 /// Options of `bench-suite`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct SuiteArgs {
     /// Folder of the results; what is finished there is not run again [default: results]
     #[arg(long, value_name = "DIR")]

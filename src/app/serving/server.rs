@@ -102,7 +102,7 @@ impl<'a> Asker<'a> {
         Ok(known)
     }
 
-    /// What happy_vllm says: the model's name, both versions, and the launch arguments.
+    /// What `happy_vllm` says: the model's name, both versions, and the launch arguments.
     async fn info(&self, known: &mut Known) -> Result<Option<String>, Failure> {
         let path = &self.target.info;
         let Some(info) = self.get(path).await? else {

@@ -189,7 +189,8 @@ pub(super) fn is_raw(name: &str) -> bool {
         "kv_cache_profile_",
         "generation_speed_",
     ];
-    name.ends_with(".json") && begins.iter().any(|start| name.starts_with(start))
+    Path::new(name).extension().is_some_and(|it| it == "json")
+        && begins.iter().any(|start| name.starts_with(start))
 }
 
 fn forget_all(folder: &Path) -> Result<(), Failure> {

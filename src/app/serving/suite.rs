@@ -74,7 +74,7 @@ fn target(args: &SuiteArgs, is_mock: bool) -> Result<(Target, Option<MockHandle>
     Ok((target, mock))
 }
 
-/// Starts the built-in server where it is wanted: it speaks as happy_vllm does, and has a cache that fills.
+/// Starts the built-in server where it is wanted: it speaks as `happy_vllm` does, and has a cache that fills.
 pub(super) fn start_mock(target: &mut Target) -> Result<Option<MockHandle>, Failure> {
     if !target.is_mock {
         return Ok(None);
@@ -251,7 +251,7 @@ impl Player {
     }
 
     async fn play(&mut self, bench: Bench, title: String, behind: Duration) -> Result<(), Broken> {
-        let task = task(&self.settings, bench, title);
+        let task = task(&self.settings, bench, &title);
         match self.stage.play(&task, Some(behind)).await? {
             Done::Interrupted(status) => Err(Broken::Interrupted(status)),
             Done::Raw(raw, told) => {
@@ -310,7 +310,9 @@ impl Player {
         let raws = self.store.all();
         let (files, left_out) = draw::report(folder, raws, Some(&self.settings), html)?;
         draw::pack(folder)?;
-        left_out.iter().for_each(|note| complain(note));
+        for note in &left_out {
+            complain(note);
+        }
         if self.short > 0 {
             let backend = self.stage.target.backend;
             let why = if backend.keeps_lengths() {
@@ -366,10 +368,10 @@ fn title(bench: Bench) -> String {
 }
 
 /// What is to be played of a benchmark.
-fn task(suite: &SuiteSettings, bench: Bench, title: String) -> Task {
+fn task(suite: &SuiteSettings, bench: Bench, title: &str) -> Task {
     let seed = seed_of(suite.seed, &bench.file());
     let whole = |shape, length, output, max_duration: f64| Task {
-        title: title.clone(),
+        title: title.to_owned(),
         shape,
         length,
         output,
@@ -425,7 +427,7 @@ mod tests {
     #[test]
     fn benchmarks_have_their_own_stop_conditions() {
         let suite = settings::of_another_tool(&ReportingArgs::default());
-        let task = |bench| task(&suite, bench, String::new());
+        let task = |bench| task(&suite, bench, "");
         let ingestion = task(Bench::PromptIngestion { repeat: 1 });
         assert_eq!((ingestion.length, ingestion.output), (GROWING, 1));
         assert_eq!(ingestion.min_duration, ingestion.max_duration);

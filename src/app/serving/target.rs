@@ -47,7 +47,7 @@ impl Target {
         let completions = args.completions_endpoint.clone();
         let speech = backend.speech(completions.as_deref());
         let or = |given: &Option<String>, usual: &str| given.clone().unwrap_or(usual.to_owned());
-        let timeout = args.timeout.unwrap_or(Duration::from_mins(5));
+        let timeout = args.timeout.unwrap_or(Duration::from_secs(300));
         Ok(Self {
             backend,
             speech,
