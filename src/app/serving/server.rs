@@ -14,6 +14,7 @@ use crate::app::discover::{self, Way};
 use crate::app::failure::{Failure, chain};
 use crate::app::target::read_text;
 use crate::config::Settings;
+use crate::domain::is_secret_header;
 
 /// How long a server may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,6 +44,18 @@ pub(super) fn ca_pem(settings: &Settings) -> Result<Option<String>, Failure> {
     let path = settings.target.ca_cert.as_deref();
     path.map(|path| read_text(path, "the CA file", "--ca-cert takes a PEM file"))
         .transpose()
+}
+
+/// The launch arguments that may stand in a file: the model is told apart, and a server started with a key tells it here.
+fn shown(arguments: Map<String, Value>) -> impl Iterator<Item = (String, Value)> {
+    let arguments = arguments.into_iter().filter(|(name, _)| name != "model");
+    arguments.map(|(name, value)| {
+        // Tokens of text are no secret.
+        let named = name.replace("tokenizer", "").replace("tokens", "");
+        let is_hidden = is_secret_header(&named) && (value.is_string() || value.is_array());
+        let value = if is_hidden { Value::from("***") } else { value };
+        (name, value)
+    })
 }
 
 impl<'a> Asker<'a> {
@@ -121,9 +134,7 @@ impl<'a> Asker<'a> {
         let path = &self.target.launch_arguments;
         match self.get(path).await? {
             Some(Value::Object(arguments)) => {
-                let is_own = |name: &str| name != "model";
-                let arguments = arguments.into_iter().filter(|(name, _)| is_own(name));
-                known.parameters.extend(arguments);
+                known.parameters.extend(shown(arguments));
             }
             _ => known.notes.push(format!(
                 "nothing is at {path}: the launch arguments are not known"
@@ -203,5 +214,23 @@ impl<'a> Asker<'a> {
             // What is no JSON is some page for people.
             _ => Ok(answer.json().await.ok()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn launch_arguments_tell_no_key() {
+        let arguments = json!({"model": "m", "api_key": "sk-1", "max_model_len": 2048, "hf_token": null, "seed": 0,
+            "max_num_batched_tokens": 512, "tokenizer": "t"});
+        let arguments = arguments.as_object().cloned().unwrap();
+        let told: Map<String, Value> = shown(arguments).collect();
+        let expected = json!({"api_key": "***", "max_model_len": 2048, "hf_token": null, "seed": 0,
+            "max_num_batched_tokens": 512, "tokenizer": "t"});
+        assert_eq!(Value::Object(told), expected);
     }
 }
