@@ -22,7 +22,7 @@ pub use beside::{Beside, Counted, Generator, Sampler};
 pub use estimate::estimate_in_words;
 pub use query::Query;
 pub use raw::{Played, Raw};
-pub use report::report;
+pub use report::{report, single_page};
 pub use settings::{QUICK_DRAIN_S, SettingsError, SuiteSettings};
 
 /// The JSON schema of a file of raw results.

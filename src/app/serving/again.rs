@@ -14,6 +14,7 @@ use super::store::{self, RAW, is_raw};
 use super::table::table;
 use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
+use crate::app::sweep::redraw;
 use crate::serving::{Raw, SuiteSettings};
 
 /// A line a run of a sweep.
@@ -31,7 +32,7 @@ pub(in crate::app) fn again(
     html: Option<&Path>,
 ) -> Result<u8, Failure> {
     if folder.join(SWEEP).is_file() {
-        return sweep(folder, html);
+        return redraw(folder, html);
     }
     let (raws, unreadable) = raws(folder)?;
     for name in unreadable {
@@ -51,12 +52,6 @@ pub(in crate::app) fn again(
     } else {
         status::OK
     })
-}
-
-/// The folder of a sweep.
-fn sweep(folder: &Path, _html: Option<&Path>) -> Result<u8, Failure> {
-    let error = anyhow!("`{}` is the folder of a sweep", folder.display());
-    Err(Failure::usage(error).hint("`llmload sweep` with the same options draws its report again"))
 }
 
 /// What the suite was, with what is asked for now; `None` where nobody wrote it down and nothing is asked for.

@@ -277,6 +277,9 @@ pub(super) struct SingleArgs {
     /// File of the results [default: benchmark.json]
     #[arg(long, value_name = "FILE")]
     pub(super) output_file: Option<PathBuf>,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     #[command(flatten)]
     pub(super) server: ServerArgs,
     #[command(flatten)]

@@ -20,9 +20,11 @@ use crate::app::console::{Console, complain};
 use crate::app::door::Door;
 use crate::app::failure::{Failure, status};
 use crate::app::files::try_writing;
+use crate::app::html::write_page;
 use crate::app::llmperf::{has_workers, logging};
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::domain::Rate;
+use crate::serving::single_page;
 
 /// `llmload benchmark`.
 pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
@@ -41,6 +43,9 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
     let file = args.output_file.clone();
     let file = file.unwrap_or_else(|| PathBuf::from("benchmark.json"));
     try_writing(&file, "--output-file")?;
+    if let Some(path) = &args.html {
+        try_writing(path, "--html")?;
+    }
     let runtime = if has_workers(&matches) {
         two_threads()
     } else {
@@ -70,10 +75,17 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
         };
         let played = stage.play(&task, None).await;
         stage.progress.clear();
-        let (raw, told) = match played? {
+        let (mut raw, told) = match played? {
             Done::Raw(raw, told) => (raw, told),
             Done::Interrupted(status) => return Ok(status),
         };
+        if let Some(path) = &args.html {
+            write_page(path, &single_page(&raw))?;
+        }
+        // Of these the page was drawn alone.
+        raw.individual_query.take_if(|_| !args.query_metrics);
+        raw.kv_cache_profile
+            .take_if(|_| !args.with_kv_cache_profile);
         write(&file, &raw.text())?;
         let text = format!("{}; the results are in `{}`\n", told.words, file.display());
         Console::default().print(&text);
@@ -108,8 +120,8 @@ fn task(args: &SingleArgs) -> Result<Task, Failure> {
             .target_queries_nb
             .unwrap_or(max_queries)
             .min(max_queries),
-        query_metrics: args.query_metrics,
-        with_kv_cache_profile: args.with_kv_cache_profile,
+        query_metrics: args.query_metrics || args.html.is_some(),
+        with_kv_cache_profile: args.with_kv_cache_profile || args.html.is_some(),
     })
 }
 

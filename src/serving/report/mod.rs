@@ -11,8 +11,11 @@ mod parameters;
 mod picture;
 mod profile;
 mod readme;
+mod single;
 mod speed;
 mod total;
+
+pub use single::single_page;
 
 use std::collections::BTreeMap;
 

@@ -61,7 +61,7 @@ impl Profile {
         kept.files.iter().filter_map(profile).collect()
     }
 
-    fn of(input: u32, output: u32, raw: &Raw) -> Self {
+    pub(super) fn of(input: u32, output: u32, raw: &Raw) -> Self {
         let looks = looks(raw.kv_cache_profile.as_deref().unwrap_or_default());
         let fullest = looks
             .iter()
