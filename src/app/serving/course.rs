@@ -156,8 +156,7 @@ impl Stage {
     }
 
     async fn played(&mut self, task: &Task) -> Result<(Raw, Told), Broken> {
-        let begun = Instant::now();
-        self.first(task.output, task.seed).await?;
+        let (_, begun) = self.first(task.output, task.seed).await?;
         let sampler = watch::start(&self.target, &self.carrier)?;
         self.pause(AROUND).await?;
         let ran = match task.shape {
@@ -207,8 +206,13 @@ impl Stage {
         Failure::failed(error).hint("what is finished stays: the same command line goes on with it")
     }
 
-    /// One request, which tells how long a first token takes and then each.
-    pub(super) async fn first(&mut self, output: u32, seed: u64) -> Result<Query, Broken> {
+    /// One request, which tells how long a first token takes and then each, and when it was begun: what failed before is no
+    /// part of anything.
+    pub(super) async fn first(
+        &mut self,
+        output: u32,
+        seed: u64,
+    ) -> Result<(Query, Instant), Broken> {
         let load = Load {
             pace: Pace::Wave(1),
             prompts: PromptSource::Text(ANYBODY.to_owned()),
@@ -224,6 +228,7 @@ impl Stage {
             if number > 0 {
                 self.pause(BETWEEN_TRIES).await?;
             }
+            let begun = Instant::now();
             // It is none of the benchmark's: its bar does not count it.
             let carrier = self
                 .carrier
@@ -231,7 +236,7 @@ impl Stage {
             let ran = one_run::play(carrier, &self.door, &mut Progress::hidden()).await?;
             self.heed(&ran)?;
             match ran.queries.into_iter().next() {
-                Some(query) if query.success => return Ok(query),
+                Some(query) if query.success => return Ok((query, begun)),
                 other => failed = other,
             }
         }

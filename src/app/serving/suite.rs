@@ -267,7 +267,7 @@ impl Player {
     /// How long a first token takes, and each of the next.
     async fn look(&mut self) -> Result<(f64, f64), Broken> {
         const TOKENS: u32 = 16;
-        let query = self.stage.first(TOKENS, self.settings.seed).await?;
+        let (query, _) = self.stage.first(TOKENS, self.settings.seed).await?;
         let gaps = query.response_length.saturating_sub(1).max(1);
         let gaps = u32::try_from(gaps).unwrap_or(TOKENS);
         let each = query.completion_time_from_first_token / f64::from(gaps);
