@@ -105,7 +105,9 @@ fn sample(open: &[&Query], look: &Look) -> Option<Sample> {
     let is_known = look.running.map_or(writing.len() == open.len(), |running| {
         (running - count(writing.len())).abs() < 0.5
     });
-    if !is_known || writing.is_empty() {
+    // Whose prompt nobody counted holds nobody knows how much: time-outs, above all, at the fullest looks.
+    let is_counted = writing.iter().all(|query| query.prompt_length > 0);
+    if !is_known || writing.is_empty() || !is_counted {
         return None;
     }
     let tokens: Vec<f64> = writing

@@ -20,7 +20,7 @@ use crate::page::Page;
 pub use bench::Bench;
 pub use beside::{Beside, Counted, Generator, Sampler};
 pub use estimate::estimate_in_words;
-pub use query::Query;
+pub use query::{Query, is_timeout};
 pub use raw::{Played, Raw};
 pub use report::{report, single_page};
 pub use settings::{QUICK_DRAIN_S, SettingsError, SuiteSettings};

@@ -168,7 +168,8 @@ fn seconds(from: Offset, to: Offset) -> f64 {
 }
 
 /// A connection that was not opened in time has nothing of an answer: that is an error like any other of a connection.
-const fn is_timeout(outcome: Outcome) -> bool {
+/// Whether a query with this outcome was given up for its time, and counts with what it produced.
+pub const fn is_timeout(outcome: Outcome) -> bool {
     matches!(
         outcome,
         Outcome::TimeoutFirstToken | Outcome::TimeoutIdle | Outcome::TimeoutTotal

@@ -47,10 +47,11 @@ pub(in crate::app) fn again(
     let mut console = Console::default();
     console.print(&table(&raws, &files, &shown));
     console.print(&format!("the report is in `{}`\n", folder.display()));
-    Ok(if files.is_empty() {
-        status::FAILED
-    } else {
+    Ok(if draw::has_graphs(&files) {
         status::OK
+    } else {
+        complain(&"nothing could be reported: no file has enough valid queries");
+        status::FAILED
     })
 }
 

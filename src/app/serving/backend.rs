@@ -133,7 +133,11 @@ impl Backend {
             } else {
                 Task::Completion
             },
-            place: place(path, is_chat),
+            place: Place {
+                // Its usage comes unasked, and the upstream tool does not ask.
+                no_stream_options: self.chats,
+                ..place(path, is_chat)
+            },
         }
     }
 
@@ -210,6 +214,8 @@ mod tests {
         assert_eq!(speech("mistral", None).task, Task::Chat);
         let fields = Value::Object(Backend::named(Some("mistral")).fields(3, Kind::OpenAi));
         assert_eq!(fields, json!({"min_tokens": 3}));
+        assert!(speech("mistral", None).place.no_stream_options);
+        assert!(!speech("openai", None).place.no_stream_options);
     }
 
     #[test]

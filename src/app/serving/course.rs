@@ -31,6 +31,8 @@ const AROUND: Duration = Duration::from_secs(1);
 const BETWEEN_WAVES: Duration = Duration::from_millis(500);
 
 /// How often a server is asked whether it answers, and how long it has in between.
+/// Tokens of an answer that every server gives.
+const ANY_LENGTH: u32 = 1;
 const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
@@ -156,7 +158,7 @@ impl Stage {
     }
 
     async fn played(&mut self, task: &Task) -> Result<(Raw, Told), Broken> {
-        let (_, begun) = self.first(task.output, task.seed).await?;
+        let begun = self.before(task).await?;
         let sampler = watch::start(&self.target, &self.carrier)?;
         self.pause(AROUND).await?;
         let ran = match task.shape {
@@ -169,7 +171,10 @@ impl Stage {
         self.pause(AROUND).await?;
         let actual_total_time = begun.elapsed().as_secs_f64();
         let watched = sampler.stop().await;
-        self.refuse_hopeless(&ran)?;
+        if ran.is_hopeless || !ran.queries.iter().any(Query::counts) {
+            // Of a server that answers others the failures are the result.
+            self.first(ANY_LENGTH, task.seed).await?;
+        }
         let told = told(&ran);
         let verdict = ran.verdict;
         let raw = Raw::of(Played {
@@ -186,24 +191,22 @@ impl Stage {
         Ok((raw, told))
     }
 
-    /// A server that answers nothing ends everything: what was measured of it is nothing.
-    fn refuse_hopeless(&self, ran: &Ran) -> Result<(), Failure> {
-        let is_good = |query: &Query| query.success || query.timeout;
-        let all = ran.queries.len();
-        if !ran.is_hopeless && ran.queries.iter().any(is_good) {
-            return Ok(());
+    /// One request like the benchmark's. One that fails may be too long for the server, which then answers a short one.
+    async fn before(&mut self, task: &Task) -> Result<Instant, Broken> {
+        let begun = Instant::now();
+        if self.look(task.output, task.seed).await?.is_ok() {
+            return Ok(begun);
         }
-        let error = match ran.queries.last() {
-            Some(last) => anyhow!("all of {all} queries failed; the last one: {}", last.error),
-            None => anyhow!("no query was made"),
-        };
-        Err(self.dead(error))
+        let (_, begun) = self.first(ANY_LENGTH, task.seed).await?;
+        Ok(begun)
     }
 
     fn dead(&self, error: anyhow::Error) -> Failure {
         let url = &self.target.base_url;
         let error = error.context(format!("{url} does not answer"));
-        Failure::failed(error).hint("what is finished stays: the same command line goes on with it")
+        Failure::failed(error).hint(
+            "what is finished stays: the same command line, without --restart, goes on with it",
+        )
     }
 
     /// One request, which tells how long a first token takes and then each, and when it was begun: what failed before is no
@@ -213,6 +216,22 @@ impl Stage {
         output: u32,
         seed: u64,
     ) -> Result<(Query, Instant), Broken> {
+        let mut failed = String::new();
+        for number in 0..TRIES {
+            if number > 0 {
+                self.pause(BETWEEN_TRIES).await?;
+            }
+            let begun = Instant::now();
+            match self.look(output, seed).await? {
+                Ok(query) => return Ok((query, begun)),
+                Err(words) => failed = words,
+            }
+        }
+        Err(self.dead(anyhow!("{failed}")).into())
+    }
+
+    /// One request that is none of the benchmark's; how it failed, if it did.
+    async fn look(&mut self, output: u32, seed: u64) -> Result<Result<Query, String>, Broken> {
         let load = Load {
             pace: Pace::Wave(1),
             prompts: PromptSource::Text(ANYBODY.to_owned()),
@@ -223,25 +242,16 @@ impl Stage {
             max_duration: None,
             enough: None,
         };
-        let mut failed = None;
-        for number in 0..TRIES {
-            if number > 0 {
-                self.pause(BETWEEN_TRIES).await?;
-            }
-            let begun = Instant::now();
-            // It is none of the benchmark's: its bar does not count it.
-            let carrier = self
-                .carrier
-                .carrying(&self.target, &self.known.model, &load);
-            let ran = one_run::play(carrier, &self.door, &mut Progress::hidden()).await?;
-            self.heed(&ran)?;
-            match ran.queries.into_iter().next() {
-                Some(query) if query.success => return Ok((query, begun)),
-                other => failed = other,
-            }
-        }
-        let words = failed.map_or_else(|| "nothing came".to_owned(), |query| query.error);
-        Err(self.dead(anyhow!("{words}")).into())
+        let carrier = self
+            .carrier
+            .carrying(&self.target, &self.known.model, &load);
+        let ran = one_run::play(carrier, &self.door, &mut Progress::hidden()).await?;
+        self.heed(&ran)?;
+        Ok(match ran.queries.into_iter().next() {
+            Some(query) if query.counts() => Ok(query),
+            Some(query) => Err(query.error),
+            None => Err("nothing came".to_owned()),
+        })
     }
 
     /// A load that is one run.
@@ -310,7 +320,7 @@ impl Stage {
             let ran = self.run(&load).await?;
             launched += u64::from(size);
             all.and(ran);
-            let failed = all.queries.iter().all(|query| !query.success);
+            let failed = !all.queries.iter().any(Query::counts);
             if failed && launched >= one_run::HOPELESS {
                 all.is_hopeless = true;
                 break;

@@ -35,6 +35,7 @@ pub(super) fn report(
         return Err(Failure::failed(error));
     }
     let (files, left_out) = serving::report(raws, settings);
+    remove_others(folder, &files)?;
     for (name, content) in &files {
         let path = folder.join(name);
         if let Some(parent) = path.parent() {
@@ -54,6 +55,50 @@ pub(super) fn report(
         }
     }
     Ok((files, left_out))
+}
+
+/// Whether anything of the raw results is on the report.
+pub(super) fn has_graphs(files: &Files) -> bool {
+    files
+        .values()
+        .any(|content| matches!(content, Content::Picture(_)))
+}
+
+/// Folders of a report, and how names of its graphs and their data begin.
+const FOLDERS: [&str; 5] = [
+    "report",
+    "report/data",
+    "report/speed_generation",
+    "report/speed_generation/data",
+    "report/kv_cache_profile",
+];
+const GRAPHS: [&str; 5] = [
+    "prompt_ingestion_graph",
+    "speed_generation_graph_",
+    "total_speed_generation_graph",
+    "graph_kv_cache_profile_",
+    "thresholds.csv",
+];
+
+/// Removes graphs of an earlier report that this one leaves out.
+fn remove_others(folder: &Path, files: &Files) -> Result<(), Failure> {
+    for place in FOLDERS {
+        // What is not there has nothing to remove.
+        let Ok(entries) = fs::read_dir(folder.join(place)) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let path = format!("{place}/{}", name.replace(".svg", ".png"));
+            let is_graph = GRAPHS.iter().any(|begin| name.starts_with(begin));
+            if is_graph && !files.contains_key(&path) {
+                fs::remove_file(entry.path())
+                    .with_context(|| format!("cannot remove `{}`", entry.path().display()))
+                    .map_err(Failure::failed)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// As PNG, and as SVG beside it.

@@ -13,7 +13,7 @@ use crate::app::session::{play_master_at, play_run};
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index, Outcome};
 use crate::metrics::{Level, Verdict};
-use crate::serving::Query;
+use crate::serving::{Query, is_timeout};
 
 /// After so many failures and nothing else a server is taken for dead.
 pub(super) const HOPELESS: u64 = 20;
@@ -100,7 +100,8 @@ impl Guard {
             MasterEvent::Merged { delta, .. } => {
                 for answer in delta.answers.values() {
                     self.answers += u64::from(answer.outcome != Outcome::Cancelled);
-                    self.failures += u64::from(answer.outcome.is_failure());
+                    let is_failure = answer.outcome.is_failure() && !is_timeout(answer.outcome);
+                    self.failures += u64::from(is_failure);
                 }
             }
             // A benchmark that does not come to its end is made again: nothing in flight is worth waiting for.
@@ -134,18 +135,18 @@ pub(super) async fn play(
         Carrier::Here(options) => Box::pin(play_run(*options, showing)).await?,
         Carrier::Workers(options) => Box::pin(play_master_at(door, *options, showing)).await?,
     };
-    if played.status == status::WORKERS && played.interrupted.is_none() {
-        let why = played
-            .failure
-            .unwrap_or_else(|| "too few workers".to_owned());
-        let failure = Failure {
+    let has_nothing = played.measured.is_none() && played.answers.is_empty();
+    let is_workers = played.status == status::WORKERS;
+    if let Some(why) = &played.failure
+        && (is_workers || has_nothing)
+        && played.interrupted.is_none()
+    {
+        let hint = "workers that are to carry out a whole suite are started with --stay";
+        return Err(Failure {
             error: anyhow!("{why}"),
-            hint: Some(
-                "workers that are to carry out a whole suite are started with --stay".to_owned(),
-            ),
-            status: status::WORKERS,
-        };
-        return Err(failure);
+            hint: is_workers.then(|| hint.to_owned()),
+            status: played.status,
+        });
     }
     let mut ran = of(played);
     ran.is_hopeless = guard.is_hopeless() && ran.interrupted.is_none();

@@ -55,13 +55,25 @@ pub(super) fn suite(
         min_number_of_valid_queries: args
             .report
             .min_number_of_valid_queries
-            .unwrap_or_else(|| usual.min_number_of_valid_queries.min(most)),
+            .unwrap_or_else(|| usual.min_number_of_valid_queries.min(in_waves(most))),
         gpu_name: args.report.gpu_name.clone(),
         seed: args.prompts.seed.unwrap_or(usual.seed),
         suite_id: in_words(now),
     };
     settings.check().map_err(Failure::usage)?;
     Ok(settings)
+}
+
+/// How many of `most` queries go into whole waves of 1, 2, 3 …: what a profile of the cache has at most.
+fn in_waves(most: u64) -> u64 {
+    (1..)
+        .scan(0_u64, |launched, size| {
+            *launched += size;
+            Some(*launched)
+        })
+        .take_while(|launched| *launched <= most)
+        .last()
+        .unwrap_or(0)
 }
 
 /// The settings of a suite that is reported again: what decides the report may be another now.

@@ -64,16 +64,13 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be written, or another suite writes there.
-    pub(super) fn open(folder: &Path, forget: bool) -> Result<Self, Failure> {
+    pub(super) fn open(folder: &Path) -> Result<Self, Failure> {
         fs::create_dir_all(folder.join(RAW))
             .with_context(|| format!("cannot make the folder `{}`", folder.display()))
             .map_err(|error| {
                 Failure::usage(error).hint("--output-folder takes a folder that can be written")
             })?;
         let lock = lock(folder)?;
-        if forget {
-            forget_all(folder)?;
-        }
         let (finished, unreadable) = raws(folder)?;
         for name in unreadable {
             tracing::warn!("`{name}` cannot be read, and is made again");
@@ -84,6 +81,17 @@ impl Store {
             finished,
             _lock: lock,
         })
+    }
+
+    /// Removes what is there, as if nothing had been measured.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub(super) fn forget(&mut self) -> Result<(), Failure> {
+        forget_all(&self.folder)?;
+        self.finished.clear();
+        self.kept = None;
+        Ok(())
     }
 
     /// Goes on with what is there, or begins: from here on the folder is this suite's. The moment when it was begun is the

@@ -29,13 +29,13 @@ fn raw() -> Raw {
 #[test]
 fn what_is_finished_is_there_again_and_the_suite_is_the_first_one_s() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path(), false).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
     let mut kept = wanted();
     kept.settings.suite_id = "first".to_owned();
     store.begin(kept).unwrap();
     store.keep(FIRST, raw()).unwrap();
     drop(store);
-    let mut again = Store::open(folder.path(), false).unwrap();
+    let mut again = Store::open(folder.path()).unwrap();
     assert!(again.finished(FIRST).is_some() && again.finished(OTHER).is_none());
     let mut kept = wanted();
     kept.settings.repeats = 9;
@@ -46,7 +46,7 @@ fn what_is_finished_is_there_again_and_the_suite_is_the_first_one_s() {
 #[test]
 fn results_of_other_settings_are_refused_unless_they_are_forgotten() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path(), false).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
     store.begin(wanted()).unwrap();
     let mut other = wanted();
     other.settings.max_queries = 5;
@@ -59,7 +59,7 @@ fn results_of_other_settings_are_refused_unless_they_are_forgotten() {
     store.begin(wanted()).unwrap();
     store.keep(FIRST, raw()).unwrap();
     drop(store);
-    let mut again = Store::open(folder.path(), false).unwrap();
+    let mut again = Store::open(folder.path()).unwrap();
     let failure = again.begin(other.clone()).unwrap_err();
     let message = failure.error.to_string();
     assert!(
@@ -69,7 +69,8 @@ fn results_of_other_settings_are_refused_unless_they_are_forgotten() {
     );
     assert!(failure.hint.unwrap().contains("--restart"));
     drop(again);
-    let mut anew = Store::open(folder.path(), true).unwrap();
+    let mut anew = Store::open(folder.path()).unwrap();
+    anew.forget().unwrap();
     assert!(anew.finished(FIRST).is_none());
     anew.begin(other).unwrap();
 }
@@ -77,10 +78,10 @@ fn results_of_other_settings_are_refused_unless_they_are_forgotten() {
 #[test]
 fn results_of_nobody_knows_what_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path(), false).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
     store.keep(FIRST, raw()).unwrap();
     drop(store);
-    let failure = Store::open(folder.path(), false).unwrap().begin(wanted());
+    let failure = Store::open(folder.path()).unwrap().begin(wanted());
     assert!(
         failure
             .unwrap_err()
@@ -93,14 +94,15 @@ fn results_of_nobody_knows_what_are_refused() {
 #[test]
 fn a_torn_file_is_made_again_and_others_are_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path(), false).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
     store.begin(wanted()).unwrap();
     store.keep(FIRST, raw()).unwrap();
     drop(store);
     let raw_folder = folder.path().join(RAW);
     fs::write(raw_folder.join(FIRST.file()), "{\"param").unwrap();
     fs::write(raw_folder.join("mine.json"), "{}").unwrap();
-    let store = Store::open(folder.path(), true).unwrap();
+    let mut store = Store::open(folder.path()).unwrap();
+    store.forget().unwrap();
     assert!(store.finished(FIRST).is_none());
     assert!(raw_folder.join("mine.json").is_file());
 }
@@ -108,8 +110,8 @@ fn a_torn_file_is_made_again_and_others_are_left_alone() {
 #[test]
 fn two_suites_do_not_write_in_one_folder() {
     let folder = tempfile::tempdir().unwrap();
-    let first = Store::open(folder.path(), false).unwrap();
-    let failure = Store::open(folder.path(), false).unwrap_err();
+    let first = Store::open(folder.path()).unwrap();
+    let failure = Store::open(folder.path()).unwrap_err();
     assert!(
         failure
             .error
@@ -117,5 +119,5 @@ fn two_suites_do_not_write_in_one_folder() {
             .contains("another suite is writing")
     );
     drop(first);
-    assert!(Store::open(folder.path(), false).is_ok());
+    assert!(Store::open(folder.path()).is_ok());
 }

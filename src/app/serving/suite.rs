@@ -112,11 +112,15 @@ async fn conduct(
 ) -> Result<u8, Failure> {
     let folder = args.output_folder.clone();
     let folder = folder.unwrap_or_else(|| PathBuf::from("results"));
-    let mut store = Store::open(&folder, args.restart)?;
+    let mut store = Store::open(&folder)?;
     let known = Asker::new(&target, &carrier)?.ask().await?;
     known.notes.iter().for_each(|note| complain(note));
     suite.has_metrics = tells_of_its_cache(&target, &carrier).await?;
     let library = library(args, &suite, &known)?;
+    // Only now: what is there is worth more than nothing.
+    if args.restart {
+        store.forget()?;
+    }
     let kept = store.begin(Kept {
         setup: setup(&target, &known, &library),
         settings: suite,
@@ -145,7 +149,7 @@ async fn conduct(
         Err(Broken::Interrupted(status)) => {
             let (done, all) = player.count();
             complain(&format!(
-                "interrupted: {done} of {all} benchmarks are finished, and the same command line goes on with the rest"
+                "interrupted: {done} of {all} benchmarks are finished, and the same command line, without --restart, goes on with the rest"
             ));
             Ok(status)
         }

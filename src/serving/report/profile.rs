@@ -117,6 +117,10 @@ fn looks(rows: &[Map<String, Value>]) -> Vec<Seen> {
 fn by_the_fullest(raw: &Raw, looks: &[Seen]) -> Option<f64> {
     let tokens = raw.general("total_number_of_ingested_tokens")?
         + raw.general("total_number_of_generated_tokens")?;
+    // A time-out ends before its prompt is counted.
+    if raw.general("nb_timeout_queries").unwrap_or(0.0) > 0.0 {
+        return None;
+    }
     let each = ratio(tokens, crate::serving::stats::quantity(raw.valid_queries()));
     let share = |look: &&Seen| look.cache.unwrap_or(0.0);
     let fullest = |looks: &mut dyn Iterator<Item = &Seen>| {
