@@ -94,7 +94,13 @@ pub(super) async fn play_run(
         cores: machine.threads,
     };
     let serving = tasks.spawn(serve(end, Arc::new(machine)));
-    let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
+    let usual = MasterConfig::new(ready.run, ready.plan.clone(), 1);
+    let lead = usual.start_lead;
+    let mut config = usual.local();
+    if settings.server_metrics.is_some() {
+        // The first look is to be over before the first request.
+        config.start_lead = lead;
+    }
     config.journal = journal.is_some();
     let stage = Stage {
         settings,

@@ -160,7 +160,7 @@ impl Workload {
                     users: users.max(1),
                     clear_assistant: spec.shape.clear_assistant,
                     letters: spec.shape.letters,
-                    skip: skipped(&spec.prompts),
+                    skip: spec.prompts.skipped(),
                 };
                 let dealer = Dealer::new(data, &measure, seed, wish, &mut notes)?;
                 Source::Data(Box::new(dealer))
@@ -382,14 +382,6 @@ const fn corpus(prompts: &PromptSource) -> Corpus {
     match prompts {
         PromptSource::Generated { corpus, .. } => *corpus,
         _ => Corpus::Limericks,
-    }
-}
-
-/// Rows of a data set that others have had.
-const fn skipped(prompts: &PromptSource) -> u64 {
-    match prompts {
-        PromptSource::Data(data) => data.skip,
-        _ => 0,
     }
 }
 

@@ -392,6 +392,7 @@ fn the_short_help_of_run_reads_like_this() {
                                         [env: LOCUST_CSV_FULL_HISTORY]
           --json                        Print the result as JSON on standard output [env: LOCUST_JSON]
           --json-file <FILE>            Write the result as JSON to this file [env: LOCUST_JSON_FILE]
+          --html <FILE>                 Write the result as a page of HTML to this file
           --records <FILE>              Write one line a request to this file; a master names it, its
                                         workers write it
           --show-request                Print each request's body
