@@ -244,7 +244,7 @@ mod tests {
             force: true,
             ..wish(folder.path(), &[32])
         };
-        assert_eq!(ensure_suite(&again).unwrap(), [file.clone()]);
+        assert_eq!(ensure_suite(&again).unwrap(), std::slice::from_ref(&file));
         assert_eq!(read(&file).len(), 3);
     }
 }
