@@ -241,6 +241,8 @@ pub struct DataOptions {
     pub shuffle_seed: Option<u64>,
     /// The first so many rows after the shuffle.
     pub limit: Option<u64>,
+    /// Begin with this row, after the shuffle and the limit; no option of the command line says it.
+    pub skip: u64,
 }
 
 /// What the model is made to say, before files are read.

@@ -74,6 +74,7 @@ pub(crate) const FORMATS: &[(&str, Format)] = &[
     ("text", Format::Text),
     ("csv", Format::Csv),
     ("trace", Format::Trace),
+    ("prompts", Format::Prompts),
 ];
 
 pub(super) const POSITIONINGS: &[(&str, Positioning)] = &[

@@ -41,6 +41,9 @@ pub struct Place {
     /// What stands before `/chat/completions` and the like instead of `/v1`: empty, or a path from its slash. Of OpenAI's
     /// family alone.
     pub root: Option<String>,
+    /// Where requests for text go instead, from its slash on, whatever `root` says. Of OpenAI's family and of text-generation-inference.
+    #[serde(default)]
+    pub path: Option<String>,
     /// `stream_options` is refused there; how many tokens an answer has is told unasked, or not at all.
     #[serde(default)]
     pub no_stream_options: bool,
@@ -71,6 +74,12 @@ impl Spec {
     /// Whether answers come as streams: those without text never do.
     pub const fn streams(&self) -> bool {
         self.stream && self.task.generates()
+    }
+
+    /// The path that the settings name for requests for text.
+    pub(super) fn own_path(&self) -> Option<&str> {
+        let path = self.place.path.as_deref();
+        path.filter(|_| self.task.generates())
     }
 }
 

@@ -1,6 +1,8 @@
 //! Hugging Face text-generation-inference's own API: the words of a request and what its answers mean.
 //! Its `OpenAI`-like routes are spoken as `OpenAI`'s.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request};
@@ -50,6 +52,10 @@ impl Tgi {
             "/generate_stream"
         } else {
             "/generate"
+        };
+        let path = match spec.own_path() {
+            Some(own) => Cow::Owned(own.to_owned()),
+            None => Cow::Borrowed(path),
         };
         Ok(Self {
             template: Template::new(path, spec, &[], Map::new())?,

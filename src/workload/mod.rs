@@ -137,6 +137,9 @@ impl Workload {
         if !api.generates() && data.as_ref().is_some_and(talks) {
             return Err(WorkloadError::Conversations);
         }
+        if spec.shape.letters > 0 && data.is_none() {
+            return Err(WorkloadError::Letters);
+        }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let option = option_of_tokenizer(&spec.prompts);
@@ -156,8 +159,8 @@ impl Workload {
         let mut source = match (&bundle, data) {
             (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
             (_, Some(data)) => {
-                let clear = spec.shape.clear_assistant;
-                let dealer = Dealer::new(data, &measure, seed, users.max(1), clear, &mut notes)?;
+                let shape = &spec.shape;
+                let dealer = Dealer::new(data, &measure, seed, users.max(1), shape, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
             (_, None) => source(spec, seed, &lengths, &measure, &mut notes)?,

@@ -45,9 +45,10 @@ impl Manner {
             Task::Rerank(_) => "/v1/rerank",
         };
         Self {
-            path: match &spec.place.root {
-                None => Cow::Borrowed(path),
-                Some(root) => Cow::Owned(format!("{root}{}", &path["/v1".len()..])),
+            path: match (spec.own_path(), &spec.place.root) {
+                (Some(own), _) => Cow::Owned(own.to_owned()),
+                (None, None) => Cow::Borrowed(path),
+                (None, Some(root)) => Cow::Owned(format!("{root}{}", &path["/v1".len()..])),
             },
             more: Map::new(),
             stream: "stream",

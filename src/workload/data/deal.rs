@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::Data;
 use super::fault::RowLost;
+use super::letters::Letters;
 use super::parse::Item;
 use super::replay::Replay;
 use super::talk::Talk;
 use super::trace::Arrival;
 use crate::domain::{Ask, Index, Message, Prompt, Seed, Turn};
 use crate::workload::measure::Measure;
-use crate::workload::{Card, Format, WorkloadError, card, rows};
+use crate::workload::shape::rewrite;
+use crate::workload::{Card, Format, Shape, WorkloadError, card, rows};
 
 /// Bytes of rows up to which prompts are tokenized before the run: some seconds of one core.
 const COUNTED_BYTES: u64 = 8 << 20;
@@ -23,6 +25,7 @@ pub(in crate::workload) struct Dealer {
     measure: Measure,
     users: u32,
     clear_assistant: bool,
+    letters: Option<Letters>,
     /// Tokens of each row's prompt, in the order of dealing; empty where they are not counted.
     counted: Vec<Option<u32>>,
     replay: Option<Replay>,
@@ -43,7 +46,7 @@ impl Dealer {
         measure: &Measure,
         seed: Seed,
         users: u32,
-        clear_assistant: bool,
+        shape: &Shape,
         notes: &mut Vec<String>,
     ) -> Result<Self, WorkloadError> {
         let replay = match data.format() {
@@ -57,9 +60,11 @@ impl Dealer {
             counted: Vec::new(),
             data,
             users,
-            clear_assistant,
+            clear_assistant: shape.clear_assistant,
+            letters: Letters::new(shape.letters, seed),
             replay,
         };
+        notes.extend(dealer.told_of_letters());
         dealer.count(notes);
         dealer.prove(notes);
         Ok(dealer)
@@ -77,10 +82,12 @@ impl Dealer {
             return self.turn(index, drawn);
         }
         let number = index.ordinal(self.users).wrapping_mul(place.1);
-        let nth = self.nth(number.wrapping_add(place.0));
+        let number = number.wrapping_add(place.0);
+        let nth = self.nth(number);
         match self.data.item(nth)? {
             Item::Row { row, max_tokens } => {
-                let card = self.card(row);
+                let mut card = self.card(row);
+                self.begin(&mut card.prompt, number);
                 let counted = self.counted.get(nth).copied().flatten();
                 Ok(of_card(card, max_tokens, counted, drawn))
             }
@@ -128,8 +135,32 @@ impl Dealer {
 
     /// The row of a number: after the last one they start over.
     fn nth(&self, number: u64) -> usize {
+        let place = number.wrapping_add(self.data.skip);
         // The remainder is below a length, which is a usize.
-        usize::try_from(number % self.data.rows() as u64).unwrap_or(0)
+        usize::try_from(place % self.data.rows() as u64).unwrap_or(0)
+    }
+
+    /// Puts the letters of the row that `number` is dealt before its text, and how often that was sent before.
+    fn begin(&self, prompt: &mut Prompt, number: u64) {
+        let Some(letters) = &self.letters else {
+            return;
+        };
+        let time = number.wrapping_add(self.data.skip) / self.data.rows() as u64;
+        let row = self.data.row(self.nth(number)) as u64;
+        let before = letters.before(row, time);
+        rewrite(prompt, |text| {
+            (!text.is_empty()).then(|| [&before, text].concat())
+        });
+    }
+
+    fn told_of_letters(&self) -> Option<String> {
+        self.letters?;
+        Some(if self.replay.is_some() || self.most_turns > 0 {
+            "no letters are put before conversations and before the prompts of a trace".to_owned()
+        } else {
+            "prompts begin with random letters, whose tokens are not counted before the run"
+                .to_owned()
+        })
     }
 
     fn seat(&self, index: Index) -> Seat {
@@ -195,7 +226,8 @@ impl Dealer {
 
     /// Counts the tokens of each prompt, where that does not take long.
     fn count(&mut self, notes: &mut Vec<String>) {
-        if !self.measure.is_complete() || self.replay.is_some() {
+        let is_changed = self.letters.is_some() && self.most_turns == 0;
+        if !self.measure.is_complete() || self.replay.is_some() || is_changed {
             return;
         }
         if self.most_turns > 0 || self.data.size() > COUNTED_BYTES {
