@@ -18,7 +18,9 @@ pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
         ("ranking", matches!(spec.task, Task::Rerank(_))),
     ])?;
     let mut manner = Manner {
-        path: Cow::Borrowed("/"),
+        path: spec
+            .own_path()
+            .map_or(Cow::Borrowed("/"), |own| Cow::Owned(own.to_owned())),
         stream: "stream_tokens",
         ..Manner::of(spec)
     };

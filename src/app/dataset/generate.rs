@@ -8,7 +8,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::tokenizer;
+use super::{suite, tokenizer};
 use crate::app::failure::{Failure, status};
 use crate::app::files::replace_by;
 use crate::config::value::{self, Dataset};
@@ -20,12 +20,19 @@ use crate::workload::{
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// Prompts to write
-    #[arg(short, long, value_name = "N", value_parser = value::large_count)]
-    count: u64,
+    /// Prompts to write; with --suite: of each length [default: 1000]
+    #[arg(short, long, value_name = "N", required_unless_present = "suite", value_parser = value::large_count)]
+    count: Option<u64>,
     /// Length of a prompt in tokens
-    #[arg(short, long, value_name = "N", value_parser = value::count)]
-    prompt_tokens: u32,
+    #[arg(short, long, value_name = "N", required_unless_present = "suite", value_parser = value::count)]
+    prompt_tokens: Option<u32>,
+    /// Write the prompts of a bench suite into this folder instead: a JSON list for each length, as bare text, and one of growing
+    /// prompts; files that are there stay
+    #[arg(long, value_name = "DIR", conflicts_with_all = NOT_OF_A_SUITE)]
+    suite: Option<PathBuf>,
+    /// Lengths of the suite's prompts, in tokens
+    #[arg(long, value_name = "N,...", requires = "suite", value_delimiter = ',', default_values_t = suite::LENGTHS, value_parser = value::count)]
+    lengths: Vec<u32>,
     /// tokenizer.json, its directory, a hub id, or built-in: exact lengths; absent: by rule of thumb
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
@@ -68,9 +75,33 @@ pub(super) struct GenerateArgs {
     /// File to write; -: standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Replace the file if it is there
+    /// Replace the file, or with --suite the files, if it is there
     #[arg(long)]
     force: bool,
+}
+
+/// What says how one file is written, or made of something else.
+const NOT_OF_A_SUITE: [&str; 13] = [
+    "prompt_tokens",
+    "dataset",
+    "prompt_cache_max_len",
+    "prefix_groups",
+    "prompt",
+    "chat",
+    "max_tokens",
+    "max_tokens_distribution",
+    "max_tokens_range",
+    "max_tokens_cap",
+    "max_tokens_jitter",
+    "format",
+    "output",
+];
+
+impl GenerateArgs {
+    /// Without a suite there is one.
+    fn count(&self) -> u64 {
+        self.count.unwrap_or(0)
+    }
 }
 
 /// How rows are written.
@@ -98,13 +129,16 @@ enum Unwritten {
 }
 
 /// One prompt.
-struct Row {
-    prompt: String,
-    max_tokens: Option<u32>,
+pub(super) struct Row {
+    pub(super) prompt: String,
+    pub(super) max_tokens: Option<u32>,
 }
 
 /// Writes prompts.
 pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
+    if let Some(folder) = &args.suite {
+        return generate_suite(args, folder);
+    }
     let holds_lengths = matches!(args.format, Layout::Jsonl | Layout::Csv);
     if args.max_tokens.is_some() && !holds_lengths {
         let error = anyhow!("texts alone hold no output lengths");
@@ -137,10 +171,34 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
         Ok(()) if to_console => {}
         Ok(()) => {
             let name = args.output.display();
-            tracing::info!("{} prompts in {name}", args.count);
+            tracing::info!("{} prompts in {name}", args.count());
         }
     }
     Ok(status::OK)
+}
+
+fn generate_suite(args: &GenerateArgs, folder: &Path) -> Result<u8, Failure> {
+    let longest = suite::LONGEST;
+    if let Some(length) = args.lengths.iter().find(|length| **length > longest) {
+        let error = anyhow!("`{length}` tokens are more than a prompt of a suite has");
+        return Err(Failure::usage(error).hint(format!("--lengths of at most {longest}")));
+    }
+    let count = args.count.unwrap_or_else(|| suite::PROMPTS.into());
+    let most = suite::MOST_PROMPTS;
+    let count = u32::try_from(count).ok().filter(|count| *count <= most);
+    let count = count.ok_or_else(|| {
+        let error = anyhow!("so many prompts are more than a file of a suite has");
+        Failure::usage(error).hint(format!("--count of at most {most}"))
+    })?;
+    suite::generate(suite::Wish {
+        folder,
+        lengths: &args.lengths,
+        with_growing: true,
+        count,
+        tokenizer: args.tokenizer.as_deref(),
+        seed: args.seed,
+        force: args.force,
+    })
 }
 
 /// A plain file, which another one would replace.
@@ -171,7 +229,8 @@ fn workload(args: &GenerateArgs) -> Result<Workload, Failure> {
 }
 
 fn spec(args: &GenerateArgs) -> Result<Spec, Failure> {
-    let (tokens, shared_prefix_tokens) = (args.prompt_tokens, args.prompt_cache_max_len);
+    let (tokens, shared_prefix_tokens) =
+        (args.prompt_tokens.unwrap_or(0), args.prompt_cache_max_len);
     let prefix_groups = args.prefix_groups;
     let prompts = match &args.dataset {
         Dataset::Corpus(corpus) => PromptSource::Generated {
@@ -217,7 +276,7 @@ fn write_rows(
     args: &GenerateArgs,
     workload: &Workload,
 ) -> Result<(), Unwritten> {
-    let rows = (0..args.count).map(|number| {
+    let rows = (0..args.count()).map(|number| {
         let ask = workload.ask(Index::Arrival(number));
         Row {
             prompt: match &ask.prompt {
@@ -250,7 +309,7 @@ fn jsonl(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()>
     Ok(())
 }
 
-fn json_list(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {
+pub(super) fn json_list(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {
     let mut before = "[\n";
     for row in rows {
         write!(out, "{before}{}", json!(row.prompt))?;

@@ -4,6 +4,7 @@
 mod figures;
 mod generate;
 mod inspect;
+pub(super) mod suite;
 mod tokenize;
 
 use clap::{ArgMatches, FromArgMatches, Subcommand};
@@ -27,6 +28,8 @@ Examples:
     llmload dataset inspect rows.jsonl --tokenizer ./tokenizer.json
   A thousand prompts of exactly 512 tokens, for this tool and others:
     llmload dataset generate --count 1000 -p 512 --tokenizer ./tokenizer.json --output prompts.jsonl
+  The prompts of a bench suite, for the model that will be asked:
+    llmload dataset generate --suite datasets --tokenizer ./tokenizer.json
   How many tokens a text has:
     llmload dataset tokenize 'Hello, world' --tokenizer ./tokenizer.json --ids";
 

@@ -78,8 +78,7 @@ pub fn pin_data(wish: DataWish<'_>) -> Result<Pinned, LoadError> {
             (format, Some(by))
         }
     };
-    if matches!(format, Format::Text | Format::Trace | Format::Prompts)
-        && wish.column.is_some() {
+    if matches!(format, Format::Text | Format::Trace | Format::Prompts) && wish.column.is_some() {
         return Err(LoadError::NoColumn { format });
     }
     let mut reference = DataRef {

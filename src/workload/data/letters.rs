@@ -115,10 +115,17 @@ mod tests {
     fn another_seed_has_other_letters_and_none_are_none() {
         let words = |seed| {
             let letters = Letters::new(4, Seed(seed)).unwrap();
-            (0..20).map(|row| letters.before(row, 0)).collect::<Vec<_>>()
+            (0..20)
+                .map(|row| letters.before(row, 0))
+                .collect::<Vec<_>>()
         };
         assert_eq!(words(1), words(1));
-        assert!(words(1).iter().zip(words(2)).all(|(one, other)| *one != other));
+        assert!(
+            words(1)
+                .iter()
+                .zip(words(2))
+                .all(|(one, other)| *one != other)
+        );
         assert!(Letters::new(0, Seed(1)).is_none());
     }
 }
