@@ -224,6 +224,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "custom": null,
         "place": {
           "root": null,
+          "path": null,
           "no_stream_options": false,
           "max_completion_tokens": false,
           "lists_of_messages": false,
@@ -257,7 +258,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "randomize": false,
           "images": [],
           "positioning": "space-evenly",
-          "clear_assistant": false
+          "clear_assistant": false,
+          "letters": 0
         },
         "forced": null,
         "batch": {
@@ -295,7 +297,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
           "nanos": 0
         },
         "think": null,
-        "burstiness": 1.0
+        "burstiness": 1.0,
+        "enough": null
       },
       "limits": {
         "total": {
@@ -324,7 +327,8 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "cancel_rate": 0.0,
         "warmup_requests": 0,
         "slos": [],
-        "answers": null
+        "answers": null,
+        "answers_at_most": null
       }
     }
     "#);
