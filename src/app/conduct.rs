@@ -120,6 +120,13 @@ impl Conductor {
         self.keyboard = None;
     }
 
+    /// The same, for a run that nobody conducts.
+    pub(super) fn hush_if(&mut self, is_quiet: bool) {
+        if is_quiet {
+            self.hush();
+        }
+    }
+
     /// A signal, once nothing else is waited for.
     pub(super) async fn signal(&mut self) -> Option<Signal> {
         let signal = self.signals.recv().await;
@@ -139,6 +146,13 @@ impl Conductor {
         }
         self.end();
         None
+    }
+
+    /// Ends the run for whoever shows it: at the second call at once.
+    pub(super) fn end_for(&mut self) {
+        if self.stops < 2 {
+            self.end();
+        }
     }
 
     fn end(&mut self) {

@@ -27,7 +27,6 @@ pub(super) fn pin(settings: &Settings, options: &DataOptions) -> Result<Source, 
         column: options.column.as_deref(),
         shuffle_seed: options.shuffle_seed,
         limit: options.limit,
-        skip: options.skip,
     };
     let Pinned {
         reference,

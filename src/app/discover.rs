@@ -16,7 +16,7 @@ use crate::provider::{self, GuessError, Kind};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What of the way to the server does not stand in the settings.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Way<'a> {
     /// The content of the CA file.
     pub(super) ca_pem: Option<&'a str>,
@@ -131,7 +131,7 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
 }
 
 /// Before the API is known, most servers take a bearer token.
-fn key_header(
+pub(super) fn key_header(
     kind: Option<Kind>,
     settings: &Settings,
     key: &Secret,
@@ -147,7 +147,7 @@ fn key_header(
 }
 
 /// A client that reaches the server as the load will.
-fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
+pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
     let tls = target::tls(&settings.target, way.ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()

@@ -1,19 +1,24 @@
 //! The end of a run: the last tables, every file, the exit status. Nothing that was measured is lost on the way.
 
+use std::collections::BTreeMap;
+
 use time::OffsetDateTime;
 
 use super::console::{Console, columns, complain};
 use super::failure::{Failure, status};
 use super::files::{append_row, replace};
+use super::html::write_page;
 use super::live::Live;
 use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::{Outputs, Settings};
-use crate::domain::Outcome;
+use crate::domain::{Answer, Index, Outcome};
 use crate::embed::{Aftermath, summarised};
+use crate::gauges::Watched;
 use crate::metrics::{Level, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
+use crate::report::page::run_page;
 use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
 
 /// What a run must be like to have succeeded.
@@ -48,6 +53,8 @@ pub(super) struct Ending<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) result: RunResult,
     pub(super) aftermath: Aftermath<Failure>,
+    /// What was seen of the server meanwhile, where somebody looked.
+    pub(super) watched: Option<Watched>,
     /// Why the journal is not whole.
     pub(super) journal_error: Option<Failure>,
     /// What was changed while the run went on.
@@ -57,6 +64,10 @@ pub(super) struct Ending<'a> {
     /// What is missing of a run whose master is gone.
     pub(super) missing: Option<String>,
     pub(super) cluster: bool,
+    /// Each answer by itself, where the plan wants that.
+    pub(super) answers: &'a BTreeMap<Index, Answer>,
+    /// The command line that does the same again, without secrets; empty where nobody knows it.
+    pub(super) command: &'a str,
     /// Nothing is printed of its figures: somebody else shows them.
     pub(super) is_quiet: bool,
 }
@@ -72,6 +83,8 @@ pub(super) struct Finished {
     pub(super) failure: Option<String>,
     /// The figures, unless there are none.
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
+    /// What was seen of the server meanwhile.
+    pub(super) watched: Option<Watched>,
 }
 
 /// Prints and writes everything.
@@ -85,6 +98,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             is_whole: true,
             failure: Some(format!("{:#}", failure.error)),
             figures: None,
+            watched: None,
         };
     }
     let summary = summarised(&ending.result);
@@ -114,11 +128,16 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         version: env!("CARGO_PKG_VERSION"),
         verdict: verdict.as_ref(),
         failure: words.as_deref(),
+        watched: ending.watched.as_ref(),
     };
     if !ending.is_quiet {
         print(&ctx, ending.outputs, console);
     }
     let mut unwritten: Vec<Failure> = write_files(&ctx, ending.outputs);
+    if let (Some(path), Some(history)) = (&ending.outputs.html, live.history()) {
+        let page = run_page(&ctx, history, ending.answers, ending.command);
+        unwritten.extend(write_page(path, &page).err());
+    }
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
     unwritten.extend(ending.journal_error);
@@ -139,6 +158,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         is_whole,
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
+        watched: ending.watched,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::Offset;
 use crate::metrics::{Observation, Recent, Summary, Tally, Window};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
-use crate::report::{self, Context, stats_csv, table};
+use crate::report::{self, Context, Crowd, History, stats_csv, table};
 
 /// Locust's tables show the rates of this span.
 const RECENT: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub(super) struct Live {
     started_at: OffsetDateTime,
     tables: bool,
     csv: Option<CsvFiles>,
+    /// Second by second, where a page is to show it.
+    history: Option<History>,
 }
 
 impl Live {
@@ -60,12 +62,18 @@ impl Live {
             started_at: OffsetDateTime::UNIX_EPOCH,
             tables: !outputs.only_summary && !outputs.json,
             csv,
+            history: outputs.html.as_ref().map(|_| History::default()),
         })
     }
 
     /// When the run's offset zero was, on the wall clock.
     pub(super) fn started_at(&self) -> OffsetDateTime {
         self.started_at
+    }
+
+    /// How it went second by second, where that is wanted.
+    pub(super) const fn history(&self) -> Option<&History> {
+        self.history.as_ref()
     }
 
     /// The run's offset zero is at this time of the wall clock.
@@ -87,6 +95,14 @@ impl Live {
     fn take_in(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
         self.tally.merge_figures(delta);
         self.recent.push(to, delta);
+        if let Some(history) = &mut self.history {
+            let crowd = Crowd {
+                users: gauges.users,
+                in_flight: gauges.in_flight,
+                waiting: gauges.waiting,
+            };
+            history.push(delta, to, crowd);
+        }
         self.gauges = gauges;
         self.now = self.now.max(to);
     }
@@ -182,6 +198,7 @@ impl Live {
             version: env!("CARGO_PKG_VERSION"),
             verdict: None,
             failure: None,
+            watched: None,
         }
     }
 

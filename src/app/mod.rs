@@ -12,9 +12,11 @@ mod ctl;
 mod data_set;
 mod dataset;
 mod discover;
+mod door;
 mod failure;
 mod files;
 mod finish;
+mod html;
 mod hub;
 mod journal;
 mod keys;
@@ -27,13 +29,16 @@ mod plot;
 mod prepare;
 mod records;
 mod report;
+mod sampler;
 mod security;
+mod serving;
 mod session;
 mod settle;
 mod signals;
 mod surroundings;
 mod sweep;
 mod target;
+mod watch;
 mod worker;
 
 use std::ffi::OsString;
@@ -74,6 +79,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommand(dataset::command())
         .subcommand(sweep::command())
         .subcommands(llmperf::commands())
+        .subcommands(serving::commands())
         .subcommand(plot::command())
         .subcommand(compare::command());
     let ended = match config::resolve(&cli, args, &Process) {
@@ -103,7 +109,7 @@ fn certs_command() -> clap::Command {
 }
 
 fn report_command() -> clap::Command {
-    let about = "Tell from a journal how a run went, also one whose master was killed";
+    let about = "Tell from a journal how a run went, also one whose master was killed, or draw the report of a suite again";
     ReportArgs::augment_args(clap::Command::new(REPORT).about(about)).about(about)
 }
 
@@ -169,6 +175,12 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == llmperf::CORRECTNESS => {
             llmperf::correctness(&matches)
+        }
+        Command::Other { name, matches } if name == serving::BENCH_SUITE => {
+            serving::bench_suite(&matches)
+        }
+        Command::Other { name, matches } if name == serving::BENCHMARK => {
+            serving::benchmark(&matches)
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use time::OffsetDateTime;
+
 use super::finish::Finished;
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
+use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 use crate::suite::Trend;
@@ -24,6 +27,8 @@ pub(super) struct Played {
     pub(super) measured: Option<Measured>,
     /// Each answer by itself, where the plan wants that.
     pub(super) answers: BTreeMap<Index, Answer>,
+    /// When it began, by the wall clock; `None` if it never did.
+    pub(super) begun: Option<OffsetDateTime>,
 }
 
 /// Who shows a run.
@@ -34,6 +39,8 @@ pub(super) enum Showing<'a> {
     Nobody,
     /// Somebody who hears of all that happens.
     To(&'a mut dyn FnMut(&MasterEvent)),
+    /// The same, who ends it by `true`: what is in flight is waited for, and dropped when that is said again.
+    Until(&'a mut dyn FnMut(&MasterEvent) -> bool),
 }
 
 /// What a run measured.
@@ -43,6 +50,12 @@ pub(super) struct Measured {
     pub(super) summary: Summary,
     pub(super) verdict: Option<Verdict>,
     pub(super) trend: Trend,
+    /// What was seen of the server meanwhile, where somebody looked.
+    #[expect(
+        dead_code,
+        reason = "for commands that play runs and show them themselves"
+    )]
+    pub(super) watched: Option<Watched>,
 }
 
 impl Showing<'_> {
@@ -50,9 +63,15 @@ impl Showing<'_> {
         !matches!(self, Self::Itself)
     }
 
-    pub(super) fn note(&mut self, event: &MasterEvent) {
-        if let Self::To(watcher) = self {
-            watcher(event);
+    /// Tells whoever shows it what happens. Returns whether the run is to end.
+    pub(super) fn note(&mut self, event: &MasterEvent) -> bool {
+        match self {
+            Self::Itself | Self::Nobody => false,
+            Self::To(watcher) => {
+                watcher(event);
+                false
+            }
+            Self::Until(watcher) => watcher(event),
         }
     }
 }
@@ -64,17 +83,20 @@ impl Played {
         plan: Plan,
         trend: Trend,
     ) -> Self {
+        let watched = finished.watched;
         Self {
             status: finished.status,
             failure: finished.failure,
             interrupted,
             is_altered: false,
             answers: BTreeMap::new(),
+            begun: None,
             measured: finished.figures.map(|(summary, verdict)| Measured {
                 plan,
                 summary,
                 verdict,
                 trend,
+                watched,
             }),
         }
     }
@@ -88,6 +110,7 @@ impl Played {
             is_altered: true,
             measured: None,
             answers: BTreeMap::new(),
+            begun: None,
         }
     }
 }

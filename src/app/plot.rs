@@ -12,7 +12,8 @@ use super::console::Console;
 use super::failure::{Failure, status};
 use super::files;
 use crate::chart::{self, Figure};
-use crate::llmperf::{Individual, PlotName, html_report, individuals, plots, summary_file};
+use crate::llmperf::{Individual, PlotName, benchmark_page, individuals, plots, summary_file};
+use crate::page::html;
 
 /// The name of the subcommand.
 pub(super) const NAME: &str = "plot";
@@ -67,7 +68,7 @@ pub(super) fn plot(matches: &ArgMatches) -> Result<u8, Failure> {
         let figures = plots(&title.unwrap_or_default(), &responses);
         for format in &args.format {
             let written = match format {
-                Format::Html => vec![write_report(&stem, file, &responses, &figures)?],
+                Format::Html => vec![write_report(&stem, file, &responses)?],
                 Format::Png => write_plots(&stem, "png", &figures, chart::png)?,
                 Format::Svg => write_plots(&stem, "svg", &figures, chart::svg)?,
             };
@@ -126,12 +127,7 @@ fn write_plots<T: AsRef<[u8]>>(
 }
 
 /// Writes the page of a test, whose summary is beside `file`.
-fn write_report(
-    stem: &Path,
-    file: &Path,
-    responses: &[Individual],
-    figures: &[(PlotName, Figure)],
-) -> Result<PathBuf, Failure> {
+fn write_report(stem: &Path, file: &Path, responses: &[Individual]) -> Result<PathBuf, Failure> {
     let path = summary_path(file);
     let (bench, summary) = fs::read_to_string(&path)
         .map_err(anyhow::Error::from)
@@ -141,12 +137,7 @@ fn write_report(
             Failure::usage(error)
                 .hint("a page has the figures of the summary, which must be beside its file")
         })?;
-    let drawn = figures.iter().map(|(name, figure)| {
-        let svg = chart::svg(figure).map_err(Failure::failed)?;
-        Ok(((*name).to_owned(), svg))
-    });
-    let drawn: Vec<(String, String)> = drawn.collect::<Result<_, Failure>>()?;
-    let page = html_report(&bench, &summary, responses, &drawn).map_err(Failure::failed)?;
+    let page = html(&benchmark_page(&bench, &summary, responses)).map_err(Failure::failed)?;
     write(stem, "_report.html", page.as_bytes())
 }
 

@@ -86,10 +86,10 @@ impl Maker for Machine {
     }
 }
 
-/// Reports have the notes of a workload too; who keeps each answer prints no report.
+/// Reports have the notes of a workload too; who keeps every answer prints no report.
 fn tell(notes: &[String], plan: &Plan) {
     for note in notes {
-        if plan.observe.answers.is_some() {
+        if plan.observe.answers.is_some() && plan.observe.answers_at_most.is_none() {
             tracing::warn!("{note}");
         } else {
             tracing::info!("{note}");

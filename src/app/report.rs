@@ -15,6 +15,7 @@ use super::finish::{Ending, INTERRUPTED, Rules, finish, never_ran};
 use super::journal::{self, Reader, clock_zero, on_the_wall};
 use super::live::Live;
 use super::prepare::speak;
+use super::serving::{ReportingArgs, again, is_of_a_suite};
 use super::session::check_outputs;
 use crate::cluster::{
     EndedBy, JournalHeader, Master, MasterConfig, Past, Standing, Tear, Torn, WorkerState,
@@ -30,7 +31,7 @@ const UNWRITTEN: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Args)]
 #[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct ReportArgs {
-    /// The journal
+    /// The journal of a run, or the folder of a suite
     #[arg(value_name = "JOURNAL")]
     journal: PathBuf,
     /// Append a row with the result to this CSV file
@@ -48,6 +49,9 @@ pub(super) struct ReportArgs {
     /// Write the result as JSON to this file
     #[arg(long, value_name = "FILE")]
     json_file: Option<PathBuf>,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Share of failed requests above which the run has failed; absent: the run's own
     #[arg(long, value_name = "F")]
     max_fail_ratio: Option<f64>,
@@ -57,6 +61,8 @@ pub(super) struct ReportArgs {
     /// Let a run whose verdict is INVALID end with status 0
     #[arg(long)]
     allow_invalid: bool,
+    #[command(flatten)]
+    suite: ReportingArgs,
 }
 
 impl ReportArgs {
@@ -67,6 +73,7 @@ impl ReportArgs {
             csv_full_history: self.csv_full_history,
             json: self.json,
             json_file: self.json_file.clone(),
+            html: self.html.clone(),
             records_dir: None,
             only_summary: true,
         }
@@ -83,6 +90,9 @@ impl ReportArgs {
 
 /// `llmload report`.
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    if is_of_a_suite(&args.journal) {
+        return again(&args.journal, &args.suite, args.html.as_deref());
+    }
     let outputs = args.outputs();
     check_outputs(&outputs)?;
     let unreadable = |error: anyhow::Error| {
@@ -110,7 +120,8 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     let nothing = nothing_measured(&past, cluster);
     let config = MasterConfig::new(header.run, plan.clone(), 1);
     let changes = Changes::resumed(Load::of(&plan.schedule), &past.epochs);
-    let result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let mut result = Master::post_mortem(config, past).ok_or(nothing)?;
+    let answers = std::mem::take(&mut result.tally.answers);
     let ending = Ending {
         outputs: &outputs,
         rules,
@@ -122,11 +133,14 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
             records_error: None,
             fault: None,
         },
+        watched: None,
         journal_error: None,
         changes: changes.into_all(),
         interrupted: told_to_end.then_some(status::NOT_DELIVERED),
         missing: Some(missing),
         cluster,
+        answers: &answers,
+        command: &header.command,
         is_quiet: false,
     };
     Ok(finish(ending, live, &mut Console::default()).status)

@@ -18,6 +18,7 @@ fn header(lease: Option<Duration>) -> JournalHeader {
         max_fail_ratio: 0.01,
         exit_code_on_error: 1,
         allow_invalid: false,
+        command: String::new(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::task::TaskTracker;
@@ -13,6 +13,7 @@ use super::changes::Changes;
 use super::conduct::{Conductor, ORDERS, Said};
 use super::console::Console;
 use super::data_set;
+use super::door::Door;
 use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::{Ending, Rules, finish};
@@ -24,6 +25,7 @@ use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
+use super::watch::Watch;
 use crate::cluster::{
     ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
     OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
@@ -57,8 +59,9 @@ pub(super) async fn play_run(
     check_outputs(&settings.outputs)?;
     let source_ips = &options.sending.source_ips;
     sources(source_ips)?;
+    let source = source_ips.first().copied();
     let tasks = TaskTracker::new();
-    let settling = settle(&settings, source_ips.first().copied());
+    let settling = settle(&settings, source);
     let (plan, signals) = match attentively(settling, &tasks, showing.is_quiet()).await? {
         Ok(settled) => settled,
         Err(signal) => return Ok(Played::left(signal.exit_status())),
@@ -68,6 +71,7 @@ pub(super) async fn play_run(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: None,
     })?;
@@ -101,6 +105,7 @@ pub(super) async fn play_run(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: false,
+        source,
         epochs: Vec::new(),
         showing,
     };
@@ -144,12 +149,21 @@ pub(super) async fn master(options: MasterOptions) -> Result<u8, Failure> {
         .status)
 }
 
-/// One run that workers carry out.
+/// One run that workers carry out, who come to a door of its own.
 pub(super) async fn play_master(
     options: MasterOptions,
     showing: Showing<'_>,
 ) -> Result<Played, Failure> {
-    let door = security::of_master(&options)?;
+    Box::pin(play_master_at(&Door::default(), options, showing)).await
+}
+
+/// The same for one of a series: its workers come to `door`, which stays open when the run is over.
+pub(super) async fn play_master_at(
+    door: &Door,
+    options: MasterOptions,
+    showing: Showing<'_>,
+) -> Result<Played, Failure> {
+    let terms = security::of_master(&options)?;
     let settings = options.settings.clone();
     let secrets = shared(&settings.secrets);
     if secrets.is_some() && !options.security.share_secrets {
@@ -158,7 +172,7 @@ pub(super) async fn play_master(
         );
     }
     check_outputs(&settings.outputs)?;
-    let listener = listen(&options).await?;
+    let listener = door.listener(&options.bind).await?;
     let plan = settle(&settings, None).await?;
     refuse_contradictions(&plan)?;
     data_set::fits_a_message(&plan)?;
@@ -166,6 +180,7 @@ pub(super) async fn play_master(
         journal: &options.journal,
         plan,
         seeded: settings.seed.is_some(),
+        command: &settings.command,
         rules: Rules::from(&settings),
         lease: Some(options.heartbeats.missing_after),
     })?;
@@ -188,6 +203,7 @@ pub(super) async fn play_master(
         clock_zero: ready.clock_zero,
         writing,
         goes_on: ready.past.is_some(),
+        source: None,
         epochs: ready
             .past
             .as_ref()
@@ -209,21 +225,10 @@ pub(super) async fn play_master(
                     Some(past) => Master::adopt(config, past, clock.now()),
                 };
                 let master = master.ok_or(ClusterError::NoResult)?;
-                serve_master(listener, door, clock, master, control, events, journal).await
+                serve_master(listener, terms, clock, master, control, events, journal).await
             }))
         })
         .await
-}
-
-/// Where workers are to come.
-async fn listen(options: &MasterOptions) -> Result<TcpListener, Failure> {
-    TcpListener::bind((options.bind.host.as_str(), options.bind.port))
-        .await
-        .with_context(|| format!("cannot listen on {}", options.bind))
-        .map_err(|error| {
-            Failure::usage(error)
-                .hint("is another master running? --master-bind-port takes another port")
-        })
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.
@@ -308,6 +313,7 @@ pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
     for (path, option) in [
         (&outputs.summary_file, "--summary-file"),
         (&outputs.json_file, "--json-file"),
+        (&outputs.html, "--html"),
     ] {
         if let Some(path) = path {
             try_writing(path, option)?;
@@ -328,6 +334,8 @@ struct Stage<'a> {
     writing: Option<Writing>,
     /// Another master began it, and the journal tells what it showed.
     goes_on: bool,
+    /// The address to look at the server from.
+    source: Option<IpAddr>,
     /// The epochs that it made.
     epochs: Vec<Epoch>,
     showing: Showing<'a>,
@@ -342,31 +350,31 @@ impl Stage<'_> {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let (endpoint, mut live) = self.open()?;
+        let shown = self.shown();
         let mut console = Console::default();
         tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let first = Load::of(&self.plan.schedule);
-        let mut changes = Changes::resumed(first, &self.epochs);
+        let mut changes = Changes::resumed(Load::of(&self.plan.schedule), &self.epochs);
+        let is_quiet = self.showing.is_quiet();
         let mut conductor =
             Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
-        let is_quiet = self.showing.is_quiet();
-        if is_quiet {
-            // Who plays many runs compares them: none may be other than its settings say.
-            conductor.hush();
-        }
-        let shown = Shown {
-            cluster: self.cluster,
-            clock_zero: self.clock_zero,
-        };
+        // Who plays many runs compares them: none may be other than its settings say.
+        conductor.hush_if(is_quiet);
         let mut trend = Trend::default();
+        let mut begun = None;
+        let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
             tokio::select! {
                 biased;
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
-                    follow(&mut trend, &mut self.showing, &event);
+                    watch.note(&event);
+                    note_start(&mut begun, shown, &event);
+                    if follow(&mut trend, &mut self.showing, &event) {
+                        conductor.end_for();
+                    }
                     show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
@@ -378,9 +386,11 @@ impl Stage<'_> {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
+            note_start(&mut begun, shown, &event);
             follow(&mut trend, &mut self.showing, &event);
             show(shown, &event, &mut live, &mut changes, &mut console);
         }
+        let watched = watch.end(&mut conductor).await;
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
         let changes = changes.into_all();
@@ -394,11 +404,14 @@ impl Stage<'_> {
             endpoint: &endpoint,
             result,
             aftermath,
+            watched,
             journal_error,
             changes,
             interrupted: conductor.last_signal().map(Signal::exit_status),
             missing: None,
             cluster: self.cluster,
+            answers: &answers,
+            command: &command(&self.settings, &self.plan),
             is_quiet,
         };
         let interrupted = ending.interrupted;
@@ -409,7 +422,15 @@ impl Stage<'_> {
         let mut played = Played::of(finished, interrupted, self.plan, trend);
         played.is_altered = is_altered;
         played.answers = answers;
+        played.begun = begun;
         Ok(played)
+    }
+
+    const fn shown(&self) -> Shown {
+        Shown {
+            cluster: self.cluster,
+            clock_zero: self.clock_zero,
+        }
     }
 
     /// Opens what the run is shown in.
@@ -470,16 +491,28 @@ async fn close_journal(
     }
 }
 
+/// The command line that sends the same requests again.
+fn command(settings: &Settings, plan: &Plan) -> String {
+    journal::with_seed(&settings.command, settings.seed.is_some(), plan)
+}
+
 fn tell_of_seed(plan: &Plan) {
     let seed = plan.seed.0;
     tracing::info!("seed {seed}: --seed {seed} sends the same requests again");
 }
 
-/// Keeps how latencies go on, and tells who else shows the run.
-fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) {
-    showing.note(event);
+/// Keeps how latencies go on, and tells who else shows the run. Returns whether that one has it end.
+fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
     if let MasterEvent::Merged { delta, to, .. } = event {
         trend.note(*to, delta);
+    }
+    showing.note(event)
+}
+
+/// Keeps when the run began.
+fn note_start(begun: &mut Option<OffsetDateTime>, shown: Shown, event: &MasterEvent) {
+    if let MasterEvent::Starting { at } = event {
+        *begun = Some(on_the_wall(shown.clock_zero, *at));
     }
 }
 

@@ -1,6 +1,8 @@
 //! The subcommands that carry no plan of their own: `worker` and `mock-server`.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 use tokio::sync::mpsc;
@@ -13,63 +15,139 @@ use super::security;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
 use crate::cluster::{
-    self, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit, engine_port,
+    self, ClientSecurity, Dialer, ProcessClock, WorkerCommand, WorkerConfig, WorkerExit,
+    engine_port,
 };
 use crate::config;
 use crate::embed::serve;
 use crate::mock::{self, MockArgs};
 
-/// `llmload worker`: carries out one run of its master.
+/// Between two runs of a worker that stays: the master of the one is to be gone before it asks for the next.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// Before a master that turned this worker away is asked again.
+const TURNED_AWAY: Duration = Duration::from_secs(2);
+
+/// `llmload worker`: carries out one run of its master, or with `--stay` one after another.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
-    let security = security::of_connection(&options.connection)?;
-    let threads = options.sending.threads.map_or_else(cores, u32::from);
-    let machine = Machine {
-        threads,
-        http_engine: options.sending.http_engine,
-        stamps: options.sending.stamps,
-        source_ips: options.sending.source_ips,
-        serves_itself: false,
-        secrets: options.secrets,
-        records_dir: options.records_dir,
-        hub: hub_paths(),
-    };
-    let (port, end) = engine_port(ProcessClock::start());
+    let stays = options.stay;
+    let place = Place::new(options)?;
     let tasks = TaskTracker::new();
-    let serving = tasks.spawn(serve(end, Arc::new(machine)));
-    let cluster_options = cluster::WorkerOptions {
-        master: options.connection.master.to_string(),
-        config: WorkerConfig {
-            name: worker_name(),
-            incarnation: draw().map_err(Failure::failed)?,
-            cores: threads,
-        },
-        heard: None,
-        security,
-        dialer: Dialer::default(),
-    };
-    let (commands, told) = mpsc::channel(4);
     let mut signals = signals::listen(&tasks);
-    let working = cluster::run_worker(cluster_options, port, told);
-    let exit = tokio::select! {
-        exit = working => exit.map_err(security::broke_off)?,
-        status = pass_signals(&mut signals, commands) => return Ok(status),
-    };
-    let aftermath = serving
-        .await
-        .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
-    if let Some(failure) = aftermath.records_error {
-        return Err(failure);
+    if !stays {
+        return match place.work(&tasks, &mut signals).await? {
+            Worked::Ended(status) => Ok(status),
+            Worked::Through(exit, _) => conclude(&exit),
+        };
     }
-    conclude(&exit)
+    loop {
+        let worked = place.work(&tasks, &mut signals).await;
+        let pause = match worked {
+            Ok(Worked::Ended(status)) => return Ok(status),
+            Ok(Worked::Through(exit, true)) => return conclude(&exit),
+            Ok(Worked::Through(WorkerExit::Refused { reason }, false)) => {
+                tracing::warn!("the master turned this worker away: {reason}; waiting for another");
+                TURNED_AWAY
+            }
+            Ok(Worked::Through(_, false)) => BETWEEN,
+            // Settings that cannot be right are no better the next time.
+            Err(failure) if failure.status == status::USAGE => return Err(failure),
+            Err(failure) => {
+                tracing::error!("{failure}");
+                BETWEEN
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            Some(_) = signals.recv() => return Ok(status::OK),
+        }
+    }
+}
+
+/// How a worker came out of a run.
+enum Worked {
+    /// By the last signal, with this status: nothing is waited for.
+    Ended(u8),
+    /// In order, and whether it was told to go.
+    Through(WorkerExit, bool),
+}
+
+/// Where a worker works, for whom, and with what.
+struct Place {
+    master: String,
+    security: ClientSecurity,
+    machine: Arc<Machine>,
+}
+
+impl Place {
+    fn new(options: config::WorkerOptions) -> Result<Self, Failure> {
+        let machine = Machine {
+            threads: options.sending.threads.map_or_else(cores, u32::from),
+            http_engine: options.sending.http_engine,
+            stamps: options.sending.stamps,
+            source_ips: options.sending.source_ips,
+            serves_itself: false,
+            secrets: options.secrets,
+            records_dir: options.records_dir,
+            hub: hub_paths(),
+        };
+        Ok(Self {
+            security: security::of_connection(&options.connection)?,
+            master: options.connection.master.to_string(),
+            machine: Arc::new(machine),
+        })
+    }
+
+    /// One run, as a worker that no master has seen before: an engine and a machine of its own.
+    async fn work(
+        &self,
+        tasks: &TaskTracker,
+        signals: &mut mpsc::Receiver<Signal>,
+    ) -> Result<Worked, Failure> {
+        let (port, end) = engine_port(ProcessClock::start());
+        let serving = tasks.spawn(serve(end, Arc::clone(&self.machine)));
+        let cluster_options = cluster::WorkerOptions {
+            master: self.master.clone(),
+            config: WorkerConfig {
+                name: worker_name(),
+                incarnation: draw().map_err(Failure::failed)?,
+                cores: self.machine.threads,
+            },
+            heard: None,
+            security: self.security.clone(),
+            dialer: Dialer::default(),
+        };
+        let (commands, told) = mpsc::channel(4);
+        let is_told = Cell::new(false);
+        let working = cluster::run_worker(cluster_options, port, told);
+        let exit = tokio::select! {
+            exit = working => exit.map_err(security::broke_off),
+            status = pass_signals(signals, commands, &is_told) => return Ok(Worked::Ended(status)),
+        };
+        // What was measured is on the disk before anything else is begun.
+        let aftermath = serving
+            .await
+            .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
+        let exit = exit?;
+        if let Some(failure) = aftermath.records_error {
+            return Err(failure);
+        }
+        if let Some(fault) = aftermath.fault {
+            tracing::warn!("this worker could not carry out its part: {fault}");
+        }
+        Ok(Worked::Through(exit, is_told.get()))
+    }
 }
 
 /// The first signal drains, the second drops what is in flight, the third ends the program at once with this status.
 async fn pass_signals(
     signals: &mut mpsc::Receiver<Signal>,
     commands: mpsc::Sender<WorkerCommand>,
+    is_told: &Cell<bool>,
 ) -> u8 {
     for command in [WorkerCommand::Leave, WorkerCommand::Abort] {
         let _ = signals.recv().await;
+        is_told.set(true);
         // A closed channel means that the work is over: its result is on the way.
         let _ = commands.send(command).await;
     }

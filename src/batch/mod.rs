@@ -2,11 +2,13 @@
 //! the server's figures mean, and the tables. It sends nothing and reads no clock.
 
 mod figures;
+mod page;
 mod prompt;
 mod sizes;
 mod table;
 
 pub use figures::{Durations, Figures, forward_passes, read_figures};
+pub use page::{Drawn, batch_page};
 pub use prompt::{Content, Prompts};
 pub use sizes::{PairError, batch_sizes, doubling, parse_lengths, parse_pairs, prefill_pairs};
 pub use table::{Format, Table};

@@ -30,6 +30,16 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// The names of the columns.
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// The rows, a cell for each name.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len()

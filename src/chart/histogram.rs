@@ -51,6 +51,8 @@ pub(super) fn draw<DB: DrawingBackend>(
         top: marks::ABOVE,
         right: 24,
         counts: true,
+        whole_x: false,
+        ink: font::INK,
     };
     let mut chart = axis::chart(&area, panel, frame, &[])?;
     let filled = bars(&bins).map(|bar| Rectangle::new(bar, palette::FILL.filled()));

@@ -5,8 +5,8 @@ use plotters::style::colors::WHITE;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::{
-    Area, Body, ChartError, Figure, Panel, bars, drawing, font, histogram, legend, lines, scatter,
-    whiskers,
+    Area, Body, ChartError, Figure, Panel, bars, curves, drawing, font, histogram, legend, lines,
+    scatter, whiskers,
 };
 
 const PANEL: (u32, u32) = (1_000, 640);
@@ -68,13 +68,17 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
     let title = font::text(28).pos(Pos::new(HPos::Center, VPos::Center));
     head.draw_text(&panel.title, &title, middle)
         .map_err(drawing)?;
-    let names: Vec<&str> = match &panel.body {
-        Body::Bars { groups, .. } => groups.iter().map(|(name, _)| name.as_str()).collect(),
-        Body::Lines { lines, .. } => lines.iter().map(|line| line.name.as_str()).collect(),
+    let entries = match &panel.body {
+        Body::Bars { groups, .. } => {
+            legend::in_turn(groups.iter().map(|(name, _)| name), |_| legend::Swatch::Bar)
+        }
+        Body::Lines { lines, .. } => {
+            legend::in_turn(lines.iter().map(|line| &line.name), legend::Swatch::Marked)
+        }
+        Body::Curves { axes, curves } => curves::entries(axes, curves),
         Body::Histogram { .. } | Body::Scatter { .. } | Body::Whiskers { .. } => Vec::new(),
     };
-    let of_lines = matches!(panel.body, Body::Lines { .. });
-    let plot = legend::row(&rest, &names, of_lines)?;
+    let plot = legend::row(&rest, &entries)?;
     match &panel.body {
         Body::Bars { places, groups } => bars::draw(&plot, panel, places, groups),
         Body::Lines {
@@ -95,5 +99,6 @@ fn panel<DB: DrawingBackend>(area: &Area<'_, DB>, panel: &Panel) -> Result<(), C
             note,
         } => scatter::draw(&plot, panel, points, (x_marks, y_marks), note),
         Body::Whiskers { places, values } => whiskers::draw(&plot, panel, places, values),
+        Body::Curves { axes, curves } => curves::draw(&plot, panel, axes, curves),
     }
 }

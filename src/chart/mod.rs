@@ -1,8 +1,9 @@
-//! Charts: panels of bars, lines, histograms and clouds of points with their legends, as SVG text or PNG bytes.
+//! Charts: panels of bars, lines, curves on several axes, histograms and clouds of points with their legends, as SVG text or PNG bytes.
 //! Figures in, pictures out: it knows no run and no metric, and opens no file.
 
 mod axis;
 mod bars;
+mod curves;
 mod font;
 mod histogram;
 mod layout;
@@ -10,8 +11,10 @@ mod legend;
 mod lines;
 mod marks;
 mod palette;
+mod path;
 mod scale;
 mod scatter;
+mod sides;
 mod whiskers;
 
 use plotters::backend::{BitMapBackend, SVGBackend};
@@ -95,6 +98,74 @@ pub enum Body {
         /// A value a place; none where nothing was measured.
         values: Vec<Option<Estimate>>,
     },
+    /// Curves over one x axis of numbers, each held against one of up to three y axes. [`Panel::y`] is not shown: each axis has
+    /// its own title.
+    Curves {
+        /// The y axes: the first stands on the left, the second and the third on the right.
+        axes: Vec<Side>,
+        /// What is drawn, the first one lowest. Many thousands of points are thinned out by pixel columns, with their lowest
+        /// and highest kept.
+        curves: Vec<Curve>,
+    },
+}
+
+/// A y axis of [`Body::Curves`]. It has the colour of its curves where they have but one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Side {
+    /// What it is, with its unit.
+    pub title: String,
+    /// Where it begins and ends; none for an axis that reaches as far as its values. What is beyond a fixed end stands at it.
+    pub ends: Option<(f64, f64)>,
+}
+
+/// One thing that is drawn in [`Body::Curves`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Curve {
+    /// The name in the legend; without one it does not stand there.
+    pub name: String,
+    /// Which of the axes it is held against, from 0.
+    pub axis: usize,
+    /// How its points are joined.
+    pub stroke: Stroke,
+    /// Its colour.
+    pub colour: Colour,
+    /// Its points, in order of x.
+    pub points: Vec<Spot>,
+}
+
+/// How the points of a curve are joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stroke {
+    /// By a line, with a mark at each point where there is room.
+    #[default]
+    Line,
+    /// By a dashed line, without marks.
+    Dashed,
+    /// Each value holds until the next point: for what was sampled.
+    Steps,
+    /// Not at all: a mark each, smaller and paler the more there are.
+    Points,
+}
+
+/// The colour of a curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Colour {
+    /// The next of those that people with any colour vision tell apart.
+    #[default]
+    Next,
+    /// Dark red: for what was reckoned from the rest, such as a fitted line.
+    Red,
+}
+
+/// A point of a curve.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spot {
+    /// Where.
+    pub x: f64,
+    /// Where. A point that is not finite is left out.
+    pub y: f64,
+    /// An upright line from here to there, as values of y; none without one.
+    pub whisker: Option<(f64, f64)>,
 }
 
 /// A value that is told on its own, with a line across the panel.

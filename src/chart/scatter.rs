@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use plotters::element::{Circle, TriangleMarker};
 use plotters::prelude::DrawingBackend;
-use plotters::style::Color;
+use plotters::style::{Color, RGBColor};
 
 use super::scale::{Span, count};
-use super::{Area, ChartError, Mark, Panel, axis, drawing, font, histogram, marks, palette};
+use super::{
+    Area, ChartError, Mark, Panel, axis, drawing, font, histogram, legend, marks, palette,
+};
 
 type Point = (f64, f64);
 
@@ -51,6 +53,8 @@ pub(super) fn draw<DB: DrawingBackend>(
             marks::BESIDE
         },
         counts: false,
+        whole_x: false,
+        ink: font::INK,
     };
     let is_inside = |point: &&Point| point.0 <= frame.x.1 && point.1 <= frame.y.1;
     let (inside, outside): (Vec<&Point>, Vec<&Point>) = points.iter().partition(is_inside);
@@ -65,7 +69,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         .into_iter()
         .map(|point| marks::pixel(&area, &chart, *point))
         .collect();
-    cloud(&area, &inside)?;
+    cloud(&area, &inside, palette::colour(0), 0)?;
     for point in outside {
         let at = (point.0.min(frame.x.1), point.1.min(frame.y.1));
         let at = marks::pixel(&area, &chart, at);
@@ -76,13 +80,17 @@ pub(super) fn draw<DB: DrawingBackend>(
     marks::along(&area, &chart, y_marks, frame)
 }
 
-fn cloud<DB: DrawingBackend>(area: &Area<'_, DB>, points: &[(i32, i32)]) -> Result<(), ChartError> {
+/// Draws points of a colour, as the `at`-th mark where there are not too many of them.
+pub(super) fn cloud<DB: DrawingBackend>(
+    area: &Area<'_, DB>,
+    points: &[(i32, i32)],
+    colour: RGBColor,
+    at: usize,
+) -> Result<(), ChartError> {
     let (radius, darkness) = look(points.len());
-    let colour = palette::colour(0);
     if points.len() <= MANY {
         for point in points {
-            area.draw(&Circle::new(*point, radius, colour.mix(darkness).filled()))
-                .map_err(drawing)?;
+            legend::mark(area, at, *point, (radius, colour.mix(darkness)))?;
         }
         return Ok(());
     }

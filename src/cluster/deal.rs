@@ -260,7 +260,8 @@ impl Deal {
         if number == 0
             && let Some(index) = index
         {
-            share.budget = Share::first(&self.spec, index, of).budget;
+            let first = Share::first(&self.spec, index, of);
+            (share.budget, share.target) = (first.budget, first.target);
         }
         let step = dealt.step.as_ref();
         if let Some(moves) = step.and_then(|step| step.moves.get(&worker)) {
@@ -326,13 +327,22 @@ impl Deal {
 
     /// How many requests each worker may send of a closed loop that is limited by count.
     pub(super) fn budgets(&self) -> Option<BTreeMap<u32, u64>> {
+        self.counted(|share| share.budget)
+    }
+
+    /// How many requests each worker had begun at least when a count ended a closed loop.
+    pub(super) fn quotas(&self) -> Option<BTreeMap<u32, u64>> {
+        self.counted(|share| [share.budget, share.target].into_iter().flatten().min())
+    }
+
+    fn counted(&self, of_share: impl Fn(&Share) -> Option<u64>) -> Option<BTreeMap<u32, u64>> {
         let seats = &self.epochs.first()?.seats;
         let of = number_of(seats.len());
-        let budget = |(index, &worker): (usize, &u32)| {
+        let count = |(index, &worker): (usize, &u32)| {
             let share = Share::first(&self.spec, number_of(index), of);
-            Some((worker, share.budget?))
+            Some((worker, of_share(&share)?))
         };
-        seats.iter().enumerate().map(budget).collect()
+        seats.iter().enumerate().map(count).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::wire::bytes_of_times;
 use super::{Gauges, Interval};
 use crate::domain::{Answer, Offset};
 use crate::metrics::Tally;
@@ -19,7 +20,7 @@ const BACKLOG: usize = 32;
 const PORTION: usize = 4 << 20;
 
 /// Bytes of an answer beside its words, at most.
-const PLAIN: usize = 160;
+const PLAIN: usize = 168;
 
 /// The intervals of one run that are not acknowledged yet.
 #[derive(Clone, Debug)]
@@ -50,12 +51,10 @@ pub(super) struct Fresh {
 
 impl Fresh {
     /// Takes `later` in.
-    fn extend(&mut self, mut later: Self) {
+    fn extend(&mut self, later: Self) {
         self.to = later.to;
         self.gauges = later.gauges;
-        let answers = std::mem::take(&mut later.tally.answers);
-        self.tally.merge(&later.tally);
-        self.tally.answers.extend(answers);
+        self.tally.absorb(*later.tally);
     }
 
     /// Answers that are too many for a message, as intervals of no length before this one; what is left stays.
@@ -69,7 +68,8 @@ impl Fresh {
         for (index, answer) in std::mem::take(&mut self.tally.answers) {
             let more = bytes_of(&answer);
             if weight + more > PORTION {
-                let tally = std::mem::take(&mut portion);
+                let mut tally = std::mem::take(&mut portion);
+                tally.answers_at_most = self.tally.answers_at_most;
                 portions.push(self.portion(tally, std::mem::take(&mut weight)));
             }
             weight += more;
@@ -95,7 +95,8 @@ fn weight_of(tally: &Tally) -> usize {
 }
 
 fn bytes_of(answer: &Answer) -> usize {
-    PLAIN + answer.error.len() + answer.text.as_ref().map_or(0, String::len)
+    let text = answer.text.as_ref().map_or(0, String::len);
+    PLAIN + answer.error.len() + text + bytes_of_times(answer)
 }
 
 impl Outbox {
@@ -300,6 +301,28 @@ mod tests {
         // 19 MiB and 300 bytes each.
         outbox.push(answered(0, 300, 64 << 10));
         assert_eq!(delivered(&mut outbox), (300, 5, 1));
+    }
+
+    #[test]
+    fn times_of_events_count_as_what_they_take_in_a_message() {
+        let mut outbox = Outbox::new(1);
+        let mut fresh = answered(0, 60, 0);
+        for answer in fresh.tally.answers.values_mut() {
+            answer.end = Offset::from_nanos(u64::MAX);
+            // 20 ms apart: four bytes each, 256 KiB.
+            let times = (1..=64 << 10).map(|nth| Offset::from_nanos(nth * 20_000_000));
+            answer.arrivals = times.collect();
+        }
+        fresh.tally.answers_at_most = Some(1_000);
+        outbox.push(fresh);
+        assert!(outbox.backlog.iter().all(|it| it.weight <= PORTION));
+        let limits = outbox
+            .backlog
+            .iter()
+            .map(|it| it.fresh.tally.answers_at_most);
+        assert!(limits.clone().all(|most| most == Some(1_000)));
+        // 15 MiB, 15 answers to a portion.
+        assert_eq!(delivered(&mut outbox), (60, 4, 1));
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::{ArgMatches, FromArgMatches};
 use indexmap::IndexMap;
 
-use crate::domain::{Secret, Seed};
+use crate::domain::{Keep, Secret, Seed};
 use crate::plan::{Limits, Observe};
 use crate::provider::Sampling;
 use crate::workload::{Around, LengthLaw, LengthSpec};
 
+use super::again::command_line;
 use super::asking;
 use super::aws::aws_secrets;
 use super::cli::{
@@ -27,8 +28,11 @@ use super::target::{self, Headers};
 use super::value::Patience;
 use super::{
     Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending,
-    Settings, Surroundings, TargetOptions, WorkerOptions,
+    ServerMetrics, Settings, Surroundings, TargetOptions, WorkerOptions,
 };
+
+/// So many requests stand on a page as points: enough to see a cloud, few enough to draw on a phone.
+const ANSWERS_OF_A_PAGE: u32 = 2_000;
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -37,6 +41,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
     let builder = Builder { merged, around };
     let records = args.test.output.records.clone();
     let mut settings = builder.settings(args.test, args.mock)?;
+    settings.command = command_line("run", merged);
     if let Some(path) = records {
         (settings.outputs.records_dir, settings.observe.records) = builder.split(&path)?;
     }
@@ -53,6 +58,7 @@ pub(super) fn master(merged: &Merged, around: &dyn Surroundings) -> Result<Maste
     let builder = Builder { merged, around };
     let records = args.test.output.records.clone();
     let mut settings = builder.settings(args.test, false)?;
+    settings.command = command_line("master", merged);
     if let Some(path) = records {
         let (folder, name) = builder.split(&path)?;
         if folder.is_some() {
@@ -101,6 +107,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
             proxy_credentials: None,
         },
         records_dir: args.records_dir,
+        stay: args.stay,
         logging: logging(args.log),
     })
 }
@@ -187,13 +194,26 @@ impl Builder<'_> {
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
             allow_invalid: args.load.allow_invalid,
+            server_metrics: self.server_metrics(&args.output)?,
             outputs: outputs(args.output),
+            command: String::new(),
             logging: logging(args.log),
         })
     }
 
     fn headers(&self, args: &SecretArgs) -> Result<Headers> {
         self.check("header", target::headers(&args.header))
+    }
+
+    fn server_metrics(&self, args: &OutputArgs) -> Result<Option<ServerMetrics>> {
+        let Some(page) = &args.server_metrics else {
+            return Ok(None);
+        };
+        let url = self.check("server_metrics", target::page(page))?;
+        Ok(Some(ServerMetrics {
+            url,
+            step: args.server_metrics_step,
+        }))
     }
 
     fn api_key(&self, args: &SecretArgs) -> Result<Option<Secret>> {
@@ -315,8 +335,8 @@ fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
         cancel_rate: pacing.cancel_rate,
         warmup_requests: pacing.warmup_requests,
         slos: pacing.slo.clone(),
-        answers: None,
-        answers_at_most: None,
+        answers: args.html.as_ref().map(|_| Keep::Figures),
+        answers_at_most: args.html.as_ref().map(|_| ANSWERS_OF_A_PAGE),
     }
 }
 
@@ -327,6 +347,7 @@ fn outputs(args: OutputArgs) -> Outputs {
         csv_full_history: args.csv_full_history,
         json: args.json,
         json_file: args.json_file,
+        html: args.html,
         records_dir: None,
         only_summary: args.only_summary,
     }

@@ -144,6 +144,9 @@ pub(super) struct MasterArgs {
 pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub cluster: ConnectArgs,
+    /// Wait for the next run when one is over, until a signal; a run that fails ends nothing
+    #[arg(long, help_heading = "Cluster")]
+    pub stay: bool,
     /// Folder for the records file that the master names
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub records_dir: Option<PathBuf>,
@@ -398,6 +401,9 @@ pub(super) struct OutputArgs {
     /// Write the result as JSON to this file
     #[arg(long, value_name = "FILE")]
     pub json_file: Option<PathBuf>,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write one line a request to this file; a master names it, its workers write it
     #[arg(long, value_name = "FILE")]
     pub records: Option<PathBuf>,
@@ -410,6 +416,12 @@ pub(super) struct OutputArgs {
     /// Count the time to first token up to the first that is no reasoning (chat and stream only)
     #[arg(long)]
     pub first_visible_token: bool,
+    /// Watch the server's own metrics: the address of their page, or auto for /metrics at --host
+    #[arg(long, value_name = "URL")]
+    pub server_metrics: Option<String>,
+    /// Look at them this often
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = value::look)]
+    pub server_metrics_step: Duration,
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,

@@ -12,6 +12,7 @@
 //! 4. calls [`Settings::plan`], and keeps [`Secrets`], [`Outputs`], `max_fail_ratio` and
 //!    `exit_code_on_error` for itself.
 
+mod again;
 mod argv;
 mod asking;
 mod aws;
@@ -41,6 +42,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
+pub(crate) use again::quoted;
 pub use aws::aws_secrets;
 pub use cli::command;
 pub use client::{APIS, Client, client};
@@ -53,8 +55,8 @@ pub use error::ConfigError;
 pub use google::google_key;
 pub use options::{
     Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
-    Outputs, Prompts, RunOptions, Secrets, Sending, Settings, TRACE_USERS, TargetOptions,
-    WorkerOptions,
+    Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
+    TargetOptions, WorkerOptions,
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};

@@ -114,6 +114,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Where a plan's records file is written; `None` for the working directory.
     pub records_dir: Option<PathBuf>,
+    /// Wait for the next run when one is over, until told to end.
+    pub stay: bool,
     /// How to log.
     pub logging: Logging,
 }
@@ -177,8 +179,12 @@ pub struct Settings {
     pub exit_code_on_error: u8,
     /// A run whose figures cannot be trusted ends like any other.
     pub allow_invalid: bool,
+    /// The server's own metrics to watch meanwhile.
+    pub server_metrics: Option<ServerMetrics>,
     /// Where results go.
     pub outputs: Outputs,
+    /// The command line that comes to the same settings, with masks in place of secrets.
+    pub command: String,
     /// How to log.
     pub logging: Logging,
 }
@@ -241,8 +247,6 @@ pub struct DataOptions {
     pub shuffle_seed: Option<u64>,
     /// The first so many rows after the shuffle.
     pub limit: Option<u64>,
-    /// Begin with this row, after the shuffle and the limit; no option of the command line says it.
-    pub skip: u64,
 }
 
 /// What the model is made to say, before files are read.
@@ -269,6 +273,15 @@ pub struct Secrets {
     pub proxy_credentials: Option<Secret>,
 }
 
+/// The server's own metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerMetrics {
+    /// The address of their page; `None`: `/metrics` at the target.
+    pub url: Option<String>,
+    /// From one look to the next.
+    pub step: Duration,
+}
+
 /// Where results go.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outputs {
@@ -282,6 +295,8 @@ pub struct Outputs {
     pub json: bool,
     /// Result as JSON in this file.
     pub json_file: Option<PathBuf>,
+    /// Result as a page of HTML in this file.
+    pub html: Option<PathBuf>,
     /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
     pub records_dir: Option<PathBuf>,
     /// No tables while running.

@@ -41,7 +41,6 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("dataset_column", &["dataset"]),
     ("dataset_shuffle_seed", &["dataset"]),
     ("dataset_limit", &["dataset"]),
-    ("prompt_letters", &["dataset"]),
     ("prefix_groups", &["prompt_cache_max_len"]),
     (
         "prompt_images_positioning",
@@ -59,4 +58,5 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("tokens_per_document", &["rerank"]),
     ("forced_generation_from_dataset", &["tokenizer"]),
     ("csv_full_history", &["csv"]),
+    ("server_metrics_step", &["server_metrics"]),
 ];

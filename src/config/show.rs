@@ -121,7 +121,7 @@ fn lines(setting: &Setting, merged: &Merged, derived: &Derived) -> Vec<String> {
     }
 }
 
-fn is_on(setting: &Setting, merged: &Merged, default: bool) -> bool {
+pub(super) fn is_on(setting: &Setting, merged: &Merged, default: bool) -> bool {
     let flag = |id: &str| merged.matches.get_flag(id);
     if setting.has_negative && default {
         flag(&setting.id) || !flag(&setting.negative_id())
@@ -131,16 +131,18 @@ fn is_on(setting: &Setting, merged: &Merged, default: bool) -> bool {
 }
 
 fn shown(id: &str, value: &str) -> String {
+    masked(id, value).unwrap_or_else(|| quoted(value))
+}
+
+/// What stands for a value that is secret; `None` of one that is not.
+pub(super) fn masked(id: &str, value: &str) -> Option<String> {
     match id {
-        "api_key" => MASK.to_owned(),
+        "api_key" => Some(MASK.to_owned()),
         "header" => match value.split_once(':') {
-            Some((name, _)) if is_secret_header(name.trim()) => {
-                format!("{name}: {MASK}")
-            }
-            Some(_) => quoted(value),
-            None => MASK.to_owned(),
+            Some((name, _)) => is_secret_header(name.trim()).then(|| format!("{name}: {MASK}")),
+            None => Some(MASK.to_owned()),
         },
-        _ => quoted(value),
+        _ => None,
     }
 }
 

@@ -48,6 +48,31 @@ pub(super) fn base_url(text: &str) -> Result<String, Fault> {
     Ok(format!("{}{after_scheme}", scheme.to_ascii_lowercase()))
 }
 
+/// The address of a page, as it is; `None` for `auto`.
+pub(super) fn page(text: &str) -> Result<Option<String>, Fault> {
+    let text = text.trim();
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(None);
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err(Fault::new(format!("`{text}` has no scheme"))
+            .hint("write http://HOST:PORT/metrics, or auto"));
+    };
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") || rest.contains('#') {
+        return Err(Fault::new(format!("`{text}` is not the address of a page"))
+            .hint("write http://HOST:PORT/metrics, or auto"));
+    }
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err(
+            Fault::new("a user name or password in --server-metrics is not supported")
+                .hint("use --header 'Authorization: …'"),
+        );
+    }
+    check_address(text)?;
+    Ok(Some(text.to_owned()))
+}
+
 fn check_address(text: &str) -> Result<(), Fault> {
     let wrong = || {
         Fault::new(format!("`{text}` is not an address"))

@@ -74,7 +74,6 @@ pub(crate) const FORMATS: &[(&str, Format)] = &[
     ("text", Format::Text),
     ("csv", Format::Csv),
     ("trace", Format::Trace),
-    ("prompts", Format::Prompts),
 ];
 
 pub(super) const POSITIONINGS: &[(&str, Positioning)] = &[
@@ -245,6 +244,17 @@ pub(super) fn heartbeat(text: &str) -> Result<Duration, String> {
         Ok(span)
     } else {
         Err("must be from 50ms to 60s".to_owned())
+    }
+}
+
+/// The span between two looks at something.
+pub(super) fn look(text: &str) -> Result<Duration, String> {
+    const SHORTEST: Duration = Duration::from_millis(1);
+    let span = positive_span(text)?;
+    if span >= SHORTEST {
+        Ok(span)
+    } else {
+        Err("must be 1ms or longer".to_owned())
     }
 }
 

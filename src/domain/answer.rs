@@ -20,6 +20,9 @@ pub enum Keep {
 /// Most bytes of an answer's text that are kept; the rest is cut off at a character.
 pub const MAX_ANSWER_TEXT: usize = 64 * 1024;
 
+/// Most content events of an answer whose times are kept: the first ones.
+pub const MAX_ARRIVALS: usize = 256 * 1024;
+
 /// One finished request. Times are offsets from the start of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -51,14 +54,19 @@ pub struct Answer {
     pub server_output_tokens: Option<u32>,
     /// The visible text, where it is wanted.
     pub text: Option<String>,
-    /// When each content event came, in order, where that is wanted; else none.
+    /// When each content event of a stream came (of whichever choice), in order, at most `MAX_ARRIVALS` of them, where that is
+    /// wanted; else none.
     pub arrivals: Vec<Offset>,
 }
 
 impl Answer {
-    /// What is kept of `record`, whose visible text was `text`.
-    pub fn new(record: &Record, text: Option<String>) -> Self {
+    /// What is kept of `record`, whose visible text was `text`. Of one that failed, what had come is kept all the same.
+    pub fn new(record: &Record, keep: Keep, text: Option<String>) -> Self {
         let refused = record.status.filter(|status| *status >= 400);
+        let arrivals = match keep {
+            Keep::Times => record.marks.iter().take(MAX_ARRIVALS),
+            Keep::Figures | Keep::Text => [].iter().take(0),
+        };
         Self {
             sent: record.sent,
             first_content: record.first_content(),
@@ -73,8 +81,8 @@ impl Answer {
             max_tokens: record.max_tokens,
             counted_output_tokens: record.tokenizer_tokens,
             server_output_tokens: record.usage.completion_tokens,
-            text: text.map(shortened),
-            arrivals: Vec::new(),
+            text: text.filter(|_| keep == Keep::Text).map(shortened),
+            arrivals: arrivals.map(|mark| mark.at).collect(),
         }
     }
 }

@@ -17,7 +17,7 @@ mod time;
 mod trouble;
 mod wire;
 
-pub use answer::{Answer, Keep, MAX_ANSWER_TEXT};
+pub use answer::{Answer, Keep, MAX_ANSWER_TEXT, MAX_ARRIVALS};
 pub use ask::{Ask, Message, Part, Prompt, Role, Turn};
 pub use index::Index;
 pub use outcome::{FinishReason, Outcome};

@@ -81,8 +81,11 @@ pub(crate) fn sources(addresses: &[IpAddr]) -> Result<Sources, Error> {
     }
 }
 
-/// What HTTP/2 cannot do here is said, not ignored.
+/// What HTTP/2 cannot do here, and an open loop, is said, not ignored.
 pub(crate) fn refuse_contradictions(plan: &Plan) -> Result<(), Error> {
+    if plan.schedule.enough.is_some() && plan.schedule.is_open() {
+        return Err(Error::EnoughOfOpen);
+    }
     if plan.target.http != HttpVersion::Http2 {
         return Ok(());
     }

@@ -35,6 +35,11 @@ pub enum Error {
     /// One connection carries many users in HTTP/2.
     #[error("--http 2 carries many users on a connection, --connection-reuse per-user one")]
     Http2PerUser,
+    /// Enough is for users that ask again and again.
+    #[error(
+        "a run that ends when enough was sent is a closed loop, and this one's requests are due at times of their own"
+    )]
+    EnoughOfOpen,
     /// No proxy passes HTTP/2 in clear on.
     #[error("HTTP/2 in clear does not go through a proxy")]
     Http2Proxy,

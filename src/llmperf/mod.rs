@@ -26,7 +26,7 @@ pub use individual::Individual;
 pub use ml_metrics::{
     ml_correctness_metrics, ml_correctness_params, ml_metrics, ml_params, ml_run_name,
 };
-pub use page::html_report;
+pub use page::{benchmark_page, correctness_page};
 pub use plots::{PlotName, plots};
 pub use reading::{individuals, summary_file};
 pub use settings::Benchmark;

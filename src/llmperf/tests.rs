@@ -433,43 +433,63 @@ fn both_files_follow_their_schemas_and_neither_takes_anything_else() {
 }
 
 #[test]
-fn the_page_tells_everything_and_lets_no_answer_write_in_it() {
+fn the_page_tells_everything() {
     let mut bench = bench();
     bench.model = "<b>model</b>".to_owned();
     let mut responses = three();
     responses[2].error_msg = "<script>alert(1)</script>".to_owned();
     let flat = summary(&bench, &responses, 2.0, 1_700_000_000);
-    let drawn: Vec<(String, String)> = plots("a", &responses)
-        .into_iter()
-        .map(|(name, figure)| (name.to_owned(), crate::chart::svg(&figure).unwrap()))
+    let page = benchmark_page(&bench, &flat, &responses);
+    assert_eq!(page.title, "<b>model</b>");
+    let told = serde_json::to_value(&page).unwrap();
+    let facts: Vec<_> = page
+        .facts
+        .iter()
+        .map(|fact| (fact.name.as_str(), fact.value.as_str()))
         .collect();
-    let page = html_report(&bench, &flat, &responses, &drawn).unwrap();
+    assert_eq!(facts[0], ("requests completed", "2"));
+    assert_eq!(facts[3], ("requests failed", "33.3"));
     assert!(
-        !page.contains("<script") && !page.contains("<b>model"),
-        "{page}"
+        page.subtitle.contains("over at 2023-11-14 22:13:20 UTC"),
+        "{}",
+        page.subtitle
     );
-    assert!(page.contains("&lt;script&gt;") && page.contains("&lt;b&gt;model"));
-    assert_eq!(page.matches("<svg").count(), 4);
-    for words in [
-        "<td>429</td><td>1</td>",
-        "<b class=\"bad\">33.3%</b>",
-        "2023-11-14 22:13:20",
-        "<td>additional_sampling_params_temperature</td><td>0.7</td>",
-        "<th scope=\"row\">inter-token latency (ms)</th><td>40</td><td>35</td>",
-    ] {
-        assert!(page.contains(words), "{words}\n{page}");
-    }
-    let urls = page.replace("http://www.w3.org/2000/svg", "");
-    assert!(
-        !urls.contains("http"),
-        "the page asks the network for something"
+    let headings: Vec<_> = page
+        .sections
+        .iter()
+        .map(|section| section.heading.as_str())
+        .collect();
+    assert_eq!(headings, ["Figures", "Errors", "Plots", "Settings"]);
+    let rows = &told["sections"][0]["blocks"][0]["rows"];
+    assert_eq!(
+        rows[2].as_array().unwrap()[..3],
+        ["inter-token latency (ms)", "40", "35"]
     );
+    assert_eq!(
+        told["sections"][1]["blocks"][0]["rows"],
+        json!([["429", "1", "<script>alert(1)</script>"]])
+    );
+    let charts = told["sections"][2]["blocks"].as_array().unwrap();
+    assert_eq!(charts.len(), 4);
+    assert_eq!(
+        charts[1]["summary"],
+        "Inter-token latencies of 2 requests: p50 40 ms, p95 49 ms, p99 49.8 ms; 1 failed request left out."
+    );
+    let rows = told["sections"][3]["blocks"][0]["rows"].as_array().unwrap();
+    assert!(rows.contains(&json!(["additional_sampling_params_temperature", "0.7"])));
 }
 
 #[test]
 fn a_page_of_nothing_has_dashes() {
-    let page = html_report(&bench(), &summary(&bench(), &[], 0.0, 1), &[], &[]).unwrap();
-    assert!(page.contains("<td>–</td>") && !page.contains("<h2>Errors"));
+    let page = benchmark_page(&bench(), &summary(&bench(), &[], 0.0, 1), &[]);
+    let headings: Vec<_> = page
+        .sections
+        .iter()
+        .map(|section| section.heading.as_str())
+        .collect();
+    assert_eq!(headings, ["Figures", "Settings"]);
+    let told = serde_json::to_string(&page).unwrap();
+    assert!(told.contains("\"–\""), "{told}");
 }
 
 #[test]

@@ -122,7 +122,7 @@ pub(super) const fn bucket_of(value: u64) -> u64 {
 }
 
 /// The lowest value of a bucket.
-const fn floor_of(bucket: u64) -> u64 {
+pub(super) const fn floor_of(bucket: u64) -> u64 {
     let octave = (bucket >> HALF_BITS).saturating_sub(1);
     (bucket - (octave << HALF_BITS)) << (octave + UNIT_BITS as u64)
 }

@@ -7,7 +7,7 @@ use super::{
     COUNT_SCALE, ErrorCount, ErrorKey, MAX_ERROR_CHARS, Metric, Phase, Position, Rules, Tally,
     TurnClass, Window,
 };
-use crate::domain::{Answer, Mark, Offset, Outcome, Record, Warning};
+use crate::domain::{Mark, Offset, Outcome, Record, Warning};
 
 /// Window tokens are held in units of 1/1,024 token: sums of such numbers are exact in a double, so that
 /// merging does not depend on its order.
@@ -37,11 +37,6 @@ impl Tally {
             let key = ErrorKey::new(record.outcome, &record.error);
             self.note_error(key, ErrorCount::once(record.end));
         }
-    }
-
-    /// Keeps the answer by itself, for a plan that wants that; `text` is what a person would have seen of it.
-    pub fn keep(&mut self, record: &Record, text: Option<String>) {
-        self.answers.insert(record.index, Answer::new(record, text));
     }
 
     /// Counts a doubt that no record tells of.

@@ -399,6 +399,7 @@ fn tally_of(records: &[Record]) -> Tally {
             .to_vec(),
         first_visible: true,
         embeddings: true,
+        answers: None,
     };
     let mut tally = Tally::default();
     for record in records {

@@ -17,10 +17,7 @@ impl Tally {
     /// order alone and not on the order of merging: that keeps merging associative.
     pub fn merge(&mut self, other: &Self) {
         self.merge_figures(other);
-        // No index is sent twice, so none is met twice.
-        let answers = other.answers.iter();
-        self.answers
-            .extend(answers.map(|(index, answer)| (*index, answer.clone())));
+        self.merge_answers(other);
     }
 
     /// The same without the answers that are kept one by one, for who shows figures alone.

@@ -2,7 +2,7 @@
 //! What follows from one that is not met is decided elsewhere.
 
 use super::fold::{first_token, time_per_output_token, tokens_by_event};
-use super::{Metric, Phase, Series, Summary};
+use super::{Keeping, Metric, Phase, Series, Summary};
 use crate::domain::{Record, Slo, SloFigure};
 
 /// Most objectives that a tally can have.
@@ -17,6 +17,8 @@ pub struct Rules {
     pub first_visible: bool,
     /// Vectors are embeddings: there is a latency of each.
     pub embeddings: bool,
+    /// What is kept of each answer by itself, if anything.
+    pub answers: Option<Keeping>,
 }
 
 /// An objective, held against a run.

@@ -13,6 +13,17 @@ pub const COUNT_SCALE: u64 = 1_000_000;
 /// Most values that one serialised series may bring: eight million such parts fit into the format's counters.
 const MAX_PART: u64 = 1 << 40;
 
+/// Values of a distribution that are not told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// None of them is below this.
+    pub low: u64,
+    /// None of them is above this.
+    pub high: u64,
+    /// How many there are.
+    pub count: u64,
+}
+
 /// A distribution of values. Merging two gives what recording all values into one would have given.
 ///
 /// The histogram is allocated with the first value: about 240 KB of address space, of which only touched pages cost. One that
@@ -159,6 +170,28 @@ impl Series {
             found = found.or(passes(n).then_some(bucket));
         });
         found
+    }
+
+    /// The buckets that hold values, from the lowest.
+    pub fn buckets(&self) -> Vec<Bucket> {
+        let mut filled = Vec::new();
+        let mut note = |bucket, count| {
+            if count > 0 {
+                filled.push(Bucket {
+                    low: buckets::floor_of(bucket).clamp(self.min, self.max),
+                    high: buckets::ceiling_of(bucket).clamp(self.min, self.max),
+                    count,
+                });
+            }
+        };
+        match &self.dense {
+            Some(dense) if self.count > 0 => dense
+                .each(self.min, self.max)
+                .for_each(|(bucket, count)| note(bucket, count)),
+            // It was walked when it came: there is no error in it.
+            _ => drop(buckets::walk(self.payload(), note)),
+        }
+        filled
     }
 
     /// Whether there are enough values for the percentile `q` to mean something: at least one value is expected

@@ -73,6 +73,8 @@ pub struct Summary {
     pub window_good: f64,
     /// Output tokens of good requests, over the whole run.
     pub output_tokens: u64,
+    /// Prompt tokens of good requests, over the whole run.
+    pub prompt_tokens: u64,
     /// From the first request's start to the last one's end, in seconds.
     pub run_s: f64,
     /// Whether everything that was scheduled is accounted for.
@@ -127,6 +129,7 @@ impl Summary {
         let good = whole.iter().filter(|(outcome, _)| outcome.is_good());
         let whole_good = exact(good.map(|(_, count)| count).sum());
         let output_tokens = tally.warmup.output_tokens + tally.measured.output_tokens;
+        let prompt_tokens = tally.warmup.prompt_tokens + tally.measured.prompt_tokens;
         let first = tally.first_sent.unwrap_or(Offset::ZERO);
         let run = tally.last_end.unwrap_or(first).nanos_since(first);
         let from = if ramp_included {
@@ -163,6 +166,7 @@ impl Summary {
                 tally.window_tokens
             },
             output_tokens,
+            prompt_tokens,
             run_s: Offset::from_nanos(run).as_secs_f64(),
             balance,
             in_flight: seen.in_flight,

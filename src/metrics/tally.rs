@@ -46,6 +46,8 @@ pub struct Tally {
     pub generator: Generator,
     /// Each answer by itself, where the plan wants that; else none.
     pub answers: BTreeMap<Index, Answer>,
+    /// Of the answers only so many, those with the least ranks; `None` for all. The least number of two holds.
+    pub answers_at_most: Option<u32>,
 }
 
 /// The conservation identities' terms: scheduled = sent + dropped + `late_cancelled` + lost (+ still waiting),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fault::FaultShare;
 use super::law::{Delay, Length, parse_duration};
-use super::script::{ReasoningField, Script, ScriptError};
+use super::script::{MetricsNames, ReasoningField, Script, ScriptError};
 
 /// The kinds of `--fault`, for its help: brackets in a doc comment would be links.
 const FAULT_KINDS: &str = "A fault and its share of requests; may be repeated. Kinds: status[:CODE], rate-limit[:SECONDS], slow-start[:SPAN], stall[:TOKENS,SPAN], cut[:TOKENS], drop[:TOKENS], drop-before, malformed[:TOKENS], error-in-stream[:TOKENS], empty, wrong-usage[:OFFSET], short[:TOKENS], hang";
@@ -72,6 +72,12 @@ pub struct MockArgs {
     /// Tokens that fill the key-value cache
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub kv_cache_tokens: u64,
+    /// Let requests wait until prompt and answer fit into what is free of the cache
+    #[arg(long)]
+    pub kv_cache_limits: bool,
+    /// Whose names /metrics has; none: there is no such page
+    #[arg(long, value_name = "SERVER", value_enum, default_value_t)]
+    pub metrics_names: MetricsNames,
     /// Begin streams with an event of the role alone (the default)
     #[arg(long, overrides_with = "no_role_first")]
     pub role_first: bool,
@@ -152,6 +158,8 @@ impl MockArgs {
             prompt_overhead: self.prompt_overhead,
             tokens_per_word: self.tokens_per_word,
             kv_cache_tokens: self.kv_cache_tokens,
+            kv_cache_limits: self.kv_cache_limits,
+            metrics_names: self.metrics_names,
             role_first: !self.no_role_first,
             usage_missing: self.usage_missing,
             final_usage_with_choice: self.final_usage_with_choice,
@@ -197,7 +205,7 @@ mod tests {
     fn options_reach_the_script() {
         let got = script(
             "--ttft exp(5ms) --output-tokens uniform(3,9) --no-role-first --tick 10ms --reasoning-field reasoning \
-             --fault cut=0.1:4 --fault hang=0.2 --max-running 8",
+             --fault cut=0.1:4 --fault hang=0.2 --max-running 8 --kv-cache-limits --metrics-names llamacpp",
         );
         assert_eq!(got.ttft, "exp(5ms)".parse().unwrap());
         assert_eq!(got.output_tokens, Some("uniform(3,9)".parse().unwrap()));
@@ -206,6 +214,8 @@ mod tests {
         assert_eq!(got.reasoning_field, ReasoningField::Reasoning);
         assert_eq!(got.faults.len(), 2);
         assert_eq!(got.max_running, Some(8));
+        assert!(got.kv_cache_limits);
+        assert_eq!(got.metrics_names, MetricsNames::LlamaCpp);
         assert!(script("--no-role-first --role-first").role_first);
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Ask {
     pub(super) model: Option<String>,
     pub(super) prompt_words: u64,
     pub(super) max_tokens: Option<u32>,
+    /// No answer is shorter.
+    pub(super) min_tokens: u32,
     pub(super) choices: u32,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
@@ -137,6 +139,8 @@ struct Wire {
     system: Words,
     max_tokens: Option<u32>,
     max_completion_tokens: Option<u32>,
+    #[serde(default)]
+    min_tokens: u32,
     n: Option<u32>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
@@ -347,6 +351,7 @@ impl Ask {
             model: None,
             prompt_words: 0,
             max_tokens: None,
+            min_tokens: 0,
             choices: 1,
             stream: false,
             include_usage: true,
@@ -424,6 +429,7 @@ impl Ask {
             model: wire.model,
             prompt_words: words.0 + wire.system.0,
             max_tokens,
+            min_tokens: wire.min_tokens,
             choices: at_least_one("n", at_most("n", wire.n, MOST_CHOICES)?)?.unwrap_or(1),
             stream: wire.stream.or(wire.stream_tokens).unwrap_or(false),
             include_usage: options.include_usage,
@@ -459,9 +465,9 @@ mod tests {
         let body =
             br#"{"model":"m","messages":[{"role":"user","content":"hi there"}],"max_tokens":5,
             "max_completion_tokens":7,"n":2,"stream":true,"stream_options":{"include_usage":true},
-            "logprobs":true,"ignore_eos":true,"temperature":0.5}"#;
+            "logprobs":true,"ignore_eos":true,"temperature":0.5,"min_tokens":6,"repetition_penalty":1.2}"#;
         let ask = Ask::chat(body).unwrap();
-        assert_eq!(ask.max_tokens, Some(7));
+        assert_eq!((ask.max_tokens, ask.min_tokens), (Some(7), 6));
         assert_eq!((ask.choices, ask.prompt_words), (2, 2));
         assert!(ask.stream && ask.include_usage && ask.logprobs && ask.ignore_eos);
         assert!(!ask.usage_each_event);

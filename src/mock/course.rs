@@ -122,7 +122,7 @@ fn length(
             .max(1),
         None => ask.max_tokens.unwrap_or(script.default_output_tokens),
     });
-    let tokens = natural.min(limit);
+    let tokens = natural.max(ask.min_tokens).min(limit);
     match fault {
         Some(Fault::Empty) => (0, Finish::Stop),
         Some(Fault::Short(after)) if after < tokens => (after, Finish::Stop),
@@ -261,6 +261,12 @@ mod tests {
         };
         assert_eq!(tokens(&five, &ask(Some(7)), None), (5, Finish::Stop));
         assert_eq!(tokens(&five, &ask(Some(3)), None), (3, Finish::Length));
+        let at_least = |min_tokens| Ask {
+            min_tokens,
+            ..ask(Some(9))
+        };
+        assert_eq!(tokens(&five, &at_least(7), None), (7, Finish::Stop));
+        assert_eq!(tokens(&five, &at_least(9), None), (9, Finish::Length));
         let forced = Ask {
             ignore_eos: true,
             ..ask(Some(700))

@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::course::{Course, Finish};
+use super::place::Place;
 use super::server::Lane;
 use super::stats::{Answers, RequestNote};
 
@@ -34,7 +33,7 @@ pub(super) struct Life {
     state: State,
     prompt_tokens: u64,
     held_tokens: u64,
-    permit: Option<OwnedSemaphorePermit>,
+    place: Option<Place>,
     delay: u64,
 }
 
@@ -49,7 +48,7 @@ impl Life {
             state: State::Waiting,
             prompt_tokens: course.prompt_tokens,
             held_tokens: 0,
-            permit: None,
+            place: None,
             delay: 0,
         };
         life.answers().started.add(1);
@@ -90,8 +89,8 @@ impl Life {
     }
 
     /// Its turn has come.
-    pub(super) fn admit(&mut self, permit: Option<OwnedSemaphorePermit>) {
-        self.permit = permit;
+    pub(super) fn admit(&mut self, place: Option<Place>) {
+        self.place = place;
         self.state = State::Running;
         self.held_tokens = self.prompt_tokens;
         let stats = self.lane.stats();
@@ -162,7 +161,7 @@ impl Life {
         }
         stats.held_tokens.sub(self.held_tokens);
         self.state = State::Over;
-        self.permit = None;
+        self.place = None;
     }
 }
 

@@ -15,9 +15,11 @@ mod dialect;
 mod fault;
 mod frames;
 mod handle;
+mod happy;
 mod law;
 mod life;
 mod numerals;
+mod place;
 mod prometheus;
 mod reply;
 mod script;
@@ -36,7 +38,7 @@ pub use args::MockArgs;
 pub use fault::{Fault, FaultError, FaultKind, FaultShare};
 pub use handle::{MockHandle, spawn, spawn_thread};
 pub use law::{Delay, LawError, Length};
-pub use script::{ReasoningField, Script, ScriptError};
+pub use script::{MetricsNames, ReasoningField, Script, ScriptError};
 pub use server::Mock;
 pub use stats::{
     Arrivals, Connections, Lateness, RequestNote, Requests, Sent, Snapshot, Stats, Tally,

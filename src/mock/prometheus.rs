@@ -1,59 +1,89 @@
-//! The counts in Prometheus' text format, under the names that vLLM gives them.
+//! The counts in Prometheus' text format, under the names that servers give them.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
-use super::script::Script;
-use super::stats::{BOUNDS, Buckets, REASONS, Stats};
+use super::script::{MetricsNames, Script};
+use super::stats::{BOUNDS, Buckets, Counter, REASONS, Stats};
 
-/// The page of `GET /metrics`.
-pub(super) fn page(stats: &Stats, script: &Script) -> String {
-    let model = label_value(&script.model);
-    let mut page = String::new();
-    gauge(
-        &mut page,
-        &model,
-        "num_requests_running",
-        stats.running.read().to_string(),
-    );
-    gauge(
-        &mut page,
-        &model,
-        "num_requests_waiting",
-        stats.waiting.read().to_string(),
-    );
+/// The page of `GET /metrics`; `None` where there is none.
+pub(super) fn page(stats: &Stats, script: &Script) -> Option<String> {
+    let page = Page {
+        text: String::new(),
+        labels: format!("model_name=\"{}\"", label_value(&script.model)),
+        prefix: "",
+    };
     let usage = cache_usage(stats.held_tokens.read(), script.kv_cache_tokens);
-    gauge(&mut page, &model, "kv_cache_usage_perc", usage.to_string());
-    let counters = [
-        ("prompt_tokens_total", &stats.prompt_tokens),
-        ("generation_tokens_total", &stats.tokens),
-    ];
-    for (name, count) in counters {
-        head(&mut page, name, "counter");
-        line(
-            &mut page,
-            name,
-            &format!("model_name=\"{model}\""),
-            &count.read(),
-        );
-    }
-    head(&mut page, "request_success_total", "counter");
+    Some(match script.metrics_names {
+        MetricsNames::Vllm => vllm(page, stats, "kv_cache_usage_perc", usage),
+        MetricsNames::VllmOld => vllm(page, stats, "gpu_cache_usage_perc", usage),
+        MetricsNames::Sglang => sglang(page, stats, usage),
+        MetricsNames::Tgi => tgi(page, stats),
+        MetricsNames::LlamaCpp => llama_cpp(page, stats, usage),
+        MetricsNames::None => return None,
+    })
+}
+
+fn vllm(mut page: Page, stats: &Stats, cache: &str, usage: f64) -> String {
+    page.prefix = "vllm:";
+    page.gauge("num_requests_running", &stats.running.read());
+    page.gauge("num_requests_waiting", &stats.waiting.read());
+    page.gauge(cache, &usage);
+    page.counter("prompt_tokens_total", &stats.prompt_tokens);
+    page.counter("generation_tokens_total", &stats.tokens);
+    page.head("request_success_total", "counter");
     for (reason, count) in REASONS.iter().zip(&stats.reasons) {
-        let labels = format!("finished_reason=\"{reason}\",model_name=\"{model}\"");
-        line(&mut page, "request_success_total", &labels, &count.read());
+        let label = format!("finished_reason=\"{reason}\"");
+        page.line("request_success_total", &label, &count.read());
     }
-    histogram(
-        &mut page,
-        &model,
-        "time_to_first_token_seconds",
-        &stats.first_token,
-    );
-    histogram(
-        &mut page,
-        &model,
-        "e2e_request_latency_seconds",
-        &stats.latency,
-    );
-    page
+    page.histogram("time_to_first_token_seconds", &stats.first_token);
+    page.histogram("e2e_request_latency_seconds", &stats.latency);
+    page.text
+}
+
+fn sglang(mut page: Page, stats: &Stats, usage: f64) -> String {
+    page.prefix = "sglang:";
+    page.gauge("num_running_reqs", &stats.running.read());
+    page.gauge("num_queue_reqs", &stats.waiting.read());
+    page.gauge("num_used_tokens", &stats.held_tokens.read());
+    page.gauge("token_usage", &usage);
+    page.counter("prompt_tokens_total", &stats.prompt_tokens);
+    page.counter("generation_tokens_total", &stats.tokens);
+    page.histogram("time_to_first_token_seconds", &stats.first_token);
+    page.histogram("e2e_request_latency_seconds", &stats.latency);
+    page.text
+}
+
+/// TGI has no labels here, and tells of tokens by the sums of histograms alone.
+fn tgi(mut page: Page, stats: &Stats) -> String {
+    page.prefix = "tgi_";
+    page.labels.clear();
+    page.gauge("batch_current_size", &stats.running.read());
+    page.gauge("queue_size", &stats.waiting.read());
+    let ended: u64 = stats.reasons.iter().map(Counter::read).sum();
+    for (name, sum) in [
+        ("request_input_length", &stats.prompt_tokens),
+        ("request_generated_tokens", &stats.tokens),
+    ] {
+        page.head(name, "histogram");
+        page.line(&format!("{name}_bucket"), "le=\"+Inf\"", &ended);
+        page.line(&format!("{name}_sum"), "", &sum.read());
+        page.line(&format!("{name}_count"), "", &ended);
+    }
+    page.histogram("request_duration", &stats.latency);
+    page.text
+}
+
+/// llama.cpp has no labels.
+fn llama_cpp(mut page: Page, stats: &Stats, usage: f64) -> String {
+    page.prefix = "llamacpp:";
+    page.labels.clear();
+    page.counter("prompt_tokens_total", &stats.prompt_tokens);
+    page.counter("tokens_predicted_total", &stats.tokens);
+    page.gauge("kv_cache_usage_ratio", &usage);
+    page.gauge("kv_cache_tokens", &stats.held_tokens.read());
+    page.gauge("requests_processing", &stats.running.read());
+    page.gauge("requests_deferred", &stats.waiting.read());
+    page.text
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge between 0 and 1")]
@@ -67,35 +97,61 @@ fn label_value(text: &str) -> String {
         .replace('\n', "\\n")
 }
 
-// Writing to a string cannot fail, here and below.
-fn head(page: &mut String, name: &str, kind: &str) {
-    let _ = writeln!(page, "# TYPE vllm:{name} {kind}");
+/// A page as it is written.
+struct Page {
+    text: String,
+    /// Of every line.
+    labels: String,
+    /// What all names begin with.
+    prefix: &'static str,
 }
 
-fn line(page: &mut String, name: &str, labels: &str, value: &dyn std::fmt::Display) {
-    let _ = writeln!(page, "vllm:{name}{{{labels}}} {value}");
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "its callers have no further use for it"
-)]
-fn gauge(page: &mut String, model: &str, name: &str, value: String) {
-    head(page, name, "gauge");
-    line(page, name, &format!("model_name=\"{model}\""), &value);
-}
-
-fn histogram(page: &mut String, model: &str, name: &str, buckets: &Buckets) {
-    head(page, name, "histogram");
-    let mut below = 0;
-    for (place, count) in buckets.counts.iter().enumerate() {
-        below += count.read();
-        let bound = BOUNDS.get(place).map_or("+Inf".to_owned(), f64::to_string);
-        let labels = format!("le=\"{bound}\",model_name=\"{model}\"");
-        line(page, &format!("{name}_bucket"), &labels, &below);
+impl Page {
+    // Writing to a string cannot fail, here and below.
+    fn head(&mut self, name: &str, kind: &str) {
+        let _ = writeln!(self.text, "# TYPE {}{name} {kind}", self.prefix);
     }
-    let labels = format!("model_name=\"{model}\"");
-    line(page, &format!("{name}_count"), &labels, &below);
-    let sum = std::time::Duration::from_nanos(buckets.sum_ns.read()).as_secs_f64();
-    line(page, &format!("{name}_sum"), &labels, &sum);
+
+    fn line(&mut self, name: &str, label: &str, value: &dyn Display) {
+        let comma = if label.is_empty() || self.labels.is_empty() {
+            ""
+        } else {
+            ","
+        };
+        let labels = format!("{label}{comma}{}", self.labels);
+        let (open, close) = if labels.is_empty() {
+            ("", "")
+        } else {
+            ("{", "}")
+        };
+        let prefix = self.prefix;
+        let _ = writeln!(self.text, "{prefix}{name}{open}{labels}{close} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, value: &dyn Display) {
+        self.head(name, "gauge");
+        self.line(name, "", value);
+    }
+
+    fn counter(&mut self, name: &str, count: &Counter) {
+        self.head(name, "counter");
+        self.line(name, "", &count.read());
+    }
+
+    fn histogram(&mut self, name: &str, buckets: &Buckets) {
+        self.head(name, "histogram");
+        let mut below = 0;
+        for (place, count) in buckets.counts.iter().enumerate() {
+            below += count.read();
+            let bound = BOUNDS.get(place).map_or("+Inf".to_owned(), f64::to_string);
+            self.line(
+                &format!("{name}_bucket"),
+                &format!("le=\"{bound}\""),
+                &below,
+            );
+        }
+        self.line(&format!("{name}_count"), "", &below);
+        let sum = std::time::Duration::from_nanos(buckets.sum_ns.read()).as_secs_f64();
+        self.line(&format!("{name}_sum"), "", &sum);
+    }
 }

@@ -37,6 +37,25 @@ pub enum ReasoningField {
     Both,
 }
 
+/// Whose names the page of metrics has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum MetricsNames {
+    /// vLLM's.
+    #[default]
+    Vllm,
+    /// vLLM's up to 0.9: the key-value cache had another.
+    VllmOld,
+    /// SGLang's.
+    Sglang,
+    /// TGI's.
+    Tgi,
+    /// llama.cpp's.
+    #[value(name = "llamacpp")]
+    LlamaCpp,
+    /// There is no page.
+    None,
+}
+
 /// What the mock does. The default is a demonstration: first token after 20 ms, then one each 5 ms, 64 in all.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
@@ -72,8 +91,12 @@ pub struct Script {
     pub prompt_overhead: u32,
     /// Prompt tokens a word of the prompt counts for; the sum is rounded.
     pub tokens_per_word: f64,
-    /// Tokens that fill the key-value cache, for its gauge.
+    /// Tokens that fill the key-value cache.
     pub kv_cache_tokens: u64,
+    /// A request waits until its prompt and its whole answer fit into the cache; one that never would, until the cache is empty.
+    pub kv_cache_limits: bool,
+    /// What the page of metrics is called.
+    pub metrics_names: MetricsNames,
     /// A first event with the role alone, sent as soon as the stream begins.
     pub role_first: bool,
     /// No usage, even where it is asked for.
@@ -124,6 +147,8 @@ impl Default for Script {
             prompt_overhead: 0,
             tokens_per_word: 1.0,
             kv_cache_tokens: 1_000_000,
+            kv_cache_limits: false,
+            metrics_names: MetricsNames::default(),
             role_first: true,
             usage_missing: false,
             final_usage_with_choice: false,

@@ -11,10 +11,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::alarm::{Alarm, Timer};
+use super::place::Places;
 use super::script::Script;
 use super::service;
 use super::stats::Stats;
@@ -33,18 +34,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Shared {
     script: Script,
     stats: Arc<Stats>,
-    slots: Option<Arc<Semaphore>>,
+    places: Places,
 }
 
 impl Shared {
     pub(super) fn new(script: Script, lanes: usize) -> Arc<Self> {
-        let slots = script
-            .max_running
-            .map(|slots| Arc::new(Semaphore::new(slots as usize)));
         Arc::new(Self {
             stats: Arc::new(Stats::new(&script, lanes)),
+            places: Places::of(&script),
             script,
-            slots,
         })
     }
 
@@ -88,8 +86,8 @@ impl Lane {
         &self.shared.stats
     }
 
-    pub(super) fn slots(&self) -> Option<&Arc<Semaphore>> {
-        self.shared.slots.as_ref()
+    pub(super) fn places(&self) -> &Places {
+        &self.shared.places
     }
 
     pub(super) fn timer(&self) -> Timer {

@@ -20,13 +20,15 @@ use super::dialect::{
     Rerank, Responses, SageMaker, Together, TritonGenerate, TritonInfer, google, openai,
 };
 use super::fault::Fault;
+use super::happy;
 use super::life::{End, Life};
 use super::numerals;
+use super::place::Queue;
 use super::prometheus;
 use super::reply::Reply;
 use super::server::Lane;
 use super::stats::{PATHS, RequestNote, Stats};
-use super::stream::{Queue, Stream, Torn};
+use super::stream::{Stream, Torn};
 use super::talk::Talk;
 
 /// The longest body that is read: a prompt of ten million words.
@@ -163,10 +165,10 @@ fn page(lane: &Lane, request: &Request<Incoming>) -> Response<Reply> {
     match request.uri().path() {
         "/v1/models" if !post => json_reply(200, &models(lane)),
         "/health" if !post => json_reply(200, &json!({"status": "ok"})),
-        "/metrics" if !post => {
-            let page = prometheus::page(lane.stats(), lane.script());
-            reply(200, "text/plain; version=0.0.4; charset=utf-8", whole(page))
-        }
+        "/metrics" | "/metrics/" if !post => metrics(lane),
+        "/v1/info" if !post => json_reply(200, &happy::info(lane.script())),
+        "/v1/launch_arguments" if !post => json_reply(200, &happy::launch_arguments(lane.script())),
+        "/version" if !post => json_reply(200, &happy::version()),
         "/stats" if !post => stats(lane),
         "/stats/reset" if post => {
             lane.stats().reset();
@@ -176,6 +178,13 @@ fn page(lane: &Lane, request: &Request<Incoming>) -> Response<Reply> {
             refusal(&Chat, 405, "this endpoint wants another method")
         }
         _ => refusal(&Chat, 404, "there is no such endpoint"),
+    }
+}
+
+fn metrics(lane: &Lane) -> Response<Reply> {
+    match prometheus::page(lane.stats(), lane.script()) {
+        Some(page) => reply(200, "text/plain; version=0.0.4; charset=utf-8", whole(page)),
+        None => refusal(&Chat, 404, "there are no metrics"),
     }
 }
 
@@ -314,7 +323,7 @@ async fn respond(life: Life, ask: Ask, course: &Course, dialect: &'static dyn Di
     }
     let talk = Talk::new(lane.script(), life.number(), &ask, course);
     let figures = figures(&lane, &talk);
-    let queue = Queue::join(lane.slots()).await;
+    let queue = Queue::join(lane.places(), course, talk.choices).await;
     let received_ns = life.received();
     let mut response = if ask.stream {
         let stream = Stream::new(life, talk, course, dialect, queue);
@@ -365,13 +374,13 @@ async fn whole_answer(
     mut queue: Queue,
 ) -> Reply {
     let lane = Arc::clone(life.lane());
-    let permit = std::future::poll_fn(|cx| queue.poll_turn(cx)).await;
+    let place = std::future::poll_fn(|cx| queue.poll_turn(cx)).await;
     let start = if queue.is_waiting() {
         clock::now()
     } else {
         life.start()
     };
-    life.admit(permit);
+    life.admit(place);
     let due = start.saturating_add(duration(&lane, talk, course));
     lane.timer().until(due).await;
     let now = clock::now();

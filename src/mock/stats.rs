@@ -17,7 +17,7 @@ use super::script::Script;
 const LONGEST_LATENESS: u64 = 3_600_000_000_000;
 
 /// The paths that are counted by name; all others are `other`.
-pub(super) const PATHS: [&str; 18] = [
+pub(super) const PATHS: [&str; 22] = [
     "/v1/chat/completions",
     "/v1/completions",
     "/v1/messages",
@@ -33,6 +33,10 @@ pub(super) const PATHS: [&str; 18] = [
     "/v1/models",
     "/health",
     "/metrics",
+    "/metrics/",
+    "/version",
+    "/v1/info",
+    "/v1/launch_arguments",
     "/stats",
     "/stats/reset",
     "other",

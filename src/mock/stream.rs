@@ -1,12 +1,8 @@
 //! Sends one answer event by event, each at its own absolute time, and acts out faults on the way.
 //! How an event is written is the dialect's matter; how it is counted is `life`'s.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-
-use bytes::Bytes;
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::alarm::Timer;
 use super::clock;
@@ -14,8 +10,10 @@ use super::course::{Course, Gaps};
 use super::dialect::Dialect;
 use super::fault::Fault;
 use super::life::{End, Life};
+use super::place::{Place, Queue};
 use super::sse::Sse;
 use super::talk::Talk;
+use bytes::Bytes;
 
 /// A write never gathers much more than this, however late its events are.
 const BATCH: usize = 16_384;
@@ -24,42 +22,6 @@ const BATCH: usize = 16_384;
 #[derive(Debug, thiserror::Error)]
 #[error("the script breaks the connection here")]
 pub(super) struct Torn;
-
-/// A place in the queue.
-type Turn = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
-
-/// Asks for a place among the running: at once if there is one, else in the order of asking.
-pub(super) enum Queue {
-    Free(Option<OwnedSemaphorePermit>),
-    Waiting(Turn),
-}
-
-impl Queue {
-    /// The place in the queue is taken at once, not only when the turn is first asked for.
-    pub(super) async fn join(slots: Option<&Arc<Semaphore>>) -> Self {
-        let Some(slots) = slots else {
-            return Self::Free(None);
-        };
-        let mut turn: Turn = Box::pin(Arc::clone(slots).acquire_owned());
-        let first = std::future::poll_fn(|cx| Poll::Ready(turn.as_mut().poll(cx))).await;
-        match first {
-            Poll::Ready(permit) => Self::Free(permit.ok()),
-            Poll::Pending => Self::Waiting(turn),
-        }
-    }
-
-    pub(super) fn is_waiting(&self) -> bool {
-        matches!(self, Self::Waiting(_))
-    }
-
-    pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Option<OwnedSemaphorePermit>> {
-        match self {
-            Self::Free(permit) => Poll::Ready(permit.take()),
-            // The semaphore is never closed.
-            Self::Waiting(turn) => turn.as_mut().poll(cx).map(Result::ok),
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -138,8 +100,8 @@ impl Stream {
 
     pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Torn>>> {
         if self.stage == Stage::Queued {
-            let permit = ready!(self.queue.poll_turn(cx));
-            self.admit(permit);
+            let place = ready!(self.queue.poll_turn(cx));
+            self.admit(place);
         }
         loop {
             match self.stage {
@@ -167,14 +129,14 @@ impl Stream {
     }
 
     /// Its turn has come: time begins to count, at the latest of receipt and admission.
-    fn admit(&mut self, permit: Option<OwnedSemaphorePermit>) {
+    fn admit(&mut self, place: Option<Place>) {
         let now = clock::now();
         let start = if self.queue.is_waiting() {
             now
         } else {
             self.life.start()
         };
-        self.life.admit(permit);
+        self.life.admit(place);
         self.stage = Stage::Running;
         self.exact = start.saturating_add(self.first_token);
         if self.ping_every > 0 {

@@ -1,6 +1,17 @@
 //! One page of HTML that needs nothing else: texts, tables, and charts that can be hovered and zoomed.
 //! A description of the page in, HTML text out: it knows no run and no metric.
 
+mod anchor;
+mod drawn;
+mod figures;
+mod listing;
+mod render;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+mod thin;
+
 use serde::Serialize;
 
 /// A page.
@@ -239,10 +250,11 @@ pub enum PageError {
     Charts(#[from] serde_json::Error),
 }
 
-/// The page as HTML.
+/// The page as HTML: one file that asks for nothing else, from a disk as from a server. All that it tells can be read
+/// without its script; with it, charts are drawn. A series of more than 20,000 points is thinned, its highs and lows kept.
 ///
 /// # Errors
 /// When a template fails, which tests have it not do.
 pub fn html(page: &Page) -> Result<String, PageError> {
-    Ok(serde_json::to_string(page)?)
+    render::html(page)
 }

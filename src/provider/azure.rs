@@ -18,7 +18,7 @@ pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
     OpenAi::new(
         spec,
         Manner {
-            path: Cow::Owned(spec.own_path().map_or_else(|| path(spec), str::to_owned)),
+            path: Cow::Owned(path(spec)),
             key: (HeaderName::from_static("api-key"), ""),
             ..Manner::of(spec)
         },

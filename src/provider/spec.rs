@@ -41,7 +41,7 @@ pub struct Place {
     /// What stands before `/chat/completions` and the like instead of `/v1`: empty, or a path from its slash. Of OpenAI's
     /// family alone.
     pub root: Option<String>,
-    /// Where requests for text go instead, from its slash on, whatever `root` says. Of OpenAI's family and of text-generation-inference.
+    /// The whole path, from its slash, instead of the usual one. Of OpenAI's family and of TGI alone.
     #[serde(default)]
     pub path: Option<String>,
     /// `stream_options` is refused there; how many tokens an answer has is told unasked, or not at all.
@@ -74,12 +74,6 @@ impl Spec {
     /// Whether answers come as streams: those without text never do.
     pub const fn streams(&self) -> bool {
         self.stream && self.task.generates()
-    }
-
-    /// The path that the settings name for requests for text.
-    pub(super) fn own_path(&self) -> Option<&str> {
-        let path = self.place.path.as_deref();
-        path.filter(|_| self.task.generates())
     }
 }
 

@@ -1,8 +1,6 @@
 //! Hugging Face text-generation-inference's own API: the words of a request and what its answers mean.
 //! Its `OpenAI`-like routes are spoken as `OpenAI`'s.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request};
@@ -53,12 +51,13 @@ impl Tgi {
         } else {
             "/generate"
         };
-        let path = match spec.own_path() {
-            Some(own) => Cow::Owned(own.to_owned()),
-            None => Cow::Borrowed(path),
-        };
         Ok(Self {
-            template: Template::new(path, spec, &[], Map::new())?,
+            template: Template::new(
+                spec.place.path.clone().unwrap_or_else(|| path.to_owned()),
+                spec,
+                &[],
+                Map::new(),
+            )?,
             parameters: parameters(spec),
             stream: spec.stream,
         })

@@ -18,9 +18,7 @@ pub(super) fn new(spec: &Spec) -> Result<OpenAi, ShapeError> {
         ("ranking", matches!(spec.task, Task::Rerank(_))),
     ])?;
     let mut manner = Manner {
-        path: spec
-            .own_path()
-            .map_or(Cow::Borrowed("/"), |own| Cow::Owned(own.to_owned())),
+        path: Cow::Borrowed("/"),
         stream: "stream_tokens",
         ..Manner::of(spec)
     };

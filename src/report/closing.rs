@@ -3,24 +3,36 @@
 
 use std::fmt::Write;
 
-use super::{Context, PERCENTILES, generator, load, objectives, turns};
+use super::{Context, PERCENTILES, generator, load, objectives, server, turns};
 use crate::domain::{Outcome, TokenSource, Warning};
 use crate::metrics::{Metric, Series, Summary};
 
 /// All sections, each with a heading and indented lines.
 pub fn sections(ctx: &Context<'_>) -> String {
     let mut text = String::new();
-    section(&mut text, "Requests", requests(ctx));
-    section(&mut text, "Load", load::lines(ctx));
-    section(&mut text, "Objectives", objectives::lines(ctx));
-    section(&mut text, "Tokens", tokens(ctx));
-    section(&mut text, "Turns", turns::lines(ctx));
-    section(&mut text, "Connections", connections(ctx.summary));
+    for (heading, lines) in accounts(ctx) {
+        section(&mut text, heading, lines);
+        if heading == "Tokens" {
+            section(&mut text, "Turns", turns::lines(ctx));
+        }
+    }
     section(&mut text, "Generator", generator::lines(ctx));
     section(&mut text, "Warnings", warnings(ctx));
     section(&mut text, "Workers", workers(ctx));
     section(&mut text, "Notes", notes(ctx));
     text
+}
+
+/// The sections that say what became of requests, load and tokens.
+pub(super) fn accounts(ctx: &Context<'_>) -> [(&'static str, Vec<String>); 6] {
+    [
+        ("Requests", requests(ctx)),
+        ("Load", load::lines(ctx)),
+        ("Objectives", objectives::lines(ctx)),
+        ("Tokens", tokens(ctx)),
+        ("Connections", connections(ctx.summary)),
+        ("Server", server::lines(ctx)),
+    ]
 }
 
 fn section(text: &mut String, heading: &str, lines: Vec<String>) {
@@ -100,7 +112,7 @@ fn conservation(summary: &Summary) -> Vec<String> {
     lines
 }
 
-fn figures_are_of(summary: &Summary) -> String {
+pub(super) fn figures_are_of(summary: &Summary) -> String {
     let (count, seconds) = (summary.phase.finished(), summary.window_s());
     if summary.ramp_included {
         format!(
@@ -196,7 +208,7 @@ fn connections(summary: &Summary) -> Vec<String> {
     vec![format!("opened {opened}{ahead}, reused {reused} times")]
 }
 
-fn warnings(ctx: &Context<'_>) -> Vec<String> {
+pub(super) fn warnings(ctx: &Context<'_>) -> Vec<String> {
     let mut lines: Vec<_> = ctx
         .summary
         .warnings
@@ -207,6 +219,7 @@ fn warnings(ctx: &Context<'_>) -> Vec<String> {
         })
         .collect();
     lines.extend(unsupported(ctx.summary));
+    lines.extend(server::warnings(ctx));
     lines
 }
 
@@ -275,12 +288,12 @@ fn workers(ctx: &Context<'_>) -> Vec<String> {
     clippy::cast_precision_loss,
     reason = "an offset shown to a microsecond"
 )]
-fn clock_words((offset_ns, bound_ns): (i64, u64)) -> String {
+pub(super) fn clock_words((offset_ns, bound_ns): (i64, u64)) -> String {
     let (offset, bound) = (offset_ns as f64 / 1e6, bound_ns as f64 / 1e6);
     format!("{offset:+.3} ms ± {bound:.3} ms")
 }
 
-fn notes(ctx: &Context<'_>) -> Vec<String> {
+pub(super) fn notes(ctx: &Context<'_>) -> Vec<String> {
     let mut lines = ctx.notes.to_vec();
     lines.extend(
         ctx.failure

@@ -58,7 +58,7 @@ fn load(ctx: &Context<'_>) -> Option<String> {
 }
 
 /// The load of an open loop, and what that is on average in the window where it is no single rate.
-fn asked(ctx: &Context<'_>) -> Option<String> {
+pub(crate) fn asked(ctx: &Context<'_>) -> Option<String> {
     let words = match ctx.plan.asked() {
         Asked::Users(_) => return None,
         Asked::Rate { per_s, law } => return Some(format!("{per_s} requests/s ({law})")),

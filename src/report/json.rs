@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Context, PERCENTILES, Worker, generator, load, number, objectives};
+use super::{Context, PERCENTILES, Worker, generator, load, number, objectives, server};
 use crate::domain::Outcome;
 use crate::metrics::{Metric, Series, Summary};
 
@@ -44,6 +44,7 @@ pub fn result(ctx: &Context<'_>) -> Result<String, serde_json::Error> {
         workers: ctx.workers.iter().map(worker).collect(),
         changes: ctx.changes.iter().map(load::object).collect(),
         notes: ctx.notes,
+        server: server::object(ctx),
         generator: generator::object(&ctx.summary.generator),
         verdict: ctx.verdict.map(|verdict| verdict.level.name()),
         reasons: generator::reasons(ctx.verdict),
@@ -71,6 +72,7 @@ struct Outline<'a> {
     workers: Vec<Value>,
     changes: Vec<Value>,
     notes: &'a [String],
+    server: Value,
     generator: Value,
     verdict: Option<&'static str>,
     reasons: Vec<Value>,
@@ -98,7 +100,7 @@ const DATA: [&str; 3] = [
 ];
 
 /// The plan, with what comes from data sets replaced by its number: a result is no copy of the data.
-fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
+pub(crate) fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
     let mut plan = serde_json::to_value(ctx.plan)?;
     for place in DATA {
         if let Some(data) = plan.pointer_mut(place) {
@@ -278,8 +280,9 @@ mod tests {
             is_other_load: true,
             is_other_number: false,
         }];
-        let wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
-        let samples = [
+        let mut wanted = sample::with_objectives(&["ttft:p99<1s", "itl<15ms", "latency<1s"]);
+        wanted.watched = Some(Box::default());
+        let samples = vec![
             sample::open(),
             sample::closed(),
             empty,

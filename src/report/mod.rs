@@ -3,13 +3,16 @@
 
 pub mod closing;
 mod generator;
+mod history;
 pub mod json;
 mod load;
 mod number;
 mod objectives;
+pub mod page;
 pub mod plain;
 pub mod record_line;
 mod rows;
+mod server;
 pub mod stats_csv;
 pub mod summary_block;
 pub mod summary_file;
@@ -23,9 +26,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::domain::Offset;
+use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 
+pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
 pub(crate) use number::python_float;
 
@@ -67,6 +72,8 @@ pub struct Context<'a> {
     pub verdict: Option<&'a Verdict>,
     /// Why the run did not do what was asked, apart from the verdict.
     pub failure: Option<&'a str>,
+    /// What was seen of the server meanwhile, where somebody looked.
+    pub watched: Option<&'a Watched>,
 }
 
 /// The request as tables name it.

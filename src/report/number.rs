@@ -39,7 +39,7 @@ pub(crate) fn percentile(series: &Series, q: f64) -> Option<f64> {
 }
 
 /// `value` rounded to four significant digits.
-fn four_digits(value: f64) -> f64 {
+pub(crate) fn four_digits(value: f64) -> f64 {
     // Through text, so that 0.1234 is the double that is written 0.1234.
     format!("{value:.3e}").parse().unwrap_or(value)
 }

@@ -13,6 +13,14 @@ pub(crate) fn lines(ctx: &Context<'_>) -> Vec<String> {
     lines
 }
 
+/// How many objectives were not met, and of how many; `None` where none was missed.
+pub(crate) fn missed(ctx: &Context<'_>) -> Option<(usize, usize)> {
+    let judged = judged(ctx);
+    let missed = judged.iter().filter(|one| one.is_met() == Some(false));
+    let missed = missed.count();
+    (missed > 0).then_some((missed, judged.len()))
+}
+
 fn judged(ctx: &Context<'_>) -> Vec<Objective> {
     ctx.summary.objectives(&ctx.plan.observe.slos)
 }

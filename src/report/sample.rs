@@ -5,6 +5,7 @@ use time::macros::datetime;
 
 use super::{Context, Endpoint, LoadChange, Worker};
 use crate::domain::{Index, Mark, Offset, Outcome, Record, Turn, Usage};
+use crate::gauges::Watched;
 use crate::metrics::{
     CoreLoad, Generator, Machine, Metric, Observation, Rules, Series, Summary, Tally, Verdict,
     Window, judge,
@@ -18,6 +19,7 @@ pub(crate) struct Sample {
     pub(crate) changes: Vec<LoadChange>,
     pub(crate) notes: Vec<String>,
     pub(crate) verdict: Option<Verdict>,
+    pub(crate) watched: Option<Box<Watched>>,
 }
 
 impl Sample {
@@ -36,6 +38,7 @@ impl Sample {
             version: "0.1.0",
             verdict: self.verdict.as_ref(),
             failure: None,
+            watched: self.watched.as_deref(),
         }
     }
 }
@@ -253,6 +256,7 @@ fn sample(plan: Plan, tally: Tally) -> Sample {
         ],
         changes: Vec::new(),
         notes: vec!["no --run-time: stopped by hand".to_owned()],
+        watched: None,
     }
 }
 

@@ -13,8 +13,8 @@ const OTHER_COLUMNS: u16 = 80;
 const WIDEST_NAME: u16 = 80;
 
 /// Stands before a percentile that has too few samples, in a column of padding.
-const MARK: char = '~';
-const FOOTNOTE: &str =
+pub(super) const MARK: char = '~';
+pub(super) const FOOTNOTE: &str =
     "~ too few samples for this percentile: fewer than one is expected beyond it";
 
 /// What the rate columns of real requests show.

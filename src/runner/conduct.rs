@@ -35,7 +35,44 @@ pub(super) struct Known {
 struct Phase {
     from: Offset,
     paused: bool,
+    quota: Quota,
+}
+
+/// How many requests all cores together may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Quota {
+    /// Of a run that is limited by count.
     budget: Option<u64>,
+    /// Of a run that ends when enough was sent: after its time none beyond these.
+    target: Option<u64>,
+}
+
+impl Quota {
+    /// What holds when `later` is told: what says nothing leaves it as it was, and none takes anything back.
+    fn and(self, later: Self) -> Self {
+        Self {
+            budget: later.budget.max(self.budget),
+            target: later.target.max(self.target),
+        }
+    }
+
+    /// How many may be begun, by what the run is limited by: `u64::MAX` for no limit.
+    fn most(self, limits: Limits) -> u64 {
+        let budget = limits.by_count.then(|| self.budget.unwrap_or(0));
+        let target = limits.by_target.then(|| self.target.unwrap_or(0));
+        [budget, target]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(u64::MAX)
+    }
+}
+
+/// What a closed loop's requests are limited by at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limits {
+    by_count: bool,
+    by_target: bool,
 }
 
 /// Whether a user may begin a request.
@@ -87,19 +124,20 @@ impl Known {
         phases.front().copied()
     }
 
-    /// When the next share begins to hold, or somebody starts or ends, or sending ends: by the clock.
-    fn next_event(&self) -> Option<Offset> {
+    /// When the next share begins to hold, or somebody starts or ends, or sending ends, or `also`: by the clock.
+    fn next_event(&self, also: Option<Offset>) -> Option<Offset> {
         let phase = self.phases.borrow().get(1).map(|phase| phase.from);
         let end = Some(self.end()).filter(|_| !self.over.is_cancelled());
         let user = self.crew.borrow().next();
-        let next = [phase, end, user].into_iter().flatten().min()?;
+        let next = [phase, end, user, also].into_iter().flatten().min()?;
         Some(self.time().local(next)).filter(|&at| at != Offset::MAX)
     }
 
-    /// The highest budget of the shares that hold or will.
-    fn budget(&self) -> Option<u64> {
+    /// The highest quota of the shares that hold or will.
+    fn quota(&self) -> Quota {
         let phases = self.phases.borrow();
-        phases.iter().filter_map(|phase| phase.budget).max()
+        let all = phases.iter().map(|phase| phase.quota);
+        all.fold(Quota::default(), Quota::and)
     }
 }
 
@@ -132,12 +170,16 @@ impl<T: Transport + 'static> Core<T> {
         }
         self.change_arrivals(dealt, part.arrivals);
         let mut phases = self.known.phases.borrow_mut();
-        // A share that says nothing of it leaves the budget as it was, and none takes anything back.
-        let before = phases.back().and_then(|phase| phase.budget);
+        let before = phases
+            .back()
+            .map_or_else(Quota::default, |phase| phase.quota);
         phases.push_back(Phase {
             from: dealt.from,
             paused: dealt.paused,
-            budget: dealt.budget.max(before),
+            quota: before.and(Quota {
+                budget: dealt.budget,
+                target: dealt.target,
+            }),
         });
         drop(phases);
         let coming = self.known.crew.borrow_mut().change(dealt, part);
@@ -156,10 +198,10 @@ impl<T: Transport + 'static> Core<T> {
             // Shares that are past are forgotten.
             self.known.phase(now);
             self.call_users(now);
-            self.has_spent();
+            self.has_spent(now);
             // Whatever was waited for may be there.
             self.known.changed.notify_waiters();
-            let next = self.next_instant();
+            let next = self.next_instant(now);
             tokio::select! {
                 // Whoever tells lives as long as a core does.
                 _ = news.changed() => {}
@@ -168,8 +210,9 @@ impl<T: Transport + 'static> Core<T> {
         }
     }
 
-    fn next_instant(&self) -> Instant {
-        let next = self.known.next_event().unwrap_or(Offset::MAX);
+    fn next_instant(&self, now: Offset) -> Instant {
+        let enough = self.enough_after().filter(|_| !self.is_after_enough(now));
+        let next = self.known.next_event(enough).unwrap_or(Offset::MAX);
         self.clock.instant_of(next)
     }
 
@@ -235,32 +278,55 @@ impl<T: Transport + 'static> Core<T> {
         if self.is_held(now) {
             return Leave::Later;
         }
-        if self.job.plan.schedule.max_requests.is_none() || self.takes_from_budget(now) {
+        if self.takes_one(now) {
             return Leave::Granted;
         }
-        if self.has_spent() {
+        if self.has_spent(now) {
             Leave::Never
         } else {
             Leave::Later
         }
     }
 
-    fn takes_from_budget(&self, now: Offset) -> bool {
+    /// Takes one request of what may be begun at `now`, if there is one.
+    fn takes_one(&self, now: Offset) -> bool {
+        let Some(limits) = self.limits(now) else {
+            return true;
+        };
         let phase = self.known.phase(now);
-        phase
-            .and_then(|phase| phase.budget)
-            .is_some_and(|budget| self.control.take(budget))
+        phase.is_some_and(|phase| self.control.take(phase.quota.most(limits)))
     }
 
-    /// Whether a closed loop's budget is spent, whatever share will hold. Then no later share can raise it any more.
-    fn has_spent(&self) -> bool {
-        if self.job.plan.schedule.is_open() || self.job.plan.schedule.max_requests.is_none() {
+    /// By what requests are limited at `now`; `None` in a closed loop without a count, and in an open one.
+    fn limits(&self, now: Offset) -> Option<Limits> {
+        let schedule = &self.job.plan.schedule;
+        schedule.is_counted_closed().then(|| Limits {
+            by_count: schedule.max_requests.is_some(),
+            by_target: self.is_after_enough(now),
+        })
+    }
+
+    /// From when on, in the run's time, enough may have been sent.
+    fn enough_after(&self) -> Option<Offset> {
+        let schedule = &self.job.plan.schedule;
+        let enough = schedule.enough.filter(|_| !schedule.is_open())?;
+        Some(Offset::from(enough.after))
+    }
+
+    fn is_after_enough(&self, now: Offset) -> bool {
+        let after = self.enough_after();
+        after.is_some_and(|after| self.known.time().local(after) <= now)
+    }
+
+    /// Whether a closed loop may begin nothing any more, whatever share will hold. Then no later share can raise it any more.
+    fn has_spent(&self, now: Offset) -> bool {
+        let Some(limits) = self.limits(now).filter(|of| of.by_count || of.by_target) else {
             return false;
-        }
-        let spent = self
-            .known
-            .budget()
-            .is_some_and(|budget| self.control.has_spent(budget));
+        };
+        let quota = self.known.quota();
+        // One that was told of neither has none to spend.
+        let told = quota.budget.is_some() || quota.target.is_some();
+        let spent = told && self.control.has_spent(quota.most(limits));
         spent && self.control.spend_out(self.known.terms.get().version)
     }
 }

@@ -295,8 +295,8 @@ impl<T: Transport + 'static> Core<T> {
         {
             let mut tally = self.tally.borrow_mut();
             tally.record(&record, &window, &self.rules);
-            if self.job.plan.observe.answers.is_some() {
-                tally.keep(&record, finished.answer);
+            if let Some(keeping) = self.rules.answers {
+                tally.keep(&record, finished.answer, keeping);
             }
         }
         let Some(records) = &self.job.records else {

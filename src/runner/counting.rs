@@ -92,8 +92,8 @@ fn fold_all(
                 count(job, tokenizer, &mut finished);
                 let record = job.without_secrets(finished.record);
                 tally.record(&record, &control.window(job.window_start), &rules);
-                if job.plan.observe.answers.is_some() {
-                    tally.keep(&record, finished.answer);
+                if let Some(keeping) = rules.answers {
+                    tally.keep(&record, finished.answer, keeping);
                 }
                 if let Some(records) = &job.records {
                     // A closed channel means that the disk failed; whoever reads it says so.

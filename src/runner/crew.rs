@@ -173,6 +173,7 @@ mod tests {
             pace: Pace::Planned,
             paused: false,
             budget: None,
+            target: None,
             first_turn: u32::try_from(since).unwrap(),
             cores: vec![CorePart {
                 arrivals: None,

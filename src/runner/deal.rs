@@ -19,6 +19,8 @@ pub(super) struct Dealt {
     pub(super) paused: bool,
     /// Requests that all cores together may send in the whole of a counted closed loop.
     pub(super) budget: Option<u64>,
+    /// Requests that they have to begin together before the time of `Spec::enough` ends them.
+    pub(super) target: Option<u64>,
     /// Where the turns of users that begin by it start.
     pub(super) first_turn: u32,
     /// What each core has of it.
@@ -100,6 +102,7 @@ impl Dealer {
             pace: share.load.arrivals(),
             paused: share.load.paused,
             budget: share.budget,
+            target: share.target,
             first_turn: share.first_turn(),
             cores,
             ends: ends.map(|it| (it.user, share.at(it.place))).collect(),

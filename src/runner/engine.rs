@@ -30,7 +30,7 @@ use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
 use crate::domain::{Ask, HttpEngine, Index, Offset, Outcome, Record, Secret, StampSource};
-use crate::metrics::{MAX_CORES, Rules, Tally};
+use crate::metrics::{Keeping, MAX_CORES, Rules, Tally};
 use crate::plan::{Limits, Plan};
 use crate::provider::Provider;
 use crate::schedule::Share;
@@ -477,6 +477,10 @@ impl Job {
             slos: observe.slos.clone(),
             first_visible: observe.first_visible_token,
             embeddings: self.plan.provider.task.embeds(),
+            answers: observe.answers.map(|keep| Keeping {
+                keep,
+                at_most: observe.answers_at_most,
+            }),
         }
     }
 

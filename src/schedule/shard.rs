@@ -62,9 +62,19 @@ impl Shard {
     ///
     /// The budget is dealt to the users round robin, and a part's users share what they were dealt.
     pub fn budget(self, spec: &Spec) -> Option<u64> {
+        Some(self.dealt(spec, spec.max_requests?))
+    }
+
+    /// How many requests of a closed loop's `enough` this part has to begin before its time alone ends it; `None` where a run
+    /// has no such end. They are dealt as the budget is.
+    pub fn target(self, spec: &Spec) -> Option<u64> {
+        Some(self.dealt(spec, spec.enough?.requests))
+    }
+
+    /// This part of so many requests, dealt to the users round robin.
+    fn dealt(self, spec: &Spec, requests: u64) -> u64 {
         let users = u64::from(spec.users);
-        let max = spec.max_requests?;
-        Some(self.share(users) * (max / users) + self.share(max % users))
+        self.share(users) * (requests / users) + self.share(requests % users)
     }
 }
 
@@ -72,6 +82,11 @@ impl Spec {
     /// How many parts of an open loop can send at all: a part without a user would never send what it owns.
     pub fn parts(&self, wanted: u32) -> u32 {
         wanted.min(self.users).max(1)
+    }
+
+    /// Whether a count can end sending in a closed loop: then it is dealt to the users at the start, and they stay where they are.
+    pub fn is_counted_closed(&self) -> bool {
+        !self.is_open() && (self.max_requests.is_some() || self.enough.is_some())
     }
 
     /// Whether requests are due whatever the server does.
@@ -87,7 +102,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::{AT_ONCE, Arrivals, Law, Stage};
+    use super::super::{AT_ONCE, Arrivals, Enough, Law, Stage};
     use super::*;
     use crate::domain::{Offset, Rate, Seed};
 
@@ -186,6 +201,25 @@ mod tests {
                 prop_assert_eq!(shard.users(&spec).count() as u64, shard.share(u64::from(users)));
             }
             prop_assert_eq!(shards.iter().map(|s| s.budget(&spec).unwrap()).sum::<u64>(), max);
+        }
+
+        #[test]
+        fn what_is_enough_is_dealt_to_users_as_a_budget_is_and_adds_up(
+            users in 1_u32..500, of in 1_u32..40, requests in 0_u64..5000, max in proptest::option::of(0_u64..5000),
+        ) {
+            let mut spec = spec(users, Pacing::Closed, max);
+            prop_assert_eq!(Shard::WHOLE.target(&spec), None);
+            spec.enough = Some(Enough { after: Duration::from_secs(3), requests });
+            let mut like = spec.clone();
+            like.max_requests = Some(requests);
+            let shards: Vec<Shard> = (0..of).map(|k| Shard::new(k, of)).collect();
+            for shard in &shards {
+                prop_assert_eq!(shard.target(&spec), shard.budget(&like));
+            }
+            prop_assert_eq!(shards.iter().map(|s| s.target(&spec).unwrap()).sum::<u64>(), requests);
+            if max.is_some_and(|max| max >= requests) {
+                prop_assert!(shards.iter().all(|s| s.target(&spec) <= s.budget(&spec)));
+            }
         }
 
         #[test]

@@ -43,6 +43,10 @@ pub struct Share {
     pub ends: Vec<Placed>,
     /// How many requests this worker may send in the whole of a closed loop that is limited by count.
     pub budget: Option<u64>,
+    /// How many requests of a closed loop that ends when enough was sent (`Spec::enough`) this worker has to begin: after that
+    /// time it begins none beyond them.
+    #[serde(default)]
+    pub target: Option<u64>,
 }
 
 /// A user and its place in an order.
@@ -87,6 +91,7 @@ impl Share {
             users: UserSet::strided(index, of, spec.users),
             arrivals: Some(shard),
             budget: shard.budget(spec).filter(|_| !spec.is_open()),
+            target: shard.target(spec).filter(|_| !spec.is_open()),
             ..Self::nothing(0, Offset::ZERO, Load::of(spec))
         }
     }
@@ -102,6 +107,7 @@ impl Share {
             starts: Vec::new(),
             ends: Vec::new(),
             budget: None,
+            target: None,
         }
     }
 

@@ -39,7 +39,7 @@ pub struct Spec {
     /// The shape of `Law::Gamma`: 1 is a Poisson process, less is burstier, more is evener.
     #[serde(default = "poisson")]
     pub burstiness: f64,
-    /// Closed loop: when enough was sent, before `run_time` and `max_requests`.
+    /// Closed loop: when enough was sent, before `run_time` and `max_requests`. It is dealt to users as `max_requests` is.
     #[serde(default)]
     pub enough: Option<Enough>,
 }

@@ -99,7 +99,7 @@ fn csv_text(
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn heading() -> Vec<String> {
+pub(super) fn heading() -> Vec<String> {
     let fixed =
         |names: &[&str]| -> Vec<String> { names.iter().map(|name| (*name).to_owned()).collect() };
     let mut columns = fixed(&["#", "settings", "QPS asked", "QPS achieved", "TTFT mean"]);
@@ -112,7 +112,7 @@ fn heading() -> Vec<String> {
     columns
 }
 
-fn cells(rows: &[Row]) -> Vec<Vec<String>> {
+pub(super) fn cells(rows: &[Row]) -> Vec<Vec<String>> {
     (1..).zip(rows).map(|(at, row)| line(at, row)).collect()
 }
 
@@ -175,7 +175,7 @@ pub(super) fn table(columns: &[String], rows: &[Vec<String>]) -> String {
 }
 
 /// What a reader would look for in the table: the knee of each curve, and the runs that no other beats.
-fn notes(rows: &[Row]) -> Vec<String> {
+pub(super) fn notes(rows: &[Row]) -> Vec<String> {
     let load = Load::of(rows);
     let mut notes = Vec::new();
     for (group, members) in groups(rows) {

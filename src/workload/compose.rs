@@ -33,7 +33,6 @@ pub(super) struct Composer {
     ladder: Ladder,
     instruction: String,
     tokens: u32,
-    least: u32,
 }
 
 /// A common prefix.
@@ -87,14 +86,7 @@ impl Composer {
             ladder,
             instruction: instruction.to_owned(),
             tokens: frame.tokens,
-            // It is at most the length of the frame.
-            least: u32::try_from(needed).unwrap_or(0),
         })
-    }
-
-    /// The shortest prompt that there is room for, whichever lines are drawn.
-    pub(super) const fn least(&self) -> u32 {
-        self.least
     }
 }
 

@@ -46,15 +46,6 @@ impl Draw {
         }
     }
 
-    /// Of a text of an exact length.
-    pub(super) const fn exact(seed: Seed, key: u64) -> Self {
-        Self {
-            seed,
-            name: "exact",
-            key,
-        }
-    }
-
     /// Of a made-up document.
     pub(super) const fn document(seed: Seed, key: u64) -> Self {
         Self {

@@ -12,7 +12,6 @@ mod data;
 mod draw;
 mod error;
 mod estimate;
-mod exact;
 mod forced;
 mod generated;
 mod ids;
@@ -46,7 +45,6 @@ pub use built_in::BUILT_IN;
 pub use data::{Data, DataError, Place, RowFault, RowLost, Said, Sight, Unsent};
 pub use error::WorkloadError;
 pub use estimate::tokens as estimated_tokens;
-pub use exact::ExactTexts;
 pub use forced::ForcedError;
 pub use length::LengthError;
 pub use numerals::{in_words, numeral, numeral_task};
@@ -59,7 +57,7 @@ pub use tokenizer::{Tokenizer, TokenizerError, TokenizerFiles};
 
 use around::Frame;
 use batch::Bundle;
-use data::Dealer;
+use data::{Dealer, Dealing};
 use draw::{Compose, Draw};
 use forced::Script;
 use generated::{Made, Wanted};
@@ -139,9 +137,6 @@ impl Workload {
         if !api.generates() && data.as_ref().is_some_and(talks) {
             return Err(WorkloadError::Conversations);
         }
-        if spec.shape.letters > 0 && data.is_none() {
-            return Err(WorkloadError::Letters);
-        }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let option = option_of_tokenizer(&spec.prompts);
@@ -161,8 +156,13 @@ impl Workload {
         let mut source = match (&bundle, data) {
             (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
             (_, Some(data)) => {
-                let shape = &spec.shape;
-                let dealer = Dealer::new(data, &measure, seed, users.max(1), shape, &mut notes)?;
+                let wish = Dealing {
+                    users: users.max(1),
+                    clear_assistant: spec.shape.clear_assistant,
+                    letters: spec.shape.letters,
+                    skip: skipped(&spec.prompts),
+                };
+                let dealer = Dealer::new(data, &measure, seed, wish, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
             (_, None) => source(spec, seed, &lengths, &measure, &mut notes)?,
@@ -382,6 +382,14 @@ const fn corpus(prompts: &PromptSource) -> Corpus {
     match prompts {
         PromptSource::Generated { corpus, .. } => *corpus,
         _ => Corpus::Limericks,
+    }
+}
+
+/// Rows of a data set that others have had.
+const fn skipped(prompts: &PromptSource) -> u64 {
+    match prompts {
+        PromptSource::Data(data) => data.skip,
+        _ => 0,
     }
 }
 

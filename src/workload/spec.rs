@@ -213,8 +213,6 @@ pub enum Format {
     Csv,
     /// A trace of lengths, times and block hashes: one JSON object a line (Mooncake's).
     Trace,
-    /// A JSON array of texts.
-    Prompts,
 }
 
 impl Format {
@@ -227,7 +225,6 @@ impl Format {
             Self::Text => "text",
             Self::Csv => "csv",
             Self::Trace => "trace",
-            Self::Prompts => "prompts",
         }
     }
 }

@@ -109,14 +109,9 @@ pub(super) fn tiny_measure(chat: bool) -> Measure {
 
 /// Of a data set that was opened already, for chat, without a tokenizer.
 pub(super) fn data_workload(data: Arc<Data>, shape: &Shape, users: u32) -> Workload {
-    seeded_workload(data, shape, 42, users)
-}
-
-/// The same by another seed.
-pub(super) fn seeded_workload(data: Arc<Data>, shape: &Shape, seed: u64, users: u32) -> Workload {
     let mut spec = spec(PromptSource::Rows(Vec::new()));
     spec.shape = shape.clone();
-    Workload::new(&spec, Api::Chat, Seed(seed), None, Some(data), users).unwrap()
+    Workload::new(&spec, Api::Chat, Seed(42), None, Some(data), users).unwrap()
 }
 
 pub(super) fn output(mean: u32) -> LengthSpec {

@@ -136,7 +136,17 @@ impl Worker {
         share: Share,
         authority: Option<Arc<dyn Authority>>,
     ) -> Self {
-        let plan = plan(mock, spec.clone());
+        Self::of(mock, plan(mock, spec.clone()), share, authority).await
+    }
+
+    /// One of a plan that says more than its schedule.
+    pub(crate) async fn of(
+        mock: &MockHandle,
+        plan: Plan,
+        share: Share,
+        authority: Option<Arc<dyn Authority>>,
+    ) -> Self {
+        let spec = &plan.schedule;
         let (sender, records) = mpsc::channel(100_000);
         let workload = Workload::new(&plan.workload, Api::Chat, SEED, None, None, spec.users);
         let job = Job {

@@ -67,6 +67,8 @@ const SECRETS: &[&str] = &["-k", KEY, "--header", "X-Api-Key: other-secret-456"]
 const FILES: &[&str] = &[
     "--json-file",
     "result.json",
+    "--html",
+    "page.html",
     "--csv",
     "locust",
     "--csv-full-history",

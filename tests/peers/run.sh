@@ -7,6 +7,7 @@
 # LLMLOAD_BINARY=FILE           measure this build of llmload (as --llmload does)
 # LLMLOAD_PEERS_TOKENIZER=DIR   a folder with the tokenizer that aiperf loads; absent: a small one that is made here
 #
-# fireworks.py, beside this file, holds every figure of llmload against the old benchmark's own script: see its head.
+# fireworks.py, beside this file, holds every figure of llmload against the old benchmark's own script, and bench_suite.py
+# against benchmark_llm_serving: see their heads.
 set -euo pipefail
 exec python3 -B "$(cd "$(dirname "$0")" && pwd)/side_by_side.py" "$@"

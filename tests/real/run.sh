@@ -2,6 +2,7 @@
 # Runs the product against a real server: llama.cpp with SmolLM2-135M (Apache-2.0), both from PyPI wheels, and against
 # vLLM, Triton and LiteLLM where they are installed: providers.py and clients.py say how they are told where. Amazon's own
 # library and moto take part by LLMLOAD_AWS_PYTHON, a Python that has boto3 and moto[server]; else that is said to be skipped.
+# bench_suite.py, beside this file, takes a vLLM that is up: see its head.
 # usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

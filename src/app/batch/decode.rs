@@ -9,7 +9,8 @@ use super::{SharedArgs, six};
 use crate::app::console::Console;
 use crate::app::failure::{Failure, status};
 use crate::batch::{
-    PairError, Prompts, Table, batch_sizes, doubling, forward_passes, parse_lengths, parse_pairs,
+    Drawn, PairError, Prompts, Table, batch_sizes, doubling, forward_passes, parse_lengths,
+    parse_pairs,
 };
 
 /// Options of `gen`.
@@ -43,6 +44,14 @@ pub(in crate::app) struct GenArgs {
     temperature: Option<f64>,
 }
 
+/// What its page shows.
+const DRAWN: Drawn<'_> = Drawn {
+    title: "Time of a forward pass by sequence length",
+    x: ("seq_len", "sequence length"),
+    y: ("latency_per_forward", "time of a forward pass", "s"),
+    by: ("batch_size", "batch of"),
+};
+
 /// More answers than any server gives at once.
 const LARGEST_BATCH: u32 = 65_536;
 
@@ -59,6 +68,7 @@ struct Bench<'a> {
 
 /// Runs the benchmark and prints its table.
 pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
+    args.shared.check_page()?;
     let prompts = args.shared.prompts()?;
     let server = Server::meet(&args.shared).await?;
     let pairs = pairs(&args, server.longest)?;
@@ -107,6 +117,9 @@ pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
         );
     }
     Console::default().print(&table.render(args.shared.format));
+    let title = "Time of a forward pass";
+    args.shared
+        .write_page((title, &server.about()), &[(title, &table)], &[DRAWN])?;
     Ok(status::OK)
 }
 

@@ -8,9 +8,12 @@ mod server;
 use clap::Args;
 
 use crate::app::failure::Failure;
+use crate::app::files::try_writing;
+use crate::app::html::write_page;
 use crate::app::prepare::load_tokenizer_aloud;
-use crate::app::surroundings::hub_paths;
-use crate::batch::{Content, Format, Prompts};
+use crate::app::surroundings::{arguments, hub_paths};
+use crate::batch::{Content, Drawn, Format, Prompts, Table, batch_page};
+use crate::config;
 use crate::domain::Seed;
 use crate::workload::{Corpus, load};
 
@@ -42,6 +45,9 @@ struct SharedArgs {
     /// How the result is printed
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<std::path::PathBuf>,
     /// Seed of all draws
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -66,6 +72,28 @@ struct SharedArgs {
 }
 
 impl SharedArgs {
+    /// A page that cannot be written is found before the benchmark.
+    fn check_page(&self) -> Result<(), Failure> {
+        self.html
+            .as_deref()
+            .map_or(Ok(()), |path| try_writing(path, "--html"))
+    }
+
+    /// The page, where one is wanted.
+    fn write_page(
+        &self,
+        (title, server): (&str, &str),
+        tables: &[(&str, &Table)],
+        drawn: &[Drawn<'_>],
+    ) -> Result<(), Failure> {
+        let Some(path) = &self.html else {
+            return Ok(());
+        };
+        let secrets: Vec<&str> = self.api_key.iter().map(String::as_str).collect();
+        let page = batch_page(title, server, tables, drawn, &command_line(&secrets));
+        write_page(path, &page)
+    }
+
     /// Makes prompts of token ids, as the tokenizer's own chat template has them.
     fn prompts(&self) -> Result<Prompts, Failure> {
         let tokenizer = load_tokenizer_aloud(&self.tokenizer, &hub_paths())?;
@@ -102,6 +130,17 @@ impl SharedArgs {
     const fn workers(&self) -> u32 {
         self.num_servers * self.num_gens
     }
+}
+
+/// The words that this program was started with, without these secrets.
+fn command_line(secrets: &[&str]) -> String {
+    let hidden = |word: String| {
+        let hide = |word: String, secret: &&str| word.replace(*secret, "***");
+        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+        config::quoted(&secrets.fold(word, hide))
+    };
+    let words: Vec<String> = arguments().into_iter().map(hidden).collect();
+    format!("llmload {}", words.join(" "))
 }
 
 /// A number with six digits behind its point, or nothing.

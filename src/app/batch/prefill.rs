@@ -8,7 +8,7 @@ use super::server::{Answer, Server};
 use super::{SharedArgs, count, six};
 use crate::app::console::Console;
 use crate::app::failure::{Failure, status};
-use crate::batch::{Prompts, Table, parse_pairs, prefill_pairs};
+use crate::batch::{Drawn, Prompts, Table, parse_pairs, prefill_pairs};
 
 /// Options of `prefill`.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +50,20 @@ const STAGES: [&str; 7] = [
     "generation_queue",
 ];
 
+/// Columns of the times.
+const SERVER: (&str, &str) = ("server_duration", "the server's time for a batch");
+const CLIENT: (&str, &str) = ("client_duration", "the client's time for a batch");
+
+/// What its page shows.
+const fn drawn((column, what): (&'static str, &'static str)) -> Drawn<'static> {
+    Drawn {
+        title: "Time to read prompts by their length",
+        x: ("prompt_tokens", "prompt length"),
+        y: (column, what, "s"),
+        by: ("cached_tokens", "cached tokens"),
+    }
+}
+
 /// One run of the benchmark.
 struct Bench<'a> {
     args: &'a PrefillArgs,
@@ -63,6 +77,7 @@ struct Bench<'a> {
 
 /// Runs the benchmark and prints its tables.
 pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
+    args.shared.check_page()?;
     let prompts = args.shared.prompts()?;
     let server = Server::meet(&args.shared).await?;
     let pairs = pairs(&args, &prompts, server.longest)?;
@@ -116,6 +131,12 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
     if told && args.shared.format == crate::batch::Format::Table {
         console.print(&format!("\n{}", stages.render(args.shared.format)));
     }
+    let about = ("Time to read prompts", server.about());
+    let tables = [("Prompts", &table), ("The server's stages (s)", &stages)];
+    let shown = if told { &tables[..] } else { &tables[..1] };
+    let column = if told { SERVER } else { CLIENT };
+    args.shared
+        .write_page((about.0, &about.1), shown, &[drawn(column)])?;
     if !told {
         tracing::warn!(
             "the server tells no times of its own (fireworks-*-duration): client_duration is all that is known"

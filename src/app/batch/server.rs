@@ -75,6 +75,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Which model is asked, and where.
+    pub(super) fn about(&self) -> String {
+        format!("{} at {}", self.model, self.base_url)
+    }
+
     async fn look_at_models(&mut self) -> Result<(), Failure> {
         let listed = match self.models().await {
             Ok(listed) => listed,

@@ -8,7 +8,8 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::{suite, tokenizer};
+use super::suite::{COUNT, LENGTHS, LONGEST, SuiteWish, ensure_suite};
+use super::tokenizer;
 use crate::app::failure::{Failure, status};
 use crate::app::files::replace_by;
 use crate::config::value::{self, Dataset};
@@ -20,19 +21,12 @@ use crate::workload::{
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct GenerateArgs {
-    /// Prompts to write; with --suite: of each length [default: 1000]
-    #[arg(short, long, value_name = "N", required_unless_present = "suite", value_parser = value::large_count)]
+    /// Prompts to write
+    #[arg(short, long, value_name = "N", value_parser = value::large_count, required_unless_present = "suite")]
     count: Option<u64>,
     /// Length of a prompt in tokens
-    #[arg(short, long, value_name = "N", required_unless_present = "suite", value_parser = value::count)]
+    #[arg(short, long, value_name = "N", value_parser = value::count, required_unless_present = "suite")]
     prompt_tokens: Option<u32>,
-    /// Write the prompts of a bench suite into this folder instead: a JSON list for each length, as bare text, and one of growing
-    /// prompts; files that are there stay
-    #[arg(long, value_name = "DIR", conflicts_with_all = NOT_OF_A_SUITE)]
-    suite: Option<PathBuf>,
-    /// Lengths of the suite's prompts, in tokens
-    #[arg(long, value_name = "N,...", requires = "suite", value_delimiter = ',', default_values_t = suite::LENGTHS, value_parser = value::count)]
-    lengths: Vec<u32>,
     /// tokenizer.json, its directory, a hub id, or built-in: exact lengths; absent: by rule of thumb
     #[arg(long, value_name = "NAME")]
     tokenizer: Option<String>,
@@ -75,33 +69,18 @@ pub(super) struct GenerateArgs {
     /// File to write; -: standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
-    /// Replace the file, or with --suite the files, if it is there
+    /// Replace the file if it is there
     #[arg(long)]
     force: bool,
-}
-
-/// What says how one file is written, or made of something else.
-const NOT_OF_A_SUITE: [&str; 13] = [
-    "prompt_tokens",
-    "dataset",
-    "prompt_cache_max_len",
-    "prefix_groups",
-    "prompt",
-    "chat",
-    "max_tokens",
-    "max_tokens_distribution",
-    "max_tokens_range",
-    "max_tokens_cap",
-    "max_tokens_jitter",
-    "format",
-    "output",
-];
-
-impl GenerateArgs {
-    /// Without a suite there is one.
-    fn count(&self) -> u64 {
-        self.count.unwrap_or(0)
-    }
+    /// Write the files of a bench suite into this folder: prompts_length_N.json and growing_prompts.json
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["prompt_tokens", "output", "format", "dataset", "prompt_cache_max_len", "prefix_groups", "prompt", "chat", "max_tokens"])]
+    suite: Option<PathBuf>,
+    /// The suite's lengths in tokens
+    #[arg(long, value_name = "N,N", value_delimiter = ',', default_values_t = LENGTHS, value_parser = value::count, requires = "suite")]
+    lengths: Vec<u32>,
+    /// The longest of its growing prompts, in tokens
+    #[arg(long, value_name = "N", default_value_t = LONGEST, value_parser = value::count, requires = "suite")]
+    longest: u32,
 }
 
 /// How rows are written.
@@ -129,15 +108,15 @@ enum Unwritten {
 }
 
 /// One prompt.
-pub(super) struct Row {
-    pub(super) prompt: String,
-    pub(super) max_tokens: Option<u32>,
+struct Row {
+    prompt: String,
+    max_tokens: Option<u32>,
 }
 
 /// Writes prompts.
 pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
     if let Some(folder) = &args.suite {
-        return generate_suite(args, folder);
+        return suite(args, folder);
     }
     let holds_lengths = matches!(args.format, Layout::Jsonl | Layout::Csv);
     if args.max_tokens.is_some() && !holds_lengths {
@@ -171,34 +150,34 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<u8, Failure> {
         Ok(()) if to_console => {}
         Ok(()) => {
             let name = args.output.display();
-            tracing::info!("{} prompts in {name}", args.count());
+            tracing::info!("{} prompts in {name}", args.count.unwrap_or_default());
         }
     }
     Ok(status::OK)
 }
 
-fn generate_suite(args: &GenerateArgs, folder: &Path) -> Result<u8, Failure> {
-    let longest = suite::LONGEST;
-    if let Some(length) = args.lengths.iter().find(|length| **length > longest) {
-        let error = anyhow!("`{length}` tokens are more than a prompt of a suite has");
-        return Err(Failure::usage(error).hint(format!("--lengths of at most {longest}")));
-    }
-    let count = args.count.unwrap_or_else(|| suite::PROMPTS.into());
-    let most = suite::MOST_PROMPTS;
-    let count = u32::try_from(count).ok().filter(|count| *count <= most);
-    let count = count.ok_or_else(|| {
-        let error = anyhow!("so many prompts are more than a file of a suite has");
-        Failure::usage(error).hint(format!("--count of at most {most}"))
-    })?;
-    suite::generate(suite::Wish {
+/// Writes the files of a bench suite.
+fn suite(args: &GenerateArgs, folder: &Path) -> Result<u8, Failure> {
+    let made = ensure_suite(&SuiteWish {
         folder,
         lengths: &args.lengths,
-        with_growing: true,
-        count,
+        growing_to: Some(args.longest),
+        count: args.count.unwrap_or(COUNT),
         tokenizer: args.tokenizer.as_deref(),
         seed: args.seed,
         force: args.force,
-    })
+    })?;
+    let files = args.lengths.len() + 1;
+    if made.len() < files {
+        let left = files - made.len();
+        tracing::warn!(
+            "{left} files are there already and left as they are; --force makes them again"
+        );
+    }
+    for path in made {
+        tracing::info!("written: {}", path.display());
+    }
+    Ok(status::OK)
 }
 
 /// A plain file, which another one would replace.
@@ -229,8 +208,8 @@ fn workload(args: &GenerateArgs) -> Result<Workload, Failure> {
 }
 
 fn spec(args: &GenerateArgs) -> Result<Spec, Failure> {
-    let (tokens, shared_prefix_tokens) =
-        (args.prompt_tokens.unwrap_or(0), args.prompt_cache_max_len);
+    let tokens = args.prompt_tokens.unwrap_or_default();
+    let shared_prefix_tokens = args.prompt_cache_max_len;
     let prefix_groups = args.prefix_groups;
     let prompts = match &args.dataset {
         Dataset::Corpus(corpus) => PromptSource::Generated {
@@ -276,7 +255,7 @@ fn write_rows(
     args: &GenerateArgs,
     workload: &Workload,
 ) -> Result<(), Unwritten> {
-    let rows = (0..args.count()).map(|number| {
+    let rows = (0..args.count.unwrap_or_default()).map(|number| {
         let ask = workload.ask(Index::Arrival(number));
         Row {
             prompt: match &ask.prompt {
@@ -290,7 +269,7 @@ fn write_rows(
     let mut out = BufWriter::new(out);
     match args.format {
         Layout::Jsonl => jsonl(&mut out, rows)?,
-        Layout::JsonList => json_list(&mut out, rows)?,
+        Layout::JsonList => json_list(&mut out, rows.map(|row| row.prompt))?,
         Layout::Text => text(&mut out, rows)?,
         Layout::Csv => csv(&mut out, rows, args.max_tokens.is_some())?,
     }
@@ -309,10 +288,13 @@ fn jsonl(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()>
     Ok(())
 }
 
-pub(super) fn json_list(out: &mut dyn Write, rows: impl Iterator<Item = Row>) -> io::Result<()> {
+pub(super) fn json_list(
+    out: &mut dyn Write,
+    prompts: impl Iterator<Item = impl AsRef<str>>,
+) -> io::Result<()> {
     let mut before = "[\n";
-    for row in rows {
-        write!(out, "{before}{}", json!(row.prompt))?;
+    for prompt in prompts {
+        write!(out, "{before}{}", json!(prompt.as_ref()))?;
         before = ",\n";
     }
     writeln!(out, "\n]")
@@ -369,7 +351,7 @@ mod tests {
         assert_eq!(with, lines);
         let without = written(|out| jsonl(out, rows(false).skip(1))).unwrap();
         assert_eq!(without, "{\"prompt\":\"d\"}\n");
-        let list = written(|out| json_list(out, rows(false))).unwrap();
+        let list = written(|out| json_list(out, rows(false).map(|row| row.prompt))).unwrap();
         assert_eq!(list, "[\n\"a \\\"b\\\"\\nc\",\n\"d\"\n]\n");
         let table = written(|out| csv(out, rows(true), true)).unwrap();
         assert_eq!(table, "prompt,max_tokens\n\"a \"\"b\"\"\nc\",7\nd,8\n");

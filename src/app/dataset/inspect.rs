@@ -70,7 +70,6 @@ pub(super) fn open(
         column,
         shuffle_seed: None,
         limit,
-        skip: 0,
     };
     pin_data(wish).map_err(data_set::failure)
 }

@@ -28,7 +28,7 @@ Examples:
     llmload dataset inspect rows.jsonl --tokenizer ./tokenizer.json
   A thousand prompts of exactly 512 tokens, for this tool and others:
     llmload dataset generate --count 1000 -p 512 --tokenizer ./tokenizer.json --output prompts.jsonl
-  The prompts of a bench suite, for the model that will be asked:
+  The files of a bench suite, for the tokenizer of its model:
     llmload dataset generate --suite datasets --tokenizer ./tokenizer.json
   How many tokens a text has:
     llmload dataset tokenize 'Hello, world' --tokenizer ./tokenizer.json --ids";

@@ -1,288 +1,250 @@
-//! The prompts of a bench suite: files of JSON arrays, of exact lengths for a tokenizer, in the names that the suite reads.
-//! It composes no text, and runs no benchmark.
+//! The data sets of a bench suite: prompts of each of its lengths, and prompts of all lengths, a JSON array of texts a file.
+//! It composes nothing itself, and leaves files alone that are there.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 
-use super::generate::{Row, json_list};
+use super::generate::json_list;
 use super::tokenizer;
-use crate::app::failure::{Failure, status};
+use crate::app::failure::Failure;
 use crate::app::files::replace_by;
-use crate::domain::Seed;
-use crate::workload::{BUILT_IN, ExactTexts, WorkloadError};
+use crate::domain::{Index, Prompt, Seed};
+use crate::workload::{
+    Api, Around, Batch, Corpus, LengthLaw, LengthSpec, PromptSource, Shape, Spec, Tokenizer,
+    Workload, WorkloadError,
+};
 
-/// The lengths of the usual files, in tokens.
+/// The lengths that upstream's folder has.
 pub(in crate::app) const LENGTHS: [u32; 7] = [32, 128, 256, 512, 1_024, 2_048, 4_096];
-/// Prompts of a file of one length.
-pub(in crate::app) const PROMPTS: u32 = 1_000;
-/// Prompts of a file at most.
-pub(in crate::app) const MOST_PROMPTS: u32 = 1_000_000;
-/// Prompts of the file of growing ones, and their shortest and longest.
-const GROWING: (u32, u32, u32) = (411, 16, 4_096);
-/// The longest prompt: beyond it draws would no longer be told apart.
-pub(in crate::app) const LONGEST: u32 = (1 << 24) - 1;
+/// Prompts in a file of one length.
+pub(in crate::app) const COUNT: u64 = 1_000;
+/// The file with prompts of all lengths, and how many it has.
+pub(in crate::app) const GROWING: &str = "growing_prompts.json";
+const GROWING_COUNT: u32 = 411;
+/// So many of them have the same length.
+const ALIKE: u32 = 10;
+/// The shortest of them: what tells two prompts apart, and a little more.
+const SHORTEST: u32 = 16;
+/// The longest of them.
+pub(in crate::app) const LONGEST: u32 = 4_096;
 
-/// A file of the suite's folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::app) struct SuiteFile {
-    /// Where it is.
-    pub(in crate::app) path: PathBuf,
-    /// Its prompts, where it was made now; those of a file that was there nobody counted.
-    pub(in crate::app) made: Option<u32>,
-}
-
-/// What a folder shall hold.
+/// Which files are wanted.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wish<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) lengths: &'a [u32],
-    pub(super) with_growing: bool,
-    /// Prompts of a file of one length.
-    pub(super) count: u32,
-    /// `None`: the built-in one.
-    pub(super) tokenizer: Option<&'a str>,
-    pub(super) seed: u64,
-    /// Make also what is there.
-    pub(super) force: bool,
+pub(in crate::app) struct SuiteWish<'a> {
+    /// Where; made if need be.
+    pub(in crate::app) folder: &'a Path,
+    /// Prompts of each of these lengths.
+    pub(in crate::app) lengths: &'a [u32],
+    /// And of all lengths up to this one.
+    pub(in crate::app) growing_to: Option<u32>,
+    /// Prompts of each length.
+    pub(in crate::app) count: u64,
+    /// Whose tokens are counted; absent: by rule of thumb.
+    pub(in crate::app) tokenizer: Option<&'a str>,
+    /// Where all draws come from.
+    pub(in crate::app) seed: u64,
+    /// Files that are there are made again.
+    pub(in crate::app) force: bool,
 }
 
-/// Prompts of one file, by their lengths.
-struct File {
-    path: PathBuf,
-    lengths: Vec<u32>,
+/// The name of the file with prompts of this length.
+pub(in crate::app) fn file_of(length: u32) -> String {
+    format!("prompts_length_{length}.json")
 }
 
-/// Makes the files that are missing in `folder`; those that are there are left as they are. Without a tokenizer they are made by
-/// the built-in one, and their lengths are about right.
+/// Makes what is missing. Returns what was made.
 ///
 /// # Errors
-/// A tokenizer that cannot be loaded or used, a folder or a file that cannot be written.
-#[expect(
-    dead_code,
-    reason = "the bench suite calls it, which comes with another part"
-)]
-pub(in crate::app) fn ensure_suite(
-    folder: &Path,
-    lengths: &[u32],
-    with_growing: bool,
-    tokenizer: Option<&str>,
-    seed: u64,
-) -> Result<Vec<SuiteFile>, Failure> {
-    make(Wish {
-        folder,
-        lengths,
-        with_growing,
-        count: PROMPTS,
+/// A tokenizer that cannot be had, a length that no prompt can have, a file that cannot be written.
+pub(in crate::app) fn ensure_suite(wish: &SuiteWish<'_>) -> Result<Vec<PathBuf>, Failure> {
+    let missing = |name: String| {
+        let path = wish.folder.join(name);
+        (wish.force || !path.is_file()).then_some(path)
+    };
+    let lengths: Vec<(u32, PathBuf)> = wish
+        .lengths
+        .iter()
+        .filter_map(|length| Some((*length, missing(file_of(*length))?)))
+        .collect();
+    let growing = wish
+        .growing_to
+        .and_then(|longest| Some((longest, missing(GROWING.to_owned())?)));
+    if lengths.is_empty() && growing.is_none() {
+        return Ok(Vec::new());
+    }
+    fs::create_dir_all(wish.folder).map_err(|error| unwritten(wish.folder, error))?;
+    let tokenizer = wish.tokenizer.map(tokenizer).transpose()?.map(Arc::new);
+    let composer = Composer {
         tokenizer,
-        seed,
-        force: false,
-    })
-}
-
-/// The name of the file of prompts of one length.
-pub(in crate::app) fn file_name(tokens: u32) -> String {
-    format!("prompts_length_{tokens}.json")
-}
-
-/// The name of the file of growing prompts.
-pub(in crate::app) const GROWING_FILE: &str = "growing_prompts.json";
-
-/// `dataset generate --suite`.
-pub(super) fn generate(wish: Wish<'_>) -> Result<u8, Failure> {
-    for file in make(wish)? {
-        let name = file.path.display();
-        match file.made {
-            Some(prompts) => tracing::info!("{prompts} prompts in {name}"),
-            None => tracing::info!("{name} is there already; --force makes it again"),
-        }
+        seed: Seed(wish.seed),
+    };
+    let mut made = Vec::new();
+    for (length, path) in lengths {
+        let prompts = composer.prompts(length, 0..wish.count)?;
+        made.push(write(path, &prompts)?);
     }
-    Ok(status::OK)
+    if let Some((longest, path)) = growing {
+        made.push(write(path, &composer.growing(longest)?)?);
+    }
+    Ok(made)
 }
 
-/// Makes what is missing.
-pub(super) fn make(wish: Wish<'_>) -> Result<Vec<SuiteFile>, Failure> {
-    let files = files(wish);
-    let is_wanted = |file: &File| wish.force || !file.path.exists();
-    let mut texts = None;
-    if files.iter().any(is_wanted) {
-        fs::create_dir_all(wish.folder)
-            .with_context(|| format!("cannot make the folder `{}`", wish.folder.display()))
-            .map_err(Failure::usage)?;
-        texts = Some(exact_texts(wish)?);
-    }
-    let mut found = Vec::new();
-    for file in files {
-        let made = match &texts {
-            Some(texts) if is_wanted(&file) => Some(write(&file, texts)?),
-            _ => None,
+/// Makes prompts of exact lengths.
+struct Composer {
+    tokenizer: Option<Arc<Tokenizer>>,
+    seed: Seed,
+}
+
+impl Composer {
+    /// Prompts of one length.
+    fn prompts(&self, tokens: u32, numbers: std::ops::Range<u64>) -> Result<Vec<String>, Failure> {
+        let prompts = PromptSource::Generated {
+            corpus: Corpus::Sonnets,
+            tokens,
+            shared_prefix_tokens: 0,
+            prefix_groups: 1,
+            instruction: Some(String::new()),
         };
-        let path = file.path;
-        found.push(SuiteFile { path, made });
-    }
-    Ok(found)
-}
-
-fn files(wish: Wish<'_>) -> Vec<File> {
-    let lengths: BTreeSet<u32> = wish.lengths.iter().copied().collect();
-    let of_one_length = lengths.into_iter().map(|tokens| File {
-        path: wish.folder.join(file_name(tokens)),
-        lengths: (0..wish.count).map(|_| tokens).collect(),
-    });
-    let growing = wish.with_growing.then(|| File {
-        path: wish.folder.join(GROWING_FILE),
-        lengths: growing(),
-    });
-    of_one_length.chain(growing).collect()
-}
-
-/// Lengths that are spread evenly.
-fn growing() -> Vec<u32> {
-    let (count, least, most) = GROWING;
-    let steps = count - 1;
-    (0..count)
-        .map(|at| least + (at * (most - least) + steps / 2) / steps)
-        .collect()
-}
-
-fn exact_texts(wish: Wish<'_>) -> Result<ExactTexts, Failure> {
-    let name = wish.tokenizer.unwrap_or(BUILT_IN);
-    if wish.tokenizer.is_none() {
-        tracing::warn!(
-            "no tokenizer: the lengths of prompts are only about right; --tokenizer with the model's own makes them exact"
+        let tokenizer = self.tokenizer.clone();
+        let made = Workload::new(
+            &spec(prompts),
+            Api::Completion,
+            self.seed,
+            tokenizer,
+            None,
+            1,
         );
+        let workload = made.map_err(|error: WorkloadError| {
+            let hint = error.hint();
+            Failure::usage(error).with_hint(hint)
+        })?;
+        let text = |number| match workload.ask(Index::Arrival(number)).prompt {
+            Prompt::Text(text) => text.to_string(),
+            // Generated prompts of completions are texts.
+            _ => String::new(),
+        };
+        Ok(numbers.map(text).collect())
     }
-    let made = ExactTexts::new(Arc::new(tokenizer(name)?), Seed(wish.seed));
-    let texts = made.map_err(|error: WorkloadError| {
-        let hint = error.hint();
-        Failure::usage(error).with_hint(hint)
-    })?;
-    let added = texts.added();
-    if added > 0 {
-        tracing::info!(
-            "lengths are those of the text alone: a server that puts the tokenizer's {added} special token(s) before it counts so many more"
-        );
-    }
-    Ok(texts)
-}
 
-/// Writes one file, and says how many prompts it has.
-fn write(file: &File, texts: &ExactTexts) -> Result<u32, Failure> {
-    let (mut off, mut distinct) = (0_u64, BTreeSet::new());
-    let prompts = file.lengths.iter().zip(0_u32..).map(|(&tokens, number)| {
-        let (prompt, got) = texts.text(tokens, number);
-        off += u64::from(got != tokens);
-        let _again = distinct.insert(digest(&prompt));
-        Row {
-            prompt,
-            max_tokens: None,
+    /// Prompts of all lengths, evenly from the shortest on.
+    fn growing(&self, longest: u32) -> Result<Vec<String>, Failure> {
+        let steps = (GROWING_COUNT - 1) / ALIKE;
+        let above = longest.saturating_sub(SHORTEST);
+        let mut all = Vec::new();
+        for step in 0..=steps {
+            let first = step * ALIKE;
+            let last = (first + ALIKE).min(GROWING_COUNT);
+            let length = SHORTEST.min(longest) + above * step / steps;
+            all.extend(self.prompts(length, u64::from(first)..u64::from(last))?);
         }
-    });
-    let written: io::Result<()> = replace_by(&file.path, |out| {
-        let mut out = BufWriter::new(out);
-        json_list(&mut out, prompts)?;
+        Ok(all)
+    }
+}
+
+fn spec(prompts: PromptSource) -> Spec {
+    Spec {
+        prompts,
+        output: LengthSpec {
+            mean: 1,
+            law: LengthLaw::Constant,
+            range: 0.0,
+            cap: None,
+            jitter: 0,
+        },
+        tokenizer: None,
+        shape: Shape::default(),
+        forced: None,
+        batch: Batch::default(),
+        around: Around::default(),
+    }
+}
+
+fn write(path: PathBuf, prompts: &[String]) -> Result<PathBuf, Failure> {
+    let written = replace_by(&path, |file| -> io::Result<()> {
+        let mut out = BufWriter::new(file);
+        json_list(&mut out, prompts.iter().map(String::as_str))?;
         out.flush()
     });
-    let name = file.path.display();
-    written
-        .with_context(|| format!("cannot write `{name}`"))
-        .map_err(Failure::failed)?;
-    if off > 0 {
-        tracing::warn!(
-            "{off} prompts of {name} are not of their length: the tokenizer gives no text that one"
-        );
-    }
-    if distinct.len() < file.lengths.len() {
-        let (distinct, all) = (distinct.len(), file.lengths.len());
-        tracing::warn!(
-            "only {distinct} of the {all} prompts of {name} differ: they are too short for more"
-        );
-    }
-    Ok(u32::try_from(file.lengths.len()).unwrap_or(u32::MAX))
+    written.map_err(|error| unwritten(&path, error))?;
+    Ok(path)
 }
 
-fn digest(text: &str) -> [u8; 32] {
-    use sha2::{Digest as _, Sha256};
-    Sha256::digest(text).into()
+fn unwritten(path: &Path, error: io::Error) -> Failure {
+    Failure::failed(anyhow!(error).context(format!("cannot write `{}`", path.display())))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Tokenizer;
+    use crate::workload::BUILT_IN;
 
-    fn wish(folder: &Path) -> Wish<'_> {
-        Wish {
+    fn wish<'a>(folder: &'a Path, lengths: &'a [u32]) -> SuiteWish<'a> {
+        SuiteWish {
             folder,
-            lengths: &[64, 32],
-            with_growing: true,
-            count: 20,
-            tokenizer: None,
-            seed: 3,
+            lengths,
+            growing_to: None,
+            count: 3,
+            tokenizer: Some(BUILT_IN),
+            seed: 1,
             force: false,
         }
     }
 
-    fn prompts(path: &Path) -> Vec<String> {
+    fn read(path: &Path) -> Vec<String> {
         serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    #[test]
-    fn lengths_grow_evenly_from_the_first_to_the_last() {
-        let lengths = growing();
-        assert_eq!((lengths.len(), lengths[0], lengths[410]), (411, 16, 4_096));
-        let steps = lengths.windows(2).map(|pair| pair[1] - pair[0]);
-        assert!(steps.clone().all(|step| (9..=10).contains(&step)));
-    }
-
-    #[test]
-    fn the_files_have_their_lengths_and_are_equal_wherever_they_are_made() {
-        let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let found = make(wish(one.path())).unwrap();
-        let made: Vec<_> = found
-            .iter()
-            .map(|file| (file.path.file_name().unwrap().to_str().unwrap(), file.made))
-            .collect();
-        assert_eq!(
-            made,
-            [
-                ("prompts_length_32.json", Some(20)),
-                ("prompts_length_64.json", Some(20)),
-                ("growing_prompts.json", Some(411)),
-            ]
-        );
+    fn tokens(prompts: &[String]) -> Vec<usize> {
         let tokenizer = Tokenizer::built_in().unwrap();
-        for (file, lengths) in found.iter().zip([vec![32; 20], vec![64; 20], growing()]) {
-            let counts: Vec<_> = prompts(&file.path)
-                .iter()
-                .map(|prompt| u32::try_from(tokenizer.count(prompt)).unwrap())
-                .collect();
-            assert_eq!(counts, lengths, "{}", file.path.display());
-        }
-        let again = make(wish(other.path())).unwrap();
-        for (file, same) in found.iter().zip(&again) {
-            assert_eq!(fs::read(&file.path).unwrap(), fs::read(&same.path).unwrap());
-        }
+        prompts.iter().map(|text| tokenizer.count(text)).collect()
     }
 
     #[test]
-    fn what_is_there_stays_unless_it_is_forced() {
+    fn each_file_has_prompts_of_exactly_its_length() {
         let folder = tempfile::tempdir().unwrap();
-        let own = folder.path().join(file_name(32));
-        fs::write(&own, "[\"mine\"]").unwrap();
-        let few = Wish {
-            with_growing: false,
-            ..wish(folder.path())
+        let made = ensure_suite(&wish(folder.path(), &[32, 300])).unwrap();
+        assert_eq!(made.len(), 2);
+        let long = read(&folder.path().join("prompts_length_300.json"));
+        assert_eq!(tokens(&long), [300, 300, 300]);
+        let short = read(&folder.path().join("prompts_length_32.json"));
+        assert_eq!(tokens(&short), [32, 32, 32]);
+        assert_ne!(short[0], short[1]);
+    }
+
+    #[test]
+    fn growing_prompts_go_from_the_shortest_to_the_longest() {
+        let folder = tempfile::tempdir().unwrap();
+        let growing = SuiteWish {
+            growing_to: Some(200),
+            ..wish(folder.path(), &[])
         };
-        let found = make(few).unwrap();
-        assert_eq!((found[0].made, found[1].made), (None, Some(20)));
-        assert_eq!(prompts(&own), ["mine"]);
-        let forced = make(Wish { force: true, ..few }).unwrap();
-        assert_eq!(forced[0].made, Some(20));
-        assert_eq!(prompts(&own).len(), 20);
+        let made = ensure_suite(&growing).unwrap();
+        let lengths = tokens(&read(&made[0]));
+        assert_eq!(lengths.len(), 411);
+        assert_eq!((lengths[0], lengths[410]), (16, 200));
+        assert!(lengths.is_sorted());
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone_unless_it_is_to_be_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("prompts_length_32.json");
+        fs::write(&file, "[\"mine\"]").unwrap();
+        assert!(
+            ensure_suite(&wish(folder.path(), &[32]))
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(read(&file), ["mine"]);
+        let again = SuiteWish {
+            force: true,
+            ..wish(folder.path(), &[32])
+        };
+        assert_eq!(ensure_suite(&again).unwrap(), [file.clone()]);
+        assert_eq!(read(&file).len(), 3);
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Wish<'a> {
     pub(super) plan: Plan,
     /// The seed was asked for; one that was drawn gives way to a journal's.
     pub(super) seeded: bool,
+    /// The command line that it comes from, without secrets; empty where nobody knows one.
+    pub(super) command: &'a str,
     pub(super) rules: Rules,
     /// How long its workers go on without their master; `None` when they end with it.
     pub(super) lease: Option<Duration>,
@@ -106,8 +108,18 @@ impl Ready {
             max_fail_ratio: wish.rules.max_fail_ratio,
             exit_code_on_error: wish.rules.exit_code_on_error,
             allow_invalid: wish.rules.allow_invalid,
+            command: with_seed(wish.command, wish.seeded, &self.plan),
         };
         Ok(journal_head(&header)?)
+    }
+}
+
+/// `command` with the seed of `plan`, unless it is there.
+pub(super) fn with_seed(command: &str, is_seeded: bool, plan: &Plan) -> String {
+    if is_seeded || command.is_empty() {
+        command.to_owned()
+    } else {
+        format!("{command} --seed {}", plan.seed.0)
     }
 }
 

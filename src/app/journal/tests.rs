@@ -22,6 +22,7 @@ pub(super) fn header() -> JournalHeader {
         max_fail_ratio: 0.01,
         exit_code_on_error: 1,
         allow_invalid: false,
+        command: "llmload run --seed 1".to_owned(),
     }
 }
 
@@ -104,6 +105,7 @@ fn wish(journal: &Journal) -> Wish<'_> {
         journal,
         plan: plan(),
         seeded: true,
+        command: "llmload run --seed 1",
         rules: Rules {
             max_fail_ratio: 0.01,
             exit_code_on_error: 1,
@@ -111,6 +113,19 @@ fn wish(journal: &Journal) -> Wish<'_> {
         },
         lease: Some(Duration::from_secs(3)),
     }
+}
+
+#[test]
+fn a_seed_that_was_drawn_is_part_of_the_command() {
+    assert_eq!(
+        with_seed("llmload run -u 1", false, &plan()),
+        "llmload run -u 1 --seed 1"
+    );
+    assert_eq!(
+        with_seed("llmload run --seed 9", true, &plan()),
+        "llmload run --seed 9"
+    );
+    assert_eq!(with_seed("", false, &plan()), "");
 }
 
 #[test]

@@ -117,6 +117,9 @@ pub(super) struct TestArgs {
     /// Folder for the result files, made if need be; empty: none are written
     #[arg(long, value_name = "DIR", default_value = "", value_parser = folder)]
     pub(super) results_dir: PathBuf,
+    /// Write the result as a page of HTML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Pairs to keep in the summary: name=value,name=value
     #[arg(long, value_name = "PAIRS", default_value = "", value_parser = pairs)]
     pub(super) metadata: IndexMap<String, String>,
@@ -230,7 +233,16 @@ pub(in crate::app) fn commands() -> [clap::Command; 2] {
 
 /// With the options that `run` and `master` have too.
 fn shared(own: clap::Command) -> clap::Command {
-    let carried = of("run", &OF_RUN)
+    with_options_of(own, &OF_RUN, &OF_MASTER)
+}
+
+/// With these options of `run`, and these of `master` for when workers are expected.
+pub(in crate::app) fn with_options_of(
+    own: clap::Command,
+    of_run: &[&str],
+    of_master: &[&str],
+) -> clap::Command {
+    let carried = of("run", of_run)
         .into_iter()
         .map(|arg| match arg.get_id().as_str() {
             // Beside a progress bar nobody is to read what goes as it should.
@@ -240,7 +252,7 @@ fn shared(own: clap::Command) -> clap::Command {
             }
             _ => arg,
         });
-    let cluster = of("master", &OF_MASTER)
+    let cluster = of("master", of_master)
         .into_iter()
         .map(|arg| match arg.get_id().as_str() {
             "expect_workers" => {
@@ -273,7 +285,7 @@ fn without_variables(arg: Arg) -> Arg {
 }
 
 /// Whether workers carry the test out.
-pub(super) fn has_workers(matches: &ArgMatches) -> bool {
+pub(in crate::app) fn has_workers(matches: &ArgMatches) -> bool {
     is_given(matches, "expect_workers")
 }
 
@@ -286,11 +298,23 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
 /// # Errors
 /// An option that goes with the other of them alone.
 pub(super) fn passed_on(matches: &ArgMatches) -> Result<Vec<OsString>, Failure> {
+    given_of(matches, &OF_RUN, &OF_MASTER)
+}
+
+/// The same of these options of `run` and `master`.
+///
+/// # Errors
+/// An option that goes with the other of them alone.
+pub(in crate::app) fn given_of(
+    matches: &ArgMatches,
+    of_run: &[&str],
+    of_master: &[&str],
+) -> Result<Vec<OsString>, Failure> {
     let cluster = has_workers(matches);
     let here = ["mock", "threads", "http_engine", "stamps", "source_ip"];
     let mut passed = Vec::new();
-    let carried = of("run", &OF_RUN).into_iter().map(|arg| (arg, false));
-    let clustered = of("master", &OF_MASTER).into_iter().map(|arg| (arg, true));
+    let carried = of("run", of_run).into_iter().map(|arg| (arg, false));
+    let clustered = of("master", of_master).into_iter().map(|arg| (arg, true));
     for (arg, is_of_cluster) in carried.chain(clustered) {
         let id = arg.get_id().as_str();
         let Some(long) = arg.get_long().filter(|_| is_given(matches, id)) else {

@@ -5,29 +5,33 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::chart;
-use crate::llmperf::{Benchmark, Individual, file, html_report, plots};
+use crate::llmperf::{Benchmark, Individual, file, plots};
 use crate::mlflow::{Artifact, Content};
+use crate::page::{Page, html};
 
 /// Those of a token benchmark. What cannot be made costs a warning.
 pub(super) fn of_benchmark(
     bench: &Benchmark,
     summary: &Map<String, Value>,
     responses: &[Individual],
+    page: &Page,
 ) -> Vec<Artifact> {
     let stem = bench.stem();
     let mut artifacts = of_results(&stem, summary, &responses);
-    let mut pictures = Vec::new();
     for (name, figure) in plots(&stem, responses) {
-        if let Some(svg) = made(name, chart::svg(&figure)) {
-            artifacts.push(artifact(format!("{stem}_{name}.svg"), svg.clone()));
-            pictures.push((name.to_owned(), svg));
-        }
+        let svg = made(name, chart::svg(&figure));
+        artifacts.extend(svg.map(|svg| artifact(format!("{stem}_{name}.svg"), svg)));
         let png = made(name, chart::png(&figure));
         artifacts.extend(png.map(|png| artifact(format!("{stem}_{name}.png"), png)));
     }
-    let page = made("report", html_report(bench, summary, responses, &pictures));
-    artifacts.extend(page.map(|page| artifact(format!("{stem}_report.html"), page)));
+    artifacts.extend(of_page(&stem, page));
     artifacts
+}
+
+/// The page.
+pub(super) fn of_page(stem: &str, page: &Page) -> Option<Artifact> {
+    let page = made("report", html(page));
+    page.map(|page| artifact(format!("{stem}_report.html"), page))
 }
 
 /// The two result files.

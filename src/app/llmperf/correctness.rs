@@ -7,17 +7,19 @@ use super::args::CorrectnessArgs;
 use super::artifacts::of_results;
 use super::conduct::{Told, conduct};
 use super::play::{Made, timestamp_s};
-use super::results::Results;
+use super::results::{Results, prepare_page};
 use super::settings::{self, Wanted};
 use crate::app::console::{Console, complain};
 use crate::app::failure::Failure;
+use crate::app::html::write_page;
 use crate::app::logging;
 use crate::config::Client;
 use crate::domain::{Keep, Seed};
 use crate::llmperf::{
-    Correctness, Marks, Solved, correctness_console, correctness_summary, ml_correctness_metrics,
-    ml_correctness_params,
+    Correctness, Marks, Solved, correctness_console, correctness_page, correctness_summary,
+    ml_correctness_metrics, ml_correctness_params,
 };
+use crate::page::Page;
 use crate::provider::Task;
 use crate::workload::{LengthLaw, LengthSpec, PromptSource, numeral, numeral_task};
 
@@ -32,6 +34,7 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     let test = settings_of(&args, &client);
     let tokenizer = settings::tokenizer(&args.test)?;
     let results = Results::prepare(&args.test.results_dir, test.stem())?;
+    prepare_page(args.test.html.as_deref())?;
     let wanted = wanted(&args, &test);
     let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted)?;
     let requests = args.max_num_completed_requests;
@@ -55,8 +58,15 @@ fn checked(
     let summary = correctness_summary(test, &tasks, timestamp_s());
     Console::default().print(&correctness_console(test, &tasks));
     let written = results.map_or(Ok(()), |results| results.write(&summary, &tasks));
+    let page = Page {
+        notices: made.notices.clone(),
+        ..correctness_page(test, &summary, &tasks)
+    };
+    let html = args.test.html.as_deref();
+    let page_written = html.map_or(Ok(()), |path| write_page(path, &page));
     let faults = [
         written.err(),
+        page_written.err(),
         excess(args.max_mismatch_rate, Marks::of(&tasks)),
     ];
     let mut status = made.status;

@@ -14,6 +14,9 @@ mod settings;
 mod tests;
 mod token_benchmark;
 
-pub(super) use args::{CORRECTNESS, TOKEN_BENCHMARK, commands};
+pub(super) use args::{
+    CORRECTNESS, TOKEN_BENCHMARK, commands, given_of, has_workers, with_options_of,
+};
 pub(super) use correctness::correctness;
+pub(super) use settings::logging;
 pub(super) use token_benchmark::token_benchmark;

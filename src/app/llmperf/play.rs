@@ -14,6 +14,8 @@ use crate::app::surroundings::wall_clock;
 use crate::domain::{Answer, Index, Offset, Outcome};
 use crate::metrics::{Level, Verdict};
 use crate::mlflow::Status;
+use crate::page::Notice;
+use crate::report::page::run_notices;
 
 /// A test that was played.
 pub(super) struct Made {
@@ -25,6 +27,8 @@ pub(super) struct Made {
     is_interrupted: bool,
     /// The exit status so far.
     pub(super) status: u8,
+    /// What must be said before any figure of it.
+    pub(super) notices: Vec<Notice>,
 }
 
 /// Plays a test of so many requests.
@@ -70,7 +74,10 @@ impl Made {
                  counts a text otherwise than its lines; the files have the counted lengths"
             );
         }
+        let measured = played.measured.as_ref();
+        let verdict = measured.and_then(|measured| measured.verdict.as_ref());
         Self {
+            notices: run_notices(played.failure.as_deref(), verdict),
             wall_s: wall_s(&answers),
             is_interrupted: played.interrupted.is_some(),
             // Something must have been measured.

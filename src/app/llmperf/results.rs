@@ -63,6 +63,11 @@ impl Results {
     }
 }
 
+/// Finds out before a test whether its page could be written.
+pub(super) fn prepare_page(path: Option<&Path>) -> Result<(), Failure> {
+    path.map_or(Ok(()), |path| try_writing(path, "--html"))
+}
+
 fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
     let text = llmperf::file(value).map_err(std::io::Error::other);
     text.and_then(|text| replace(path, &text))

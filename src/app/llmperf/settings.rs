@@ -104,7 +104,7 @@ pub(super) fn tokenizer(args: &TestArgs) -> Result<String, Failure> {
 }
 
 /// How to log: beside a progress bar only what does not go as it should, while workers are waited for also who comes.
-pub(super) fn logging(matches: &ArgMatches) -> Logging {
+pub(in crate::app) fn logging(matches: &ArgMatches) -> Logging {
     let level = match matches.get_one::<LogLevel>("loglevel") {
         Some(level) => *level,
         None if has_workers(matches) => LogLevel::Info,
@@ -228,6 +228,8 @@ fn pace(settings: &mut Settings, args: &TestArgs, requests: u64) {
     settings.limits.stop = args.stop_timeout;
     // A failed request is a result, and no reason for another exit status.
     settings.max_fail_ratio = 1.0;
+    // That would be another command's.
+    settings.command.clear();
     settings.outputs = Outputs {
         only_summary: true,
         ..Outputs::default()

@@ -1,5 +1,7 @@
 //! `token-benchmark`: its settings to a plan, its answers to a summary, both files, the console.
 
+use std::path::Path;
+
 use clap::{ArgMatches, FromArgMatches};
 use serde_json::{Map, Value};
 
@@ -7,13 +9,17 @@ use super::args::TokenArgs;
 use super::artifacts::of_benchmark;
 use super::conduct::{Told, conduct};
 use super::play::{Made, timestamp_s};
-use super::results::Results;
+use super::results::{Results, prepare_page};
 use super::settings::{self, Wanted};
 use crate::app::console::{Console, complain};
 use crate::app::failure::Failure;
+use crate::app::html::write_page;
 use crate::app::logging;
 use crate::domain::Keep;
-use crate::llmperf::{Benchmark, Individual, console, ml_metrics, ml_params, summary};
+use crate::llmperf::{
+    Benchmark, Individual, benchmark_page, console, ml_metrics, ml_params, summary,
+};
+use crate::page::Page;
 use crate::workload::{LengthLaw, LengthSpec, Normal, PromptSource};
 
 /// `llmload token-benchmark`.
@@ -24,18 +30,29 @@ pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failur
     let tokenizer = settings::tokenizer(&args.test)?;
     let bench = benchmark(&args, &tokenizer);
     let results = Results::prepare(&args.test.results_dir, bench.stem())?;
+    prepare_page(args.test.html.as_deref())?;
     let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
     let requests = args.max_num_completed_requests;
-    let report = |made: &Made, is_logged| benchmarked(&bench, results.as_ref(), made, is_logged);
+    let html = args.test.html.as_deref();
+    let report = |made: &Made, is_logged| {
+        let outputs = (results.as_ref(), html);
+        benchmarked(&bench, outputs, made, is_logged)
+    };
     conduct(&args.test, requests, ml_params(&bench), carrier, report)
 }
 
-fn benchmarked(bench: &Benchmark, results: Option<&Results>, made: &Made, is_logged: bool) -> Told {
+fn benchmarked(
+    bench: &Benchmark,
+    (results, html): (Option<&Results>, Option<&Path>),
+    made: &Made,
+    is_logged: bool,
+) -> Told {
     let Some(report) = Report::of(bench, made) else {
         return Told::nothing(made.status);
     };
-    let status = report.show(results, made.status);
-    let files = is_logged.then(|| of_benchmark(bench, &report.summary, &report.responses));
+    let status = report.show(results, html, made.status);
+    let files =
+        is_logged.then(|| of_benchmark(bench, &report.summary, &report.responses, &report.page));
     Told {
         status,
         metrics: ml_metrics(&report.summary),
@@ -48,6 +65,7 @@ struct Report {
     responses: Vec<Individual>,
     summary: Map<String, Value>,
     console: String,
+    page: Page,
 }
 
 impl Report {
@@ -55,23 +73,31 @@ impl Report {
     fn of(bench: &Benchmark, made: &Made) -> Option<Self> {
         let answers = made.answers.iter();
         let responses: Vec<Individual> = answers.filter_map(|(_, it)| Individual::of(it)).collect();
+        let summary = summary(bench, &responses, made.wall_s, timestamp_s());
         (!responses.is_empty()).then(|| Self {
-            summary: summary(bench, &responses, made.wall_s, timestamp_s()),
+            page: Page {
+                notices: made.notices.clone(),
+                ..benchmark_page(bench, &summary, &responses)
+            },
+            summary,
             console: console(bench, &responses, made.wall_s),
             responses,
         })
     }
 
     /// Prints and writes it. Returns the exit status, which was `status` before.
-    fn show(&self, results: Option<&Results>, status: u8) -> u8 {
+    fn show(&self, results: Option<&Results>, html: Option<&Path>, status: u8) -> u8 {
         Console::default().print(&self.console);
-        let Some(Err(failure)) =
-            results.map(|results| results.write(&self.summary, &self.responses))
-        else {
-            return status;
-        };
-        complain(&failure);
-        status.max(failure.status)
+        let written = results.map(|results| results.write(&self.summary, &self.responses));
+        let page = html.map(|path| write_page(path, &self.page));
+        let failures = [written, page]
+            .into_iter()
+            .flatten()
+            .filter_map(Result::err);
+        failures.fold(status, |status, failure| {
+            complain(&failure);
+            status.max(failure.status)
+        })
     }
 }
 

@@ -66,6 +66,9 @@ pub(super) struct SweepArgs {
     /// Folder of the results: comparison.md, comparison.csv, charts, sweep.csv, a JSON file a run
     #[arg(long, value_name = "DIR", default_value = "sweep")]
     pub(super) output_dir: PathBuf,
+    /// Write the comparison as a page of HTML also to this file; DIR/report.html is always written
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
     /// Wait this long between two runs
     #[arg(long, value_name = "SPAN", default_value = "0s", value_parser = span)]
     pub(super) cooldown: Duration,
@@ -112,13 +115,18 @@ pub(in crate::app) fn command() -> clap::Command {
         id if ALWAYS.contains(&id) => arg.hide(true),
         _ => arg,
     };
-    options_of("run")
-        .into_iter()
+    of_run()
         .map(adapted)
         .fold(own, clap::Command::arg)
         .args_override_self(true)
         .max_term_width(110)
         .after_help(EXAMPLES)
+}
+
+/// The options of `run` that a sweep's runs have: a page is of all of them.
+fn of_run() -> impl Iterator<Item = Arg> {
+    let is_its_own = |arg: &Arg| arg.get_id() != "html";
+    options_of("run").into_iter().filter(is_its_own)
 }
 
 /// The options of a subcommand that shares its settings with others.
@@ -132,7 +140,7 @@ pub(in crate::app) fn options_of(command: &str) -> Vec<Arg> {
 pub(super) fn is_flag(name: &str) -> bool {
     let is_it =
         |arg: &Arg| arg.get_long() == Some(name) && matches!(arg.get_action(), ArgAction::SetTrue);
-    options_of("run").iter().any(is_it)
+    of_run().any(|arg| is_it(&arg))
 }
 
 impl SweepArgs {
@@ -159,7 +167,7 @@ impl SweepArgs {
 /// Tells what all runs share from what differs.
 pub(super) fn wanted(matches: &ArgMatches, args: &SweepArgs) -> Result<Wanted, Failure> {
     let (mut base, mut axes) = (Vec::new(), Vec::new());
-    for arg in options_of("run") {
+    for arg in of_run() {
         let id = arg.get_id().as_str();
         if matches.value_source(id) != Some(ValueSource::CommandLine) {
             continue;

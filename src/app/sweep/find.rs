@@ -1,5 +1,6 @@
 //! `sweep --find`: plays what the search asks for, and writes what it found. Where to go next is the search's decision.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -15,7 +16,7 @@ use crate::app::failure::{Failure, status};
 use crate::app::{runtime, signals};
 use crate::suite::{
     Combination, Finding, Found, Goal, Judgement, Limit, Outcome, Row, Rules, Search, SearchSpec,
-    Step, Trial, Word, comparison_markdown, finding_json, finding_text, judge_run,
+    Step, Trial, Word, finding_json, finding_text, judge_run,
 };
 
 /// Searches, to its end or to a signal.
@@ -48,6 +49,7 @@ pub(super) fn find(
     start_logging(Some(&first))?;
     let settings = &first.options.settings;
     let hunt = Hunt {
+        html: args.html.clone(),
         spec,
         slos: settings
             .observe
@@ -66,6 +68,7 @@ pub(super) fn find(
 
 /// What does not change while a search goes on.
 struct Hunt {
+    html: Option<PathBuf>,
     spec: SearchSpec,
     slos: Vec<String>,
     rules: Rules,
@@ -215,31 +218,9 @@ impl Hunt {
         let json = finding_json(&finding).map_err(Failure::failed)?;
         stage.store.write("search.json", &json)?;
         let mut rows: Vec<Row> = runs.iter().map(|(_, row)| row.clone()).collect();
-        rows.sort_by(|one, other| load(one).total_cmp(&load(other)));
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let pictures = results::write_charts(stage, "Runs of the search", &rows)?;
-        let table = comparison_markdown("Search", &rows, &pictures);
-        let table = table.replacen(
-            "# Search\n",
-            &format!("# Search\n\n```text\n{text}```\n"),
-            1,
-        );
-        results::write_tables(stage, &table, &rows)?;
-        let place = stage.store.path("comparison.md");
-        stage
-            .console
-            .print(&format!("written: {}\n", place.display()));
-        Ok(())
+        rows.sort_by(results::by_load);
+        results::write_search(stage, &rows, &text, self.html.as_deref())
     }
-}
-
-fn load(row: &Row) -> f64 {
-    let figures = row.figures.as_ref();
-    figures.map_or(0.0, |figures| {
-        figures.asked_per_s.unwrap_or(f64::from(figures.users))
-    })
 }
 
 fn told(judgement: &Judgement) -> String {

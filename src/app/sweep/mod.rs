@@ -8,11 +8,14 @@ mod prepare;
 mod results;
 mod store;
 
+use std::path::Path;
+
 use clap::{ArgMatches, FromArgMatches};
 use tokio_util::task::TaskTracker;
 
 use super::console::Console;
 use super::failure::{Failure, status};
+use super::files::try_writing;
 use super::{logging, runtime, signals};
 use crate::suite::Row;
 use args::{SweepArgs, Wanted, wanted};
@@ -26,11 +29,19 @@ pub(super) use args::{NAME, command, options_of, words};
 pub(super) fn sweep(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = SweepArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let wanted = wanted(matches, &args)?;
+    if let Some(path) = args.html.as_deref().filter(|_| !args.dry_run) {
+        try_writing(path, "--html")?;
+    }
     let store = Store::open(&args.output_dir, args.restart)?;
     match args.search() {
         Some(spec) => find::find(&args, spec, &wanted, store),
         None => grid(&args, &wanted, store),
     }
+}
+
+/// Draws what a sweep's folder holds again: its comparison, its charts and its page.
+pub(super) fn redraw(folder: &Path, html: Option<&Path>) -> Result<u8, Failure> {
+    results::redraw(&Store::open(folder, false)?, html)
 }
 
 fn grid(args: &SweepArgs, wanted: &Wanted, store: Store) -> Result<u8, Failure> {
@@ -91,7 +102,7 @@ async fn play_all(args: &SweepArgs, runs: Vec<Prepared>, store: Store) -> Result
             }
         }
     }
-    results::write_grid(&mut stage, &rows)?;
+    results::write_grid(&mut stage, &rows, args.html.as_deref())?;
     let worst = rows.iter().map(|row| row.status).max();
     Ok(interrupted.unwrap_or(worst.unwrap_or(status::OK)))
 }

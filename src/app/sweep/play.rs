@@ -167,6 +167,7 @@ fn could_not_be_played(failure: &Failure) -> Played {
         is_altered: false,
         measured: None,
         answers: BTreeMap::new(),
+        begun: None,
     }
 }
 

@@ -75,8 +75,9 @@ pub(super) fn resolve(
         Failure::usage(error).with_hint(hint)
     })?;
     match command {
-        Command::Run(options) => {
+        Command::Run(mut options) => {
             refuse_results(&options)?;
+            without_page(&mut options);
             let mut prepared = Prepared {
                 id: id(&options, repeat),
                 label: masked(combination).label(),
@@ -90,6 +91,15 @@ pub(super) fn resolve(
         }
         Command::ShowConfig(text) => Ok(Resolved::Text(text)),
         _ => Err(Failure::failed(anyhow!("`run` came to something else"))),
+    }
+}
+
+/// The environment or a settings file may name a page of one run: one file for all runs would show the last one, and the
+/// answers that it is drawn from are not kept for nobody.
+fn without_page(options: &mut RunOptions) {
+    if options.settings.outputs.html.take().is_some() {
+        let observe = &mut options.settings.observe;
+        (observe.answers, observe.answers_at_most) = (None, None);
     }
 }
 
@@ -230,18 +240,9 @@ fn shown(words: &[OsString]) -> String {
         let secret = SECRET.iter().find(|name| word.starts_with(**name));
         let word = secret.map_or_else(|| word.to_string(), |name| format!("{name}***"));
         text.push(' ');
-        text.push_str(&quoted(&word));
+        text.push_str(&config::quoted(&word));
     }
     text
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:@%+,*".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }
 
 impl Prepared {

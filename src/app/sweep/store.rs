@@ -19,6 +19,8 @@ const LIST: &str = "runs.jsonl";
 pub(super) struct Store {
     folder: PathBuf,
     known: BTreeMap<String, Row>,
+    /// Their ids, by when they were written down last.
+    order: Vec<String>,
 }
 
 impl Store {
@@ -35,13 +37,20 @@ impl Store {
         let rows = text
             .lines()
             .filter_map(|line| serde_json::from_str::<Row>(line).ok());
-        known.extend(rows.map(|row| (row.id.clone(), row)));
+        let mut order: Vec<String> = Vec::new();
+        for row in rows {
+            order.retain(|id| *id != row.id);
+            order.push(row.id.clone());
+            known.insert(row.id.clone(), row);
+        }
         if forget {
             known.clear();
+            order.clear();
         }
         Ok(Self {
             folder: folder.to_owned(),
             known,
+            order,
         })
     }
 
@@ -53,6 +62,12 @@ impl Store {
     /// Where the result of a run is kept.
     pub(super) fn result(&self, id: &str) -> PathBuf {
         self.folder.join("runs").join(format!("{id}.json"))
+    }
+
+    /// Every run that was written down, in the order in which they were made.
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let kept = self.order.iter().filter_map(|id| self.known.get(id));
+        kept.cloned().collect()
     }
 
     /// A run that was made before, and whose result is there.
@@ -128,6 +143,10 @@ mod tests {
         assert!(again.known("a").is_some());
         assert!(again.known("b").is_none(), "its result is gone");
         assert!(again.known("c").is_none(), "it was interrupted");
+        again.keep(&row("a")).unwrap();
+        let later = Store::open(folder.path(), false).unwrap();
+        let ids: Vec<String> = later.rows().into_iter().map(|row| row.id).collect();
+        assert_eq!(ids, ["b", "c", "a"], "each once, as it was made last");
         let restarted = Store::open(folder.path(), true).unwrap();
         assert!(restarted.known("a").is_none());
     }

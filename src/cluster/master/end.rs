@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{EndedBy, Halt, Master, MasterEvent, Output, Phase};
+use crate::cluster::deal::Deal;
 use crate::cluster::ledger::{Loss, finished};
 use crate::cluster::membership::Member;
 use crate::cluster::{Gauges, RunResult, ToWorker, Totals, WorkerState, WorkerSummary};
@@ -58,6 +59,26 @@ impl Master {
         let scheduled = self.books.total().counts.scheduled;
         let budget = schedule.most_arrivals();
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
+            || self.is_enough()
+    }
+
+    /// Whether a closed loop ended because enough was sent: the time for that was over before sending ended by itself, and
+    /// everybody who stayed had begun what it had to.
+    fn is_enough(&self) -> bool {
+        let schedule = &self.config.plan.schedule;
+        let Some(enough) = schedule.enough.filter(|_| !schedule.is_open()) else {
+            return false;
+        };
+        let Some(end) = schedule.end_of_sending() else {
+            return true;
+        };
+        let quotas = self.deal.as_ref().and_then(Deal::quotas);
+        let begun = |(worker, member): (u32, &Member)| {
+            let stayed = member.state == WorkerState::Done && !member.left_early;
+            let quota = of(quotas.as_ref(), worker).unwrap_or(0);
+            !stayed || member.ledger.counts().scheduled >= quota
+        };
+        Offset::from(enough.after) < end && self.roster.iter().all(begun)
     }
 
     pub(super) fn finish(&mut self, now: Offset, ended_by: &EndedBy) {
@@ -139,7 +160,12 @@ impl Master {
         }
         let gone = |member: &Member| member.left_early || member.state == WorkerState::Lost;
         let anybody = self.roster.iter().any(|(_, member)| gone(member));
-        deal.budgets().filter(|_| anybody)
+        // What somebody who went away had begun before enough was sent nobody knows, but for what it had to begin.
+        let owed = match ended_by {
+            EndedBy::MaxRequests => deal.quotas(),
+            _ => deal.budgets(),
+        };
+        owed.filter(|_| anybody)
     }
 
     /// What is unknown of a worker: of a lost one all that is open; of any other what it owned and never reported as due.

@@ -116,8 +116,7 @@ impl Master {
     }
 
     fn is_counted_closed(&self) -> bool {
-        let schedule = &self.config.plan.schedule;
-        !schedule.is_open() && schedule.max_requests.is_some()
+        self.config.plan.schedule.is_counted_closed()
     }
 
     /// Whether shares may be dealt anew when workers come and go.

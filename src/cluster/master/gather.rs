@@ -69,13 +69,17 @@ impl Master {
         let Some(member) = self.roster.member(worker) else {
             return;
         };
+        if self.phase == Phase::Ended {
+            // It comes for another run than this one.
+            return;
+        }
         self.event(MasterEvent::Joined {
             worker,
             name: member.hello.name.clone(),
             cores: member.hello.cores,
             connected: self.roster.connected(),
             expected: self.config.expect_workers,
-            late: self.phase == Phase::Ended || self.started_at().is_some() && !self.rebalances(),
+            late: self.started_at().is_some() && !self.rebalances(),
         });
     }
 

@@ -45,6 +45,9 @@ const STOP_LEAD: Duration = Duration::from_millis(100);
 /// From the last READY to offset zero, beside what the clocks may be off.
 const START_LEAD: Duration = Duration::from_millis(500);
 
+/// The same where no message is on its way: what cores need to get their memory.
+const LOCAL_START_LEAD: Duration = Duration::from_millis(100);
+
 /// Being called so long after `poll_timeout` means that the master itself stood still.
 const OWN_STALL: Duration = Duration::from_secs(1);
 
@@ -128,6 +131,7 @@ impl MasterConfig {
         self.missing_after = Duration::from_secs(86_400 * 365);
         self.epoch_lead = LOCAL_LEAD;
         self.stop_lead = Duration::ZERO;
+        self.start_lead = LOCAL_START_LEAD;
         self
     }
 

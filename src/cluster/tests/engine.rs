@@ -65,6 +65,8 @@ pub(super) struct Engine {
     /// Arrivals due before are not sent any more.
     skip_to: u64,
     in_flight: Vec<Flying>,
+    /// Of a closed loop.
+    taken: u64,
     stop_at: u64,
     cut_at: u64,
     fresh: Tally,
@@ -101,6 +103,7 @@ impl Engine {
             fenced: false,
             skip_to: 0,
             in_flight: Vec::new(),
+            taken: 0,
             stop_at: u64::MAX,
             cut_at: 0,
             fresh: Tally::default(),
@@ -376,7 +379,8 @@ impl Engine {
             .map(|(user, _)| *user)
             .collect();
         for user in due {
-            if !paused {
+            if !paused && self.taken < self.most(time) {
+                self.taken += 1;
                 self.fresh.counts.scheduled += 1;
                 self.begin(now, time, user.into());
                 // No user begins twice in a millisecond at one place; it may begin here when it has just begun elsewhere.
@@ -387,6 +391,18 @@ impl Engine {
             }
             self.users.get_mut(&user).unwrap().next = time + CLOSED_TURN;
         }
+    }
+
+    /// How many requests of a closed loop may be begun in all by `time`.
+    fn most(&self, time: u64) -> u64 {
+        let schedule = &self.plan.as_ref().unwrap().schedule;
+        let share = &self.shares[0];
+        let budget = schedule.max_requests.map(|_| share.budget.unwrap());
+        let enough = schedule
+            .enough
+            .filter(|of| time >= Offset::from(of.after).as_nanos());
+        let target = enough.map(|_| share.target.unwrap());
+        budget.into_iter().chain(target).min().unwrap_or(u64::MAX)
     }
 
     fn begin(&mut self, now: Offset, due: u64, what: u64) {
@@ -416,7 +432,8 @@ impl Engine {
     }
 
     fn count(&mut self, outcome: Outcome, ended: Vec<Flying>) {
-        let keeps = self.plan.as_ref().unwrap().observe.answers.is_some();
+        let observe = self.plan.as_ref().unwrap().observe.clone();
+        let keeps = observe.answers.is_some();
         for Flying { index, ends } in ended {
             *self.fresh.measured.outcomes.entry(outcome).or_default() += 1;
             if keeps {
@@ -425,6 +442,7 @@ impl Engine {
                     ..answer(ends, format!("{index:?}"))
                 };
                 self.fresh.answers.insert(index, answer);
+                self.fresh.answers_at_most = observe.answers_at_most;
             }
         }
     }
@@ -459,8 +477,12 @@ impl Engine {
             self.events.push_back(EngineEvent::Unable { reason });
             return;
         }
-        let limited = self.plan.as_ref().unwrap().schedule.max_requests.is_some();
-        let spent = limited && self.next_begin().is_none();
+        let schedule = &self.plan.as_ref().unwrap().schedule;
+        let spent = if schedule.is_open() {
+            schedule.max_requests.is_some() && self.next_begin().is_none()
+        } else {
+            self.taken >= self.most(to)
+        };
         let over = to >= self.end() || spent;
         if over && self.in_flight.is_empty() && !self.hung {
             self.state = State::Idle;

@@ -11,6 +11,8 @@ use crate::cluster::{
     PROTOCOL_VERSION, ToMaster, ToWorker, WorkerExit, WorkerState,
 };
 use crate::domain::{Offset, Outcome};
+use crate::plan::Plan;
+use crate::schedule::Enough;
 
 fn open(workers: u32) -> MasterConfig {
     MasterConfig::new(9, plan(Some(20.0), Some(6), None), workers)
@@ -297,6 +299,63 @@ fn a_budget_ends_the_run_and_is_counted_to_the_last_request_of_a_lost_worker() {
     let result = world.run();
     assert_eq!(result.ended_by, EndedBy::MaxRequests);
     assert_eq!(result.tally.counts.scheduled, 101);
+}
+
+/// A closed loop of eight users, each of which asks every so often; enough after `after` seconds with `requests`.
+fn until_enough(seconds: Option<u64>, after: u64, requests: u64) -> Plan {
+    let mut plan = plan(None, seconds, None);
+    plan.schedule.enough = Some(Enough {
+        after: Duration::from_secs(after),
+        requests,
+    });
+    plan
+}
+
+#[test]
+fn a_closed_loop_ends_when_enough_was_sent_and_its_window_with_the_last_answer() {
+    let played = |plan: Plan| {
+        let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
+        let result = world.run();
+        assert_eq!(result.tally.counts, world.truth().counts);
+        (
+            result.ended_by,
+            result.tally.counts.scheduled,
+            result.window.end,
+        )
+    };
+    let whole = |seconds| played(plan(None, Some(seconds), None)).1;
+    let (ended_by, sent, end) = played(until_enough(Some(60), 2, 101));
+    assert_eq!(
+        (ended_by, sent),
+        (EndedBy::MaxRequests, 101),
+        "the number came after the time"
+    );
+    assert!(end.unwrap() < Offset::from(Duration::from_secs(59)));
+    let (ended_by, sent, _) = played(until_enough(None, 4, 3));
+    assert_eq!(
+        ended_by,
+        EndedBy::MaxRequests,
+        "the time came after the number"
+    );
+    assert!(sent.abs_diff(whole(4)) <= 8, "{sent} of {}", whole(4));
+    let (ended_by, sent, end) = played(until_enough(Some(3), 2, 1_000_000));
+    assert_eq!(
+        (ended_by, sent),
+        (EndedBy::Time, whole(3)),
+        "the run time came before both"
+    );
+    assert_eq!(end, plan(None, Some(3), None).schedule.end_of_sending());
+    assert_eq!(played(until_enough(Some(3), 4, 2)).0, EndedBy::Time);
+}
+
+#[test]
+fn a_worker_that_is_lost_before_enough_was_sent_owes_what_it_had_to_begin() {
+    let mut world = World::new(5, MasterConfig::new(9, until_enough(None, 2, 301), 2), 2);
+    world.kill_at(1, 3_000);
+    let result = world.run();
+    assert_eq!(result.ended_by, EndedBy::MaxRequests);
+    assert_eq!(result.tally.counts.scheduled, 301);
+    assert!(result.tally.counts.lost > 0);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::cluster::{
 };
 use crate::domain::{Keep, Rate};
 use crate::plan::Plan;
-use crate::schedule::{Curve, Law, Pacing, Ramp, Stage};
+use crate::schedule::{Curve, Enough, Law, Pacing, Ramp, Stage};
 
 /// Arrivals of ten seconds at 37 a second, and of the 7 ms that eight users take to start.
 const ARRIVALS: u64 = 371;
@@ -47,6 +47,7 @@ fn world(seed: u64, workers: usize) -> World {
 
 fn world_of(seed: u64, mut config: MasterConfig, workers: usize) -> World {
     config.plan.observe.answers = seed.is_multiple_of(2).then_some(Keep::Text);
+    config.plan.observe.answers_at_most = seed.is_multiple_of(4).then_some(seed as u32 % 60);
     let mut world = World::new(seed, config, workers).with_repeats();
     world.told = number("LLMLOAD_SEED").is_some();
     let latency = [1, 20, 200][world.below(3) as usize];
@@ -180,6 +181,11 @@ fn plan_of(seed: u64) -> Plan {
                 curve: Curve::Geometric,
             });
         }
+        9 => {
+            let after = Duration::from_secs(seed / 12 % 28);
+            let requests = seed % 700;
+            plan.schedule.enough = Some(Enough { after, requests });
+        }
         _ => {}
     }
     plan
@@ -209,6 +215,11 @@ fn chaos(seed: u64) {
         world.kill_master_at(at, Some(back));
     }
     let result = world.run();
+    if let (Some(enough), EndedBy::MaxRequests) =
+        (world.config.plan.schedule.enough, &result.ended_by)
+    {
+        assert!(result.tally.counts.scheduled >= enough.requests);
+    }
     let end = result.window.end;
     if let (Some(end), true, EndedBy::Time) = (end, open, &result.ended_by) {
         let due = world.witness.due(Duration::from_nanos(end.as_nanos()));

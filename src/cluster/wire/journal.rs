@@ -42,6 +42,8 @@ pub struct JournalHeader {
     pub exit_code_on_error: u8,
     /// A run whose figures cannot be trusted ends like any other.
     pub allow_invalid: bool,
+    /// The command line that does the same again, without secrets; empty where nobody knows it.
+    pub command: String,
 }
 
 /// Why there is nothing to read in a file.
@@ -112,6 +114,7 @@ pub fn journal_head(header: &JournalHeader) -> Result<Vec<u8>, WireError> {
         max_fail_ratio: header.max_fail_ratio,
         exit_code_on_error: header.exit_code_on_error.into(),
         allow_invalid: header.allow_invalid,
+        command: header.command.clone(),
     };
     let mut bytes = MAGIC.to_vec();
     append(&mut bytes, pb::journal_record::Body::Header(header))?;
@@ -348,6 +351,7 @@ fn header_in(header: pb::JournalHeader) -> Result<JournalHeader, JournalError> {
         max_fail_ratio: header.max_fail_ratio,
         exit_code_on_error: exit_code.map_err(|_| WireError::Impossible("exit_code_on_error"))?,
         allow_invalid: header.allow_invalid,
+        command: header.command,
     })
 }
 

@@ -32,6 +32,7 @@ fn header() -> JournalHeader {
         max_fail_ratio: 0.01,
         exit_code_on_error: 1,
         allow_invalid: false,
+        command: "llmload master --host http://127.0.0.1:8000".to_owned(),
     }
 }
 

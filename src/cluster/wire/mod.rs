@@ -19,6 +19,7 @@ use super::{
 };
 use crate::domain::Offset;
 
+pub(super) use answer::bytes_of_times;
 pub use journal::{
     JournalError, JournalHeader, JournalReader, Tear, Torn, journal_frame, journal_head,
     journal_notes,

@@ -24,6 +24,7 @@ pub(super) fn encode(share: &Share) -> pb::Share {
         starts: places_out(&share.starts),
         ends: places_out(&share.ends),
         budget: share.budget,
+        target: share.target,
     }
 }
 
@@ -43,6 +44,7 @@ pub(super) fn decode(share: pb::Share) -> Result<Share, WireError> {
         starts: places_in(&share.starts)?,
         ends: places_in(&share.ends)?,
         budget: share.budget,
+        target: share.target,
     })
 }
 

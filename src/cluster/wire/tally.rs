@@ -171,6 +171,7 @@ pub(super) fn encode(tally: Tally) -> pb::Tally {
         last_end_offset: tally.last_end.map(Offset::as_nanos),
         generator: Some(generator_out(tally.generator)),
         answers: tally.answers.into_iter().map(answer::encode).collect(),
+        answers_at_most: tally.answers_at_most,
     }
 }
 
@@ -207,7 +208,8 @@ pub(super) fn decode(tally: pb::Tally) -> Result<Tally, WireError> {
             .map(generator_in)
             .transpose()?
             .unwrap_or_default(),
-        answers: answer::decode(tally.answers)?,
+        answers: answer::decode(tally.answers, tally.answers_at_most)?,
+        answers_at_most: tally.answers_at_most,
     })
 }
 

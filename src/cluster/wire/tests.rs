@@ -79,13 +79,19 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
     let times = (proptest::array::uniform3(option::of(offset())), offset());
     let words = ("[a-z\u{e9}\u{df} ]{0,300}", option::of("\\PC{0,80}\0?\n?"));
     let tokens = proptest::array::uniform5(option::of(any::<u32>()));
+    let arrivals = vec(any::<u64>(), 0..40);
     let said = (
         any_of(&Outcome::ALL),
         option::of(any::<i32>()),
         any::<u32>(),
     );
-    (index, times, words, tokens, said).prop_map(
-        |(index, ([sent, first_content, last_content], end), (error, text), tokens, said)| {
+    (index, times, words, tokens, (said, arrivals)).prop_map(
+        |(index, ([sent, first_content, last_content], end), (error, text), tokens, last)| {
+            let (said, mut arrivals) = last;
+            for at in &mut arrivals {
+                *at %= end.as_nanos().saturating_add(1);
+            }
+            arrivals.sort_unstable();
             let answer = Answer {
                 sent,
                 first_content,
@@ -100,7 +106,7 @@ fn answers() -> impl Strategy<Value = (Index, Answer)> {
                 max_tokens: said.2,
                 counted_output_tokens: tokens[3],
                 server_output_tokens: tokens[4],
-                arrivals: Vec::new(),
+                arrivals: arrivals.into_iter().map(Offset::from_nanos).collect(),
                 text,
             };
             (index, answer)
@@ -119,9 +125,13 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
         vec(errors(), 0..5),
         btree_map(any_of(&Warning::ALL), count(), 0..8),
         vec(answers(), 0..6),
+        option::of(0..4_u32),
     );
     (phase(), phase(), maps, numbers, times, any_generator()).prop_map(
-        |(warmup, measured, (errors, warnings, answers), (n, window_tokens), times, generator)| {
+        |(warmup, measured, maps, (n, window_tokens), times, generator)| {
+            let (errors, warnings, answers, room) = maps;
+            let answers: std::collections::BTreeMap<_, _> = answers.into_iter().collect();
+            let kept = u32::try_from(answers.len()).unwrap();
             Tally {
                 counts: Counts {
                     scheduled: n[0],
@@ -143,7 +153,8 @@ pub(super) fn tallies() -> impl Strategy<Value = Tally> {
                 last_sent: times.1,
                 last_end: times.2,
                 generator,
-                answers: answers.into_iter().collect(),
+                answers,
+                answers_at_most: room.map(|room| kept + room),
             }
         },
     )
@@ -246,9 +257,10 @@ fn share() -> impl Strategy<Value = Share> {
         placed(),
         placed(),
         option::of(any::<u64>()),
+        option::of(any::<u64>()),
     )
         .prop_map(
-            |(epoch, from, load, arrivals, users, starts, ends, budget)| {
+            |(epoch, from, load, arrivals, users, starts, ends, budget, target)| {
                 let (count, spawn_rate, rate, paused) = load;
                 Share {
                     epoch,
@@ -264,6 +276,7 @@ fn share() -> impl Strategy<Value = Share> {
                     starts,
                     ends,
                     budget,
+                    target,
                 }
             },
         )

@@ -11,6 +11,7 @@ use crate::cluster::clock::Clock;
 use crate::cluster::outbox::Outbox;
 use crate::cluster::{EngineCommand, Gauges, Hello, Prepare, Terms, ToMaster, ToWorker, Totals};
 use crate::domain::Offset;
+use crate::metrics::Sieve;
 use crate::schedule::Share;
 
 impl Worker {
@@ -275,6 +276,7 @@ impl Worker {
             lease: Offset::ZERO,
             outbox: Outbox::new(prepare.run),
             totals: Totals::default(),
+            sieve: Sieve::default(),
             deserted: false,
             final_said: false,
             unable: None,

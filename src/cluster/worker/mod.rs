@@ -20,6 +20,7 @@ use super::{
     ToWorker, Totals,
 };
 use crate::domain::Offset;
+use crate::metrics::Sieve;
 use crate::schedule::Share;
 
 /// Between two heartbeats, unless the master says otherwise.
@@ -157,6 +158,8 @@ struct Job {
     lease: Offset,
     outbox: Outbox,
     totals: Totals,
+    /// Lets those answers through that may be kept in the end.
+    sieve: Sieve,
     /// Nobody wants its figures any more.
     deserted: bool,
     /// Whether `Final` was said on this connection.

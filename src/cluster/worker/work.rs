@@ -56,10 +56,12 @@ impl Worker {
         self.drained(now);
     }
 
-    pub(super) fn keep(&mut self, fresh: Fresh) {
+    pub(super) fn keep(&mut self, mut fresh: Fresh) {
         if let Some(job) = self.job.as_mut().filter(|job| job.is_running()) {
             self.gauges = fresh.gauges;
             job.totals.add(&fresh);
+            // What cannot be kept in the end need not travel.
+            job.sieve.strain(&mut fresh.tally);
             job.outbox.push(fresh);
         }
     }

@@ -70,7 +70,6 @@ fn errors_say_where_what_and_what_to_do() {
         ("run --no-stream", env("LLMLOAD_SLO", "ttft<1s")),
         ("run --slo ttft", none()),
         ("run -d code --dataset-limit 3", none()),
-        ("run -d code --prompt-letters 4", none()),
         ("run -d @rows.jsonl -p 5", none()),
         ("run --clear-assistant", none()),
         ("run --timeout 0", none()),
@@ -121,6 +120,20 @@ fn errors_say_where_what_and_what_to_do() {
         ("run", env("LLMLOAD_STREAM", "maybe")),
         ("run", env("HTTP_PROXY", "socks5://u:hunter2@h")),
         ("run", conf("# fine\nusrs = 3")),
+        (
+            "run --server-metrics localhost:1/metrics",
+            Around::default(),
+        ),
+        (
+            "run --server-metrics http://u:hunter2@h/metrics",
+            Around::default(),
+        ),
+        ("run --server-metrics ftp://h/metrics", Around::default()),
+        (
+            "run --server-metrics auto --server-metrics-step 0.5ms",
+            Around::default(),
+        ),
+        ("run --server-metrics-step 1s", Around::default()),
         ("worker", conf("spawn_rat = 3")),
         ("run", conf("zzz = 3")),
         ("run", conf("users = 3\n\nusers = x")),
@@ -280,10 +293,6 @@ fn errors_say_where_what_and_what_to_do() {
     error: --dataset-limit is for a data set file, and there is none
     hint: --dataset @FILE
 
-    $ run -d code --prompt-letters 4
-    error: --prompt-letters is for a data set file, and there is none
-    hint: --dataset @FILE
-
     $ run -d @rows.jsonl -p 5
     error: --prompt-tokens is for prompts that are made, and a data set file says what is asked
     hint: leave it out, or --dataset NAME without @
@@ -431,6 +440,25 @@ fn errors_say_where_what_and_what_to_do() {
     $ run
     error: ./locust.conf:2: unknown key `usrs`
     hint: did you mean `users`?
+
+    $ run --server-metrics localhost:1/metrics
+    error: `localhost:1/metrics` has no scheme
+    hint: write http://HOST:PORT/metrics, or auto
+
+    $ run --server-metrics http://u:hunter2@h/metrics
+    error: a user name or password in --server-metrics is not supported
+    hint: use --header 'Authorization: …'
+
+    $ run --server-metrics ftp://h/metrics
+    error: `ftp://h/metrics` is not the address of a page
+    hint: write http://HOST:PORT/metrics, or auto
+
+    $ run --server-metrics auto --server-metrics-step 0.5ms
+    error: invalid value '0.5ms' for '--server-metrics-step <SPAN>': must be 1ms or longer
+
+    $ run --server-metrics-step 1s
+    error: --server-metrics-step means nothing without --server-metrics
+    hint: give --server-metrics, or leave --server-metrics-step out
 
     $ worker
     error: ./locust.conf:1: unknown key `spawn_rat`

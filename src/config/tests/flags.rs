@@ -56,11 +56,6 @@ fn asking() -> Vec<Row> {
             Plan("/workload/shape/chars", json!(9)),
         ),
         (
-            "--dataset @d.jsonl --prompt-letters 4",
-            "",
-            Plan("/workload/shape/letters", json!(4)),
-        ),
-        (
             "--prompt-randomize",
             "",
             Plan("/workload/shape/randomize", json!(true)),
@@ -363,6 +358,16 @@ fn pacing() -> Vec<Row> {
             Plan("/schedule/measure_ramp", json!(true)),
         ),
         ("--only-summary", "", Beside("only_summary: true")),
+        (
+            "--server-metrics auto",
+            "",
+            Beside("server_metrics: Some(ServerMetrics { url: None, step: 1s })"),
+        ),
+        (
+            "--server-metrics http://h:9/metrics/ --server-metrics-step 10ms",
+            "",
+            Beside("url: Some(\"http://h:9/metrics/\"), step: 10ms"),
+        ),
         ("--csv pre", "", Beside("csv: Some(\"pre\")")),
     ]
 }

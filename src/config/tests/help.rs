@@ -280,7 +280,7 @@ fn the_short_help_of_run_reads_like_this() {
               [env: TOKENIZER]
           --dataset-format <FORMAT>
               How a data set file is written; absent: by its name and first line [possible values:
-              jsonl, sharegpt, conversations, text, csv, trace, prompts]
+              jsonl, sharegpt, conversations, text, csv, trace]
           --dataset-column <NAME>
               Column of a CSV file, or field of JSON lines, that holds the prompt
           --dataset-shuffle-seed <N>
@@ -293,9 +293,6 @@ fn the_short_help_of_run_reads_like_this() {
               Pad or cut each prompt to this many characters
           --prompt-randomize
               Begin each prompt with random words, so that no cache of prompts helps
-          --prompt-letters <N>
-              Begin each row of a data set file with N random letters, and rows that come again with
-              their number: no two begin alike
           --prompt-images-with-resolutions <WxH>...
               Add images of these sizes to each prompt (chat only), one or more
           --prompt-images-positioning <WHERE>
@@ -388,24 +385,27 @@ fn the_short_help_of_run_reads_like_this() {
           --connect-timeout <SPAN>      To have a connection [default: 30s]
 
     Output:
-          --summary-file <FILE>  Append a row with the result to this CSV file
-          --csv <PREFIX>         Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv,
-                                 PREFIX_failures.csv ... [env: LOCUST_CSV]
-          --csv-full-history     Every row in PREFIX_stats_history.csv, not the aggregate alone [env:
-                                 LOCUST_CSV_FULL_HISTORY]
-          --json                 Print the result as JSON on standard output [env: LOCUST_JSON]
-          --json-file <FILE>     Write the result as JSON to this file [env: LOCUST_JSON_FILE]
-          --records <FILE>       Write one line a request to this file; a master names it, its workers
-                                 write it
-          --show-request         Print each request's body
-          --show-response        Print each answer's text
-          --first-visible-token  Count the time to first token up to the first that is no reasoning
-                                 (chat and stream only)
-          --only-summary         No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
-          --headless             Run without a web page; always so in this version [env:
-                                 LOCUST_HEADLESS]
-          --journal <FILE>       Write down what is measured here, as it comes: `llmload report` reads
-                                 it, whatever became of the run
+          --summary-file <FILE>         Append a row with the result to this CSV file
+          --csv <PREFIX>                Write Locust's PREFIX_stats.csv, PREFIX_stats_history.csv,
+                                        PREFIX_failures.csv ... [env: LOCUST_CSV]
+          --csv-full-history            Every row in PREFIX_stats_history.csv, not the aggregate alone
+                                        [env: LOCUST_CSV_FULL_HISTORY]
+          --json                        Print the result as JSON on standard output [env: LOCUST_JSON]
+          --json-file <FILE>            Write the result as JSON to this file [env: LOCUST_JSON_FILE]
+          --records <FILE>              Write one line a request to this file; a master names it, its
+                                        workers write it
+          --show-request                Print each request's body
+          --show-response               Print each answer's text
+          --first-visible-token         Count the time to first token up to the first that is no
+                                        reasoning (chat and stream only)
+          --server-metrics <URL>        Watch the server's own metrics: the address of their page, or
+                                        auto for /metrics at --host
+          --server-metrics-step <SPAN>  Look at them this often [default: 1s]
+          --only-summary                No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
+          --headless                    Run without a web page; always so in this version [env:
+                                        LOCUST_HEADLESS]
+          --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
+                                        reads it, whatever became of the run
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
@@ -484,6 +484,8 @@ fn the_short_help_of_worker_reads_like_this() {
                                 on
           --master-host <HOST>  Host of the master [env: LOCUST_MASTER_NODE_HOST] [default: 127.0.0.1]
           --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
+          --stay                Wait for the next run when one is over, until a signal; a run that fails
+                                ends nothing
 
     Cluster security:
           --token-file <FILE>       File with the token that the master asks for; or the token itself in

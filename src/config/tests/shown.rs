@@ -91,7 +91,6 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # dataset-limit is not set                   # default
     prefix-groups = 1                            # default
     # prompt-chars is not set                    # default
-    # prompt-letters is not set                  # default
     # prompt-images-with-resolutions is not set  # default
     prompt-images-positioning = space-evenly     # default
     prompt-randomize = false                     # default
@@ -148,7 +147,10 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # summary-file is not set                    # default
     # csv is not set                             # default
     # json-file is not set                       # default
+    # html is not set                            # default
     # records is not set                         # default
+    # server-metrics is not set                  # default
+    server-metrics-step = 1s                     # default
     headless = true                              # default
     # journal is not set                         # default
     csv-full-history = false                     # default
@@ -212,5 +214,19 @@ fn a_worker_shows_its_own_settings() {
     assert!(
         text.contains("master-port = 5557") && !text.contains("users"),
         "{text}"
+    );
+}
+
+#[test]
+fn the_command_of_a_page_is_what_was_set_anywhere_and_no_secret() {
+    let around = Around::with(&[("LOCUST_USERS", "7"), ("API_KEY", "hunter2")]);
+    let line = "run -H http://h -m m --header Cookie:hunter3 --header X-Team:a'b --no-stream --prompt-text=-v";
+    let Ok(Command::Run(options)) = resolved(line, &around) else {
+        panic!("no run");
+    };
+    assert_eq!(
+        options.settings.command,
+        "llmload run --host http://h --model m --no-stream --api-key '***' --header 'Cookie: ***' \
+         --header 'X-Team:a'\\''b' --users 7 --prompt-text=-v"
     );
 }

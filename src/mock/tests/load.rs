@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::wire::{exchange, fetch, post};
 use super::{CHAT, at_once, chat, start};
-use crate::mock::{Mock, MockHandle, Script, Snapshot, spawn_thread};
+use crate::mock::{MetricsNames, Mock, MockHandle, Script, Snapshot, spawn_thread};
 
 /// Waits for something that is on its way; a test that waits in vain fails.
 pub(super) async fn until(mut reached: impl FnMut() -> bool) {
@@ -179,6 +179,147 @@ async fn metrics_bear_vllms_names() {
     ] {
         assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
     }
+}
+
+#[tokio::test]
+async fn metrics_bear_the_names_that_the_script_wants() {
+    let script = |metrics_names| Script {
+        metrics_names,
+        ..at_once()
+    };
+    for (names, lines) in [
+        (
+            MetricsNames::VllmOld,
+            [
+                "vllm:gpu_cache_usage_perc{model_name=\"mock\"} 0",
+                "vllm:generation_tokens_total{model_name=\"mock\"} 5",
+            ],
+        ),
+        (
+            MetricsNames::Sglang,
+            [
+                "sglang:num_queue_reqs{model_name=\"mock\"} 0",
+                "sglang:prompt_tokens_total{model_name=\"mock\"} 3",
+            ],
+        ),
+        (
+            MetricsNames::Tgi,
+            [
+                "tgi_batch_current_size 0",
+                "tgi_request_generated_tokens_sum 5",
+            ],
+        ),
+        (
+            MetricsNames::LlamaCpp,
+            [
+                "llamacpp:kv_cache_usage_ratio 0",
+                "llamacpp:tokens_predicted_total 5",
+            ],
+        ),
+    ] {
+        let mock = start(script(names));
+        post(mock.addr(), CHAT, &chat(5)).await;
+        let page = fetch(mock.addr(), "/metrics/").await.body;
+        for line in lines {
+            assert!(page.lines().any(|found| found == line), "{line} in\n{page}");
+        }
+    }
+    let mock = start(script(MetricsNames::None));
+    assert_eq!(fetch(mock.addr(), "/metrics").await.status, 404);
+}
+
+/// What the cache's gauge and the queue's came to at most while `load` went on, of `capacity` tokens.
+async fn fullest(mock: &MockHandle, load: impl Future<Output = ()>) -> (u64, u64, u64) {
+    let stats = mock.stats();
+    let mut most = (0, 0, 0);
+    tokio::pin!(load);
+    loop {
+        tokio::select! {
+            () = &mut load => return most,
+            () = tokio::time::sleep(Duration::from_millis(1)) => {
+                let held = stats.held_tokens.read();
+                let now = stats.snapshot().requests;
+                most = (most.0.max(held), most.1.max(now.running), most.2.max(now.waiting));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cache_fills_as_answers_go_on_and_is_empty_when_they_end() {
+    let mock = start(Script {
+        ttft: "30ms".parse().unwrap(),
+        inter_token: "20ms".parse().unwrap(),
+        kv_cache_tokens: 16,
+        ..at_once()
+    });
+    let load = many(&mock, 1, 5);
+    tokio::pin!(load);
+    let (mut seen, mut pages) = (vec![], vec![]);
+    loop {
+        tokio::select! {
+            () = &mut load => break,
+            () = tokio::time::sleep(Duration::from_millis(2)) => {
+                seen.push(mock.stats().held_tokens.read());
+                pages.push(fetch(mock.addr(), "/metrics").await.body);
+            }
+        }
+    }
+    assert!(seen.is_sorted_by(|a, b| a <= b || *b == 0), "{seen:?}");
+    for tokens in 3..8 {
+        assert!(seen.contains(&tokens), "{tokens} in {seen:?}");
+        let line = format!(
+            "kv_cache_usage_perc{{model_name=\"mock\"}} {}",
+            f64::from(u32::try_from(tokens).unwrap()) / 16.0
+        );
+        assert!(pages.iter().any(|page| page.contains(&line)), "{line}");
+    }
+    assert_eq!(mock.stats().held_tokens.read(), 0);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_cache_waits_in_order() {
+    let script = |tokens| Script {
+        ttft: "20ms".parse().unwrap(),
+        inter_token: "2ms".parse().unwrap(),
+        kv_cache_tokens: tokens,
+        kv_cache_limits: true,
+        keep_requests: 10,
+        ..at_once()
+    };
+    // Three tokens of prompt and ten of output, or sixteen for two choices.
+    let mock = start(script(30));
+    let (held, running, waiting) = fullest(&mock, many(&mock, 6, 10)).await;
+    assert_eq!((running, waiting), (2, 4));
+    assert!((20..=26).contains(&held), "{held}");
+    let notes = mock.stats().snapshot().last_requests;
+    let firsts: Vec<_> = notes.iter().filter_map(|note| note.first_sent_ns).collect();
+    assert!(firsts.is_sorted() && firsts.len() == 6, "{firsts:?}");
+    // One that never fits has the cache for itself.
+    let mock = start(script(5));
+    let (_, running, waiting) = fullest(&mock, many(&mock, 3, 10)).await;
+    assert_eq!((running, waiting), (1, 2));
+    assert_eq!(mock.stats().snapshot().streams.completed, 3);
+}
+
+#[tokio::test]
+async fn happy_vllms_endpoints_tell_of_the_script() {
+    let mock = start(Script {
+        model: "some model".to_owned(),
+        ..at_once()
+    });
+    let json = async |path| {
+        let got = fetch(mock.addr(), path).await;
+        assert_eq!(got.status, 200, "{path}");
+        serde_json::from_str::<serde_json::Value>(&got.body).unwrap()
+    };
+    let info = json("/v1/info").await;
+    assert_eq!(info["model_name"], "some model");
+    assert!(info["version"].is_string() && info["vllm_version"].is_string());
+    let arguments = json("/v1/launch_arguments").await;
+    assert!(arguments["model"].is_string() && arguments["model_name"].is_string());
+    assert!(json("/version").await["version"].is_string());
+    assert_eq!(post(mock.addr(), "/v1/info", "{}").await.status, 405);
 }
 
 #[tokio::test]

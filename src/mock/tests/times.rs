@@ -131,3 +131,36 @@ async fn tokens_of_one_event_take_as_long_as_if_sent_singly() {
     let note = &mock.stats().snapshot().last_requests[0];
     assert_eq!((note.events, note.tokens), (3, 9));
 }
+
+/// Linux: its kernel's timers are what makes these times exact.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_known_prefill_speed_gives_known_times_to_the_first_token() {
+    let mock = start(Script {
+        ttft: "5ms".parse().unwrap(),
+        prefill_rate: Some(10_000.0),
+        inter_token: "10ms".parse().unwrap(),
+        kv_cache_tokens: 4_096,
+        precise: true,
+        keep_requests: 100,
+        ..at_once()
+    });
+    for words in [1_u32, 32, 150, 400, 1_000] {
+        // What a busy machine adds is not the mock's: the best of some tries counts.
+        let prompt = vec!["word"; words as usize].join(" ");
+        let body = format!(r#"{{"prompt":"{prompt}","max_tokens":3,"stream":true}}"#);
+        let mut best = (u64::MAX, u64::MAX);
+        for _ in 0..8 {
+            post(mock.addr(), "/v1/completions", &body).await;
+            let note = mock.stats().snapshot().last_requests.pop().unwrap();
+            let (first, last) = (note.first_sent_ns.unwrap(), note.last_sent_ns.unwrap());
+            let due = note.received_ns + 5_000_000 + u64::from(words) * 100_000;
+            assert!(first >= due, "{words} words: early by {}", due - first);
+            best = (best.0.min(first - due), best.1.min(last - due - 20_000_000));
+        }
+        assert!(
+            best.0 < 200_000 && best.1 < 200_000,
+            "{words} words: {best:?} ns late"
+        );
+    }
+}

@@ -259,6 +259,9 @@ impl Words {
     }
 }
 
+/// What some deployments of Mistral's models put between the chunks: an id, and no JSON.
+const STRAY: &[u8] = b"tok-";
+
 impl Dialect for Words {
     fn head(&mut self, field: &Fields<'_>) {
         if let Some(figures) = &mut self.figures {
@@ -271,7 +274,7 @@ impl Dialect for Words {
             self.end(out);
             return Ok(());
         }
-        if self.recognise(data, out) {
+        if self.recognise(data, out) || data.starts_with(STRAY) {
             return Ok(());
         }
         let chunk: Chunk<'_> = parse(data)?;

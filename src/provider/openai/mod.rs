@@ -45,8 +45,8 @@ impl Manner {
             Task::Rerank(_) => "/v1/rerank",
         };
         Self {
-            path: match (spec.own_path(), &spec.place.root) {
-                (Some(own), _) => Cow::Owned(own.to_owned()),
+            path: match (&spec.place.path, &spec.place.root) {
+                (Some(whole), _) => Cow::Owned(whole.clone()),
                 (None, None) => Cow::Borrowed(path),
                 (None, Some(root)) => Cow::Owned(format!("{root}{}", &path["/v1".len()..])),
             },

@@ -177,37 +177,14 @@ fn an_api_of_openais_family_stands_where_its_root_is() {
             ["/openai/v2/chat/completions", "/openai/v2/completions"]
         );
     }
+    for kind in [Kind::OpenAi, Kind::Vllm, Kind::SgLang, Kind::Tgi] {
+        let mut spec = spec_for(kind, Task::Completion);
+        spec.place.path = Some("/elsewhere".to_owned());
+        assert_eq!(build(&spec).unwrap().endpoint().path, "/elsewhere");
+    }
     let mut spec = spec_for(Kind::OpenAi, Task::Rerank(ranking()));
     spec.place.root = Some("/x".to_owned());
     assert_eq!(build(&spec).unwrap().endpoint().path, "/x/rerank");
-}
-
-#[test]
-fn a_whole_path_stands_in_the_place_of_the_usual_one() {
-    let path = |kind, task: Task| {
-        let mut spec = spec_for(kind, task);
-        spec.place.path = Some("/v2/any?a=b".to_owned());
-        spec.place.root = Some("/x".to_owned());
-        build(&spec).unwrap().endpoint().path.to_string()
-    };
-    for kind in [
-        Kind::OpenAi,
-        Kind::Vllm,
-        Kind::Fireworks,
-        Kind::SgLang,
-        Kind::Azure,
-        Kind::Tgi,
-    ] {
-        assert_eq!(path(kind, Task::Completion), "/v2/any?a=b", "{kind}");
-        assert_eq!(path(kind, Task::Chat), "/v2/any?a=b", "{kind}");
-    }
-    assert_eq!(path(Kind::Together, Task::Completion), "/v2/any?a=b");
-    assert_eq!(path(Kind::OpenAi, Task::Rerank(ranking())), "/x/rerank");
-    let mut spec = spec_for(Kind::Tgi, Task::Completion);
-    assert_eq!(build(&spec).unwrap().endpoint().path, "/generate_stream");
-    spec.place.path = Some("/a b".to_owned());
-    let refused = build(&spec).err().unwrap().to_string();
-    assert_eq!(refused, "`/a b` has characters that a path cannot have");
 }
 
 fn spec_for(kind: Kind, task: Task) -> Spec {

@@ -299,3 +299,18 @@ fn every_api_is_spoken() {
         );
     }
 }
+
+#[test]
+fn ids_between_the_chunks_of_a_stream_are_no_part_of_it() {
+    let decoder = || {
+        let spec = spec(Kind::OpenAi, true, true);
+        let provider = build(&spec).unwrap();
+        provider.decoder()
+    };
+    let plain = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\ndata: [DONE]\n\n";
+    let stray = plain.replacen("data: {", "data: tok-1f2e\n\ndata: {", 1);
+    assert_eq!(
+        said_of(decoder(), stray.as_bytes()),
+        said_of(decoder(), plain.as_bytes())
+    );
+}

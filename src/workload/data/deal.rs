@@ -3,35 +3,50 @@
 
 use std::sync::Arc;
 
+use rand::RngExt;
+
 use super::Data;
 use super::fault::RowLost;
-use super::letters::Letters;
 use super::parse::Item;
 use super::replay::Replay;
 use super::talk::Talk;
 use super::trace::Arrival;
 use crate::domain::{Ask, Index, Message, Prompt, Seed, Turn};
 use crate::workload::measure::Measure;
-use crate::workload::shape::rewrite;
-use crate::workload::{Card, Format, Shape, WorkloadError, card, rows};
+use crate::workload::{Card, Format, WorkloadError, card, rows};
 
 /// Bytes of rows up to which prompts are tokenized before the run: some seconds of one core.
 const COUNTED_BYTES: u64 = 8 << 20;
+
+/// How rows are dealt.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::workload) struct Dealing {
+    /// Of the whole cluster; at least 1.
+    pub(in crate::workload) users: u32,
+    /// See `Shape`.
+    pub(in crate::workload) clear_assistant: bool,
+    /// See `Shape`.
+    pub(in crate::workload) letters: u32,
+    /// See `DataRef`.
+    pub(in crate::workload) skip: u64,
+}
 
 /// Deals the rows of a data set.
 #[derive(Debug)]
 pub(in crate::workload) struct Dealer {
     data: Arc<Data>,
     measure: Measure,
-    users: u32,
-    clear_assistant: bool,
-    letters: Option<Letters>,
+    seed: Seed,
+    dealing: Dealing,
     /// Tokens of each row's prompt, in the order of dealing; empty where they are not counted.
     counted: Vec<Option<u32>>,
     replay: Option<Replay>,
     /// The most turns that a conversation has; 0 where rows are no conversations.
     most_turns: u32,
 }
+
+/// What rows are told apart by.
+const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Where a request is in its conversation.
 struct Seat {
@@ -45,8 +60,7 @@ impl Dealer {
         data: Arc<Data>,
         measure: &Measure,
         seed: Seed,
-        users: u32,
-        shape: &Shape,
+        dealing: Dealing,
         notes: &mut Vec<String>,
     ) -> Result<Self, WorkloadError> {
         let replay = match data.format() {
@@ -59,12 +73,10 @@ impl Dealer {
             measure: measure.clone(),
             counted: Vec::new(),
             data,
-            users,
-            clear_assistant: shape.clear_assistant,
-            letters: Letters::new(shape.letters, seed),
+            seed,
+            dealing,
             replay,
         };
-        notes.extend(dealer.told_of_letters());
         dealer.count(notes);
         dealer.prove(notes);
         Ok(dealer)
@@ -81,13 +93,12 @@ impl Dealer {
         if self.most_turns > 0 {
             return self.turn(index, drawn);
         }
-        let number = index.ordinal(self.users).wrapping_mul(place.1);
-        let number = number.wrapping_add(place.0);
+        let number = index.ordinal(self.dealing.users).wrapping_mul(place.1);
+        let number = number.wrapping_add(place.0).wrapping_add(self.dealing.skip);
         let nth = self.nth(number);
         match self.data.item(nth)? {
             Item::Row { row, max_tokens } => {
-                let mut card = self.card(row);
-                self.begin(&mut card.prompt, number);
+                let card = self.apart(self.card(row), number);
                 let counted = self.counted.get(nth).copied().flatten();
                 Ok(of_card(card, max_tokens, counted, drawn))
             }
@@ -135,32 +146,8 @@ impl Dealer {
 
     /// The row of a number: after the last one they start over.
     fn nth(&self, number: u64) -> usize {
-        let place = number.wrapping_add(self.data.skip);
         // The remainder is below a length, which is a usize.
-        usize::try_from(place % self.data.rows() as u64).unwrap_or(0)
-    }
-
-    /// Puts the letters of the row that `number` is dealt before its text, and how often that was sent before.
-    fn begin(&self, prompt: &mut Prompt, number: u64) {
-        let Some(letters) = &self.letters else {
-            return;
-        };
-        let time = number.wrapping_add(self.data.skip) / self.data.rows() as u64;
-        let row = self.data.row(self.nth(number)) as u64;
-        let before = letters.before(row, time);
-        rewrite(prompt, |text| {
-            (!text.is_empty()).then(|| [&before, text].concat())
-        });
-    }
-
-    fn told_of_letters(&self) -> Option<String> {
-        self.letters?;
-        Some(if self.replay.is_some() || self.most_turns > 0 {
-            "no letters are put before conversations and before the prompts of a trace".to_owned()
-        } else {
-            "prompts begin with random letters, whose tokens are not counted before the run"
-                .to_owned()
-        })
+        usize::try_from(number % self.data.rows() as u64).unwrap_or(0)
     }
 
     fn seat(&self, index: Index) -> Seat {
@@ -171,7 +158,7 @@ impl Dealer {
                     user,
                     turn: turn / self.most_turns,
                 };
-                (round.ordinal(self.users), turn % self.most_turns)
+                (round.ordinal(self.dealing.users), turn % self.most_turns)
             }
         };
         let row = self.nth(session);
@@ -217,17 +204,41 @@ impl Dealer {
     }
 
     fn card(&self, mut row: crate::workload::Row) -> Card {
-        if self.clear_assistant {
+        if self.dealing.clear_assistant {
             rows::clear_assistant(&mut row);
         }
         // Counting takes longer than there may be when a request is due.
         card(&row, &Measure::new(None, self.measure.is_chat()))
     }
 
+    /// A text that begins like no other: with letters of its row, and, where rows have started over, how often they have before.
+    fn apart(&self, mut card: Card, number: u64) -> Card {
+        if self.dealing.letters == 0 {
+            return card;
+        }
+        let Prompt::Text(text) = &card.prompt else {
+            return card;
+        };
+        if text.is_empty() {
+            return card;
+        }
+        let mut begun = match number / self.data.rows() as u64 {
+            0 => String::new(),
+            again => format!("{} ", again - 1),
+        };
+        let mut rng = self.seed.stream("letters", self.nth(number) as u64);
+        let letters = (0..self.dealing.letters)
+            .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]));
+        begun.extend(letters);
+        begun.push_str(text);
+        card.prompt = Prompt::Text(begun.into());
+        card
+    }
+
     /// Counts the tokens of each prompt, where that does not take long.
     fn count(&mut self, notes: &mut Vec<String>) {
-        let is_changed = self.letters.is_some() && self.most_turns == 0;
-        if !self.measure.is_complete() || self.replay.is_some() || is_changed {
+        // Letters are put before a row when it is dealt, and tokens of a text's parts do not add up.
+        if !self.measure.is_complete() || self.replay.is_some() || self.dealing.letters > 0 {
             return;
         }
         if self.most_turns > 0 || self.data.size() > COUNTED_BYTES {

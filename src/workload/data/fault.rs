@@ -59,9 +59,6 @@ pub enum RowFault {
     /// Not JSON, or not an object.
     #[error("not a JSON object: {0}")]
     Json(serde_json::Error),
-    /// Not JSON, or no text.
-    #[error("not a JSON string: {0}")]
-    Text(serde_json::Error),
     /// It asks nothing.
     #[error("neither `prompt` nor `messages` (nor another API's content field)")]
     NothingAsked,

@@ -27,8 +27,6 @@ pub struct DataWish<'a> {
     pub shuffle_seed: Option<u64>,
     /// The first so many rows after the shuffle.
     pub limit: Option<u64>,
-    /// Begin with this row, after the shuffle and the limit.
-    pub skip: u64,
 }
 
 /// A data set with its content pinned.
@@ -78,7 +76,7 @@ pub fn pin_data(wish: DataWish<'_>) -> Result<Pinned, LoadError> {
             (format, Some(by))
         }
     };
-    if matches!(format, Format::Text | Format::Trace | Format::Prompts) && wish.column.is_some() {
+    if matches!(format, Format::Text | Format::Trace) && wish.column.is_some() {
         return Err(LoadError::NoColumn { format });
     }
     let mut reference = DataRef {
@@ -87,7 +85,7 @@ pub fn pin_data(wish: DataWish<'_>) -> Result<Pinned, LoadError> {
         column: wish.column.map(str::to_owned),
         shuffle_seed: wish.shuffle_seed,
         limit: wish.limit,
-        skip: wish.skip,
+        skip: 0,
         sha256: String::new(),
         bytes: 0,
         inline: None,
@@ -167,7 +165,6 @@ fn opened(reference: &DataRef, scan: Scan, held: Held) -> Data {
         reference.limit,
         held.source,
     )
-    .skipping(reference.skip)
 }
 
 fn ending(path: &Path) -> String {
@@ -283,7 +280,6 @@ mod tests {
             column: None,
             shuffle_seed: None,
             limit: None,
-            skip: 0,
         }
     }
 

@@ -5,7 +5,6 @@ mod array;
 mod deal;
 mod fault;
 pub(super) mod file;
-mod letters;
 mod parse;
 mod replay;
 mod scan;
@@ -24,7 +23,7 @@ use std::sync::Arc;
 
 use rand::RngExt;
 
-pub(super) use deal::Dealer;
+pub(super) use deal::{Dealer, Dealing};
 pub use fault::{DataError, Place, RowFault, RowLost, Unsent};
 pub use sight::{Said, Sight};
 
@@ -62,8 +61,6 @@ pub struct Data {
     scan: Scan,
     /// The rows in the order in which they are dealt, where that is not the file's.
     order: Option<Vec<u32>>,
-    /// Rows that are passed over before the first is dealt, as if they had been.
-    skip: u64,
     source: Box<dyn ReadAt>,
 }
 
@@ -86,15 +83,8 @@ impl Data {
             name,
             scan,
             order,
-            skip: 0,
             source,
         }
-    }
-
-    /// The same rows, dealt as if the first `skip` had been already; those come again when all others are used up.
-    const fn skipping(mut self, skip: u64) -> Self {
-        self.skip = skip;
-        self
     }
 
     /// How it is written.

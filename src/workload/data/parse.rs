@@ -73,10 +73,6 @@ impl Parser {
         if self.format == Format::Text {
             return Ok(said(text.trim_end_matches(['\n', '\r'])).map(without_length));
         }
-        if self.format == Format::Prompts {
-            let text: String = serde_json::from_str(text).map_err(RowFault::Text)?;
-            return Ok(said(&text).map(without_length));
-        }
         if self.format == Format::Jsonl && text.trim_start().starts_with('"') {
             let text: String = serde_json::from_str(text).map_err(RowFault::Json)?;
             return Ok(said(&text).map(without_length));

@@ -111,7 +111,6 @@ impl Kind {
         match (format, first_mark(head)) {
             (Format::Text, _) => Self::Lines,
             (Format::Csv, _) => Self::Table,
-            (Format::Prompts, _) => Self::Array,
             (_, Some(b'[')) => Self::Array,
             (Format::Trace, Some(mark)) if mark != b'{' => Self::Table,
             _ => Self::Lines,

@@ -20,13 +20,10 @@ pub(super) fn sniff(ending: &str, input: impl Read) -> io::Result<(Format, &'sta
         ("csv" | "tsv", _) if is_trace(&line(&mut input)?) => (Format::Trace, "its columns"),
         ("csv" | "tsv", _) => (Format::Csv, "its name"),
         ("json" | "jsonl" | "ndjson", _) | (_, Some(b'{' | b'[')) => {
-            if mark != Some(b'[') {
-                return Ok(of_first(ending, line(&mut input)?.as_bytes()));
-            }
-            let first = element(&mut input)?;
-            if first.starts_with(b"\"") {
-                return Ok((Format::Prompts, "its first row"));
-            }
+            let first = match mark {
+                Some(b'[') => element(&mut input)?,
+                _ => line(&mut input)?.into_bytes(),
+            };
             of_first(ending, &first)
         }
         _ => (Format::Text, "its first line"),
@@ -114,9 +111,7 @@ mod tests {
                 Format::ShareGpt,
             ),
             ("json", "\u{feff}[ {\"prompt\":\"a\"} ]", Format::Jsonl),
-            ("json", "[\"a\", \"b\"]", Format::Prompts),
-            ("", "\n[\n  \"a\"\n]", Format::Prompts),
-            ("jsonl", "\"a\"\n\"b\"\n", Format::Jsonl),
+            ("json", "[\"a\", \"b\"]", Format::Jsonl),
             ("json", "[]", Format::ShareGpt),
             ("json", "{\n", Format::ShareGpt),
             ("csv", "prompt,max_tokens\n", Format::Csv),

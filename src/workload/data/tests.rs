@@ -439,134 +439,40 @@ fn conversations_are_no_batches_and_no_documents() {
     }
 }
 
-#[test]
-fn an_array_of_texts_is_a_prompt_each_and_anything_else_in_it_is_named() {
-    let text = "\u{feff}[\n\"a \\\"b\\\"\\nc\",\n\"  \", \"d\"\n]\n";
-    let found = data(text, Format::Prompts);
-    assert_eq!((found.rows(), found.left_out()), (2, 1));
-    assert_eq!(prompts(found), ["a \"b\"\nc", "d"]);
-    assert_eq!(
-        fault("[\"a\", {\"prompt\": \"b\"}]", Format::Prompts),
-        "element 2: not a JSON string: invalid type: map, expected a string at line 1 column 0"
-    );
-    assert!(fault("[\"a\", 4]", Format::Prompts).starts_with("element 2: not a JSON string"));
-    assert!(fault("\"a\"\n\"b\"\n", Format::Prompts).starts_with("byte 0: no array begins"));
-    assert_eq!(fault("[]", Format::Prompts), "no rows");
+/// What the first `count` requests of one user say, with letters before each, from row `skip` on.
+fn apart(rows: usize, skip: u64, count: u32) -> Vec<String> {
+    use crate::workload::{Api, DataRef, PromptSource};
+    let mut settings = crate::workload::tests::spec(PromptSource::Data(DataRef {
+        name: "rows".to_owned(),
+        format: Format::Text,
+        column: None,
+        shuffle_seed: None,
+        limit: None,
+        skip,
+        sha256: String::new(),
+        bytes: 0,
+        inline: None,
+    }));
+    settings.shape.letters = 4;
+    let data = Arc::new(data(&numbered(rows), Format::Text));
+    let workload = Workload::new(&settings, Api::Chat, Seed(7), None, Some(data), 1).unwrap();
+    let turns = (0..count).map(|turn| Index::Turn { user: 0, turn });
+    turns.map(|index| said(&workload.ask(index))).collect()
 }
 
 #[test]
-fn rows_that_are_skipped_come_again_after_the_others() {
-    let rows = "[\"a\",\"b\",\"c\",\"d\"]";
-    let dealt = |data: Data, users| {
-        let workload = workload(data, users);
-        let ask = |i| said(&workload.ask(Index::Arrival(i)));
-        (0..6).map(ask).collect::<String>()
-    };
-    let skipping = |skip| data(rows, Format::Prompts).skipping(skip);
-    assert_eq!(dealt(skipping(3), 1), "dabcda");
-    assert_eq!(dealt(skipping(4 * 5 + 1), 1), "bcdabc");
-    let limited = data_of(rows, Format::Prompts, None, None, Some(3)).unwrap();
-    assert_eq!(dealt(limited.skipping(2), 1), "cabcab");
-    let shuffled = || data_of(rows, Format::Prompts, None, Some(9), None).unwrap();
-    let plain = dealt(shuffled(), 1);
-    assert_eq!(
-        dealt(shuffled().skipping(2), 1),
-        plain[2..].to_owned() + &plain[2..4]
-    );
-}
-
-fn lettered(letters: u32) -> Shape {
-    Shape {
-        letters,
-        ..Shape::default()
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_two_prompts_begin_alike_however_often_rows_come_again(
-        rows in 1_usize..40,
-        users in 1_u32..9,
-        skip in 0_u64..100,
-        seed: u64,
-        shuffle in proptest::option::of(any::<u64>()),
-    ) {
-        // All rows are the same text.
-        let text = serde_json::to_string(&vec!["same"; rows]).unwrap();
-        let open = || Arc::new(data_of(&text, Format::Prompts, None, shuffle, None).unwrap().skipping(skip));
-        let made = |users| crate::workload::tests::seeded_workload(open(), &lettered(4), seed, users);
-        let turns = 4 * u32::try_from(rows).unwrap() / users + 1;
-        let workload = made(users);
-        let mut seen = BTreeSet::new();
-        let mut cycles = BTreeSet::new();
-        for (user, turn) in (0..users).flat_map(|user| (0..turns).map(move |turn| (user, turn))) {
-            let index = Index::Turn { user, turn };
-            let ask = workload.ask(index);
-            let prompt = said(&ask);
-            // The row that an open loop is dealt with this number: workers deal by the same numbers.
-            let arrival = made(1).ask(Index::Arrival(index.ordinal(users)));
-            prop_assert_eq!(&prompt, &said(&arrival));
-            prop_assert_eq!(ask.counted_prompt_tokens, None);
-            let word = prompt.strip_suffix("same").unwrap();
-            let (time, word) = word.split_once(' ').map_or((None, word), |(time, word)| (Some(time), word));
-            prop_assert_eq!(word.len(), 4);
-            cycles.insert(time.map(str::to_owned));
-            prop_assert!(seen.insert(word.to_owned() + time.unwrap_or("-")), "{prompt}");
-        }
-        let (rows, dealt) = (rows as u64, u64::from(users) * u64::from(turns));
-        let times = (skip / rows)..=((skip + dealt - 1) / rows);
-        let expected: BTreeSet<_> = times.map(|time| time.checked_sub(1).map(|copy| copy.to_string())).collect();
-        prop_assert_eq!(cycles, expected);
-    }
-}
-
-#[test]
-fn the_copies_of_a_row_have_its_letters_behind_their_number() {
-    let made = |text: &str| {
-        let shape = lettered(4);
-        data_workload(Arc::new(data(text, Format::Prompts)), &shape, 1)
-    };
-    let workload = made("[\"a\",\"b\"]");
-    let said = |i| said(&workload.ask(Index::Arrival(i)));
-    assert_eq!(
-        [said(2), said(3)],
-        [format!("0 {}", said(0)), format!("0 {}", said(1))]
-    );
-    assert_eq!(said(5), format!("1 {}", said(1)));
+fn letters_tell_rows_apart_and_a_number_tells_copies() {
+    let all = apart(3, 0, 8);
+    let plain: Vec<&str> = all[..3].iter().map(|text| &text[4..]).collect();
+    assert_eq!(plain, ["row 0", "row 1", "row 2"]);
     assert!(
-        workload
-            .notes()
+        all[..3]
             .iter()
-            .any(|note| note.contains("random letters"))
+            .all(|text| text[..4].bytes().all(|byte| byte.is_ascii_alphabetic()))
     );
-}
-
-#[test]
-fn letters_leave_conversations_alone_and_are_for_data_sets() {
-    let talk = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}"#;
-    let open = || Arc::new(data(talk, Format::Conversations));
-    let (plain, with) = (
-        data_workload(open(), &Shape::default(), 1),
-        data_workload(open(), &lettered(4), 1),
-    );
-    for turn in 0..4 {
-        let index = Index::Turn { user: 0, turn };
-        assert_eq!(said(&with.ask(index)), said(&plain.ask(index)));
-    }
-    // One request with messages is no conversation: its user begins with them.
-    let row = format!("{talk}\n");
-    let workload = data_workload(Arc::new(data(&row, Format::Jsonl)), &lettered(4), 1);
-    let Prompt::Messages(messages) = workload.ask(Index::Arrival(0)).prompt else {
-        panic!("no messages");
-    };
-    assert_eq!(messages[0].content.len(), 5);
-    let spec = crate::workload::Spec {
-        shape: lettered(4),
-        ..crate::workload::tests::spec(crate::workload::PromptSource::Text("a".to_owned()))
-    };
-    let refused = Workload::new(&spec, crate::workload::Api::Chat, Seed(1), None, None, 1);
-    assert_eq!(
-        refused.unwrap_err(),
-        crate::workload::WorkloadError::Letters
-    );
+    assert_ne!(all[0][..4], all[1][..4]);
+    assert_eq!(all[3], format!("0 {}", all[0]));
+    assert_eq!(all[7], format!("1 {}", all[1]));
+    // Who comes later goes on where the others were, with the same texts.
+    assert_eq!(apart(3, 2, 6), all[2..]);
 }

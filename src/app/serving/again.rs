@@ -1,0 +1,144 @@
+//! `report DIR`: everything that can be drawn from raw results, drawn again. It measures nothing.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+
+use super::args::ReportingArgs;
+use super::draw::{self, ARCHIVE};
+use super::settings::{decides, of_another_tool, reported_again};
+use super::store::{self, RAW, is_raw};
+use super::table::table;
+use crate::app::console::{Console, complain};
+use crate::app::failure::{Failure, status};
+use crate::app::sweep::redraw;
+use crate::serving::{Raw, SuiteSettings};
+
+/// A line a run of a sweep.
+const SWEEP: &str = "runs.jsonl";
+
+/// Whether a path is something that is drawn again, and no journal.
+pub(in crate::app) fn is_of_a_suite(path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Draws the report of a folder again.
+pub(in crate::app) fn again(
+    folder: &Path,
+    args: &ReportingArgs,
+    html: Option<&Path>,
+) -> Result<u8, Failure> {
+    if folder.join(SWEEP).is_file() {
+        return redraw(folder, html);
+    }
+    let (raws, unreadable) = raws(folder)?;
+    for name in unreadable {
+        complain(&format!("`{name}` cannot be read, and is left out"));
+    }
+    let settings = settings(folder, args);
+    let (files, left_out) = draw::report(folder, &raws, settings.as_ref(), html)?;
+    for note in left_out {
+        complain(&note);
+    }
+    let shown = settings.unwrap_or_else(|| of_another_tool(args));
+    let mut console = Console::default();
+    console.print(&table(&raws, &files, &shown));
+    console.print(&format!("the report is in `{}`\n", folder.display()));
+    Ok(if draw::has_graphs(&files) {
+        status::OK
+    } else {
+        complain(&"nothing could be reported: no file has enough valid queries");
+        status::FAILED
+    })
+}
+
+/// What the suite was, with what is asked for now; `None` where nobody wrote it down and nothing is asked for.
+fn settings(folder: &Path, args: &ReportingArgs) -> Option<SuiteSettings> {
+    match store::kept(folder) {
+        Some(kept) => {
+            let mut settings = kept.settings;
+            reported_again(&mut settings, args);
+            Some(settings)
+        }
+        None => decides(args).then(|| of_another_tool(args)),
+    }
+}
+
+/// The raw results of the folder, or else of its archive.
+fn raws(folder: &Path) -> Result<(BTreeMap<String, Raw>, Vec<String>), Failure> {
+    if folder.join(RAW).is_dir() {
+        return store::raws(folder);
+    }
+    let archive = folder.join(ARCHIVE);
+    if !archive.is_file() {
+        let error = anyhow!("`{}` has neither {RAW} nor {ARCHIVE}", folder.display());
+        let failure = Failure::usage(error);
+        return Err(failure.hint("report takes a journal, or the folder of a suite or a sweep"));
+    }
+    unpacked(&archive)
+        .with_context(|| format!("cannot read `{}`", archive.display()))
+        .map_err(Failure::usage)
+}
+
+fn unpacked(path: &Path) -> anyhow::Result<(BTreeMap<String, Raw>, Vec<String>)> {
+    let mut archive = zip::ZipArchive::new(File::open(path)?)?;
+    let (mut all, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for index in 0..archive.len() {
+        let file = archive.by_index(index)?;
+        let name = file
+            .name()?
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        if !is_raw(&name) {
+            continue;
+        }
+        let text = io::read_to_string(file)?;
+        match Raw::read(&text) {
+            Ok(raw) => {
+                all.insert(name, raw);
+            }
+            Err(_) => unreadable.push(name),
+        }
+    }
+    Ok((all, unreadable))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::serving::Played;
+
+    #[test]
+    fn an_archive_stands_for_the_folder_that_was_packed() {
+        let folder = tempfile::tempdir().unwrap();
+        let raw_folder = folder.path().join(RAW);
+        fs::create_dir(&raw_folder).unwrap();
+        let text = Raw::of(Played::default()).text();
+        fs::write(raw_folder.join("prompt_ingestion_0.json"), text).unwrap();
+        fs::write(raw_folder.join("prompt_ingestion_1.json"), "{").unwrap();
+        draw::pack(folder.path()).unwrap();
+        let there = raws(folder.path()).unwrap();
+        assert_eq!((there.0.len(), there.1.len()), (1, 1));
+        fs::remove_dir_all(raw_folder).unwrap();
+        assert_eq!(raws(folder.path()).unwrap(), there);
+    }
+
+    #[test]
+    fn a_folder_of_something_else_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let failure = again(folder.path(), &ReportingArgs::default(), None).unwrap_err();
+        assert!(
+            failure
+                .to_string()
+                .contains("neither raw_results nor raw_results.zip")
+        );
+        assert_eq!(failure.status, 2);
+    }
+}

@@ -1,0 +1,437 @@
+//! One benchmark from the first request, which only looks whether the server answers, to its file of raw results.
+//! Which benchmarks there are is decided elsewhere.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use rand::Rng;
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::carrier::{Carrier, Load, Pace};
+use super::one_run::{self, Ran};
+use super::progress::{Allowed, Progress};
+use super::prompts::Library;
+use super::server::Known;
+use super::target::Target;
+use super::watch;
+use crate::app::door::Door;
+use crate::app::failure::Failure;
+use crate::app::signals::Signal;
+use crate::domain::{Rate, Seed};
+use crate::schedule::{Arrivals, Enough};
+use crate::serving::{Played, Query, Raw};
+use crate::workload::PromptSource;
+
+/// The server is watched so long before the first query and after the last.
+const AROUND: Duration = Duration::from_secs(1);
+
+/// Between two waves.
+const BETWEEN_WAVES: Duration = Duration::from_millis(500);
+
+/// How often a server is asked whether it answers, and how long it has in between.
+/// Tokens of an answer that every server gives.
+const ANY_LENGTH: u32 = 1;
+const TRIES: u32 = 3;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
+
+/// The prompt of that.
+const ANYBODY: &str = "Hey";
+
+/// How the queries of a benchmark follow each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// So many under way all the time.
+    Constant(u32),
+    /// One, then two at once, then three.
+    Growing,
+    /// At random times; `None`: all at once.
+    Random(Option<Rate>),
+}
+
+impl Shape {
+    /// As upstream calls it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Constant(_) => "constant_number_of_queries",
+            Self::Growing => "growing_requests",
+            Self::Random(_) => "request_rate",
+        }
+    }
+}
+
+/// A benchmark that is to be played.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    /// What a person is told that it is.
+    pub(super) title: String,
+    pub(super) shape: Shape,
+    /// The prompts' length, as the folder has it.
+    pub(super) length: u32,
+    /// The answers' length.
+    pub(super) output: u32,
+    pub(super) seed: u64,
+    pub(super) max_queries: u64,
+    pub(super) max_duration: Duration,
+    pub(super) min_duration: Duration,
+    pub(super) target: u64,
+    pub(super) query_metrics: bool,
+    pub(super) with_kv_cache_profile: bool,
+}
+
+impl Task {
+    /// Whether it may end before its longest time and its last query.
+    fn enough(&self) -> Option<Enough> {
+        let may = self.min_duration < self.max_duration || self.target < self.max_queries;
+        may.then_some(Enough {
+            after: self.min_duration,
+            requests: self.target,
+        })
+    }
+}
+
+/// What came of a benchmark.
+pub(super) enum Done {
+    /// Its file, and what is to be told of it.
+    Raw(Box<Raw>, Told),
+    /// A signal of this status came before its end.
+    Interrupted(u8),
+}
+
+/// What is to be told of a benchmark that its figures do not say.
+pub(super) struct Told {
+    pub(super) words: String,
+    pub(super) is_invalid: bool,
+    /// Good answers that are shorter than was asked for.
+    pub(super) short: usize,
+}
+
+/// Everything that a benchmark needs.
+pub(super) struct Stage {
+    pub(super) carrier: Carrier,
+    /// Where workers come to, one benchmark after another.
+    pub(super) door: Door,
+    pub(super) target: Target,
+    pub(super) known: Known,
+    pub(super) library: Library,
+    pub(super) progress: Progress,
+    pub(super) signals: mpsc::Receiver<Signal>,
+    /// When the suite was begun, in words; `None` for a benchmark by itself.
+    pub(super) suite_id: Option<String>,
+}
+
+/// Why something has no result.
+pub(super) enum Broken {
+    /// A signal of this status came.
+    Interrupted(u8),
+    /// It could not be done.
+    Failed(Failure),
+}
+
+impl From<Failure> for Broken {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Stage {
+    /// Plays a benchmark.
+    ///
+    /// # Errors
+    /// It could not be played, or the server answered nothing.
+    pub(super) async fn play(
+        &mut self,
+        task: &Task,
+        behind: Option<Duration>,
+    ) -> Result<Done, Failure> {
+        let allowed = Allowed {
+            queries: task.max_queries,
+            time: task.max_duration,
+        };
+        self.progress.begin(&task.title, allowed, behind);
+        match self.played(task).await {
+            Ok((raw, told)) => Ok(Done::Raw(Box::new(raw), told)),
+            Err(Broken::Interrupted(status)) => Ok(Done::Interrupted(status)),
+            Err(Broken::Failed(failure)) => Err(failure),
+        }
+    }
+
+    async fn played(&mut self, task: &Task) -> Result<(Raw, Told), Broken> {
+        let begun = self.before(task).await?;
+        let sampler = watch::start(&self.target, &self.carrier)?;
+        self.pause(AROUND).await?;
+        let ran = match task.shape {
+            Shape::Growing => self.waves(task).await?,
+            shape => {
+                let load = self.load(task, shape)?;
+                self.run(&load).await?
+            }
+        };
+        self.pause(AROUND).await?;
+        let actual_total_time = begun.elapsed().as_secs_f64();
+        let watched = sampler.stop().await;
+        if ran.is_hopeless || !ran.queries.iter().any(Query::counts) {
+            // Of a server that answers others the failures are the result.
+            self.first(ANY_LENGTH, task.seed).await?;
+        }
+        let told = told(&ran);
+        let verdict = ran.verdict;
+        let raw = Raw::of(Played {
+            parameters: self.parameters(task),
+            queries: ran.queries,
+            watched: Some(watched),
+            actual_total_time,
+            query_metrics: task.query_metrics,
+            with_kv_cache_profile: task.with_kv_cache_profile,
+            verdict: verdict
+                .level
+                .map(|level| (level.to_string(), verdict.reasons)),
+        });
+        Ok((raw, told))
+    }
+
+    /// One request like the benchmark's. One that fails may be too long for the server, which then answers a short one.
+    async fn before(&mut self, task: &Task) -> Result<Instant, Broken> {
+        let begun = Instant::now();
+        if self.look(task.output, task.seed).await?.is_ok() {
+            return Ok(begun);
+        }
+        let (_, begun) = self.first(ANY_LENGTH, task.seed).await?;
+        Ok(begun)
+    }
+
+    fn dead(&self, error: anyhow::Error) -> Failure {
+        let url = &self.target.base_url;
+        let error = error.context(format!("{url} does not answer"));
+        Failure::failed(error).hint(
+            "what is finished stays: the same command line, without --restart, goes on with it",
+        )
+    }
+
+    /// One request, which tells how long a first token takes and then each, and when it was begun: what failed before is no
+    /// part of anything.
+    pub(super) async fn first(
+        &mut self,
+        output: u32,
+        seed: u64,
+    ) -> Result<(Query, Instant), Broken> {
+        let mut failed = String::new();
+        for number in 0..TRIES {
+            if number > 0 {
+                self.pause(BETWEEN_TRIES).await?;
+            }
+            let begun = Instant::now();
+            match self.look(output, seed).await? {
+                Ok(query) => return Ok((query, begun)),
+                Err(words) => failed = words,
+            }
+        }
+        Err(self.dead(anyhow!("{failed}")).into())
+    }
+
+    /// One request that is none of the benchmark's; how it failed, if it did.
+    async fn look(&mut self, output: u32, seed: u64) -> Result<Result<Query, String>, Broken> {
+        let load = Load {
+            pace: Pace::Wave(1),
+            prompts: PromptSource::Text(ANYBODY.to_owned()),
+            has_letters: false,
+            output,
+            seed,
+            max_requests: 1,
+            max_duration: None,
+            enough: None,
+        };
+        let carrier = self
+            .carrier
+            .carrying(&self.target, &self.known.model, &load);
+        let ran = one_run::play(carrier, &self.door, &mut Progress::hidden()).await?;
+        self.heed(&ran)?;
+        Ok(match ran.queries.into_iter().next() {
+            Some(query) if query.counts() => Ok(query),
+            Some(query) => Err(query.error),
+            None => Err("nothing came".to_owned()),
+        })
+    }
+
+    /// A load that is one run.
+    fn load(&self, task: &Task, shape: Shape) -> Result<Load, Failure> {
+        let pace = match shape {
+            Shape::Constant(users) => Pace::Users(users),
+            Shape::Random(Some(rate)) => Pace::Poisson(rate),
+            Shape::Random(None) | Shape::Growing => {
+                Pace::Wave(u32::try_from(task.max_queries).unwrap_or(u32::MAX))
+            }
+        };
+        let mut load = Load {
+            pace,
+            prompts: self.library.source(task.length, task.seed, 0)?,
+            has_letters: true,
+            output: task.output,
+            seed: task.seed,
+            max_requests: task.max_queries,
+            max_duration: Some(task.max_duration),
+            enough: task.enough(),
+        };
+        if let Pace::Poisson(_) = pace
+            && let Some(enough) = load.enough.take()
+        {
+            load.max_requests = self.arrivals_until(task, &load, enough);
+        }
+        Ok(load)
+    }
+
+    /// How many arrivals there are when it is enough: where they lie is known before.
+    fn arrivals_until(&self, task: &Task, load: &Load, enough: Enough) -> u64 {
+        let carrier = self.carrier.carrying(&self.target, "", load);
+        let spec = &carrier.settings().schedule;
+        let Some(arrivals) = Arrivals::new(spec, Seed(load.seed)) else {
+            return task.max_queries;
+        };
+        let is_before =
+            |due: &crate::domain::Offset| due.since(crate::domain::Offset::ZERO) < enough.after;
+        let before = arrivals.map(|(_, due)| due).take_while(is_before).count();
+        let before = u64::try_from(before).unwrap_or(u64::MAX);
+        task.max_queries.min(before.max(enough.requests))
+    }
+
+    /// One query, then two at once, then three, as long as there is time and there are queries for a whole wave.
+    async fn waves(&mut self, task: &Task) -> Result<Ran, Broken> {
+        let begun = Instant::now();
+        let (mut all, mut launched) = (Ran::default(), 0_u64);
+        for size in 1_u32.. {
+            let passed = begun.elapsed();
+            let has_enough = passed >= task.min_duration && launched >= task.target;
+            let is_over = passed >= task.max_duration || has_enough;
+            if is_over || launched + u64::from(size) > task.max_queries {
+                break;
+            }
+            self.pause(BETWEEN_WAVES).await?;
+            let load = Load {
+                pace: Pace::Wave(size),
+                prompts: self.library.source(task.length, task.seed, launched)?,
+                has_letters: true,
+                output: task.output,
+                seed: task.seed,
+                max_requests: size.into(),
+                max_duration: None,
+                enough: None,
+            };
+            let ran = self.run(&load).await?;
+            launched += u64::from(size);
+            all.and(ran);
+            let failed = !all.queries.iter().any(Query::counts);
+            if failed && launched >= one_run::HOPELESS {
+                all.is_hopeless = true;
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn run(&mut self, load: &Load) -> Result<Ran, Broken> {
+        let carrier = self.carrier.carrying(&self.target, &self.known.model, load);
+        let ran = one_run::play(carrier, &self.door, &mut self.progress).await?;
+        self.heed(&ran)?;
+        Ok(ran)
+    }
+
+    /// A signal that came while a run went on, or just after.
+    fn heed(&mut self, ran: &Ran) -> Result<(), Broken> {
+        let later = self.signals.try_recv().ok().map(Signal::exit_status);
+        match ran.interrupted.or(later) {
+            Some(status) => Err(Broken::Interrupted(status)),
+            None => Ok(()),
+        }
+    }
+
+    async fn pause(&mut self, time: Duration) -> Result<(), Broken> {
+        tokio::select! {
+            biased;
+            Some(signal) = self.signals.recv() => Err(Broken::Interrupted(signal.exit_status())),
+            () = sleep(time) => Ok(()),
+        }
+    }
+
+    /// What goes under `parameters`, in upstream's words.
+    fn parameters(&self, task: &Task) -> Map<String, Value> {
+        let workers = match task.shape {
+            Shape::Constant(users) => users,
+            _ => 1,
+        };
+        let rate = match task.shape {
+            Shape::Random(Some(rate)) => json!(rate.as_f64()),
+            // JSON knows no infinity.
+            Shape::Random(None) => json!("inf"),
+            _ => json!(0),
+        };
+        let own = json!({
+            "model": self.known.model,
+            "prompt_length": task.length.to_string(),
+            "n_workers": workers,
+            "query_profile": task.shape.name(),
+            "step_live_metrics": self.target.step.as_secs_f64(),
+            "max_queries": task.max_queries,
+            "request_rate": rate,
+            "backend": self.target.backend.name,
+            "output_length": task.output,
+            "suite_id": self.suite_id,
+        });
+        let mut parameters = match own {
+            Value::Object(own) => own,
+            _ => Map::new(),
+        };
+        let known = self.known.parameters.iter();
+        parameters.extend(known.map(|(name, value)| (name.clone(), value.clone())));
+        parameters
+    }
+}
+
+/// The seed of one of many benchmarks.
+pub(super) fn seed_of(suite: u64, file: &str) -> u64 {
+    // So that a JSON reader of doubles keeps it.
+    Seed(suite).stream(file, 0).next_u64() >> 11
+}
+
+/// A benchmark in one line.
+fn told(ran: &Ran) -> Told {
+    let good = ran.queries.iter().filter(|query| query.success).count();
+    let mut parts = vec![format!("{good} queries")];
+    let failed = ran.queries.len() - good;
+    for (count, words) in [
+        (failed, "failed"),
+        (ran.short, "answers shorter than asked for"),
+        (ran.dropped, "dropped at the end"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {words}"));
+        }
+    }
+    if let Some(level) = ran.verdict.level {
+        parts.push(level.to_string());
+    }
+    Told {
+        words: parts.join(", "),
+        is_invalid: ran.verdict.is_invalid(),
+        short: ran.short,
+    }
+}
+
+/// A time of the settings.
+pub(super) fn seconds(of: f64) -> Duration {
+    Duration::try_from_secs_f64(of).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_benchmark_has_a_seed_of_its_own_and_always_the_same() {
+        let seed = seed_of(7, "a.json");
+        assert_eq!(seed, seed_of(7, "a.json"));
+        assert_ne!(seed, seed_of(7, "b.json"));
+        assert_ne!(seed, seed_of(8, "a.json"));
+        assert!(seed < 1 << 53);
+    }
+}

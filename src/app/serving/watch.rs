@@ -1,0 +1,51 @@
+//! The server's metrics while a benchmark goes on: watched beside it, by the sampler that `run` has too.
+
+use std::time::Duration;
+
+use super::carrier::Carrier;
+use super::server::ca_pem;
+use super::target::Target;
+use crate::app::discover::Way;
+use crate::app::failure::Failure;
+use crate::app::sampler::Sampler;
+use crate::gauges::Watched;
+
+/// How long a server is looked at to see whether it tells of its cache.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// Begins to look.
+///
+/// # Errors
+/// Settings that no look can be made with.
+pub(super) fn start(target: &Target, carrier: &Carrier) -> Result<Sampler, Failure> {
+    let settings = carrier.settings();
+    let ca_pem = ca_pem(settings)?;
+    let way = Way {
+        ca_pem: ca_pem.as_deref(),
+        source: carrier.source(),
+    };
+    Sampler::start(&target.url(&target.metrics), target.step, settings, way)
+}
+
+/// Whether the server tells of its cache; else why not.
+///
+/// # Errors
+/// Settings that no look can be made with.
+pub(super) async fn tells(
+    target: &Target,
+    carrier: &Carrier,
+) -> Result<Result<(), String>, Failure> {
+    let sampler = start(target, carrier)?;
+    tokio::time::sleep(GLANCE).await;
+    Ok(told(&sampler.stop().await))
+}
+
+fn told(watched: &Watched) -> Result<(), String> {
+    if watched.looks.iter().any(|look| look.cache.is_some()) {
+        return Ok(());
+    }
+    Err(match watched.failure.as_str() {
+        "" => "it tells nothing of a cache".to_owned(),
+        failure => failure.to_owned(),
+    })
+}

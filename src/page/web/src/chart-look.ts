@@ -1,0 +1,43 @@
+// Colours and fonts, read from the page's style sheet: it alone knows the two themes.
+
+export interface Look {
+  text: string;
+  muted: string;
+  rule: string;
+  surface: string;
+  accent: string;
+  font: string;
+  series: string[];
+}
+
+const SERIES = 8;
+
+export function lookOf(element: HTMLElement): Look {
+  const probe = element.appendChild(document.createElement("span"));
+  const color = (name: string) => {
+    probe.style.color = `var(--${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const look: Look = {
+    text: color("text"),
+    muted: color("muted"),
+    rule: color("rule"),
+    surface: color("surface"),
+    accent: color("accent"),
+    font: getComputedStyle(probe).fontFamily,
+    series: Array.from({ length: SERIES }, (_, at) => color(`series-${at + 1}`)),
+  };
+  probe.remove();
+  return look;
+}
+
+const SYMBOLS = ["circle", "rect", "triangle", "diamond", "emptyCircle", "emptyRect", "emptyTriangle", "emptyDiamond"];
+const DASHES = ["solid", [2, 3], [9, 3, 2, 3]] as const;
+
+/** What tells a series from the others where its colour does not: its symbol, and past eight series its dashes. */
+export const symbolOf = (at: number) => SYMBOLS[at % SYMBOLS.length]!;
+export const colorOf = (look: Look, at: number) => look.series[at % SERIES]!;
+export const dashOf = (at: number) => {
+  const dash = DASHES[Math.floor(at / SERIES) % DASHES.length]!;
+  return typeof dash === "string" ? ("solid" as const) : [...dash];
+};

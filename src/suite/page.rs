@@ -1,0 +1,331 @@
+//! A suite of runs as a page: the comparison and its charts, which can be hovered and zoomed. It computes no figure.
+
+use super::comparison::{cells, heading, notes, number};
+use super::pictures::{load_figure, overview_figure};
+use super::{Figures, Row};
+use crate::chart::{self, Body, Panel};
+use crate::page::{
+    At, Axis, Block, Chart, Column, Fact, Kind, Level, Mark, Notice, Page, Point, Scale, Section,
+    Series, Table,
+};
+
+/// The page of these runs; `found` is what a search came to, in words.
+pub fn comparison_page(title: &str, rows: &[Row], found: Option<&str>, made_by: &str) -> Page {
+    let mut sections = vec![comparison(rows, found)];
+    let figures = [
+        ("Load", load_figure("", rows)),
+        ("Runs side by side", overview_figure("", rows)),
+    ];
+    for (heading, figure) in figures {
+        let panels = figure.iter().flat_map(|figure| &figure.panels);
+        let blocks: Vec<Block> = panels
+            .filter_map(|panel| Some(Block::Chart(chart_of(panel)?)))
+            .collect();
+        if !blocks.is_empty() {
+            sections.push(Section {
+                heading: heading.to_owned(),
+                blocks,
+            });
+        }
+    }
+    sections.push(commands(rows));
+    Page {
+        title: title.to_owned(),
+        subtitle: format!("{} runs", rows.len()),
+        notices: notices(rows),
+        facts: facts(rows),
+        sections,
+        made_by: made_by.to_owned(),
+    }
+}
+
+fn notices(rows: &[Row]) -> Vec<Notice> {
+    let told = |at: usize, row: &Row| {
+        let is_invalid = row
+            .figures
+            .as_ref()
+            .is_some_and(|figures| figures.causes.iter().any(|cause| cause.is_invalid));
+        let why = row
+            .failure
+            .clone()
+            .or_else(|| row.is_interrupted.then(|| "it was interrupted".to_owned()))?;
+        Some(Notice {
+            level: if is_invalid {
+                Level::Bad
+            } else {
+                Level::Warning
+            },
+            word: format!("Run {at}"),
+            text: why,
+        })
+    };
+    (1..)
+        .zip(rows)
+        .filter_map(|(at, row)| told(at, row))
+        .collect()
+}
+
+fn facts(rows: &[Row]) -> Vec<Fact> {
+    let best = |name: &str, unit: &str, of: &dyn Fn(&Figures) -> Option<f64>, is_less: bool| {
+        let values = (1..)
+            .zip(rows)
+            .filter_map(|(at, row): (usize, &Row)| Some((of(row.figures.as_ref()?)?, at)));
+        let best = values.reduce(|one, other| {
+            if (other.0 < one.0) == is_less && other.0.total_cmp(&one.0).is_ne() {
+                other
+            } else {
+                one
+            }
+        });
+        best.map(|(value, at)| Fact {
+            name: name.to_owned(),
+            value: number(Some(value)),
+            unit: unit.to_owned(),
+            note: format!("run {at}"),
+        })
+    };
+    let p95 = |spread: &Option<super::Spread>| spread.as_ref()?.quantile(0.95);
+    [
+        best(
+            "most output",
+            "tokens/s",
+            &|it| it.output_tokens_per_s,
+            false,
+        ),
+        best(
+            "most answered",
+            "requests/s",
+            &Figures::achieved_per_s,
+            false,
+        ),
+        best("lowest TTFT p95", "ms", &|it| p95(&it.ttft), true),
+        best("lowest latency p95", "ms", &|it| p95(&it.latency), true),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn comparison(rows: &[Row], found: Option<&str>) -> Section {
+    let column = |(at, name): (usize, String)| Column {
+        name,
+        // The last is the verdict.
+        is_number: at != 1 && at != heading().len() - 1,
+    };
+    let mut blocks = Vec::new();
+    if let Some(found) = found {
+        blocks.push(Block::Code {
+            title: "The search".to_owned(),
+            text: found.to_owned(),
+        });
+    }
+    blocks.push(Block::Table(Table {
+        title: "The runs, times in ms, rates per second".to_owned(),
+        columns: heading().into_iter().enumerate().map(column).collect(),
+        rows: cells(rows),
+    }));
+    blocks.extend(notes(rows).into_iter().map(|text| Block::Text { text }));
+    Section {
+        heading: "Comparison".to_owned(),
+        blocks,
+    }
+}
+
+fn commands(rows: &[Row]) -> Section {
+    let command = |(at, row): (usize, &Row)| {
+        let causes = row.figures.iter().flat_map(|figures| &figures.causes);
+        let causes: Vec<&str> = causes.map(|cause| cause.words.as_str()).collect();
+        let words = if causes.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", causes.join("; "))
+        };
+        Block::Code {
+            title: format!("Run {at}, {}{words}", row.verdict()),
+            text: row.command.clone(),
+        }
+    };
+    Section {
+        heading: "Each run again".to_owned(),
+        blocks: (1..).zip(rows).map(command).collect(),
+    }
+}
+
+/// What a panel of bars or lines shows, as a chart of a page; `None` of the others, which no suite has.
+fn chart_of(panel: &Panel) -> Option<Chart> {
+    let (scale, series, marks) = match &panel.body {
+        Body::Bars { places, groups } => (
+            Scale::Names(places.clone()),
+            groups.iter().map(bars).collect::<Vec<_>>(),
+            Vec::new(),
+        ),
+        Body::Lines {
+            lines,
+            places,
+            limits,
+        } => (
+            if places.is_empty() {
+                Scale::Linear
+            } else {
+                Scale::Names(places.clone())
+            },
+            lines.iter().map(line).collect(),
+            limits.iter().map(limit).collect(),
+        ),
+        _ => return None,
+    };
+    let (name, unit) = split(&panel.y);
+    let (x_name, x_unit) = split(&panel.x);
+    Some(Chart {
+        title: panel.title.clone(),
+        summary: summary(&series, &unit),
+        x: Axis {
+            name: x_name,
+            unit: x_unit,
+            scale,
+            ..Axis::default()
+        },
+        y: vec![Axis {
+            name,
+            unit,
+            ..Axis::default()
+        }],
+        series,
+        marks,
+        group: String::new(),
+    })
+}
+
+fn bars((name, values): &(String, Vec<Option<f64>>)) -> Series {
+    let point = |(at, y): (u32, &Option<f64>)| Point {
+        x: f64::from(at),
+        y: *y,
+        spread: None,
+    };
+    Series {
+        name: name.clone(),
+        kind: Kind::Bars,
+        axis: 0,
+        points: (0..).zip(values).map(point).collect(),
+    }
+}
+
+fn line(line: &chart::Line) -> Series {
+    let point = |dot: &chart::Dot| Point {
+        x: dot.x,
+        y: Some(dot.y),
+        spread: None,
+    };
+    Series {
+        name: if line.name.is_empty() {
+            "runs".to_owned()
+        } else {
+            line.name.clone()
+        },
+        kind: Kind::Line,
+        axis: 0,
+        points: line.points.iter().map(point).collect(),
+    }
+}
+
+fn limit((value, words): &(f64, String)) -> Mark {
+    Mark {
+        name: words.clone(),
+        at: At::Y(*value),
+    }
+}
+
+/// `time (ms)` as its name and its unit.
+fn split(axis: &str) -> (String, String) {
+    let parts = axis
+        .rsplit_once(" (")
+        .and_then(|(name, unit)| Some((name, unit.strip_suffix(')')?)));
+    parts.map_or_else(
+        || (axis.to_owned(), String::new()),
+        |(name, unit)| (name.to_owned(), unit.to_owned()),
+    )
+}
+
+/// The ends of each series.
+fn summary(series: &[Series], unit: &str) -> String {
+    let ends = |series: &Series| {
+        let values = || series.points.iter().filter_map(|point| point.y);
+        let (low, high) = (values().reduce(f64::min)?, values().reduce(f64::max)?);
+        let (low, high) = (number(Some(low)), number(Some(high)));
+        Some(format!("{} from {low} to {high} {unit}", series.name))
+    };
+    let all: Vec<String> = series.iter().filter_map(ends).collect();
+    if all.is_empty() {
+        "No values.".to_owned()
+    } else {
+        format!("{}.", all.join("; ").trim())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::figures::tests::sample;
+
+    fn row(users: u32, p95_ms: f64) -> Row {
+        Row {
+            id: users.to_string(),
+            label: format!("users={users}"),
+            command: format!("llmload run -u {users}"),
+            figures: Some(sample(users, None, p95_ms)),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn a_page_has_the_table_the_charts_and_the_commands() {
+        let failed = Row {
+            label: "users=9".to_owned(),
+            status: 1,
+            failure: Some("the server was away".to_owned()),
+            ..Row::default()
+        };
+        let rows = [row(1, 100.0), row(2, 150.0), row(4, 300.0), failed];
+        let page = comparison_page("Sweep", &rows, None, "llmload");
+        let headings: Vec<&str> = page.sections.iter().map(|it| it.heading.as_str()).collect();
+        let expected = ["Comparison", "Load", "Runs side by side", "Each run again"];
+        assert_eq!(headings, expected);
+        assert_eq!(page.notices.len(), 1);
+        assert_eq!(page.notices[0].word, "Run 4");
+        let charts = |section: &Section| -> Vec<String> {
+            let titles = section.blocks.iter().filter_map(|block| match block {
+                Block::Chart(chart) => Some(chart.title.clone()),
+                _ => None,
+            });
+            titles.collect()
+        };
+        assert_eq!(charts(&page.sections[1]).len(), 4);
+        assert_eq!(charts(&page.sections[2]).len(), 4);
+        let Block::Table(table) = &page.sections[0].blocks[0] else {
+            panic!("no table");
+        };
+        assert_eq!(table.rows, cells(&rows));
+        let lowest = page
+            .facts
+            .iter()
+            .find(|fact| fact.name == "lowest latency p95");
+        assert_eq!(lowest.map(|fact| fact.note.as_str()), Some("run 1"));
+        let most = page.facts.iter().find(|fact| fact.name == "most output");
+        assert!(most.is_some());
+    }
+
+    #[test]
+    fn runs_without_figures_have_a_page_too() {
+        let page = comparison_page("Sweep", &[Row::default()], Some("nothing found"), "llmload");
+        assert!(page.facts.is_empty());
+        assert_eq!(page.sections.len(), 2);
+        let code = &page.sections[0].blocks[0];
+        assert!(matches!(code, Block::Code { text, .. } if text == "nothing found"));
+    }
+
+    #[test]
+    fn an_axis_is_its_name_and_its_unit() {
+        assert_eq!(split("time (ms)"), ("time".to_owned(), "ms".to_owned()));
+        assert_eq!(split("run"), ("run".to_owned(), String::new()));
+    }
+}

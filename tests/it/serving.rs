@@ -1,0 +1,326 @@
+//! `bench-suite`, `benchmark` and `report DIR` as processes, narrowed to seconds, against mocks.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use llmload::mock::{MockHandle, Script, spawn_thread};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Ended, Program, quick_mock, shared, wait_for_requests};
+
+/// Narrow enough for a test: one repetition, one profile, two loads.
+const NARROW: &str = "--input-lengths 32 --output-lengths 4 --parallel-requests 1,2 --repeats 1 --max-queries 12 \
+    --max-duration-prompt-ingestion 10 --max-duration-kv-cache-profile 2 --max-duration-speed-generation 30 \
+    --min-duration-speed-generation 0.01 --target-queries-nb-speed-generation 6 --min-number-of-valid-queries 3 \
+    --allow-invalid --timeout 20 --output-folder out";
+
+/// What a finished suite has.
+const RAWS: [&str; 4] = [
+    "prompt_ingestion_0.json",
+    "kv_cache_profile_input_32_output_4.json",
+    "generation_speed_input_32_output_4_nb_requests_1.json",
+    "generation_speed_input_32_output_4_nb_requests_2.json",
+];
+
+/// A folder with prompts in the upstream tool's layout.
+fn folder() -> Arc<TempDir> {
+    let folder = TempDir::new().unwrap();
+    let prompts = folder.path().join("datasets");
+    std::fs::create_dir(&prompts).unwrap();
+    let text = |words: usize, number: usize| format!("{number} {}", "word ".repeat(words));
+    let list = |name: &str, texts: Vec<String>| {
+        std::fs::write(prompts.join(name), json!(texts).to_string()).unwrap();
+    };
+    list(
+        "growing_prompts.json",
+        (0..40).map(|at| text(5 + 20 * at, at)).collect(),
+    );
+    list(
+        "prompts_length_32.json",
+        (0..40).map(|at| text(31, at)).collect(),
+    );
+    Arc::new(folder)
+}
+
+fn suite(mock: &MockHandle, words: &str) -> String {
+    format!(
+        "bench-suite --base-url http://{} {NARROW} {words}",
+        mock.addr()
+    )
+}
+
+fn json_of(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn raw(ended: &Ended, name: &str) -> Value {
+    json_of(&ended.path(&format!("out/raw_results/{name}")))
+}
+
+fn queries(raw: &Value) -> u64 {
+    raw["general_metrics"]["total_number_of_queries"]
+        .as_u64()
+        .unwrap()
+}
+
+fn asked(mock: &MockHandle) -> u64 {
+    mock.stats().snapshot().requests.numbered
+}
+
+#[test]
+fn a_suite_writes_every_file_and_goes_on_with_what_is_missing() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let ended = Program::start_in(Arc::clone(&folder), &suite(&mock, ""))
+        .wait()
+        .expect(0);
+    for name in RAWS {
+        assert!(queries(&raw(&ended, name)) > 0, "{name}");
+    }
+    let ingestion = raw(&ended, RAWS[0]);
+    assert_eq!(queries(&ingestion), 12);
+    assert_eq!(ingestion["individual_query"].as_array().unwrap().len(), 12);
+    assert_eq!(
+        ingestion["parameters"]["query_profile"],
+        "constant_number_of_queries"
+    );
+    assert!(
+        !raw(&ended, RAWS[1])["kv_cache_profile"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    // Enough is six queries, and those under way.
+    let enough = queries(&raw(&ended, RAWS[2]));
+    assert!((6..12).contains(&enough), "{enough}");
+    for name in [
+        "README.md",
+        "raw_results.zip",
+        "suite.json",
+        "report/thresholds.csv",
+        "report/parameters.json",
+        "report/report.html",
+        "report/prompt_ingestion_graph.png",
+        "report/prompt_ingestion_graph.svg",
+        "report/total_speed_generation_graph.png",
+        "report/speed_generation/speed_generation_graph_input_32_output_4.png",
+        "report/kv_cache_profile/graph_kv_cache_profile_input_32_output_4.png",
+    ] {
+        assert!(ended.path(&format!("out/{name}")).is_file(), "{name}");
+    }
+    let before = asked(&mock);
+    let report = ended.read("out/report/thresholds.csv");
+    Program::start_in(Arc::clone(&folder), &suite(&mock, ""))
+        .wait()
+        .expect(0);
+    assert_eq!(asked(&mock), before, "nothing is missing");
+    std::fs::remove_file(ended.path(&format!("out/raw_results/{}", RAWS[0]))).unwrap();
+    Program::start_in(Arc::clone(&folder), &suite(&mock, ""))
+        .wait()
+        .expect(0);
+    // One to look at the server, one before the benchmark, and its own.
+    assert_eq!(asked(&mock), before + 2 + 12);
+    assert_eq!(ended.read("out/report/thresholds.csv"), report);
+    let other = suite(&mock, "").replace("--max-queries 12", "--max-queries 13");
+    let refused = Program::start_in(folder, &other).wait().expect(2);
+    assert!(
+        refused.stderr.contains("max_queries was 12, now 13"),
+        "{}",
+        refused.stderr
+    );
+    assert!(refused.stderr.contains("--restart"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_folder_or_its_archive_is_drawn_again_to_the_byte() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let words = suite(&mock, "--parallel-requests 1");
+    let ended = Program::start_in(Arc::clone(&folder), &words)
+        .wait()
+        .expect(0);
+    let names = [
+        "README.md",
+        "report/report.html",
+        "report/thresholds.csv",
+        "report/prompt_ingestion_graph.png",
+        "report/README.md",
+    ];
+    let read = || names.map(|name| std::fs::read(ended.path(&format!("out/{name}"))).unwrap());
+    let first = read();
+    std::fs::remove_dir_all(ended.path("out/report")).unwrap();
+    Program::start_in(Arc::clone(&folder), "report out")
+        .wait()
+        .expect(0);
+    assert!(first == read(), "another report of the same results");
+    std::fs::remove_dir_all(ended.path("out/raw_results")).unwrap();
+    Program::start_in(Arc::clone(&folder), "report out --html page.html")
+        .wait()
+        .expect(0);
+    assert!(first == read(), "another report of the archive");
+    assert_eq!(ended.read("page.html").into_bytes(), first[1]);
+    let words = "report out --speed-threshold 1000000";
+    Program::start_in(folder, words).wait().expect(0);
+    assert!(
+        ended
+            .read("out/report/thresholds.csv")
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("0,")
+    );
+}
+
+#[test]
+fn an_interrupted_suite_says_so_and_keeps_what_is_finished() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let program = Program::start_in(Arc::clone(&folder), &suite(&mock, ""));
+    // The look, the ingestion's own and its 12 queries, and the first of the profile.
+    wait_for_requests(&mock, 16);
+    program.signal(Signal::INT);
+    let ended = program.wait().expect(130);
+    assert!(
+        ended.stderr.contains("1 of 4 benchmarks are finished"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(
+        std::fs::read_dir(ended.path("out/raw_results"))
+            .unwrap()
+            .count(),
+        1
+    );
+    let again = Program::start_in(folder, &suite(&mock, ""))
+        .wait()
+        .expect(0);
+    assert!(
+        again
+            .stderr
+            .contains("1 of 4 benchmarks are finished already"),
+        "{}",
+        again.stderr
+    );
+}
+
+#[test]
+fn two_suites_in_one_folder_and_a_dead_server_are_refused() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let first = Program::start_in(Arc::clone(&folder), &suite(&mock, ""));
+    wait_for_requests(&mock, 1);
+    let second = Program::start_in(Arc::clone(&folder), &suite(&mock, ""))
+        .wait()
+        .expect(2);
+    assert!(
+        second.stderr.contains("another suite is writing"),
+        "{}",
+        second.stderr
+    );
+    first.signal(Signal::INT);
+    first.wait().expect(130);
+    let line = format!("bench-suite --base-url http://127.0.0.1:9 {NARROW}");
+    let dead = Program::start_in(folder, &line).wait().expect(1);
+    assert!(dead.stderr.contains("is the server up"), "{}", dead.stderr);
+}
+
+#[test]
+fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
+    let _shared = shared();
+    let script = Script {
+        faults: vec!["status=1:500".parse().unwrap()],
+        ..Script::default()
+    };
+    let (mock, folder) = (spawn_thread(script, 1).unwrap(), folder());
+    let ended = Program::start_in(folder, &suite(&mock, ""))
+        .wait()
+        .expect(1);
+    assert!(ended.stderr.contains("does not answer"), "{}", ended.stderr);
+    assert!(!ended.path("out/report").exists());
+}
+
+#[test]
+fn variables_and_dot_env_are_heard_and_a_bad_one_is_named() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    std::fs::write(folder.path().join(".env"), "MAX_QUERIES=many\n").unwrap();
+    let line = suite(&mock, "").replace("--max-queries 12", "");
+    let refused = Program::start_in(Arc::clone(&folder), &line)
+        .wait()
+        .expect(2);
+    assert!(
+        refused.stderr.contains("`MAX_QUERIES` of `.env`"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(asked(&mock), 0);
+}
+
+fn benchmark(mock: &MockHandle, words: &str) -> Value {
+    let line = format!(
+        "benchmark --base-url http://{} --prompt-length 32 --output-length 4 --allow-invalid --output-file b.json {words}",
+        mock.addr()
+    );
+    let ended = Program::start_in(folder(), &line).wait().expect(0);
+    json_of(&ended.path("b.json"))
+}
+
+#[test]
+fn each_profile_of_a_benchmark_makes_its_queries() {
+    let _shared = shared();
+    let mock = quick_mock();
+    let constant = benchmark(&mock, "--n-workers 3 --max-queries 20 --query-metrics");
+    assert_eq!(queries(&constant), 20);
+    assert_eq!(constant["individual_query"].as_array().unwrap().len(), 20);
+    assert_eq!(constant["parameters"]["n_workers"], 3);
+    // Waves of 1, 2 and 3; there are too few for a fourth.
+    let growing = benchmark(&mock, "--query-profile growing_requests --max-queries 9");
+    assert_eq!(queries(&growing), 6);
+    let burst = benchmark(&mock, "--query-profile request_rate --max-queries 15");
+    assert_eq!(queries(&burst), 15);
+    assert_eq!(burst["parameters"]["request_rate"], "inf");
+    let rate = "--query-profile request_rate --request-rate 40 --max-queries 300 --min-duration 1 --target-queries-nb 5";
+    let timed = queries(&benchmark(&mock, rate));
+    assert!((20..70).contains(&timed), "{timed} in a second of 40");
+}
+
+#[test]
+fn a_server_that_tells_nothing_still_gets_the_other_benchmarks() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let line = suite(&mock, "--metrics-endpoint /nowhere --backend vllm");
+    let ended = Program::start_in(folder, &line).wait().expect(0);
+    assert!(
+        ended.stderr.contains("no profile of its cache"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!ended.path(&format!("out/raw_results/{}", RAWS[1])).exists());
+    assert_eq!(queries(&raw(&ended, RAWS[0])), 12);
+}
+
+#[test]
+fn workers_that_stay_carry_a_whole_suite_out() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let port = {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        free.local_addr().unwrap().port()
+    };
+    let words = format!(
+        "--parallel-requests 2 --expect-workers 2 --master-bind-host 127.0.0.1 --master-bind-port {port}"
+    );
+    let master = Program::start_in(Arc::clone(&folder), &suite(&mock, &words));
+    let worker = format!("worker --stay --master-host 127.0.0.1 --master-port {port}");
+    let workers = [0, 1].map(|_| Program::start_in(Arc::clone(&folder), &worker));
+    let ended = master.wait().expect(0);
+    for name in [RAWS[0], RAWS[1], RAWS[3]] {
+        assert!(queries(&raw(&ended, name)) > 0, "{name}");
+    }
+    for worker in workers {
+        worker.signal(Signal::INT);
+        worker.wait();
+    }
+}
