@@ -137,6 +137,9 @@ impl Workload {
         if !api.generates() && data.as_ref().is_some_and(talks) {
             return Err(WorkloadError::Conversations);
         }
+        if spec.shape.letters > 0 && data.is_none() {
+            return Err(WorkloadError::Letters);
+        }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let option = option_of_tokenizer(&spec.prompts);
@@ -156,12 +159,7 @@ impl Workload {
         let mut source = match (&bundle, data) {
             (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
             (_, Some(data)) => {
-                let wish = Dealing {
-                    users: users.max(1),
-                    clear_assistant: spec.shape.clear_assistant,
-                    letters: spec.shape.letters,
-                    skip: skipped(&spec.prompts),
-                };
+                let wish = Dealing::of(spec, users);
                 let dealer = Dealer::new(data, &measure, seed, wish, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }
@@ -382,14 +380,6 @@ const fn corpus(prompts: &PromptSource) -> Corpus {
     match prompts {
         PromptSource::Generated { corpus, .. } => *corpus,
         _ => Corpus::Limericks,
-    }
-}
-
-/// Rows of a data set that others have had.
-const fn skipped(prompts: &PromptSource) -> u64 {
-    match prompts {
-        PromptSource::Data(data) => data.skip,
-        _ => 0,
     }
 }
 
