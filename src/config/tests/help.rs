@@ -293,6 +293,9 @@ fn the_short_help_of_run_reads_like_this() {
               Pad or cut each prompt to this many characters
           --prompt-randomize
               Begin each prompt with random words, so that no cache of prompts helps
+          --prompt-letters <N>
+              Begin each row of a data set file with N random letters, and rows that come again with
+              their number: no two begin alike
           --prompt-images-with-resolutions <WxH>...
               Add images of these sizes to each prompt (chat only), one or more
           --prompt-images-positioning <WHERE>
@@ -392,6 +395,7 @@ fn the_short_help_of_run_reads_like_this() {
                                         [env: LOCUST_CSV_FULL_HISTORY]
           --json                        Print the result as JSON on standard output [env: LOCUST_JSON]
           --json-file <FILE>            Write the result as JSON to this file [env: LOCUST_JSON_FILE]
+          --html <FILE>                 Write the result as a page of HTML to this file
           --records <FILE>              Write one line a request to this file; a master names it, its
                                         workers write it
           --show-request                Print each request's body

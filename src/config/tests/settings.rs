@@ -224,6 +224,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
         "custom": null,
         "place": {
           "root": null,
+          "path": null,
           "no_stream_options": false,
           "max_completion_tokens": false,
           "lists_of_messages": false,
