@@ -20,6 +20,7 @@ use crate::workload::{
 
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct GenerateArgs {
     /// Prompts to write
     #[arg(short, long, value_name = "N", value_parser = value::large_count, required_unless_present = "suite")]
