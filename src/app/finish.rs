@@ -83,8 +83,6 @@ pub(super) struct Finished {
     pub(super) failure: Option<String>,
     /// The figures, unless there are none.
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
-    /// What was seen of the server meanwhile.
-    pub(super) watched: Option<Watched>,
 }
 
 /// Prints and writes everything.
@@ -98,7 +96,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             is_whole: true,
             failure: Some(format!("{:#}", failure.error)),
             figures: None,
-            watched: None,
         };
     }
     let summary = summarised(&ending.result);
@@ -158,7 +155,6 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         is_whole,
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
-        watched: ending.watched,
     }
 }
 

@@ -7,7 +7,6 @@ use time::OffsetDateTime;
 use super::finish::Finished;
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
-use crate::gauges::Watched;
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 use crate::suite::Trend;
@@ -50,12 +49,6 @@ pub(super) struct Measured {
     pub(super) summary: Summary,
     pub(super) verdict: Option<Verdict>,
     pub(super) trend: Trend,
-    /// What was seen of the server meanwhile, where somebody looked.
-    #[expect(
-        dead_code,
-        reason = "for commands that play runs and show them themselves"
-    )]
-    pub(super) watched: Option<Watched>,
 }
 
 impl Showing<'_> {
@@ -83,7 +76,6 @@ impl Played {
         plan: Plan,
         trend: Trend,
     ) -> Self {
-        let watched = finished.watched;
         Self {
             status: finished.status,
             failure: finished.failure,
@@ -96,7 +88,6 @@ impl Played {
                 summary,
                 verdict,
                 trend,
-                watched,
             }),
         }
     }

@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RESIGNED: u64 = 3;
 const REST: Duration = Duration::from_secs(1);
 
+/// How long the last look is waited for.
+const LAST: Duration = Duration::from_secs(1);
+
 /// Servers count some time after they have answered: so long before the last look.
 const SETTLING: Duration = Duration::from_millis(200);
 
@@ -135,7 +138,16 @@ async fn watch(mut eye: Eye, step: Duration, mut stop: oneshot::Receiver<()>) ->
         }
         let begun = Instant::now();
         watching.begun(begun.duration_since(due));
-        let saw = eye.look_into(&mut watching, clock.wall_s(begun)).await;
+        let at_s = clock.wall_s(begun);
+        let saw = tokio::select! {
+            biased;
+            saw = eye.look_into(&mut watching, at_s) => saw,
+            // Nobody waits for a page that hangs.
+            _ = &mut stop => {
+                failed_in_a_row = RESIGNED;
+                break;
+            }
+        };
         failed_in_a_row = if saw { 0 } else { failed_in_a_row + 1 };
         let mut from = Instant::now();
         if failed_in_a_row >= RESIGNED {
@@ -145,9 +157,12 @@ async fn watch(mut eye: Eye, step: Duration, mut stop: oneshot::Receiver<()>) ->
         watching.skipped(u64::from(next - number - 1));
         number = next;
     }
-    sleep(SETTLING).await;
-    eye.look_into(&mut watching, clock.wall_s(Instant::now()))
-        .await;
+    if failed_in_a_row == 0 {
+        sleep(SETTLING).await;
+        let at_s = clock.wall_s(Instant::now());
+        // What does not answer by then has the counts of the look before.
+        let _ = timeout(LAST, eye.look_into(&mut watching, at_s)).await;
+    }
     watching.done()
 }
 
@@ -166,8 +181,8 @@ impl Eye {
             .with_context(|| format!("`{url}` is no address of a page"))
             .map_err(Failure::usage)?;
         let target: Option<Url> = settings.target.base_url.parse().ok();
-        let is_home = target
-            .is_some_and(|target| target.host() == url.host() && target.scheme() == url.scheme());
+        // Another port is another server, whoever has it.
+        let is_home = target.is_some_and(|target| target.origin() == url.origin());
         let mut headers = HeaderMap::new();
         if is_home {
             headers = own_headers(settings)?;

@@ -94,7 +94,7 @@ pub(super) async fn play_run(
         cores: machine.threads,
     };
     let serving = tasks.spawn(serve(end, Arc::new(machine)));
-    let mut config = MasterConfig::new(ready.run, ready.plan.clone(), 1).local();
+    let mut config = local_config(&settings, ready.run, ready.plan.clone());
     config.journal = journal.is_some();
     let stage = Stage {
         settings,
@@ -262,6 +262,18 @@ fn shared(secrets: &Secrets) -> Option<SharedSecrets> {
     (shared != SharedSecrets::default()).then_some(shared)
 }
 
+/// What a run in this process says of its cluster.
+fn local_config(settings: &Settings, run: u64, plan: Plan) -> MasterConfig {
+    let usual = MasterConfig::new(run, plan, 1);
+    let lead = usual.start_lead;
+    let mut config = usual.local();
+    if settings.server_metrics.is_some() {
+        // The first look is to be over before the first request.
+        config.start_lead = lead;
+    }
+    config
+}
+
 /// What the options say of a cluster.
 fn config(options: &MasterOptions, run: u64, plan: Plan) -> MasterConfig {
     let mut config = MasterConfig::new(run, plan, options.expect_workers)
@@ -341,6 +353,32 @@ struct Stage<'a> {
     showing: Showing<'a>,
 }
 
+/// Where a run is shown, and what is kept of it on the way.
+struct Screen {
+    shown: Shown,
+    live: Live,
+    changes: Changes,
+    console: Console,
+    trend: Trend,
+    begun: Option<OffsetDateTime>,
+}
+
+impl Screen {
+    /// Shows an event. Returns whether who else shows the run wants it to end.
+    fn take(&mut self, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
+        note_start(&mut self.begun, self.shown, event);
+        let is_enough = follow(&mut self.trend, showing, event);
+        show(
+            self.shown,
+            event,
+            &mut self.live,
+            &mut self.changes,
+            &mut self.console,
+        );
+        is_enough
+    }
+}
+
 impl Stage<'_> {
     async fn play<F>(
         mut self,
@@ -349,20 +387,15 @@ impl Stage<'_> {
     where
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
-        let (endpoint, mut live) = self.open()?;
-        let shown = self.shown();
-        let mut console = Console::default();
+        let (endpoint, mut screen) = self.open()?;
         tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut changes = Changes::resumed(Load::of(&self.plan.schedule), &self.epochs);
         let is_quiet = self.showing.is_quiet();
-        let mut conductor =
-            Conductor::new(control, self.signals, &self.plan.schedule, changes.load());
+        let load = screen.changes.load();
+        let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
         // Who plays many runs compares them: none may be other than its settings say.
         conductor.hush_if(is_quiet);
-        let mut trend = Trend::default();
-        let mut begun = None;
         let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
@@ -371,11 +404,9 @@ impl Stage<'_> {
                 Some(event) = happening.recv() => {
                     conductor.note(&event);
                     watch.note(&event);
-                    note_start(&mut begun, shown, &event);
-                    if follow(&mut trend, &mut self.showing, &event) {
+                    if screen.take(&mut self.showing, &event) {
                         conductor.end_for();
                     }
-                    show(shown, &event, &mut live, &mut changes, &mut console);
                 }
                 result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
                 said = conductor.next() => match said {
@@ -386,14 +417,12 @@ impl Stage<'_> {
         };
         conductor.hush();
         while let Ok(event) = happening.try_recv() {
-            note_start(&mut begun, shown, &event);
-            follow(&mut trend, &mut self.showing, &event);
-            show(shown, &event, &mut live, &mut changes, &mut console);
+            screen.take(&mut self.showing, &event);
         }
         let watched = watch.end(&mut conductor).await;
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
-        let changes = changes.into_all();
+        let changes = screen.changes.into_all();
         let is_altered = !changes.is_empty() || was_ended(&result);
         // Figures are copied on the way, and these are none.
         let answers = std::mem::take(&mut result.tally.answers);
@@ -415,26 +444,19 @@ impl Stage<'_> {
             is_quiet,
         };
         let interrupted = ending.interrupted;
-        let finished = finish(ending, live, &mut console);
+        let finished = finish(ending, screen.live, &mut screen.console);
         if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
             writing.remove();
         }
-        let mut played = Played::of(finished, interrupted, self.plan, trend);
+        let mut played = Played::of(finished, interrupted, self.plan, screen.trend);
         played.is_altered = is_altered;
         played.answers = answers;
-        played.begun = begun;
+        played.begun = screen.begun;
         Ok(played)
     }
 
-    const fn shown(&self) -> Shown {
-        Shown {
-            cluster: self.cluster,
-            clock_zero: self.clock_zero,
-        }
-    }
-
     /// Opens what the run is shown in.
-    fn open(&mut self) -> Result<(Endpoint, Live), Failure> {
+    fn open(&mut self) -> Result<(Endpoint, Screen), Failure> {
         let endpoint = speak(&self.plan)?.endpoint().clone();
         let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
         let live = live
@@ -444,7 +466,18 @@ impl Stage<'_> {
                     writing.remove();
                 }
             })?;
-        Ok((endpoint, live))
+        let screen = Screen {
+            shown: Shown {
+                cluster: self.cluster,
+                clock_zero: self.clock_zero,
+            },
+            live,
+            changes: Changes::resumed(Load::of(&self.plan.schedule), &self.epochs),
+            console: Console::default(),
+            trend: Trend::default(),
+            begun: None,
+        };
+        Ok((endpoint, screen))
     }
 
     /// What another master showed of the run is in this one's tables and files, too.

@@ -35,23 +35,26 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
     let tasks = TaskTracker::new();
     let mut signals = signals::listen(&tasks);
     if !stays {
-        return match place.work(&tasks, &mut signals).await? {
+        return match place.work(&tasks, &mut signals, &Cell::new(false)).await? {
             Worked::Ended(status) => Ok(status),
-            Worked::Through(exit, _) => conclude(&exit),
+            Worked::Through(exit) => conclude(&exit),
         };
     }
     loop {
-        let worked = place.work(&tasks, &mut signals).await;
+        let is_told = Cell::new(false);
+        let worked = place.work(&tasks, &mut signals, &is_told).await;
         let pause = match worked {
             Ok(Worked::Ended(status)) => return Ok(status),
-            Ok(Worked::Through(exit, true)) => return conclude(&exit),
-            Ok(Worked::Through(WorkerExit::Refused { reason }, false)) => {
+            Ok(Worked::Through(exit)) if is_told.get() => return conclude(&exit),
+            Ok(Worked::Through(WorkerExit::Refused { reason })) => {
                 tracing::warn!("the master turned this worker away: {reason}; waiting for another");
                 TURNED_AWAY
             }
-            Ok(Worked::Through(_, false)) => BETWEEN,
-            // Settings that cannot be right are no better the next time.
-            Err(failure) if failure.status == status::USAGE => return Err(failure),
+            Ok(Worked::Through(_)) => BETWEEN,
+            // Settings that cannot be right are no better the next time, and who was told to go goes.
+            Err(failure) if failure.status == status::USAGE || is_told.get() => {
+                return Err(failure);
+            }
             Err(failure) => {
                 tracing::error!("{failure}");
                 BETWEEN
@@ -68,8 +71,8 @@ pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure
 enum Worked {
     /// By the last signal, with this status: nothing is waited for.
     Ended(u8),
-    /// In order, and whether it was told to go.
-    Through(WorkerExit, bool),
+    /// In order.
+    Through(WorkerExit),
 }
 
 /// Where a worker works, for whom, and with what.
@@ -98,11 +101,13 @@ impl Place {
         })
     }
 
-    /// One run, as a worker that no master has seen before: an engine and a machine of its own.
+    /// One run, as a worker that no master has seen before: an engine and a machine of its own. `is_told` is set when somebody
+    /// wants it to go, however it comes out.
     async fn work(
         &self,
         tasks: &TaskTracker,
         signals: &mut mpsc::Receiver<Signal>,
+        is_told: &Cell<bool>,
     ) -> Result<Worked, Failure> {
         let (port, end) = engine_port(ProcessClock::start());
         let serving = tasks.spawn(serve(end, Arc::clone(&self.machine)));
@@ -118,16 +123,17 @@ impl Place {
             dialer: Dialer::default(),
         };
         let (commands, told) = mpsc::channel(4);
-        let is_told = Cell::new(false);
         let working = cluster::run_worker(cluster_options, port, told);
         let exit = tokio::select! {
             exit = working => exit.map_err(security::broke_off),
-            status = pass_signals(signals, commands, &is_told) => return Ok(Worked::Ended(status)),
+            status = pass_signals(signals, commands, is_told) => return Ok(Worked::Ended(status)),
         };
         // What was measured is on the disk before anything else is begun.
-        let aftermath = serving
-            .await
-            .map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?;
+        let aftermath = tokio::select! {
+            served = serving => served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))?,
+            // It reads a tokenizer still, or writes to a disk that hangs.
+            Some(signal) = signals.recv() => return Ok(Worked::Ended(signal.exit_status())),
+        };
         let exit = exit?;
         if let Some(failure) = aftermath.records_error {
             return Err(failure);
@@ -135,7 +141,7 @@ impl Place {
         if let Some(fault) = aftermath.fault {
             tracing::warn!("this worker could not carry out its part: {fault}");
         }
-        Ok(Worked::Through(exit, is_told.get()))
+        Ok(Worked::Through(exit))
     }
 }
 

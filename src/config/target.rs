@@ -58,7 +58,10 @@ pub(super) fn page(text: &str) -> Result<Option<String>, Fault> {
         return Err(Fault::new(format!("`{text}` has no scheme"))
             .hint("write http://HOST:PORT/metrics, or auto"));
     };
-    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") || rest.contains('#') {
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https")
+        || rest.contains(['?', '#'])
+    {
+        // A query may hold a secret, and the address is shown.
         return Err(Fault::new(format!("`{text}` is not the address of a page"))
             .hint("write http://HOST:PORT/metrics, or auto"));
     }

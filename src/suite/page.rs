@@ -41,22 +41,23 @@ pub fn comparison_page(title: &str, rows: &[Row], found: Option<&str>, made_by: 
 
 fn notices(rows: &[Row]) -> Vec<Notice> {
     let told = |at: usize, row: &Row| {
-        let is_invalid = row
+        let causes: Vec<&str> = row
             .figures
-            .as_ref()
-            .is_some_and(|figures| figures.causes.iter().any(|cause| cause.is_invalid));
-        let why = row
-            .failure
-            .clone()
-            .or_else(|| row.is_interrupted.then(|| "it was interrupted".to_owned()))?;
+            .iter()
+            .flat_map(|figures| &figures.causes)
+            .map(|cause| cause.words.as_str())
+            .collect();
+        let interrupted = row.is_interrupted.then(|| "it was interrupted".to_owned());
+        let doubted =
+            (!causes.is_empty()).then(|| format!("{}: {}", row.verdict(), causes.join("; ")));
         Some(Notice {
-            level: if is_invalid {
-                Level::Bad
-            } else {
+            level: if can_be_used(row) {
                 Level::Warning
+            } else {
+                Level::Bad
             },
             word: format!("Run {at}"),
-            text: why,
+            text: row.failure.clone().or(interrupted).or(doubted)?,
         })
     };
     (1..)
@@ -65,10 +66,17 @@ fn notices(rows: &[Row]) -> Vec<Notice> {
         .collect()
 }
 
+/// Whether a run's figures are those of the load that was asked for, and of the server.
+fn can_be_used(row: &Row) -> bool {
+    let causes = || row.figures.iter().flat_map(|figures| &figures.causes);
+    row.is_whole() && row.failure.is_none() && !causes().any(|cause| cause.is_invalid)
+}
+
 fn facts(rows: &[Row]) -> Vec<Fact> {
     let best = |name: &str, unit: &str, of: &dyn Fn(&Figures) -> Option<f64>, is_less: bool| {
         let values = (1..)
             .zip(rows)
+            .filter(|(_, row)| can_be_used(row))
             .filter_map(|(at, row): (usize, &Row)| Some((of(row.figures.as_ref()?)?, at)));
         let best = values.reduce(|one, other| {
             if (other.0 < one.0) == is_less && other.0.total_cmp(&one.0).is_ne() {

@@ -160,6 +160,16 @@ pub enum PromptSource {
     Rows(Vec<Row>),
 }
 
+impl PromptSource {
+    /// Rows of a data set that others have had.
+    pub(super) const fn skipped(&self) -> u64 {
+        match self {
+            Self::Data(data) => data.skip,
+            _ => 0,
+        }
+    }
+}
+
 /// A normal distribution that is drawn from until what comes can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {

@@ -89,8 +89,7 @@ impl SharedArgs {
         let Some(path) = &self.html else {
             return Ok(());
         };
-        let secrets: Vec<&str> = self.api_key.iter().map(String::as_str).collect();
-        let page = batch_page(title, server, tables, drawn, &command_line(&secrets));
+        let page = batch_page(title, server, tables, drawn, &command_line());
         write_page(path, &page)
     }
 
@@ -132,14 +131,24 @@ impl SharedArgs {
     }
 }
 
-/// The words that this program was started with, without these secrets.
-fn command_line(secrets: &[&str]) -> String {
-    let hidden = |word: String| {
-        let hide = |word: String, secret: &&str| word.replace(*secret, "***");
-        let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-        config::quoted(&secrets.fold(word, hide))
-    };
-    let words: Vec<String> = arguments().into_iter().map(hidden).collect();
+/// The words that this program was started with, a key masked.
+fn command_line() -> String {
+    let mut is_key = false;
+    let words = arguments().into_iter().map(|word| {
+        let shown = match () {
+            () if std::mem::take(&mut is_key) => "***".to_owned(),
+            () if word.starts_with("--api-key=") || word.starts_with("--api_key=") => {
+                "--api-key=***".to_owned()
+            }
+            () if word.starts_with("-k") && word.len() > 2 => "-k***".to_owned(),
+            () => {
+                is_key = matches!(word.as_str(), "-k" | "--api-key" | "--api_key");
+                word
+            }
+        };
+        config::quoted(&shown)
+    });
+    let words: Vec<String> = words.collect();
     format!("llmload {}", words.join(" "))
 }
 

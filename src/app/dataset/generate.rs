@@ -20,7 +20,6 @@ use crate::workload::{
 
 /// Options of `generate`.
 #[derive(Clone, Debug, Args)]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct GenerateArgs {
     /// Prompts to write
     #[arg(short, long, value_name = "N", value_parser = value::large_count, required_unless_present = "suite")]
@@ -73,7 +72,7 @@ pub(super) struct GenerateArgs {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
-    /// Write the files of a bench suite into this folder: prompts_length_N.json and growing_prompts.json
+    /// Write the files of a bench suite into this folder: prompts of each length, and growing ones
     #[arg(long, value_name = "DIR", conflicts_with_all = ["prompt_tokens", "output", "format", "dataset", "prompt_cache_max_len", "prefix_groups", "prompt", "chat", "max_tokens"])]
     suite: Option<PathBuf>,
     /// The suite's lengths in tokens

@@ -21,8 +21,8 @@ fn suite(line: &str, below: &[Found]) -> Result<SuiteArgs, String> {
     Ok(SuiteArgs::from_arg_matches(&layered.matches).unwrap())
 }
 
-fn numbers(of: &[u32]) -> Option<List> {
-    Some(List(of.to_vec()))
+fn numbers(of: &[u32]) -> List {
+    List(of.to_vec())
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
     assert_eq!(args.server.host.as_deref(), Some("b"));
     assert_eq!(args.server.port, Some(7), "an empty variable is none");
     assert_eq!(args.report.gpu_name.as_deref(), Some("A 100"));
-    assert_eq!(args.parallel_requests, numbers(&[1, 4]));
+    assert_eq!(args.parallel_requests, Some(numbers(&[1, 4])));
     assert_eq!(suite("", &below).unwrap().prompts.max_queries, Some(20));
     assert_eq!(
         suite("", &below[1..]).unwrap().prompts.max_queries,
@@ -48,16 +48,25 @@ fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
 fn a_list_of_the_command_line_takes_the_place_of_another_one() {
     let below = [variables(&[("INPUT_LENGTHS", "32,64"), ("QUICK", "1")])];
     let args = suite("--input-lengths 7", &below).unwrap();
-    assert_eq!((args.input_lengths, args.quick), (numbers(&[7]), false));
-    assert_eq!(suite("", &below).unwrap().input_lengths, numbers(&[32, 64]));
+    assert_eq!(
+        (args.input_lengths, args.quick),
+        (Some(numbers(&[7])), false)
+    );
+    assert_eq!(
+        suite("", &below).unwrap().input_lengths,
+        Some(numbers(&[32, 64]))
+    );
     let twice = "--input-lengths 1,2 --input-lengths 3";
-    assert_eq!(suite(twice, &[]).unwrap().input_lengths, numbers(&[3]));
+    assert_eq!(
+        suite(twice, &[]).unwrap().input_lengths,
+        Some(numbers(&[3]))
+    );
 }
 
 #[test]
 fn a_bad_value_names_its_source() {
     let environment = variables(&[("Port", "many")]);
-    let message = suite("", &[environment.clone()]).unwrap_err();
+    let message = suite("", std::slice::from_ref(&environment)).unwrap_err();
     assert!(
         message.starts_with("`Port` of the environment: invalid value 'many' for '--port <PORT>'"),
         "{message}"

@@ -66,7 +66,7 @@ pub(super) fn suite(
 
 /// How many of `most` queries go into whole waves of 1, 2, 3 …: what a profile of the cache has at most.
 fn in_waves(most: u64) -> u64 {
-    (1..)
+    (1..=most)
         .scan(0_u64, |launched, size| {
             *launched += size;
             Some(*launched)

@@ -335,6 +335,10 @@ impl Player {
         console.print(&format!(
             "the report is in `{name}`: README.md tells what each file is, {ARCHIVE} has all raw results\n"
         ));
+        if !draw::has_graphs(&files) {
+            complain(&"nothing could be reported: no file has enough valid queries");
+            return Ok(status::FAILED);
+        }
         if raws.values().any(is_invalid) && !self.stage.carrier.settings().allow_invalid {
             complain(
                 &"the generator's verdict on some benchmarks is INVALID: their figures show this machine",

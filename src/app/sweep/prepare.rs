@@ -383,7 +383,7 @@ mod tests {
         );
         assert_eq!(
             runs[0].command,
-            "llmload run --run-time=5s --api-key=*** --header=*** '--prompt=a b' --users=2"
+            "llmload run --run-time=5s '--api-key=***' '--header=***' '--prompt=a b' --users=2"
         );
     }
 

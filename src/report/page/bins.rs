@@ -25,24 +25,31 @@ impl Bins {
     ///
     /// There are about 2 n^(1/3) bars of n values (Rice's rule).
     pub(crate) fn of(values: &[(f64, u64)]) -> Option<Self> {
-        let known = || {
-            let is_known =
-                |(value, count): &&(f64, u64)| *value >= 0.0 && value.is_finite() && *count > 0;
-            values.iter().filter(is_known)
-        };
-        let lowest = known().map(|(value, _)| *value).reduce(f64::min)?;
-        let highest = known().map(|(value, _)| *value).reduce(f64::max)?;
-        let all: u64 = known().map(|(_, count)| count).sum();
+        let exact = values.iter().map(|(value, count)| (*value, *value, *count));
+        Self::of_ranges(&exact.collect::<Vec<_>>())
+    }
+
+    /// The same of values that are known from a lowest to a highest: a range is shared among the bars that it reaches into, so
+    /// that bars narrower than ranges show no gaps that are not there.
+    pub(crate) fn of_ranges(ranges: &[(f64, f64, u64)]) -> Option<Self> {
+        let known: Vec<(f64, f64, u64)> = ranges
+            .iter()
+            .copied()
+            .filter(|(low, high, count)| {
+                *low >= 0.0 && high.is_finite() && low <= high && *count > 0
+            })
+            .collect();
+        let lowest = known.iter().map(|(low, ..)| *low).reduce(f64::min)?;
+        let highest = known.iter().map(|(_, high, _)| *high).reduce(f64::max)?;
+        let all: u64 = known.iter().map(|(.., count)| count).sum();
         let is_log = lowest > 0.0 && highest / lowest > WIDE;
         let edges = edges(lowest, highest, quantity(all), is_log);
-        let mut counts = vec![0; edges.len() - 1];
-        for (value, count) in known() {
-            let place = edges
-                .partition_point(|edge| edge <= value)
-                .saturating_sub(1);
-            // The largest value stands on the last edge.
-            counts[place.min(edges.len() - 2)] += count;
+        let mut below: Vec<u64> = edges.iter().map(|edge| below(&known, *edge)).collect();
+        // The largest value stands on the last edge.
+        if let Some(last) = below.last_mut() {
+            *last = all;
         }
+        let counts = below.windows(2).map(|pair| pair[1] - pair[0]).collect();
         Some(Self {
             edges,
             counts,
@@ -66,6 +73,24 @@ impl Bins {
         let points = self.edges.iter().copied().zip(ends.chain([None]));
         series(name, Kind::Bars, points)
     }
+}
+
+/// How many values are below `edge`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "between none and all of them"
+)]
+fn below(ranges: &[(f64, f64, u64)], edge: f64) -> u64 {
+    let share = |(low, high, count): &(f64, f64, u64)| {
+        let share = if high > low {
+            ((edge - low) / (high - low)).clamp(0.0, 1.0)
+        } else {
+            f64::from(u8::from(*low < edge))
+        };
+        quantity(*count) * share
+    };
+    ranges.iter().map(share).sum::<f64>().round() as u64
 }
 
 #[expect(
@@ -116,6 +141,18 @@ mod tests {
                 prop_assert_eq!(*count, inside.map(|(_, count)| count).sum::<u64>());
             }
         }
+    }
+
+    #[test]
+    fn ranges_wider_than_bars_leave_no_gaps_and_a_zero_no_logarithms() {
+        let ranges: Vec<(f64, f64, u64)> = (0..40)
+            .map(|at| (f64::from(at) * 0.3, f64::from(at + 1) * 0.3, 100))
+            .collect();
+        let bins = Bins::of_ranges(&ranges).unwrap();
+        assert!(!bins.is_log);
+        assert_eq!(bins.counts.iter().sum::<u64>(), 4_000);
+        let (least, most) = (bins.counts.iter().min(), bins.counts.iter().max());
+        assert!(most.unwrap() - least.unwrap() <= 1, "{:?}", bins.counts);
     }
 
     #[test]

@@ -42,12 +42,17 @@ fn latencies(summary: &Summary) -> [(Metric, &'static str); 4] {
 
 fn histogram(name: &str, values: &Series) -> Option<Chart> {
     let buckets = values.buckets();
-    let middle = |low: u64, high: u64| number::shown(low.midpoint(high));
-    let counted: Vec<(f64, u64)> = buckets
+    // Of the outermost buckets more is known: where the values really end.
+    let (least, most) = (values.min()?, values.max()?);
+    let range = |low: u64, high: u64| (low.max(least), high.min(most).max(low.max(least)));
+    let counted: Vec<(f64, f64, u64)> = buckets
         .iter()
-        .map(|bucket| (middle(bucket.low, bucket.high), bucket.count))
+        .map(|bucket| {
+            let (low, high) = range(bucket.low, bucket.high);
+            (number::shown(low), number::shown(high), bucket.count)
+        })
         .collect();
-    let bins = Bins::of(&counted)?;
+    let bins = Bins::of_ranges(&counted)?;
     Some(Chart {
         title: name.to_owned(),
         summary: in_words(name, values)?,

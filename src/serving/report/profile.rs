@@ -115,13 +115,14 @@ fn looks(rows: &[Map<String, Value>]) -> Vec<Seen> {
 /// answers of a wave began together and are nearly complete, as the mean of complete queries supposes. With some that wait,
 /// others have just begun; such a look serves where there is no other.
 fn by_the_fullest(raw: &Raw, looks: &[Seen]) -> Option<f64> {
-    let tokens = raw.general("total_number_of_ingested_tokens")?
-        + raw.general("total_number_of_generated_tokens")?;
     // A time-out ends before its prompt is counted.
-    if raw.general("nb_timeout_queries").unwrap_or(0.0) > 0.0 {
-        return None;
-    }
-    let each = ratio(tokens, crate::serving::stats::quantity(raw.valid_queries()));
+    let timed_out = raw.general("nb_timeout_queries").unwrap_or(0.0);
+    let counted = crate::serving::stats::quantity(raw.valid_queries());
+    let prompt = ratio(
+        raw.general("total_number_of_ingested_tokens")?,
+        counted - timed_out,
+    );
+    let each = prompt + ratio(raw.general("total_number_of_generated_tokens")?, counted);
     let share = |look: &&Seen| look.cache.unwrap_or(0.0);
     let fullest = |looks: &mut dyn Iterator<Item = &Seen>| {
         let told = looks.filter(|look| look.running.is_some() && share(look) > 0.0);
@@ -181,7 +182,7 @@ mod tests {
     fn raw(rows: Vec<Map<String, Value>>) -> Raw {
         let general = json!({
             "total_number_of_queries": 12, "nb_errored_queries": 3, "nb_timeout_queries": 1,
-            "total_number_of_ingested_tokens": 900, "total_number_of_generated_tokens": 100,
+            "total_number_of_ingested_tokens": 810, "total_number_of_generated_tokens": 100,
         });
         Raw {
             general_metrics: general.as_object().unwrap().clone(),
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_fullest_look_is_one_where_nothing_waits_and_errors_are_no_queries() {
-        // 1000 tokens of 10 queries that count: 100 each.
+        // 810 tokens of 9 prompts that were counted, and 100 of 10 answers: 100 each.
         let rows = vec![
             look(12.0, 1.0, 5.0, 3.0),
             look(11.0, 0.8, 4.0, 0.0),

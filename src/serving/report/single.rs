@@ -85,7 +85,7 @@ fn facts(raw: &Raw) -> Vec<Fact> {
     let count = |key: &str| raw.general(key).unwrap_or(0.0);
     let queries = Fact {
         name: "queries".to_owned(),
-        value: figure(count("total_number_of_queries")),
+        value: format!("{}", count("total_number_of_queries")),
         unit: String::new(),
         note: format!(
             "{} failed, of which {} timed out",
@@ -317,7 +317,10 @@ fn named(title: &str, values: &serde_json::Map<String, Value>) -> Block {
         name: name.to_owned(),
         is_number,
     };
-    let shown = |value: &Value| value.as_f64().map_or_else(|| card::shown(value), figure);
+    let shown = |value: &Value| {
+        let fraction = value.as_f64().filter(|_| !value.is_u64());
+        fraction.map_or_else(|| card::shown(value), figure)
+    };
     Block::Table(Table {
         title: title.to_owned(),
         columns: vec![column("name", false), column("value", true)],

@@ -13,7 +13,7 @@ use super::trace::Arrival;
 use crate::domain::{Ask, Index, Message, Prompt, Seed, Turn};
 use crate::workload::measure::Measure;
 use crate::workload::shape::rewrite;
-use crate::workload::{Card, Format, PromptSource, Spec, WorkloadError, card, rows};
+use crate::workload::{Card, Format, Spec, WorkloadError, card, rows};
 
 /// Bytes of rows up to which prompts are tokenized before the run: some seconds of one core.
 const COUNTED_BYTES: u64 = 8 << 20;
@@ -38,10 +38,7 @@ impl Dealing {
             users: users.max(1),
             clear_assistant: spec.shape.clear_assistant,
             letters: spec.shape.letters,
-            skip: match &spec.prompts {
-                PromptSource::Data(data) => data.skip,
-                _ => 0,
-            },
+            skip: spec.prompts.skipped(),
         }
     }
 }
