@@ -8,7 +8,7 @@ mod sizes;
 mod table;
 
 pub use figures::{Durations, Figures, forward_passes, read_figures};
-pub use page::{Drawn, batch_page};
+pub use page::{Drawn, Named, Quantity, batch_page};
 pub use prompt::{Content, Prompts};
 pub use sizes::{PairError, batch_sizes, doubling, parse_lengths, parse_pairs, prefill_pairs};
 pub use table::{Format, Table};

@@ -1,21 +1,66 @@
 //! The results of a batch benchmark as a page: its table, a chart, and how to make it again. It computes no figure.
 
-use std::collections::BTreeMap;
-
 use super::Table;
 use crate::page::{self, Axis, Block, Chart, Column, Page, Point, Section, Series};
 
-/// Which columns of a table are drawn.
+/// What is drawn of each row of a table.
+#[derive(Clone, Copy, Debug)]
+pub enum Quantity<'a> {
+    /// The number in this column.
+    Of(&'a str),
+    /// The number in the first column for each of the second.
+    Each(&'a str, &'a str),
+    /// The first column's part of the second in percent, to the nearest 32nd: what is asked for in tokens is hardly ever a round part.
+    Part(&'a str, &'a str),
+}
+
+/// A value with its name and unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Named<'a> {
+    /// What is drawn.
+    pub value: Quantity<'a>,
+    /// What it is.
+    pub name: &'a str,
+    /// Its unit.
+    pub unit: &'a str,
+}
+
+/// Which values of a table are drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Drawn<'a> {
     /// The title.
     pub title: &'a str,
-    /// The column of the x axis, and what it is.
-    pub x: (&'a str, &'a str),
-    /// The column of the y axis, what it is, and its unit.
-    pub y: (&'a str, &'a str, &'a str),
-    /// A line for each value of this column, and what it is.
-    pub by: (&'a str, &'a str),
+    /// From left to right.
+    pub x: Named<'a>,
+    /// From below.
+    pub y: Named<'a>,
+    /// A line for each of these.
+    pub by: Named<'a>,
+}
+
+impl Quantity<'_> {
+    /// The value in a row; `None` where a cell that it needs is empty.
+    fn read(self, table: &Table, row: &[String]) -> Option<f64> {
+        let cell = |name: &str| -> Option<f64> {
+            let at = table.names().iter().position(|it| *it == name)?;
+            row.get(at)?.parse().ok()
+        };
+        match self {
+            Self::Of(name) => cell(name),
+            Self::Each(name, of) => Some(cell(name)? / cell(of)?),
+            Self::Part(name, of) => Some((cell(name)? / cell(of)? * 32.0).round() / 32.0 * 100.0),
+        }
+    }
+}
+
+impl Named<'_> {
+    fn axis(self) -> Axis {
+        Axis {
+            name: self.name.to_owned(),
+            unit: self.unit.to_owned(),
+            ..Axis::default()
+        }
+    }
 }
 
 /// A page of these tables, each with its title, of which the first is drawn; `command` makes it again.
@@ -69,60 +114,121 @@ fn whole(title: &str, table: &Table) -> page::Table {
     }
 }
 
+/// `None` where no row has a value.
 fn chart(table: &Table, drawn: Drawn<'_>) -> Option<Chart> {
-    let at = |name: &str| table.names().iter().position(|it| *it == name);
-    let (x, y, by) = (at(drawn.x.0)?, at(drawn.y.0)?, at(drawn.by.0)?);
-    let mut lines: BTreeMap<u64, Vec<Point>> = BTreeMap::new();
+    let mut lines: Vec<(f64, Vec<Point>)> = Vec::new();
     for row in table.rows() {
-        let cell = |at: usize| row.get(at)?.parse::<f64>().ok();
-        let group = row.get(by).and_then(|cell| cell.parse().ok());
-        let (Some(group), Some(x)) = (group, cell(x)) else {
+        let read = |named: Named<'_>| named.value.read(table, row);
+        let (Some(by), Some(x)) = (read(drawn.by), read(drawn.x)) else {
             continue;
         };
-        lines.entry(group).or_default().push(Point {
+        let point = Point {
             x,
-            y: cell(y),
+            y: read(drawn.y),
             spread: None,
-        });
+        };
+        match lines
+            .iter_mut()
+            .find(|(known, _)| known.total_cmp(&by).is_eq())
+        {
+            Some((_, points)) => points.push(point),
+            None => lines.push((by, vec![point])),
+        }
     }
-    let series: Vec<Series> = lines
-        .into_iter()
-        .map(|(group, mut points)| {
-            points.sort_by(|one, other| one.x.total_cmp(&other.x));
-            Series {
-                name: format!("{} {group}", drawn.by.1),
-                points,
-                ..Series::default()
-            }
-        })
-        .collect();
-    let (name, unit) = (drawn.y.1, drawn.y.2);
+    let has_values = |(_, points): &(f64, Vec<Point>)| points.iter().any(|it| it.y.is_some());
+    if !lines.iter().any(has_values) {
+        return None;
+    }
+    lines.sort_by(|one, other| one.0.total_cmp(&other.0));
     Some(Chart {
         title: drawn.title.to_owned(),
-        summary: format!(
-            "{name} against {}, a line for each {}: {} lines.",
-            drawn.x.1,
-            drawn.by.1,
-            series.len()
-        ),
-        x: Axis {
-            name: drawn.x.1.to_owned(),
-            unit: "tokens".to_owned(),
-            ..Axis::default()
-        },
-        y: vec![Axis {
-            name: name.to_owned(),
-            unit: unit.to_owned(),
-            ..Axis::default()
-        }],
-        series,
+        summary: summary(drawn, &lines),
+        x: drawn.x.axis(),
+        y: vec![drawn.y.axis()],
+        series: lines
+            .into_iter()
+            .map(|(by, points)| series(drawn.by, by, points))
+            .collect(),
         ..Chart::default()
     })
+}
+
+fn series(named: Named<'_>, by: f64, mut points: Vec<Point>) -> Series {
+    points.sort_by(|one, other| one.x.total_cmp(&other.x));
+    // A percentage of 32nds has up to three digits behind its point.
+    let by = (by * 10.0).round() / 10.0;
+    Series {
+        name: format!("{} {by} {}", named.name, named.unit)
+            .trim_end()
+            .to_owned(),
+        points,
+        ..Series::default()
+    }
+}
+
+/// What is drawn, and between which values it lies.
+fn summary(drawn: Drawn<'_>, lines: &[(f64, Vec<Point>)]) -> String {
+    let points = lines.iter().flat_map(|(_, points)| points);
+    let values: Vec<f64> = points.filter_map(|point| point.y).collect();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let (x, y, by) = (drawn.x.name, drawn.y.name, drawn.by.name);
+    let unit = drawn.y.unit;
+    let each = if lines.len() == 1 {
+        "one line"
+    } else {
+        "a line for each"
+    };
+    format!("{y} against {x}, {each} {by}: from {least:.6} to {most:.6} {unit}.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const fn named<'a>(value: Quantity<'a>, name: &'a str, unit: &'a str) -> Named<'a> {
+        Named { value, name, unit }
+    }
+
+    #[test]
+    fn parts_of_different_lengths_are_one_line_and_times_are_for_each_prompt() {
+        let mut table = Table::new(&["tokens", "cached", "prompts", "seconds"]);
+        for row in [
+            ["500", "62", "4", "0.4"],
+            ["2000", "250", "2", "1"],
+            ["2000", "1750", "1", ""],
+        ] {
+            table.add(row.map(str::to_owned).to_vec());
+        }
+        let drawn = Drawn {
+            title: "Reading",
+            x: named(Quantity::Of("tokens"), "length", "tokens"),
+            y: named(
+                Quantity::Each("seconds", "prompts"),
+                "time of a prompt",
+                "s",
+            ),
+            by: named(Quantity::Part("cached", "tokens"), "cached", "%"),
+        };
+        let chart = chart(&table, drawn).unwrap();
+        let names: Vec<&str> = chart.series.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["cached 12.5 %", "cached 87.5 %"]);
+        let times: Vec<_> = chart.series[0]
+            .points
+            .iter()
+            .map(|it| (it.x, it.y))
+            .collect();
+        assert_eq!(times, [(500.0, Some(0.1)), (2000.0, Some(0.5))]);
+        assert_eq!(
+            chart.summary,
+            "time of a prompt against length, a line for each cached: from 0.100000 to 0.500000 s."
+        );
+        let never = Drawn {
+            y: named(Quantity::Of("nothing"), "n", ""),
+            ..drawn
+        };
+        assert_eq!(super::chart(&table, never), None);
+    }
 
     #[test]
     fn each_size_is_a_line_by_length_and_what_is_not_known_is_a_gap() {
@@ -136,16 +242,20 @@ mod tests {
         }
         let drawn = Drawn {
             title: "A forward pass",
-            x: ("seq_len", "sequence length"),
-            y: ("latency_per_forward", "time of a forward pass", "s"),
-            by: ("batch_size", "batch"),
+            x: named(Quantity::Of("seq_len"), "sequence length", "tokens"),
+            y: named(
+                Quantity::Of("latency_per_forward"),
+                "time of a forward pass",
+                "s",
+            ),
+            by: named(Quantity::Of("batch_size"), "batch of", ""),
         };
         let page = batch_page("gen", "m", &[("All", &table)], &[drawn], "llmload gen");
         let Block::Chart(chart) = &page.sections[0].blocks[0] else {
             panic!("no chart");
         };
         let names: Vec<&str> = chart.series.iter().map(|it| it.name.as_str()).collect();
-        assert_eq!(names, ["batch 1", "batch 8"]);
+        assert_eq!(names, ["batch of 1", "batch of 8"]);
         let points = |at: usize| -> Vec<(f64, Option<f64>)> {
             chart.series[at]
                 .points

@@ -38,6 +38,9 @@ pub(super) struct DatasetArgs {
     /// Begin each prompt with random words, so that no cache of prompts helps
     #[arg(long)]
     pub prompt_randomize: bool,
+    /// Begin each row of a data set file with N random letters, and rows that come again with their number: no two begin alike
+    #[arg(long, value_name = "N", value_parser = value::count)]
+    pub prompt_letters: Option<u32>,
     /// Add images of these sizes to each prompt (chat only), one or more
     #[arg(long, value_name = "WxH", num_args = 1.., value_delimiter = ',', action = ArgAction::Append, value_parser = value::resolution)]
     pub prompt_images_with_resolutions: Vec<Resolution>,
@@ -232,7 +235,7 @@ pub(super) fn shape(args: &DatasetArgs) -> Shape {
         images: args.prompt_images_with_resolutions.clone(),
         positioning: args.prompt_images_positioning,
         clear_assistant: args.clear_assistant,
-        letters: 0,
+        letters: args.prompt_letters.unwrap_or(0),
     }
 }
 

@@ -129,6 +129,7 @@ impl Builder<'_> {
             "dataset_column",
             "dataset_shuffle_seed",
             "dataset_limit",
+            "prompt_letters",
             "trace_speed",
         ];
         let for_files = for_files.map(|id| (!is_file, (id, why, hint)));

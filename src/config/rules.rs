@@ -41,6 +41,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("dataset_column", &["dataset"]),
     ("dataset_shuffle_seed", &["dataset"]),
     ("dataset_limit", &["dataset"]),
+    ("prompt_letters", &["dataset"]),
     ("prefix_groups", &["prompt_cache_max_len"]),
     (
         "prompt_images_positioning",

@@ -50,6 +50,9 @@ pub enum WorkloadError {
     /// A conversation of a data set says itself what it holds.
     #[error("images cannot be put into the messages of a data set")]
     ImagesInMessages,
+    /// Prompts that are made differ anyway.
+    #[error("letters are put before the rows of a data set file alone")]
+    Letters,
     /// Vectors and rankings are not made in turns.
     #[error("conversations are for answers of text, not for embeddings or ranking")]
     Conversations,
@@ -132,6 +135,7 @@ impl WorkloadError {
             Self::ImagesInMessages => Some(
                 "images go with generated prompts and with rows that hold a `prompt`".to_owned(),
             ),
+            Self::Letters => Some("leave --prompt-letters out, or --dataset @FILE".to_owned()),
             Self::Conversations => Some(
                 "ask for text, or name another --dataset-format: sharegpt takes the first question of each"
                     .to_owned(),

@@ -137,6 +137,9 @@ impl Workload {
         if !api.generates() && data.as_ref().is_some_and(talks) {
             return Err(WorkloadError::Conversations);
         }
+        if spec.shape.letters > 0 && data.is_none() {
+            return Err(WorkloadError::Letters);
+        }
         let lengths = Lengths::new(spec.output, seed)?;
         let mut notes = Vec::new();
         let option = option_of_tokenizer(&spec.prompts);
@@ -156,12 +159,7 @@ impl Workload {
         let mut source = match (&bundle, data) {
             (Bundle::Documents(_), _) => Source::Dealt(vec![Card::empty()]),
             (_, Some(data)) => {
-                let wish = Dealing {
-                    users: users.max(1),
-                    clear_assistant: spec.shape.clear_assistant,
-                    letters: spec.shape.letters,
-                    skip: spec.prompts.skipped(),
-                };
+                let wish = Dealing::of(spec, users);
                 let dealer = Dealer::new(data, &measure, seed, wish, &mut notes)?;
                 Source::Data(Box::new(dealer))
             }

@@ -147,7 +147,7 @@ impl Finish {
 }
 
 /// Changes the text of `prompt`, of a conversation the first words of its user; says whether it did.
-fn rewrite(prompt: &mut Prompt, change: impl Fn(&str) -> Option<String>) -> bool {
+pub(super) fn rewrite(prompt: &mut Prompt, change: impl Fn(&str) -> Option<String>) -> bool {
     match prompt {
         Prompt::Text(text) => match change(text) {
             Some(new) => {

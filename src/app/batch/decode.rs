@@ -9,8 +9,8 @@ use super::{SharedArgs, six};
 use crate::app::console::Console;
 use crate::app::failure::{Failure, status};
 use crate::batch::{
-    Drawn, PairError, Prompts, Table, batch_sizes, doubling, forward_passes, parse_lengths,
-    parse_pairs,
+    Drawn, Named, PairError, Prompts, Quantity, Table, batch_sizes, doubling, forward_passes,
+    parse_lengths, parse_pairs,
 };
 
 /// Options of `gen`.
@@ -44,13 +44,39 @@ pub(in crate::app) struct GenArgs {
     temperature: Option<f64>,
 }
 
-/// What its page shows.
-const DRAWN: Drawn<'_> = Drawn {
-    title: "Time of a forward pass by sequence length",
-    x: ("seq_len", "sequence length"),
-    y: ("latency_per_forward", "time of a forward pass", "s"),
-    by: ("batch_size", "batch of"),
+const LENGTH: Named<'_> = Named {
+    value: Quantity::Of("seq_len"),
+    name: "sequence length",
+    unit: "tokens",
 };
+const SIZE: Named<'_> = Named {
+    value: Quantity::Of("batch_size"),
+    name: "batch of",
+    unit: "",
+};
+const TIME: Named<'_> = Named {
+    value: Quantity::Of("latency_per_forward"),
+    name: "time of a forward pass",
+    unit: "s",
+};
+/// What its page shows.
+const DRAWN: [Drawn<'_>; 2] = [
+    Drawn {
+        title: "Time of a forward pass by batch size",
+        x: Named {
+            name: "batch size",
+            ..SIZE
+        },
+        y: TIME,
+        by: LENGTH,
+    },
+    Drawn {
+        title: "Time of a forward pass by sequence length",
+        x: LENGTH,
+        y: TIME,
+        by: SIZE,
+    },
+];
 
 /// More answers than any server gives at once.
 const LARGEST_BATCH: u32 = 65_536;
@@ -119,7 +145,7 @@ pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
     Console::default().print(&table.render(args.shared.format));
     let title = "Time of a forward pass";
     args.shared
-        .write_page((title, &server.about()), &[(title, &table)], &[DRAWN])?;
+        .write_page((title, &server.about()), &[(title, &table)], &DRAWN)?;
     Ok(status::OK)
 }
 

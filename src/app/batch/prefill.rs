@@ -8,7 +8,7 @@ use super::server::{Answer, Server};
 use super::{SharedArgs, count, six};
 use crate::app::console::Console;
 use crate::app::failure::{Failure, status};
-use crate::batch::{Drawn, Prompts, Table, parse_pairs, prefill_pairs};
+use crate::batch::{Drawn, Named, Prompts, Quantity, Table, parse_pairs, prefill_pairs};
 
 /// Options of `prefill`.
 #[derive(Clone, Debug, Args)]
@@ -51,17 +51,40 @@ const STAGES: [&str; 7] = [
 ];
 
 /// Columns of the times.
-const SERVER: (&str, &str) = ("server_duration", "the server's time for a batch");
-const CLIENT: (&str, &str) = ("client_duration", "the client's time for a batch");
+const SERVER: (&str, &str) = ("server_duration", "the server's time for each prompt");
+const CLIENT: (&str, &str) = ("client_duration", "the client's time for each prompt");
+const LENGTH: Named<'_> = Named {
+    value: Quantity::Of("prompt_tokens"),
+    name: "prompt length",
+    unit: "tokens",
+};
+const CACHED: Named<'_> = Named {
+    value: Quantity::Part("cached_tokens", "prompt_tokens"),
+    name: "cached",
+    unit: "%",
+};
 
-/// What its page shows.
-const fn drawn((column, what): (&'static str, &'static str)) -> Drawn<'static> {
-    Drawn {
-        title: "Time to read prompts by their length",
-        x: ("prompt_tokens", "prompt length"),
-        y: (column, what, "s"),
-        by: ("cached_tokens", "cached tokens"),
-    }
+/// What its page shows: batches have as many prompts as it takes, so that times are those of one.
+const fn drawn((column, name): (&'static str, &'static str)) -> [Drawn<'static>; 2] {
+    let y = Named {
+        value: Quantity::Each(column, "num_prompts"),
+        name,
+        unit: "s",
+    };
+    [
+        Drawn {
+            title: "Time to read a prompt by its length",
+            x: LENGTH,
+            y,
+            by: CACHED,
+        },
+        Drawn {
+            title: "Time to read a prompt by what is cached of it",
+            x: CACHED,
+            y,
+            by: LENGTH,
+        },
+    ]
 }
 
 /// One run of the benchmark.
@@ -136,7 +159,7 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
     let shown = if told { &tables[..] } else { &tables[..1] };
     let column = if told { SERVER } else { CLIENT };
     args.shared
-        .write_page((about.0, &about.1), shown, &[drawn(column)])?;
+        .write_page((about.0, &about.1), shown, &drawn(column))?;
     if !told {
         tracing::warn!(
             "the server tells no times of its own (fireworks-*-duration): client_duration is all that is known"

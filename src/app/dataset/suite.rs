@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::anyhow;
+use indexmap::IndexSet;
 
 use super::generate::json_list;
 use super::tokenizer;
@@ -78,9 +79,10 @@ pub(in crate::app) fn ensure_suite(wish: &SuiteWish<'_>) -> Result<Vec<PathBuf>,
     }
     fs::create_dir_all(wish.folder).map_err(|error| unwritten(wish.folder, error))?;
     let tokenizer = wish.tokenizer.map(tokenizer).transpose()?.map(Arc::new);
-    let composer = Composer {
+    let mut composer = Composer {
         tokenizer,
         seed: Seed(wish.seed),
+        notes: IndexSet::new(),
     };
     let mut made = Vec::new();
     for (length, path) in lengths {
@@ -90,6 +92,9 @@ pub(in crate::app) fn ensure_suite(wish: &SuiteWish<'_>) -> Result<Vec<PathBuf>,
     if let Some((longest, path)) = growing {
         made.push(write(path, &composer.growing(longest)?)?);
     }
+    for note in composer.told() {
+        tracing::warn!("{note}");
+    }
     Ok(made)
 }
 
@@ -97,11 +102,17 @@ pub(in crate::app) fn ensure_suite(wish: &SuiteWish<'_>) -> Result<Vec<PathBuf>,
 struct Composer {
     tokenizer: Option<Arc<Tokenizer>>,
     seed: Seed,
+    /// Where prompts are not quite as wished.
+    notes: IndexSet<String>,
 }
 
 impl Composer {
     /// Prompts of one length.
-    fn prompts(&self, tokens: u32, numbers: std::ops::Range<u64>) -> Result<Vec<String>, Failure> {
+    fn prompts(
+        &mut self,
+        tokens: u32,
+        numbers: std::ops::Range<u64>,
+    ) -> Result<Vec<String>, Failure> {
         let prompts = PromptSource::Generated {
             corpus: Corpus::Sonnets,
             tokens,
@@ -127,11 +138,22 @@ impl Composer {
             // Generated prompts of completions are texts.
             _ => String::new(),
         };
+        self.notes.extend(workload.notes().iter().cloned());
         Ok(numbers.map(text).collect())
     }
 
+    /// What is to be said of the files. Without a tokenizer each length would say the same.
+    fn told(&self) -> Vec<&str> {
+        const NO_TOKENIZER: &str = "no tokenizer: the lengths of the prompts are only about right, by rule of thumb; \
+            hint: --tokenizer with the model's own makes them exact";
+        match self.tokenizer {
+            None => vec![NO_TOKENIZER],
+            Some(_) => self.notes.iter().map(String::as_str).collect(),
+        }
+    }
+
     /// Prompts of all lengths, evenly from the shortest on.
-    fn growing(&self, longest: u32) -> Result<Vec<String>, Failure> {
+    fn growing(&mut self, longest: u32) -> Result<Vec<String>, Failure> {
         let steps = (GROWING_COUNT - 1) / ALIKE;
         let above = longest.saturating_sub(SHORTEST);
         let mut all = Vec::new();
@@ -213,6 +235,31 @@ mod tests {
         let short = read(&folder.path().join("prompts_length_32.json"));
         assert_eq!(tokens(&short), [32, 32, 32]);
         assert_ne!(short[0], short[1]);
+    }
+
+    #[test]
+    fn what_is_not_as_wished_is_said_once() {
+        let built_in = Some(Arc::new(Tokenizer::built_in().unwrap()));
+        let notes = |tokenizer: Option<Arc<Tokenizer>>, tokens| {
+            let (seed, notes) = (Seed(1), IndexSet::new());
+            let mut composer = Composer {
+                tokenizer,
+                seed,
+                notes,
+            };
+            for _ in 0..2 {
+                composer.prompts(tokens, 0..3).unwrap();
+            }
+            composer.told().join("|")
+        };
+        assert!(notes(None, 64).starts_with("no tokenizer: the lengths"));
+        let short = notes(built_in.clone(), 6);
+        assert_eq!(
+            short.matches("a prompt of 6 tokens leaves").count(),
+            1,
+            "{short}"
+        );
+        assert!(!notes(built_in, 64).contains("leaves"));
     }
 
     #[test]

@@ -70,6 +70,7 @@ fn errors_say_where_what_and_what_to_do() {
         ("run --no-stream", env("LLMLOAD_SLO", "ttft<1s")),
         ("run --slo ttft", none()),
         ("run -d code --dataset-limit 3", none()),
+        ("run -d code --prompt-letters 4", none()),
         ("run -d @rows.jsonl -p 5", none()),
         ("run --clear-assistant", none()),
         ("run --timeout 0", none()),
@@ -291,6 +292,10 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ run -d code --dataset-limit 3
     error: --dataset-limit is for a data set file, and there is none
+    hint: --dataset @FILE
+
+    $ run -d code --prompt-letters 4
+    error: --prompt-letters is for a data set file, and there is none
     hint: --dataset @FILE
 
     $ run -d @rows.jsonl -p 5

@@ -56,6 +56,11 @@ fn asking() -> Vec<Row> {
             Plan("/workload/shape/chars", json!(9)),
         ),
         (
+            "--dataset @d.jsonl --prompt-letters 4",
+            "",
+            Plan("/workload/shape/letters", json!(4)),
+        ),
+        (
             "--prompt-randomize",
             "",
             Plan("/workload/shape/randomize", json!(true)),

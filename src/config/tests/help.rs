@@ -293,6 +293,9 @@ fn the_short_help_of_run_reads_like_this() {
               Pad or cut each prompt to this many characters
           --prompt-randomize
               Begin each prompt with random words, so that no cache of prompts helps
+          --prompt-letters <N>
+              Begin each row of a data set file with N random letters, and rows that come again with
+              their number: no two begin alike
           --prompt-images-with-resolutions <WxH>...
               Add images of these sizes to each prompt (chat only), one or more
           --prompt-images-positioning <WHERE>

@@ -91,6 +91,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # dataset-limit is not set                   # default
     prefix-groups = 1                            # default
     # prompt-chars is not set                    # default
+    # prompt-letters is not set                  # default
     # prompt-images-with-resolutions is not set  # default
     prompt-images-positioning = space-evenly     # default
     prompt-randomize = false                     # default

@@ -90,6 +90,7 @@ recorded! {
     Vllm true "openai" "vllm_continuous_usage" "sse";
     Vllm true "openai" "vllm_completions_logprobs" "sse";
     Vllm true "openai" "vllm_error" "sse";
+    OpenAi true "openai" "mistral_strays" "sse";
     OpenAi true "openai" "llamacpp_chat" "sse";
     SgLang true "openai" "sglang_chat" "sse";
     OpenAi true "openai" "litellm_chat" "sse";

@@ -3,17 +3,17 @@
 
 use std::sync::Arc;
 
-use rand::RngExt;
-
 use super::Data;
 use super::fault::RowLost;
+use super::letters::Letters;
 use super::parse::Item;
 use super::replay::Replay;
 use super::talk::Talk;
 use super::trace::Arrival;
 use crate::domain::{Ask, Index, Message, Prompt, Seed, Turn};
 use crate::workload::measure::Measure;
-use crate::workload::{Card, Format, WorkloadError, card, rows};
+use crate::workload::shape::rewrite;
+use crate::workload::{Card, Format, Spec, WorkloadError, card, rows};
 
 /// Bytes of rows up to which prompts are tokenized before the run: some seconds of one core.
 const COUNTED_BYTES: u64 = 8 << 20;
@@ -31,22 +31,31 @@ pub(in crate::workload) struct Dealing {
     pub(in crate::workload) skip: u64,
 }
 
+impl Dealing {
+    /// As the settings say.
+    pub(in crate::workload) fn of(spec: &Spec, users: u32) -> Self {
+        Self {
+            users: users.max(1),
+            clear_assistant: spec.shape.clear_assistant,
+            letters: spec.shape.letters,
+            skip: spec.prompts.skipped(),
+        }
+    }
+}
+
 /// Deals the rows of a data set.
 #[derive(Debug)]
 pub(in crate::workload) struct Dealer {
     data: Arc<Data>,
     measure: Measure,
-    seed: Seed,
     dealing: Dealing,
+    letters: Option<Letters>,
     /// Tokens of each row's prompt, in the order of dealing; empty where they are not counted.
     counted: Vec<Option<u32>>,
     replay: Option<Replay>,
     /// The most turns that a conversation has; 0 where rows are no conversations.
     most_turns: u32,
 }
-
-/// What rows are told apart by.
-const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Where a request is in its conversation.
 struct Seat {
@@ -73,10 +82,11 @@ impl Dealer {
             measure: measure.clone(),
             counted: Vec::new(),
             data,
-            seed,
+            letters: Letters::new(dealing.letters, seed),
             dealing,
             replay,
         };
+        notes.extend(dealer.told_of_letters());
         dealer.count(notes);
         dealer.prove(notes);
         Ok(dealer)
@@ -98,7 +108,8 @@ impl Dealer {
         let nth = self.nth(number);
         match self.data.item(nth)? {
             Item::Row { row, max_tokens } => {
-                let card = self.apart(self.card(row), number);
+                let mut card = self.card(row);
+                self.begin(&mut card.prompt, number);
                 let counted = self.counted.get(nth).copied().flatten();
                 Ok(of_card(card, max_tokens, counted, drawn))
             }
@@ -211,34 +222,33 @@ impl Dealer {
         card(&row, &Measure::new(None, self.measure.is_chat()))
     }
 
-    /// A text that begins like no other: with letters of its row, and, where rows have started over, how often they have before.
-    fn apart(&self, mut card: Card, number: u64) -> Card {
-        if self.dealing.letters == 0 {
-            return card;
-        }
-        let Prompt::Text(text) = &card.prompt else {
-            return card;
+    /// Puts letters of the row that `number` is dealt before its text, and how often that was sent before.
+    fn begin(&self, prompt: &mut Prompt, number: u64) {
+        let Some(letters) = &self.letters else {
+            return;
         };
-        if text.is_empty() {
-            return card;
-        }
-        let mut begun = match number / self.data.rows() as u64 {
-            0 => String::new(),
-            again => format!("{} ", again - 1),
-        };
-        let mut rng = self.seed.stream("letters", self.nth(number) as u64);
-        let letters = (0..self.dealing.letters)
-            .map(|_| char::from(LETTERS[rng.random_range(0..LETTERS.len())]));
-        begun.extend(letters);
-        begun.push_str(text);
-        card.prompt = Prompt::Text(begun.into());
-        card
+        let row = self.data.row(self.nth(number)) as u64;
+        let before = letters.before(row, number / self.data.rows() as u64);
+        rewrite(prompt, |text| {
+            (!text.is_empty()).then(|| [&before, text].concat())
+        });
+    }
+
+    fn told_of_letters(&self) -> Option<String> {
+        self.letters?;
+        Some(if self.replay.is_some() || self.most_turns > 0 {
+            "no letters are put before conversations and before the prompts of a trace".to_owned()
+        } else {
+            "prompts begin with random letters, whose tokens are not counted before the run"
+                .to_owned()
+        })
     }
 
     /// Counts the tokens of each prompt, where that does not take long.
     fn count(&mut self, notes: &mut Vec<String>) {
         // Letters are put before a row when it is dealt, and tokens of a text's parts do not add up.
-        if !self.measure.is_complete() || self.replay.is_some() || self.dealing.letters > 0 {
+        let is_changed = self.letters.is_some() && self.most_turns == 0;
+        if !self.measure.is_complete() || self.replay.is_some() || is_changed {
             return;
         }
         if self.most_turns > 0 || self.data.size() > COUNTED_BYTES {

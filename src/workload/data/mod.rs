@@ -5,6 +5,7 @@ mod array;
 mod deal;
 mod fault;
 pub(super) mod file;
+mod letters;
 mod parse;
 mod replay;
 mod scan;

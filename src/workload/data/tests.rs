@@ -441,21 +441,8 @@ fn conversations_are_no_batches_and_no_documents() {
 
 /// What the first `count` requests of one user say, with letters before each, from row `skip` on.
 fn apart(rows: usize, skip: u64, count: u32) -> Vec<String> {
-    use crate::workload::{Api, DataRef, PromptSource};
-    let mut settings = crate::workload::tests::spec(PromptSource::Data(DataRef {
-        name: "rows".to_owned(),
-        format: Format::Text,
-        column: None,
-        shuffle_seed: None,
-        limit: None,
-        skip,
-        sha256: String::new(),
-        bytes: 0,
-        inline: None,
-    }));
-    settings.shape.letters = 4;
     let data = Arc::new(data(&numbered(rows), Format::Text));
-    let workload = Workload::new(&settings, Api::Chat, Seed(7), None, Some(data), 1).unwrap();
+    let workload = skipping(data, skip, 7, 1);
     let turns = (0..count).map(|turn| Index::Turn { user: 0, turn });
     turns.map(|index| said(&workload.ask(index))).collect()
 }
@@ -475,4 +462,101 @@ fn letters_tell_rows_apart_and_a_number_tells_copies() {
     assert_eq!(all[7], format!("1 {}", all[1]));
     // Who comes later goes on where the others were, with the same texts.
     assert_eq!(apart(3, 2, 6), all[2..]);
+}
+
+fn lettered(letters: u32) -> Shape {
+    Shape {
+        letters,
+        ..Shape::default()
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_two_prompts_begin_alike_however_often_rows_come_again(
+        rows in 1_usize..40,
+        users in 1_u32..9,
+        skip in 0_u64..100,
+        seed: u64,
+        shuffle in proptest::option::of(any::<u64>()),
+    ) {
+        // All rows are the same text.
+        let text = "same\n".repeat(rows);
+        let open = || data_of(&text, Format::Text, None, shuffle, None).unwrap();
+        let made = |users| skipping(Arc::new(open()), skip, seed, users);
+        let turns = 4 * u32::try_from(rows).unwrap() / users + 1;
+        let (workload, alone) = (made(users), made(1));
+        let (mut seen, mut times) = (BTreeSet::new(), BTreeSet::new());
+        for (user, turn) in (0..users).flat_map(|user| (0..turns).map(move |turn| (user, turn))) {
+            let index = Index::Turn { user, turn };
+            let ask = workload.ask(index);
+            let prompt = said(&ask);
+            // What is dealt by the same number elsewhere.
+            let arrival = alone.ask(Index::Arrival(index.ordinal(users)));
+            prop_assert_eq!(&prompt, &said(&arrival));
+            prop_assert_eq!(ask.counted_prompt_tokens, None);
+            let begun = prompt.strip_suffix("same").unwrap();
+            let (time, word) = begun.split_once(' ').unwrap_or(("", begun));
+            prop_assert_eq!(word.len(), 4);
+            times.insert(time.to_owned());
+            prop_assert!(seen.insert(begun.to_owned()), "{}", prompt);
+        }
+        let (rows, dealt) = (rows as u64, u64::from(users) * u64::from(turns));
+        let expected = (skip / rows)..=((skip + dealt - 1) / rows);
+        let copy = |time: u64| time.checked_sub(1).map_or_else(String::new, |copy| copy.to_string());
+        prop_assert_eq!(times, expected.map(copy).collect::<BTreeSet<_>>());
+    }
+}
+
+/// Rows of which the first `skip` are dealt already, with letters before each.
+fn skipping(data: Arc<Data>, skip: u64, seed: u64, users: u32) -> Workload {
+    use crate::workload::{Api, DataRef, PromptSource};
+    let mut settings = crate::workload::tests::spec(PromptSource::Data(DataRef {
+        name: "rows".to_owned(),
+        format: data.format(),
+        column: None,
+        shuffle_seed: None,
+        limit: None,
+        skip,
+        sha256: String::new(),
+        bytes: 0,
+        inline: None,
+    }));
+    settings.shape = lettered(4);
+    Workload::new(&settings, Api::Chat, Seed(seed), None, Some(data), users).unwrap()
+}
+
+#[test]
+fn letters_leave_conversations_alone_and_are_for_data_sets() {
+    let talk = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}]}"#;
+    let open = || Arc::new(data(talk, Format::Conversations));
+    let (plain, with) = (
+        data_workload(open(), &Shape::default(), 1),
+        data_workload(open(), &lettered(4), 1),
+    );
+    for turn in 0..4 {
+        let index = Index::Turn { user: 0, turn };
+        assert_eq!(said(&with.ask(index)), said(&plain.ask(index)));
+    }
+    // One request with messages is no conversation: its user begins with them.
+    let workload = data_workload(Arc::new(data(talk, Format::Jsonl)), &lettered(4), 1);
+    let Prompt::Messages(messages) = workload.ask(Index::Arrival(0)).prompt else {
+        panic!("no messages");
+    };
+    assert_eq!(messages[0].content.len(), 5);
+    let mut settings =
+        crate::workload::tests::spec(crate::workload::PromptSource::Text("a".to_owned()));
+    settings.shape = lettered(4);
+    let refused = Workload::new(
+        &settings,
+        crate::workload::Api::Chat,
+        Seed(1),
+        None,
+        None,
+        1,
+    );
+    assert_eq!(
+        refused.unwrap_err(),
+        crate::workload::WorkloadError::Letters
+    );
 }
