@@ -146,17 +146,20 @@ async fn a_known_prefill_speed_gives_known_times_to_the_first_token() {
         ..at_once()
     });
     for words in [1_u32, 32, 150, 400, 1_000] {
-        // What a busy machine adds is not the mock's: the best of some tries counts.
+        // What a busy machine adds is not the mock's: the best of many tries counts.
         let prompt = vec!["word"; words as usize].join(" ");
         let body = format!(r#"{{"prompt":"{prompt}","max_tokens":3,"stream":true}}"#);
         let mut best = (u64::MAX, u64::MAX);
-        for _ in 0..8 {
+        for _ in 0..200 {
             post(mock.addr(), "/v1/completions", &body).await;
             let note = mock.stats().snapshot().last_requests.pop().unwrap();
             let (first, last) = (note.first_sent_ns.unwrap(), note.last_sent_ns.unwrap());
             let due = note.received_ns + 5_000_000 + u64::from(words) * 100_000;
             assert!(first >= due, "{words} words: early by {}", due - first);
             best = (best.0.min(first - due), best.1.min(last - due - 20_000_000));
+            if best.0 < 200_000 && best.1 < 200_000 {
+                break;
+            }
         }
         assert!(
             best.0 < 200_000 && best.1 < 200_000,
