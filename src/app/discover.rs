@@ -7,8 +7,9 @@ use anyhow::{Context, anyhow};
 use http::StatusCode;
 
 use super::failure::Failure;
+use super::surroundings::Process;
 use super::target;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::domain::Secret;
 use crate::provider::{self, GuessError, Kind};
 
@@ -148,6 +149,32 @@ pub(super) fn key_header(
 
 /// A client that reaches the server as the load will.
 pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
+    let credentials = settings.secrets.proxy_credentials.as_ref();
+    let proxy = settings.target.proxy.as_deref();
+    through(proxy, credentials, settings, way)
+}
+
+/// A client for another address than the load's: what stands between here and there is that one's own proxy, or none.
+pub(super) fn client_elsewhere(
+    url: &str,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<reqwest::Client, Failure> {
+    if settings.target.no_proxy {
+        return through(None, None, settings, way);
+    }
+    let found =
+        config::proxy_for(url, &Process).map_err(|error| Failure::usage(anyhow!("{error}")))?;
+    let (proxy, credentials) = found.map_or((None, None), |it| (Some(it.url), it.credentials));
+    through(proxy.as_deref(), credentials.as_ref(), settings, way)
+}
+
+fn through(
+    proxy: Option<&str>,
+    credentials: Option<&Secret>,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<reqwest::Client, Failure> {
     let tls = target::tls(&settings.target, way.ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()
@@ -155,16 +182,11 @@ pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Clien
         // A redirect would carry the key to another host; the load follows none either.
         .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured((*tls).clone());
-    if let Some(url) = &settings.target.proxy {
+    if let Some(url) = proxy {
         let mut proxy = reqwest::Proxy::all(url)
             .context("the proxy")
             .map_err(Failure::usage)?;
-        if let Some((user, password)) = settings
-            .secrets
-            .proxy_credentials
-            .as_ref()
-            .and_then(|pair| pair.expose().split_once(':'))
-        {
+        if let Some((user, password)) = credentials.and_then(|pair| pair.expose().split_once(':')) {
             proxy = proxy.basic_auth(user, password);
         }
         builder = builder.proxy(proxy);

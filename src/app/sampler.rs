@@ -189,7 +189,11 @@ impl Eye {
         }
         headers.insert(ACCEPT, HeaderValue::from_static("text/plain"));
         Ok(Self {
-            client: discover::client(settings, way)?,
+            client: if is_home {
+                discover::client(settings, way)?
+            } else {
+                discover::client_elsewhere(url.as_str(), settings, way)?
+            },
             url,
             headers,
             secrets: settings.secrets.values(),

@@ -77,9 +77,11 @@ async fn peaks_are_seen_and_counts_are_exact() {
             ..Script::default()
         });
         stream(&mock, 1).await;
+        counted(&mock, 10).await;
         let sampler = begin(&usual_page(&at(mock.addr())), 5, "");
         looked_at(&mock, 2).await;
         stream(&mock, 4).await;
+        counted(&mock, 50).await;
         let watched = sampler.stop().await;
         assert_eq!(watched.counted().output_tokens, Some(40.0), "{names:?}");
         assert_eq!(watched.counted().prompt_tokens, Some(12.0), "{names:?}");
@@ -98,6 +100,13 @@ async fn peaks_are_seen_and_counts_are_exact() {
         assert!(watched.looks.len() > 10, "{}", watched.looks.len());
         assert!(watched.looks.is_sorted_by_key(|look| look.at_s));
         assert_eq!((watched.failed, watched.step_s), (0, 0.005));
+    }
+}
+
+/// Waits until the server has counted so many tokens: it does so when it has sent them.
+async fn counted(mock: &MockHandle, tokens: u64) {
+    while mock.stats().snapshot().sent.tokens < tokens {
+        sleep(Duration::from_millis(1)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 use super::catalogue::{ALWAYS_ON, Setting, Shape};
 use super::layers::Merged;
 use super::show::{is_on, masked};
+use crate::domain::shell_word;
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.
 pub(super) fn command_line(name: &str, merged: &Merged) -> String {
@@ -31,17 +32,7 @@ fn words_of(setting: &Setting, merged: &Merged) -> Vec<String> {
         let value = masked(&setting.id, &value).unwrap_or_else(|| value.into_owned());
         // With = also what begins with a dash is a value.
         let between = if value.starts_with('-') { '=' } else { ' ' };
-        format!("--{long}{between}{}", quoted(&value))
+        format!("--{long}{between}{}", shell_word(&value))
     })
     .collect()
-}
-
-/// A word as a shell takes it.
-pub(crate) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::domain::{Outcome, TokenSource};
 use crate::gauges::Watched;
+use crate::metrics::{Metric, Series};
 
 /// Counts that are further apart than this want an explanation.
 const TOLERANCE: f64 = 0.01;
@@ -116,6 +117,8 @@ struct Count {
     answers: u64,
     /// What may make them differ without anything being wrong.
     explained_by: Vec<String>,
+    /// So many tokens at most are explained by it.
+    at_most: f64,
 }
 
 impl Count {
@@ -136,6 +139,15 @@ impl Count {
         self.difference().abs() <= TOLERANCE
     }
 
+    /// Whether the difference is one that what is untold may have made: requests whose answers tell no tokens only add to
+    /// what the server counted, and each no more than the longest of the others.
+    fn is_explained(&self) -> bool {
+        let more = self.server - exact(self.answers);
+        !self.explained_by.is_empty()
+            && more <= self.at_most
+            && (more >= 0.0 || self.at_most.is_infinite())
+    }
+
     fn words(&self) -> String {
         let mut text = format!(
             "server counted {} {} tokens, answers {}",
@@ -145,14 +157,14 @@ impl Count {
         if self.answers > 0 && difference != 0.0 {
             let _ = write!(text, " ({:+.2}%)", difference * 100.0);
         }
-        if !self.agrees() && !self.explained_by.is_empty() {
+        if !self.agrees() && self.is_explained() {
             let _ = write!(text, "; {}", self.explained_by.join(", "));
         }
         text
     }
 
     fn doubt(&self) -> Option<String> {
-        if self.agrees() || !self.explained_by.is_empty() {
+        if self.agrees() || self.is_explained() {
             return None;
         }
         let (of, server, answers) = (self.of, self.server, self.answers);
@@ -170,27 +182,41 @@ impl Count {
 fn counts(ctx: &Context<'_>, watched: &Watched) -> Vec<Count> {
     let counted = watched.counted();
     let summary = ctx.summary;
-    let explained_by = explanations(ctx);
-    let count = |of, server: Option<f64>, answers| {
+    let (explained_by, untold) = explanations(ctx);
+    let count = |of, server: Option<f64>, answers, longest: f64| {
         Some(Count {
             of,
             server: server?,
             answers,
             explained_by: explained_by.clone(),
+            at_most: untold * longest,
         })
     };
+    let largest = |metric: Metric| {
+        let series = summary.get(metric);
+        exact(series.and_then(Series::max).unwrap_or_default()) / 1e6
+    };
+    // Histograms have three digits.
+    let longest = |seen: f64, asked: f64| 1.01 * seen.max(asked).max(1.0);
+    let asked = f64::from(ctx.plan.workload.output.mean);
+    let written = longest(largest(Metric::OutputTokens), asked);
+    let read = longest(
+        largest(Metric::PromptTokens),
+        largest(Metric::RequestedPromptTokens),
+    );
     let output = counted
         .output_tokens
         .filter(|_| ctx.plan.provider.task.generates());
     let counts = [
-        count("output", output, summary.output_tokens),
-        count("prompt", counted.prompt_tokens, summary.prompt_tokens),
+        count("output", output, summary.output_tokens, written),
+        count("prompt", counted.prompt_tokens, summary.prompt_tokens, read),
     ];
     counts.into_iter().flatten().collect()
 }
 
-/// Requests that a server counts and whose tokens no answer tells, and answers that were not counted by the server.
-fn explanations(ctx: &Context<'_>) -> Vec<String> {
+/// Requests that a server counts and whose tokens no answer tells, and answers that were not counted by the server; and how many
+/// such requests there are, without end where the answers' own counts are not the server's.
+fn explanations(ctx: &Context<'_>) -> (Vec<String>, f64) {
     let summary = ctx.summary;
     let whole = |wanted: fn(Outcome) -> bool| summary.whole_run(wanted);
     let untold = [
@@ -203,17 +229,23 @@ fn explanations(ctx: &Context<'_>) -> Vec<String> {
         (summary.counts.lost, "requests lost"),
     ];
     let untold = untold.into_iter().filter(|(count, _)| *count > 0);
+    let mut requests = 0;
     let mut all: Vec<_> = untold
-        .map(|(count, what)| format!("{what}: {count}"))
+        .map(|(count, what)| {
+            requests += count;
+            format!("{what}: {count}")
+        })
         .collect();
+    let mut most = exact(requests);
     let by_others = summary.phase.token_sources.keys();
     if by_others
         .clone()
         .any(|source| *source != TokenSource::Usage)
     {
         all.push("answers not counted by the server".to_owned());
+        most = f64::INFINITY;
     }
-    all
+    (all, most)
 }
 
 #[expect(

@@ -20,6 +20,8 @@ pub struct Beside {
     pub chunks: u64,
     /// Queries whose output tokens the server did not count: their pieces stand in.
     pub queries_without_count: u64,
+    /// Queries that were under way when the benchmark ended, and given up: they are in no other figure.
+    pub dropped: u64,
     /// From the first query's start to the last one's end, in seconds.
     pub span_s: f64,
     /// Tokens that the server's cache holds, from what the queries held at each look and the share that the server told.
@@ -76,7 +78,7 @@ pub struct Counted {
     pub answers_prompt_tokens: u64,
     /// Likewise.
     pub answers_output_tokens: u64,
-    /// Whether both are equal; none where the server does not tell.
+    /// Whether both are equal; none where the server does not tell, and where it counted what was given up at the end.
     pub agree: Option<bool>,
 }
 
@@ -102,12 +104,16 @@ impl Beside {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             chunks: queries.iter().map(|query| query.chunks).sum(),
             queries_without_count: uncounted(queries),
+            dropped: played.dropped,
             span_s: span(queries),
             kv_cache_tokens: held.map(|held| held.tokens),
             kv_cache_block: held.map(|held| held.block),
             kv_cache_looks: held.map_or(0, |held| held.looks),
             sampler: played.watched.as_ref().map(Sampler::of),
-            counters: played.watched.as_ref().map(|it| Counted::of(it, queries)),
+            counters: played
+                .watched
+                .as_ref()
+                .map(|it| Counted::of(it, queries, played.dropped)),
             verdict: played
                 .verdict
                 .clone()
@@ -160,7 +166,7 @@ impl Sampler {
 }
 
 impl Counted {
-    fn of(watched: &Watched, queries: &[Query]) -> Self {
+    fn of(watched: &Watched, queries: &[Query], dropped: u64) -> Self {
         let (before, after) = (watched.before, watched.after);
         let prompt = difference(before.prompt_tokens, after.prompt_tokens);
         let output = difference(before.output_tokens, after.output_tokens);
@@ -170,7 +176,11 @@ impl Counted {
             |told: Option<f64>, sum: u64| told.map(|told| (told - quantity(sum)).abs() < 0.5);
         let agree = match (same(prompt, answers_prompt), same(output, answers_output)) {
             (None, None) => None,
-            (prompt, output) => Some(prompt.unwrap_or(true) && output.unwrap_or(true)),
+            (prompt, output) => {
+                let agree = prompt.unwrap_or(true) && output.unwrap_or(true);
+                // Of a query that was given up nobody here knows what the server counted.
+                (agree || dropped == 0).then_some(agree)
+            }
         };
         Self {
             before,

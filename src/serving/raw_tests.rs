@@ -18,7 +18,7 @@ const SERVER: Server = Server {
 
 fn parameters() -> Map<String, Value> {
     let bench = super::super::Bench::PromptIngestion { repeat: 0 };
-    super::super::SuiteSettings::default().parameters(bench, "tiny", None)
+    super::super::rig::parameters(&super::super::SuiteSettings::default(), bench, None)
 }
 
 /// Two good queries, a time-out and an error.

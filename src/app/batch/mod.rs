@@ -13,7 +13,6 @@ use crate::app::html::write_page;
 use crate::app::prepare::load_tokenizer_aloud;
 use crate::app::surroundings::{arguments, hub_paths};
 use crate::batch::{Content, Drawn, Format, Prompts, Table, batch_page};
-use crate::config;
 use crate::domain::Seed;
 use crate::workload::{Corpus, load};
 
@@ -146,7 +145,7 @@ fn command_line() -> String {
                 word
             }
         };
-        config::quoted(&shown)
+        crate::domain::shell_word(&shown)
     });
     let words: Vec<String> = words.collect();
     format!("llmload {}", words.join(" "))

@@ -240,7 +240,7 @@ fn shown(words: &[OsString]) -> String {
         let secret = SECRET.iter().find(|name| word.starts_with(**name));
         let word = secret.map_or_else(|| word.to_string(), |name| format!("{name}***"));
         text.push(' ');
-        text.push_str(&config::quoted(&word));
+        text.push_str(&crate::domain::shell_word(&word));
     }
     text
 }

@@ -60,6 +60,25 @@ impl Master {
         let budget = schedule.most_arrivals();
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
             || self.is_enough()
+            || self.has_spent_its_budgets()
+    }
+
+    /// Whether a closed loop that enough would have ended, too, ended before that: everybody who stayed had begun all that it may.
+    fn has_spent_its_budgets(&self) -> bool {
+        let schedule = &self.config.plan.schedule;
+        let budgets = self.deal.as_ref().and_then(Deal::budgets);
+        let budgets = budgets.filter(|_| schedule.enough.is_some() && !schedule.is_open());
+        budgets.is_some_and(|budgets| self.have_begun(&budgets))
+    }
+
+    /// Whether everybody who stayed had begun so many requests.
+    fn have_begun(&self, wanted: &BTreeMap<u32, u64>) -> bool {
+        let begun = |(worker, member): (u32, &Member)| {
+            let stayed = member.state == WorkerState::Done && !member.left_early;
+            let wanted = of(Some(wanted), worker).unwrap_or(0);
+            !stayed || member.ledger.counts().scheduled >= wanted
+        };
+        self.roster.iter().all(begun)
     }
 
     /// Whether a closed loop ended because enough was sent: the time for that was over before sending ended by itself, and
@@ -73,12 +92,7 @@ impl Master {
             return true;
         };
         let quotas = self.deal.as_ref().and_then(Deal::quotas);
-        let begun = |(worker, member): (u32, &Member)| {
-            let stayed = member.state == WorkerState::Done && !member.left_early;
-            let quota = of(quotas.as_ref(), worker).unwrap_or(0);
-            !stayed || member.ledger.counts().scheduled >= quota
-        };
-        Offset::from(enough.after) < end && self.roster.iter().all(begun)
+        Offset::from(enough.after) < end && quotas.is_none_or(|quotas| self.have_begun(&quotas))
     }
 
     pub(super) fn finish(&mut self, now: Offset, ended_by: &EndedBy) {
@@ -162,7 +176,7 @@ impl Master {
         let anybody = self.roster.iter().any(|(_, member)| gone(member));
         // What somebody who went away had begun before enough was sent nobody knows, but for what it had to begin.
         let owed = match ended_by {
-            EndedBy::MaxRequests => deal.quotas(),
+            EndedBy::MaxRequests if !self.has_spent_its_budgets() => deal.quotas(),
             _ => deal.budgets(),
         };
         owed.filter(|_| anybody)

@@ -17,7 +17,9 @@ impl Master {
             self.refuse(conn, &hello, versions(&hello));
             return;
         }
-        if self.roster.connected() >= self.config.max_workers && !self.roster.knows(&hello) {
+        // Who comes after the end is told so, however many there are.
+        let is_full = self.roster.connected() >= self.config.max_workers;
+        if is_full && self.phase != Phase::Ended && !self.roster.knows(&hello) {
             let reason = format!("there are {} workers already", self.config.max_workers);
             self.refuse(conn, &hello, reason);
             return;

@@ -359,6 +359,31 @@ fn a_worker_that_is_lost_before_enough_was_sent_owes_what_it_had_to_begin() {
 }
 
 #[test]
+fn a_worker_that_is_lost_before_the_most_was_sent_owes_all_that_it_might_have_begun() {
+    let mut plan = until_enough(Some(60), 20, 10);
+    plan.schedule.max_requests = Some(201);
+    let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
+    world.kill_at(1, 3_000);
+    let result = world.run();
+    // The others had begun what they may long before enough could end it.
+    assert_eq!(result.ended_by, EndedBy::MaxRequests);
+    assert_eq!(result.tally.counts.scheduled, 201);
+    assert!(result.tally.counts.lost > 0);
+    assert!(result.window.end.unwrap() < Offset::from(Duration::from_secs(20)));
+}
+
+#[test]
+fn who_comes_after_the_end_is_told_so_even_when_there_are_as_many_as_may_be() {
+    let mut config = MasterConfig::new(9, plan(None, Some(1), None), 1);
+    config.max_workers = 1;
+    let mut world = World::new(5, config, 2);
+    world.run();
+    let refused = |event: &MasterEvent| matches!(event, MasterEvent::Refused { .. });
+    // The second one was one too many only while the run went on.
+    assert!(world.events.iter().filter(|event| refused(event)).count() <= 1);
+}
+
+#[test]
 fn a_worker_that_never_finishes_is_told_to_drop_and_then_given_up() {
     let mut world = World::new(5, open(2), 2);
     world.nodes[1].engine.hung = true;
