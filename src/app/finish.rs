@@ -18,7 +18,7 @@ use crate::gauges::Watched;
 use crate::metrics::{Level, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
-use crate::report::page::run_page;
+use crate::report::page::{Course, run_page};
 use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
 
 /// What a run must be like to have succeeded.
@@ -83,6 +83,8 @@ pub(super) struct Finished {
     pub(super) failure: Option<String>,
     /// The figures, unless there are none.
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
+    /// How it went, where that was to be kept.
+    pub(super) course: Option<Course>,
 }
 
 /// Prints and writes everything.
@@ -96,6 +98,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             is_whole: true,
             failure: Some(format!("{:#}", failure.error)),
             figures: None,
+            course: None,
         };
     }
     let summary = summarised(&ending.result);
@@ -135,6 +138,8 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         let page = run_page(&ctx, history, ending.answers, ending.command);
         unwritten.extend(write_page(path, &page).err());
     }
+    let kept = live.history().filter(|_| ending.outputs.keeps_course);
+    let course = kept.map(|history| Course::of(&ctx, history, ending.command));
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
     unwritten.extend(ending.journal_error);
@@ -155,6 +160,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         is_whole,
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
+        course,
     }
 }
 

@@ -297,6 +297,8 @@ pub struct Outputs {
     pub json_file: Option<PathBuf>,
     /// Result as a page of HTML in this file.
     pub html: Option<PathBuf>,
+    /// How the run went is kept step by step, for a page that somebody else makes.
+    pub keeps_course: bool,
     /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
     pub records_dir: Option<PathBuf>,
     /// No tables while running.

@@ -9,7 +9,7 @@ use super::plots::{plots, three_digits};
 use super::{Benchmark, Correctness, Individual, Mark, Marks, Solved};
 use crate::chart::{Body, Figure};
 use crate::page::{At, Block, Chart, Fact, Kind, Page, Section};
-use crate::report::page::{Bins, axis, percent, series, table, text};
+use crate::report::page::{Bins, Course, axis, percent, series, table, text};
 
 /// More kinds of errors, or wrong answers, than this are counted and not told.
 const TOLD: usize = 20;
@@ -44,11 +44,13 @@ const ROWS: [(&str, &str, f64); 6] = [
     ("output tokens", "number_output_tokens", 1.0),
 ];
 
-/// The page of a token benchmark. `summary` is [`summary`](fn@super::summary)'s.
+/// The page of a token benchmark. `summary` is [`summary`](fn@super::summary)'s; `course` may be empty, where only the
+/// files are left of a test.
 pub fn benchmark_page(
     bench: &Benchmark,
     summary: &Map<String, Value>,
     responses: &[Individual],
+    course: &Course,
 ) -> Page {
     let counted = if bench.tokenizer_id.is_empty() {
         String::new()
@@ -59,7 +61,9 @@ pub fn benchmark_page(
         section("Figures", figures(summary)),
         section("Errors", errors(responses)),
         section("Plots", charts(&bench.stem(), responses)),
-        section("Settings", settings(summary)),
+        section("Over time", course.over_time.clone()),
+        section("Can these figures be trusted?", course.trust.clone()),
+        section("Settings", settings(summary, course)),
     ];
     Page {
         title: bench.model.clone(),
@@ -76,17 +80,21 @@ pub fn benchmark_page(
 }
 
 /// The page of a correctness test. `summary` is [`correctness_summary`](super::correctness_summary)'s.
+/// `course` may be empty.
 pub fn correctness_page(
     test: &Correctness,
     summary: &Map<String, Value>,
     tasks: &[Solved],
+    course: &Course,
 ) -> Page {
     let responses: Vec<Individual> = tasks.iter().map(|task| task.metrics.clone()).collect();
     let sections = vec![
         section("Wrong answers", wrong(tasks)),
         section("Errors", errors(&responses)),
         section("Plots", charts(&test.stem(), &responses)),
-        section("Settings", settings(summary)),
+        section("Over time", course.over_time.clone()),
+        section("Can these figures be trusted?", course.trust.clone()),
+        section("Settings", settings(summary, course)),
     ];
     Page {
         title: test.model.clone(),
@@ -267,8 +275,8 @@ fn wrong(tasks: &[Solved]) -> Vec<Block> {
     blocks
 }
 
-/// What nothing measured: all keys but the results.
-fn settings(summary: &Map<String, Value>) -> Vec<Block> {
+/// What nothing measured: all keys but the results, and what the run itself was asked.
+fn settings(summary: &Map<String, Value>, course: &Course) -> Vec<Block> {
     let is_setting = |(key, _): &(&String, &Value)| !key.starts_with("results_");
     let row = |(key, value): (&String, &Value)| {
         let words = value
@@ -277,7 +285,9 @@ fn settings(summary: &Map<String, Value>) -> Vec<Block> {
         vec![key.clone(), words]
     };
     let rows = summary.iter().filter(is_setting).map(row).collect();
-    vec![table("Settings", &["setting", "value"], rows)]
+    let mut blocks = vec![table("Settings", &["setting", "value"], rows)];
+    blocks.extend(course.settings.iter().cloned());
+    blocks
 }
 
 /// The plots, to be hovered and zoomed; none where no request was good.

@@ -51,6 +51,28 @@ pub fn run_page(
     }
 }
 
+/// How a run went, for a page that has figures of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Course {
+    /// Step by step, with the server's own gauges.
+    pub over_time: Vec<Block>,
+    /// What the generator measured of itself.
+    pub trust: Vec<Block>,
+    /// What somebody needs to have it again.
+    pub settings: Vec<Block>,
+}
+
+impl Course {
+    /// Of a run that went like `history`; `command` is as in [`run_page`].
+    pub fn of(ctx: &Context<'_>, history: &History, command: &str) -> Self {
+        Self {
+            over_time: over_time::blocks(ctx, history),
+            trust: trust::blocks(ctx, history),
+            settings: settings::blocks(ctx, command),
+        }
+    }
+}
+
 /// Why a run failed, if it did, and how far its figures can be trusted: for pages that others make of it.
 pub fn run_notices(failure: Option<&str>, verdict: Option<&Verdict>) -> Vec<Notice> {
     let failed = failure.map(head::failed);
