@@ -8,8 +8,10 @@ use time::macros::format_description;
 use super::plots::{plots, three_digits};
 use super::{Benchmark, Correctness, Individual, Mark, Marks, Solved};
 use crate::chart::{Body, Figure};
-use crate::page::{At, Block, Chart, Fact, Kind, Page, Section};
-use crate::report::page::{Bins, Course, axis, percent, series, table, text};
+use crate::page::{
+    At, Block, Chart, Fact, Kind, Page, Section, axis, counted, series, table, text,
+};
+use crate::report::page::{Bins, Course, percent};
 
 /// More kinds of errors, or wrong answers, than this are counted and not told.
 const TOLD: usize = 20;
@@ -187,11 +189,19 @@ fn marks(marks: Marks) -> Vec<Fact> {
         fact("tasks", marks.completed.to_string(), ""),
         fact("right answers", right.to_string(), ""),
         Fact {
-            note: format!("{} of {} answers", marks.mismatches, marks.answered()),
+            note: format!(
+                "{} of {}",
+                marks.mismatches,
+                counted(marks.answered(), "answer")
+            ),
             ..fact("wrong answers", wrong, "")
         },
         Fact {
-            note: format!("{} of {} requests", marks.errors, marks.completed),
+            note: format!(
+                "{} of {}",
+                marks.errors,
+                counted(marks.completed, "request")
+            ),
             ..fact("requests failed", percent(marks.error_rate()), "")
         },
     ]
@@ -239,7 +249,8 @@ fn errors(responses: &[Individual]) -> Vec<Block> {
     )];
     if more > 0 {
         blocks.push(text(format!(
-            "And {more} other kinds: see the individual responses."
+            "And {}: see the individual responses.",
+            counted(more, "other kind")
         )));
     }
     blocks
@@ -351,7 +362,7 @@ fn marked(mark: &crate::chart::Mark, at: fn(f64) -> At) -> crate::page::Mark {
 }
 
 fn in_words(chart: &Chart, count: usize, note: &str) -> String {
-    let mut words = format!("{} of {count} requests", chart.title);
+    let mut words = format!("{} of {}", chart.title, counted(count, "request"));
     let marks: Vec<&str> = chart.marks.iter().map(|mark| mark.name.as_str()).collect();
     if !marks.is_empty() {
         words.push_str(": ");

@@ -546,6 +546,39 @@ fn unusual() -> Vec<Block> {
                 ),
             ],
         )),
+        Block::Chart(Chart {
+            marks: vec![
+                mark("run 3, the knee", At::Ring([6.0, 36.0])),
+                mark("run 4", At::Point([7.0, 49.0])),
+                mark("run 5, nearly there", At::Point([7.2, 49.5])),
+                mark("p50", At::X(3.0)),
+                mark("p51", At::X(3.05)),
+                mark("p52", At::X(3.1)),
+            ],
+            ..small(
+                "Words at points, and more marks than have room",
+                vec![series(
+                    "Curve",
+                    Kind::Line,
+                    0,
+                    [0.0, 2.0, 4.0, 6.0, 7.0]
+                        .map(|at| (at, at * at))
+                        .into_iter()
+                        .chain([(7.2, 49.5), (9.0, 60.0)]),
+                )],
+            )
+        }),
+        Block::Chart(small(
+            "Four lines of many points",
+            (0..4_u32)
+                .map(|nth| {
+                    let shift = f64::from(nth);
+                    let kind = [Kind::Line, Kind::Line, Kind::Steps, Kind::Dashed][nth as usize];
+                    let points = count_to(400).map(move |at| (at, shift + wave(at + shift * 7.0)));
+                    series(&format!("Line {nth}"), kind, 0, points)
+                })
+                .collect(),
+        )),
         line("All the same", count_to(10).map(|at| (at, 0.0))),
         Block::Chart(small(
             "Nothing",

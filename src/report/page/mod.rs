@@ -15,7 +15,7 @@ mod trust;
 use std::collections::BTreeMap;
 
 pub(crate) use bins::Bins;
-pub(crate) use outline::{axis, percent, series, table, text};
+pub(crate) use outline::percent;
 
 use super::{Context, History};
 use crate::domain::{Answer, Index};

@@ -1,7 +1,7 @@
 //! The suite's page: the figures that tell most, all charts, the tables behind them, how far the measurements can be trusted,
 //! and what reproduces them. HTML is made of it elsewhere.
 
-use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table};
+use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table, text};
 use crate::serving::SuiteSettings;
 use crate::serving::words::{figure, list, millis, percent, thousands};
 
@@ -180,10 +180,6 @@ fn table(title: &str, columns: &[(&str, bool)], rows: Vec<Vec<String>>) -> Block
         columns: columns.iter().map(column).collect(),
         rows,
     })
-}
-
-fn text(words: impl Into<String>) -> Block {
-    Block::Text { text: words.into() }
 }
 
 fn ingestion(findings: &Findings<'_>) -> Vec<Block> {
