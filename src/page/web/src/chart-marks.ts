@@ -90,7 +90,7 @@ export function labelsOf(chart: Chart, values: Values, look: Look, hidden: Set<n
     if (!at || !isSeen(at)) return [];
     const [x, y] = [values.x.place(at[0]), values.y[0]!.place(at[1])];
     if (Number.isNaN(x) || Number.isNaN(y)) return [];
-    const ring = mark.ring ? { symbolSize: 18 } : { symbolSize: 9, itemStyle: { opacity: 0 } };
+    const ring = mark.ring ? { symbolSize: 18 } : { symbolSize: 9, itemStyle: { borderColor: "transparent" } };
     return [{ name: mark.name, value: [x, y], ...ring, label: { fontWeight: mark.ring ? ("bold" as const) : ("normal" as const) } }];
   });
   if (data.length === 0) return [];

@@ -41,7 +41,7 @@ export function symbolsOf(chart: Chart, values: Values, look: Look, hidden: Set<
     // Those of one line stand between those of another.
     const shift = (even * at) / chart.series.length;
     const chosen = sparse(spots, even, shift, range);
-    return [{ ...points(at, chosen, series.axis, look), id: `symbols_${at}`, z: 5, symbolSize: 8, large: false, itemStyle: { color: colorOf(look, at), opacity: 1 } }];
+    return [{ ...points(at, chosen, series.axis, look), id: `symbols_${at}`, z: 5, ...symbolOf(look, at), symbolSize: 8, large: false }];
   });
 }
 
@@ -62,7 +62,6 @@ const common = (at: number, axis: number, z: number) => ({ id: `${z}_${at}`, yAx
 
 function line(at: number, spots: Spot[], chart: Chart, look: Look): LineSeriesOption {
   const { kind, axis } = chart.series[at]!;
-  const color = colorOf(look, at);
   return {
     ...common(at, axis, 4),
     type: "line",
@@ -70,10 +69,9 @@ function line(at: number, spots: Spot[], chart: Chart, look: Look): LineSeriesOp
     step: kind === "steps" ? "end" : false,
     showSymbol: spots.length <= SYMBOLS_AT_MOST,
     showAllSymbol: true,
-    symbol: symbolOf(at),
+    ...symbolOf(look, at),
     symbolSize: 7,
-    lineStyle: { color, width: 2, type: dashOf(kind, at) ?? "solid" },
-    itemStyle: { color },
+    lineStyle: { color: colorOf(look, at), width: 2, type: dashOf(kind, at) ?? "solid" },
     emphasis: { disabled: true },
   };
 }
@@ -92,11 +90,10 @@ function points(at: number, spots: Spot[], axis: number, look: Look): ScatterSer
     ...common(at, axis, 5),
     type: "scatter",
     data: spots.map((spot) => [spot.x, spot.y ?? "-"]),
-    symbol: symbolOf(at),
+    ...symbolOf(look, at, isMany ? 0.45 : 0.85),
     symbolSize: isMany ? 4 : 8,
     large: spots.length > 3000,
     progressive: 0,
-    itemStyle: { color: colorOf(look, at), opacity: isMany ? 0.45 : 0.85 },
     emphasis: { disabled: true },
   };
 }

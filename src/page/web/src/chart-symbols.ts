@@ -1,6 +1,7 @@
 // What tells one series from another where its colour does not: a symbol and dashes, as the drawing has them and as an
 // entry of the legend shows them.
 
+import { colorOf, type Look } from "./chart-look";
 import type { Kind } from "./chart-types";
 
 type Shape = "circle" | "rect" | "triangle" | "diamond";
@@ -15,10 +16,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const shapeOf = (at: number) => SHAPES[at % SHAPES.length]!;
 const isEmpty = (at: number) => at % SERIES >= SHAPES.length;
 
-/** The name that the library has for a series' symbol. */
-export function symbolOf(at: number): string {
-  const shape = shapeOf(at);
-  return isEmpty(at) ? `empty${shape[0]!.toUpperCase()}${shape.slice(1)}` : shape;
+/** A series' symbol as the library is told it. */
+export function symbolOf(look: Look, at: number, opacity = 1) {
+  const color = colorOf(look, at);
+  const itemStyle = isEmpty(at) ? { color: look.surface, borderColor: color, borderWidth: 2, opacity } : { color, opacity };
+  return { symbol: shapeOf(at), itemStyle };
 }
 
 /** Lengths of dashes and gaps; null for an unbroken line. */
