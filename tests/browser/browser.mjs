@@ -54,12 +54,13 @@ export async function violations(page) {
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 200) + " " + (node.failureSummary ?? "")).join(" | ")}`);
 }
 
-/** Of each chart: its title and how many dots in the middle of its picture have a colour. Axes beside it have colours, too. */
+/** Of each chart: its title and how many dots of its picture have a colour. Of several axes each has one, too: there it is the middle alone. */
 export const colours = (page) =>
   page.evaluate(() =>
     [...document.querySelectorAll(".plot")].map((plot) => {
       const canvas = plot.querySelector("canvas");
-      const [from, to] = [0.25, 0.65].map((share) => Math.round(canvas.width * share));
+      const hasAxes = JSON.parse(plot.closest("figure").querySelector("script").textContent).y.length > 1;
+      const [from, to] = (hasAxes ? [0.25, 0.65] : [0, 1]).map((share) => Math.round(canvas.width * share));
       const { data } = canvas.getContext("2d").getImageData(from, 0, to - from, canvas.height);
       let dots = 0;
       for (let at = 0; at < data.length; at += 4) {
