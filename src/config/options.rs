@@ -284,6 +284,10 @@ pub struct ServerMetrics {
 
 /// Where results go.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says by itself whether something is written or kept"
+)]
 pub struct Outputs {
     /// Append one CSV row to this file.
     pub summary_file: Option<PathBuf>,

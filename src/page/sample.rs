@@ -48,6 +48,7 @@ pub(super) fn page() -> Page {
                 "Unusual <values> & names, and a heading that goes on for quite some time",
                 unusual(),
             ),
+            section("Crowded", crowded().into()),
             section(
                 "",
                 vec![Block::Text {
@@ -515,37 +516,8 @@ fn hostile() -> Chart {
     }
 }
 
-fn unusual() -> Vec<Block> {
-    let nine = (0..9_u32).map(|nth| {
-        let shift = f64::from(nth);
-        series(
-            &format!("{LONG}-{nth}"),
-            Kind::Line,
-            0,
-            count_to(30).map(move |at| (at, shift + wave(at + shift * 7.0))),
-        )
-    });
-    let none = Point {
-        x: f64::NAN,
-        y: Some(f64::INFINITY),
-        spread: None,
-    };
-    vec![
-        Block::Chart(hostile()),
-        Block::Chart(small("Nine series with long names", nine.collect())),
-        line("One point", [(5.0, 2.5)]),
-        Block::Chart(small(
-            "One empty series of two",
-            vec![
-                series("Empty", Kind::Line, 0, []),
-                series(
-                    "Below zero",
-                    Kind::Line,
-                    0,
-                    count_to(10).map(|at| (at - 5.0, at * at - 60.0)),
-                ),
-            ],
-        )),
+fn crowded() -> [Block; 2] {
+    [
         Block::Chart(Chart {
             marks: vec![
                 mark("run 3, the knee", At::Ring([6.0, 36.0])),
@@ -578,6 +550,40 @@ fn unusual() -> Vec<Block> {
                     series(&format!("Line {nth}"), kind, 0, points)
                 })
                 .collect(),
+        )),
+    ]
+}
+
+fn unusual() -> Vec<Block> {
+    let nine = (0..9_u32).map(|nth| {
+        let shift = f64::from(nth);
+        series(
+            &format!("{LONG}-{nth}"),
+            Kind::Line,
+            0,
+            count_to(30).map(move |at| (at, shift + wave(at + shift * 7.0))),
+        )
+    });
+    let none = Point {
+        x: f64::NAN,
+        y: Some(f64::INFINITY),
+        spread: None,
+    };
+    vec![
+        Block::Chart(hostile()),
+        Block::Chart(small("Nine series with long names", nine.collect())),
+        line("One point", [(5.0, 2.5)]),
+        Block::Chart(small(
+            "One empty series of two",
+            vec![
+                series("Empty", Kind::Line, 0, []),
+                series(
+                    "Below zero",
+                    Kind::Line,
+                    0,
+                    count_to(10).map(|at| (at - 5.0, at * at - 60.0)),
+                ),
+            ],
         )),
         line("All the same", count_to(10).map(|at| (at, 0.0))),
         Block::Chart(small(

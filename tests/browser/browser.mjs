@@ -54,22 +54,39 @@ export async function violations(page) {
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 200) + " " + (node.failureSummary ?? "")).join(" | ")}`);
 }
 
-/** Of each chart: its title and how many dots of its picture have a colour. Of several axes each has one, too: there it is the middle alone. */
+/** Of each chart: its title and how many dots between its axes have a colour. Axes themselves may have one. */
 export const colours = (page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll(".plot")].map((plot) => {
+  page.evaluate(() => {
+    /** From where to where the longest line goes that lies level and has one colour: the horizontal axis, or a rule. */
+    const longest = (dots, width, height) => {
+      let best = [0, 0];
+      for (let row = 0; row < height; row += 1) {
+        let from = 0;
+        for (let at = 1; at <= width; at += 1) {
+          const goesOn = at < width && dots[row * width + at] === dots[row * width + from];
+          if (goesOn) continue;
+          const isDrawn = dots[row * width + from] >>> 24 > 0;
+          if (isDrawn && at - from > best[1] - best[0]) best = [from, at];
+          from = at;
+        }
+      }
+      return best;
+    };
+    return [...document.querySelectorAll(".plot")].map((plot) => {
       const canvas = plot.querySelector("canvas");
-      const hasAxes = JSON.parse(plot.closest("figure").querySelector("script").textContent).y.length > 1;
-      const [from, to] = (hasAxes ? [0.25, 0.65] : [0, 1]).map((share) => Math.round(canvas.width * share));
-      const { data } = canvas.getContext("2d").getImageData(from, 0, to - from, canvas.height);
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const [from, to] = longest(new Uint32Array(data.buffer), width, height);
       let dots = 0;
       for (let at = 0; at < data.length; at += 4) {
+        const x = (at / 4) % width;
+        if (x < from + 2 || x >= to - 2 || data[at + 3] === 0) continue;
         const [red, green, blue] = data.slice(at, at + 3);
-        if (data[at + 3] > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40) dots += 1;
+        if (Math.max(red, green, blue) - Math.min(red, green, blue) > 40) dots += 1;
       }
       return { title: plot.closest("figure").querySelector("h3").textContent, dots };
-    }),
-  );
+    });
+  });
 
 /** Figures with a horizontal axis of numbers and enough of them to zoom, at most so many. */
 export async function zoomable(page, most) {
