@@ -54,37 +54,36 @@ export async function violations(page) {
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 200) + " " + (node.failureSummary ?? "")).join(" | ")}`);
 }
 
-/** Of each chart: its title and how many dots between its axes have a colour. Axes themselves may have one. */
+/** Of each chart: its title and how many dots of its picture have a colour; of several axes each has one, too, and is left out. */
 export const colours = (page) =>
   page.evaluate(() => {
-    /** From where to where the longest line goes that lies level and has one colour: the horizontal axis, or a rule. */
-    const longest = (dots, width, height) => {
-      let best = [0, 0];
-      for (let row = 0; row < height; row += 1) {
-        let from = 0;
-        for (let at = 1; at <= width; at += 1) {
-          const goesOn = at < width && dots[row * width + at] === dots[row * width + from];
-          if (goesOn) continue;
-          const isDrawn = dots[row * width + from] >>> 24 > 0;
-          if (isDrawn && at - from > best[1] - best[0]) best = [from, at];
+    const isColoured = (dot) => {
+      const [red, green, blue] = [dot & 255, (dot >> 8) & 255, (dot >> 16) & 255];
+      return dot >>> 24 > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+    };
+    /** From where to where rules go: lines that lie level and have no colour. */
+    const between = (dots, width) => {
+      let [least, most] = [width, 0];
+      for (let start = 0; start < dots.length; start += width) {
+        for (let from = 0, at = 1; at <= width; at += 1) {
+          const dot = dots[start + from];
+          if (at < width && dots[start + at] === dot) continue;
+          if (at - from >= 30 && dot >>> 24 > 0 && !isColoured(dot)) [least, most] = [Math.min(least, from), Math.max(most, at)];
           from = at;
         }
       }
-      return best;
+      return [least + 2, most - 2];
     };
     return [...document.querySelectorAll(".plot")].map((plot) => {
+      const figure = plot.closest("figure");
       const canvas = plot.querySelector("canvas");
       const { width, height } = canvas;
-      const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-      const [from, to] = longest(new Uint32Array(data.buffer), width, height);
-      let dots = 0;
-      for (let at = 0; at < data.length; at += 4) {
-        const x = (at / 4) % width;
-        if (x < from + 2 || x >= to - 2 || data[at + 3] === 0) continue;
-        const [red, green, blue] = data.slice(at, at + 3);
-        if (Math.max(red, green, blue) - Math.min(red, green, blue) > 40) dots += 1;
-      }
-      return { title: plot.closest("figure").querySelector("h3").textContent, dots };
+      const dots = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
+      const axes = JSON.parse(figure.querySelector("script").textContent).y.length;
+      const [from, to] = axes > 1 ? between(dots, width) : [0, width];
+      const isInside = (at) => at % width >= from && at % width < to;
+      const count = dots.reduce((count, dot, at) => count + (isInside(at) && isColoured(dot) ? 1 : 0), 0);
+      return { title: figure.querySelector("h3").textContent, dots: count };
     });
   });
 
