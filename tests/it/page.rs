@@ -14,6 +14,7 @@ const KEY: &str = "sk-planted-in-the-page";
 /// A page is HTML, in which some signs are written otherwise.
 fn words_of(html: &str) -> String {
     html.replace("&#x2f;", "/")
+        .replace("&quot;", "\"")
         .replace("&#39;", "'")
         .replace("&#x27;", "'")
 }
