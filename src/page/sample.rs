@@ -508,8 +508,8 @@ fn crowded() -> [Block; 2] {
         Block::Chart(Chart {
             marks: vec![
                 mark("run 3, the knee", At::Ring([6.0, 36.0])),
-                mark("run 4", At::Point([7.0, 49.0])),
-                mark("run 5, on the same place", At::Point([6.0, 36.0])),
+                mark("run 4, on the same place", At::Point([6.0, 36.0])),
+                mark("run 5", At::Point([7.0, 49.0])),
                 mark("p50", At::X(3.0)),
                 mark("p51", At::X(3.05)),
                 mark("p52", At::X(3.1)),
@@ -528,9 +528,8 @@ fn crowded() -> [Block; 2] {
             "Four lines of many points",
             (0..4_u32)
                 .map(|nth| {
-                    let shift = f64::from(nth);
                     let kind = [Kind::Line, Kind::Line, Kind::Steps, Kind::Dashed][nth as usize];
-                    let points = count_to(400).map(move |at| (at, shift + wave(at + shift * 7.0)));
+                    let points = count_to(400).map(|at| (at, f64::from(nth) + wave(at)));
                     series(&format!("Line {nth}"), kind, 0, points)
                 })
                 .collect(),
