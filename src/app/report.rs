@@ -74,6 +74,7 @@ impl ReportArgs {
             json: self.json,
             json_file: self.json_file.clone(),
             html: self.html.clone(),
+            keeps_course: false,
             records_dir: None,
             only_summary: true,
         }

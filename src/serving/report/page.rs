@@ -2,7 +2,7 @@
 //! and what reproduces them. HTML is made of it elsewhere.
 
 use crate::domain::shell_word;
-use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table};
+use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table, text};
 use crate::serving::SuiteSettings;
 use crate::serving::words::{figure, list, millis, percent, thousands};
 
@@ -181,10 +181,6 @@ fn table(title: &str, columns: &[(&str, bool)], rows: Vec<Vec<String>>) -> Block
         columns: columns.iter().map(column).collect(),
         rows,
     })
-}
-
-fn text(words: impl Into<String>) -> Block {
-    Block::Text { text: words.into() }
 }
 
 fn ingestion(findings: &Findings<'_>) -> Vec<Block> {

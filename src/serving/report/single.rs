@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::page::{
-    Axis, Block, Chart, Column, Fact, Kind, Level, Notice, Page, Point, Scale, Section, Series,
-    Table,
+    self, Axis, Block, Chart, Column, Fact, Kind, Level, Notice, Page, Point, Scale, Section,
+    Series, Table, counted,
 };
 use crate::serving::words::figure;
 use crate::serving::{Beside, Query, Raw};
@@ -176,11 +176,7 @@ fn points(queries: &[&Query], of: impl Fn(&Query) -> (f64, f64)) -> Vec<Point> {
 }
 
 fn axis((name, unit): (&str, &str)) -> Axis {
-    Axis {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        ..Axis::default()
-    }
+    page::axis(name, unit)
 }
 
 fn cloud(title: &str, x: (&str, &str), y: (&str, &str), points: Vec<Point>) -> Chart {
@@ -190,9 +186,9 @@ fn cloud(title: &str, x: (&str, &str), y: (&str, &str), points: Vec<Point>) -> C
     Chart {
         title: title.to_owned(),
         summary: format!(
-            "{} of {} queries, from {} to {} {}.",
+            "{} of {}, from {} to {} {}.",
             y.0,
-            points.len(),
+            counted(points.len(), "query"),
             figure(low.min(high)),
             figure(high),
             y.1
@@ -230,8 +226,8 @@ fn percentiles(queries: &[&Query]) -> Chart {
     Chart {
         title: "Latencies by percentile".to_owned(),
         summary: format!(
-            "Time to first token and total time of {} queries by percentile.",
-            queries.len()
+            "Time to first token and total time of {} by percentile.",
+            counted(queries.len(), "query")
         ),
         x: Axis {
             scale: Scale::Percentile,
