@@ -134,6 +134,18 @@ fn a_server_that_tells_of_itself_is_told_of() {
         .counters
         .unwrap();
     assert_eq!(counted.agree, Some(false));
+    // What was given up may be the difference, and nobody can tell.
+    let given_up = Beside::read(
+        &Raw::of(Played {
+            dropped: 2,
+            ..other.clone()
+        })
+        .llmload,
+    );
+    assert_eq!(
+        (given_up.dropped, given_up.counters.unwrap().agree),
+        (2, None)
+    );
     other.watched.as_mut().unwrap().before = Counters::default();
     let counted = Beside::read(&Raw::of(other).llmload).counters.unwrap();
     assert_eq!((counted.agree, counted.server_prompt_tokens), (None, None));
