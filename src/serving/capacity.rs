@@ -15,6 +15,17 @@ const FEWEST: usize = 20;
 /// Looks that are further off than so many times the usual are left out of the second fit: a gauge that was told late.
 const FAR: f64 = 3.0;
 
+/// Shares that are nearer to each other are one.
+const LEAST_STEP: f64 = 1e-7;
+/// Of fewer shares, 0 among them, no step is known.
+const FEWEST_STEPS: usize = 4;
+/// The smallest step that was seen may be of so many blocks.
+const MOST_IN_A_STEP: u32 = 16;
+/// A cache that was fitted is one of so many blocks when it is off by no more than this.
+const SAME: f64 = 0.05;
+/// A fit that is off by so much more than the nearest one may be the true one, with noise.
+const AS_LIKELY: f64 = 1.5;
+
 /// What the looks of one benchmark say of the cache.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Held {
@@ -41,15 +52,16 @@ impl Held {
         if samples.len() < FEWEST {
             return None;
         }
-        let mut best: Option<(usize, f64, f64)> = None;
-        for block in 0..BLOCKS.len() {
-            let tokens = size(&samples, block);
-            let off = off(&samples, block, tokens);
-            if best.is_none_or(|(_, _, least)| off < least * BETTER) {
-                best = Some((block, tokens, off));
-            }
+        let fits: [Fit; BLOCKS.len()] = std::array::from_fn(|block| Fit::of(&samples, block));
+        let nearest = closest(&fits)?;
+        if let Some(fit) = steps(&samples).and_then(|blocks| by_blocks(&fits, nearest, blocks)) {
+            return Some(Self {
+                tokens: fit.tokens,
+                block: BLOCKS[fit.block],
+                looks: u64::try_from(samples.len()).unwrap_or(u64::MAX),
+            });
         }
-        let (block, tokens, off) = best?;
+        let Fit { block, tokens, off } = nearest;
         let near: Vec<Sample> = samples
             .into_iter()
             .filter(|sample| (sample.held[block] / tokens - sample.share).abs() <= FAR * off + 1e-9)
@@ -61,6 +73,67 @@ impl Held {
             looks: u64::try_from(near.len()).unwrap_or(u64::MAX),
         })
     }
+}
+
+/// A size of block, and the cache by which the shares are explained best.
+#[derive(Clone, Copy, Debug)]
+struct Fit {
+    block: usize,
+    tokens: f64,
+    off: f64,
+}
+
+impl Fit {
+    fn of(samples: &[Sample], block: usize) -> Self {
+        let tokens = size(samples, block);
+        Self {
+            block,
+            tokens,
+            off: off(samples, block, tokens),
+        }
+    }
+}
+
+/// The fit that is nearest, of two that are about as near the one of the smaller block.
+fn closest(fits: &[Fit]) -> Option<Fit> {
+    let mut best: Option<Fit> = None;
+    for fit in fits {
+        if best.is_none_or(|best| fit.off < best.off * BETTER) {
+            best = Some(*fit);
+        }
+    }
+    best
+}
+
+/// How many blocks the cache has: a share is a number of blocks of so many, so that all shares are multiples of one step. `None`
+/// where no such number is found: the server rounds what it tells, or counts otherwise.
+fn steps(samples: &[Sample]) -> Option<f64> {
+    let mut shares: Vec<f64> = samples.iter().map(|sample| sample.share).collect();
+    shares.push(0.0);
+    shares.sort_by(f64::total_cmp);
+    shares.dedup_by(|a, b| *a - *b < LEAST_STEP);
+    if shares.len() < FEWEST_STEPS {
+        return None;
+    }
+    let gaps = shares.windows(2).map(|pair| pair[1] - pair[0]);
+    let least = gaps.filter(|gap| *gap > LEAST_STEP).reduce(f64::min)?;
+    let is_whole = |number: f64| (number - number.round()).abs() <= 1e-4 * number;
+    (1..=MOST_IN_A_STEP)
+        .map(|in_a_step| (f64::from(in_a_step) / least).round())
+        .find(|blocks| shares.iter().all(|share| is_whole(share * blocks)))
+}
+
+/// Of the fits that noise may have put behind the nearest one, that whose cache is of so many blocks, with exactly these.
+fn by_blocks(fits: &[Fit], nearest: Fit, blocks: f64) -> Option<Fit> {
+    let wanted = |fit: &Fit| blocks * f64::from(BLOCKS[fit.block]);
+    let apart = |fit: &Fit| (ratio(fit.tokens, wanted(fit)) - 1.0).abs();
+    let likely = |fit: &&Fit| fit.off <= nearest.off * AS_LIKELY + 1e-9 && apart(fit) < SAME;
+    let likely = fits.iter().filter(likely);
+    let found = likely.min_by(|a, b| apart(a).total_cmp(&apart(b)))?;
+    Some(Fit {
+        tokens: wanted(found),
+        ..*found
+    })
 }
 
 fn size(samples: &[Sample], block: usize) -> f64 {

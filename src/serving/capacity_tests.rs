@@ -57,6 +57,40 @@ fn a_cache_that_never_fills_is_found_too() {
 }
 
 #[test]
+fn large_blocks_are_known_by_the_steps_of_the_share_however_little_of_the_cache_was_used() {
+    for (input, output, most) in [(260, 24, 15), (260, 8, 21), (600, 100, 15)] {
+        let coarse = Server {
+            reads: 1000.0,
+            step_s: 0.05,
+            cache: 181 * 128,
+            block: 128,
+        };
+        let held = found(coarse, input, output, most);
+        assert_eq!(held.block, 128, "{input} {output}: {held:?}");
+        within(held.tokens, 181.0 * 128.0, 1e-9);
+    }
+}
+
+#[test]
+fn shares_that_are_rounded_are_fitted() {
+    let run = SERVER.waves(300, 64, 300);
+    let looks: Vec<Look> = run
+        .watched
+        .looks
+        .iter()
+        .map(|look| Look {
+            cache: look.cache.map(|share| (share * 1e3).round() / 1e3),
+            ..*look
+        })
+        .collect();
+    within(
+        Held::of(&run.queries, &looks).unwrap().tokens,
+        20_000.0,
+        0.02,
+    );
+}
+
+#[test]
 fn a_cache_without_blocks_is_found() {
     let single = Server { block: 1, ..SERVER };
     let held = found(single, 300, 64, 300);
