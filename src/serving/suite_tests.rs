@@ -40,7 +40,7 @@ fn played(settings: &SuiteSettings, bench: Bench) -> Raw {
     };
     Raw::of(Played {
         dropped: 0,
-        parameters: rig::parameters(&settings, bench, None),
+        parameters: rig::parameters(settings, bench, None),
         queries: run.queries,
         watched: Some(run.watched),
         actual_total_time: run.length_s + 0.5,
@@ -277,6 +277,7 @@ fn the_page_has_every_chart_and_what_made_it() {
     assert!(text.len() < 1_500_000, "{}", text.len());
 }
 
+#[expect(clippy::too_many_lines, reason = "most of it is what is said")]
 #[test]
 fn what_is_missing_is_named_and_breaks_nothing() {
     let (files, left_out) = report(&BTreeMap::new(), None);

@@ -43,12 +43,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
     let mut target = Target::of(&args.server, matches.get_flag("mock"))?;
     let _mock = start_mock(&mut target)?;
     let carrier = Carrier::of(&matches, &target, task.seed)?;
-    let file = args.output_file.clone();
-    let file = file.unwrap_or_else(|| PathBuf::from("benchmark.json"));
-    try_writing(&file, "--output-file")?;
-    if let Some(path) = &args.html {
-        try_writing(path, "--html")?;
-    }
+    let file = writable(&args)?;
     let runtime = if has_workers(&matches) {
         two_threads()
     } else {
@@ -101,6 +96,17 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
             status::OK
         })
     })
+}
+
+/// Where the result goes; what cannot be written is found before the run.
+fn writable(args: &SingleArgs) -> Result<PathBuf, Failure> {
+    let file = args.output_file.clone();
+    let file = file.unwrap_or_else(|| PathBuf::from("benchmark.json"));
+    try_writing(&file, "--output-file")?;
+    if let Some(path) = &args.html {
+        try_writing(path, "--html")?;
+    }
+    Ok(file)
 }
 
 fn task(args: &SingleArgs) -> Result<Task, Failure> {

@@ -292,7 +292,7 @@ impl Player {
         } else {
             TOKENS
         };
-        let (query, _) = self.stage.first(tokens, self.settings.seed).await?;
+        let query = self.stage.first(tokens, self.settings.seed).await?;
         let gaps = query.response_length.saturating_sub(1).max(1);
         let gaps = u32::try_from(gaps).unwrap_or(tokens);
         let each = query.completion_time_from_first_token / f64::from(gaps);
