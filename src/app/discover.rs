@@ -148,6 +148,36 @@ pub(super) fn key_header(
 
 /// A client that reaches the server as the load will.
 pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
+    let proxy = settings.target.proxy.as_deref();
+    let credentials = settings.secrets.proxy_credentials.as_ref();
+    client_through(proxy.map(|url| (url, credentials)), settings, way)
+}
+
+/// A client that reaches `page`: one that was named for itself by the proxy of its own address, and any other as the server.
+pub(super) fn client_of_page(
+    page: &str,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<reqwest::Client, Failure> {
+    let named = settings.server_metrics.as_ref();
+    match named.filter(|it| it.url.as_deref() == Some(page)) {
+        Some(it) => {
+            let proxy = it.proxy.as_ref();
+            let proxy = proxy.map(|it| (it.url.as_str(), it.credentials.as_ref()));
+            client_through(proxy, settings, way)
+        }
+        None => client(settings, way),
+    }
+}
+
+/// The address of a proxy, and its `user:password`.
+type Through<'a> = (&'a str, Option<&'a Secret>);
+
+fn client_through(
+    proxy: Option<Through<'_>>,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<reqwest::Client, Failure> {
     let tls = target::tls(&settings.target, way.ca_pem)?;
     let mut builder = reqwest::Client::builder()
         .no_proxy()
@@ -155,16 +185,11 @@ pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Clien
         // A redirect would carry the key to another host; the load follows none either.
         .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured((*tls).clone());
-    if let Some(url) = &settings.target.proxy {
+    if let Some((url, credentials)) = proxy {
         let mut proxy = reqwest::Proxy::all(url)
             .context("the proxy")
             .map_err(Failure::usage)?;
-        if let Some((user, password)) = settings
-            .secrets
-            .proxy_credentials
-            .as_ref()
-            .and_then(|pair| pair.expose().split_once(':'))
-        {
+        if let Some((user, password)) = credentials.and_then(|pair| pair.expose().split_once(':')) {
             proxy = proxy.basic_auth(user, password);
         }
         builder = builder.proxy(proxy);

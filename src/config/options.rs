@@ -280,6 +280,8 @@ pub struct ServerMetrics {
     pub url: Option<String>,
     /// From one look to the next.
     pub step: Duration,
+    /// The proxy for `url`, by that address's own rule; without a `url` the page is reached as the target is.
+    pub proxy: Option<ProxyTarget>,
 }
 
 /// Where results go.

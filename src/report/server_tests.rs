@@ -82,6 +82,21 @@ fn requests_that_nobody_knows_the_tokens_of_explain_a_difference() {
 }
 
 #[test]
+fn failed_requests_explain_no_more_than_they_can_have_been() {
+    let failed = |prompt, output| {
+        let mut sample = watched(prompt, output);
+        sample.summary.outcomes.insert(Outcome::Http5xx, 2);
+        warnings(&sample.context()).join("\n")
+    };
+    let sample = watched(300.0, 12.0);
+    let most = f64::from(sample.plan.workload.output.most().unwrap());
+    assert_eq!(failed(500.0, 12.0 + 2.0 * most), "");
+    assert_ne!(failed(500.0, 13.0 + 2.0 * most), "");
+    insta::assert_snapshot!(failed(501.0, 12.0), @"");
+    insta::assert_snapshot!(failed(290.0, 12.0), @"");
+}
+
+#[test]
 fn a_page_that_is_not_there_is_a_warning() {
     let mut sample = sample::closed();
     sample.watched = Some(Box::new(Watched {

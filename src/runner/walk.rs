@@ -315,7 +315,6 @@ mod tests {
         (laws, 0_u32..5).prop_map(|(law, kind)| {
             let mut spec = Spec {
                 burstiness: 0.5,
-                enough: None,
                 ..spec(30, law, None)
             };
             match kind {

@@ -46,6 +46,7 @@ fn played(settings: &SuiteSettings, bench: Bench) -> Raw {
         query_metrics: matches!(bench, Bench::PromptIngestion { .. }),
         with_kv_cache_profile: matches!(bench, Bench::KvCacheProfile { .. }),
         verdict: Some(("OK".to_owned(), Vec::new())),
+        ..Played::default()
     })
 }
 
@@ -274,6 +275,29 @@ fn the_page_has_every_chart_and_what_made_it() {
     assert_eq!((charts, pictures), (1 + 1 + 4 + 4, 1 + 1 + 4 + 4));
     assert!(text.contains("llmload bench-suite") && text.contains("a core was busy"));
     assert!(text.len() < 1_500_000, "{}", text.len());
+}
+
+#[test]
+fn what_was_dropped_is_told_by_the_readme_and_the_page() {
+    let (settings, mut raws) = suite();
+    let name = "generation_speed_input_32_output_16_nb_requests_30.json";
+    let raw = raws.get_mut(name).unwrap();
+    let mut beside = Beside::read(&raw.llmload);
+    beside.dropped = 17;
+    beside.counters.get_or_insert_default().agree = None;
+    beside.counters.get_or_insert_default().undecided = "17 dropped".to_owned();
+    raw.llmload = beside.map();
+    let single = serde_json::to_string(&super::single_page(raw)).unwrap();
+    assert!(single.contains("17 more dropped at the end"), "{single}");
+    let (files, _) = report(&raws, Some(&settings));
+    let readme = text(&files, "README.md");
+    assert!(readme.contains(&format!("- `{name}`: 17\n")), "{readme}");
+    let Some(Content::Page(page)) = files.get("report/report.html") else {
+        panic!("no page");
+    };
+    let page = serde_json::to_string(page).unwrap();
+    let row = format!(r#""{name}","","17","#);
+    assert!(page.contains(&row) && page.contains("17 dropped"), "{page}");
 }
 
 #[test]

@@ -87,7 +87,6 @@ fn ramped() -> Spec {
 fn gamma() -> Spec {
     Spec {
         burstiness: 0.3,
-        enough: None,
         ..open(40, 60, Law::Gamma, 1_500)
     }
 }

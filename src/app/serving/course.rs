@@ -180,6 +180,7 @@ impl Stage {
         let raw = Raw::of(Played {
             parameters: self.parameters(task),
             queries: ran.queries,
+            dropped: u64::try_from(ran.dropped).unwrap_or(u64::MAX),
             watched: Some(watched),
             actual_total_time,
             query_metrics: task.query_metrics,

@@ -346,16 +346,19 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     let rows = findings.trust.iter().map(|(bench, beside)| {
         let verdict = beside.verdict.clone().unwrap_or_default();
         let sampler = beside.sampler.clone().unwrap_or_default();
-        let agree = match beside.counters.as_ref().and_then(|it| it.agree) {
-            Some(true) => "equal",
-            Some(false) => "differ",
-            None => "not told",
+        let counters = beside.counters.clone().unwrap_or_default();
+        let agree = match (counters.agree, counters.undecided.as_str()) {
+            (Some(true), _) => "equal",
+            (Some(false), _) => "differ",
+            (None, "") => "not told",
+            (None, why) => why,
         };
         let mut words = vec![verdict.word];
         words.extend(verdict.reasons);
         vec![
             bench.file(),
             words.join(": "),
+            beside.dropped.to_string(),
             sampler.looks.to_string(),
             millis(sampler.lateness_p99_s),
             sampler.skipped.to_string(),
@@ -366,6 +369,7 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     let columns = [
         ("File", false),
         ("Generator", false),
+        ("Queries dropped at the end", true),
         ("Looks at the server", true),
         ("late by, p99 (ms)", true),
         ("skipped", true),
@@ -378,7 +382,7 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     }
     vec![
         text(
-            "What the generator says of itself, how well the server's metrics could be looked at, and whether its counters are the sums of its answers.",
+            "What the generator says of itself, how many queries were under way when the time was over and are in no figure, how well the server's metrics could be looked at, and whether its counters are the sums of its answers.",
         ),
         Block::Folded {
             title: "File by file".to_owned(),
