@@ -18,8 +18,8 @@ use crate::gauges::Watched;
 use crate::metrics::{Level, Summary, Verdict, judge};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
-use crate::report::page::run_page;
-use crate::report::{self, Context, closing, json, summary_block, summary_file, table};
+use crate::report::page::{Course, run_page};
+use crate::report::{self, Context, History, closing, json, summary_block, summary_file, table};
 
 /// What a run must be like to have succeeded.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,8 @@ pub(super) struct Finished {
     pub(super) failure: Option<String>,
     /// The figures, unless there are none.
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
+    /// How it went, where that was to be kept.
+    pub(super) course: Option<Course>,
 }
 
 /// Prints and writes everything.
@@ -96,6 +98,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
             is_whole: true,
             failure: Some(format!("{:#}", failure.error)),
             figures: None,
+            course: None,
         };
     }
     let summary = summarised(&ending.result);
@@ -131,10 +134,9 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         print(&ctx, ending.outputs, console);
     }
     let mut unwritten: Vec<Failure> = write_files(&ctx, ending.outputs);
-    if let (Some(path), Some(history)) = (&ending.outputs.html, live.history()) {
-        let page = run_page(&ctx, history, ending.answers, ending.command);
-        unwritten.extend(write_page(path, &page).err());
-    }
+    unwritten.extend(write_html(&ctx, &ending, live.history()));
+    let kept = live.history().filter(|_| ending.outputs.keeps_course);
+    let course = kept.map(|history| Course::of(&ctx, history, ending.command));
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
     unwritten.extend(ending.journal_error);
@@ -155,6 +157,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         is_whole,
         failure: gravest.map(|failure| format!("{:#}", failure.error)),
         figures: Some((summary, verdict)),
+        course,
     }
 }
 
@@ -240,6 +243,17 @@ fn write_files(ctx: &Context<'_>, outputs: &Outputs) -> Vec<Failure> {
         }));
     }
     failures
+}
+
+/// Writes the page, where one is wanted.
+fn write_html(
+    ctx: &Context<'_>,
+    ending: &Ending<'_>,
+    history: Option<&History>,
+) -> Option<Failure> {
+    let (path, history) = ending.outputs.html.as_ref().zip(history)?;
+    let page = run_page(ctx, history, ending.answers, ending.command);
+    write_page(path, &page).err()
 }
 
 /// Why the figures of an invalid run must not pass for a result.

@@ -62,7 +62,7 @@ impl Live {
             started_at: OffsetDateTime::UNIX_EPOCH,
             tables: !outputs.only_summary && !outputs.json,
             csv,
-            history: outputs.html.as_ref().map(|_| History::default()),
+            history: (outputs.html.is_some() || outputs.keeps_course).then(History::default),
         })
     }
 

@@ -9,6 +9,7 @@ use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
 use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
+use crate::report::page::Course;
 use crate::suite::Trend;
 
 /// A run that was played to its end.
@@ -49,6 +50,8 @@ pub(super) struct Measured {
     pub(super) summary: Summary,
     pub(super) verdict: Option<Verdict>,
     pub(super) trend: Trend,
+    /// How it went, where that was to be kept.
+    pub(super) course: Option<Course>,
 }
 
 impl Showing<'_> {
@@ -88,6 +91,7 @@ impl Played {
                 summary,
                 verdict,
                 trend,
+                course: finished.course,
             }),
         }
     }

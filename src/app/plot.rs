@@ -14,6 +14,7 @@ use super::files;
 use crate::chart::{self, Figure};
 use crate::llmperf::{Individual, PlotName, benchmark_page, individuals, plots, summary_file};
 use crate::page::html;
+use crate::report::page::Course;
 
 /// The name of the subcommand.
 pub(super) const NAME: &str = "plot";
@@ -137,7 +138,13 @@ fn write_report(stem: &Path, file: &Path, responses: &[Individual]) -> Result<Pa
             Failure::usage(error)
                 .hint("a page has the figures of the summary, which must be beside its file")
         })?;
-    let page = html(&benchmark_page(&bench, &summary, responses)).map_err(Failure::failed)?;
+    let page = html(&benchmark_page(
+        &bench,
+        &summary,
+        responses,
+        &Course::default(),
+    ))
+    .map_err(Failure::failed)?;
     write(stem, "_report.html", page.as_bytes())
 }
 

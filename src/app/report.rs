@@ -74,9 +74,36 @@ impl ReportArgs {
             json: self.json,
             json_file: self.json_file.clone(),
             html: self.html.clone(),
+            keeps_course: false,
             records_dir: None,
             only_summary: true,
         }
+    }
+
+    /// Refuses options that mean nothing for what is to be reported.
+    fn refuse_others(&self) -> Result<(), Failure> {
+        let is_folder = is_of_a_suite(&self.journal);
+        let of_a_run = [
+            ("--summary-file", self.summary_file.is_some()),
+            ("--csv", self.csv.is_some()),
+            ("--json", self.json),
+            ("--json-file", self.json_file.is_some()),
+            ("--max-fail-ratio", self.max_fail_ratio.is_some()),
+            ("--exit-code-on-error", self.exit_code_on_error.is_some()),
+            ("--allow-invalid", self.allow_invalid),
+        ];
+        let of_a_suite = self.suite.given();
+        let (others, what, owner) = if is_folder {
+            (&of_a_run[..], "a folder", "the journal of a run")
+        } else {
+            (&of_a_suite[..], "a journal", "the folder of a suite")
+        };
+        let Some((option, _)) = others.iter().find(|(_, is_given)| *is_given) else {
+            return Ok(());
+        };
+        let path = self.journal.display();
+        let error = anyhow!("{option} is for {owner}, and `{path}` is {what}");
+        Err(Failure::usage(error).hint(format!("leave {option} out")))
     }
 
     fn rules(&self, header: &JournalHeader) -> Rules {
@@ -90,6 +117,7 @@ impl ReportArgs {
 
 /// `llmload report`.
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
+    args.refuse_others()?;
     if is_of_a_suite(&args.journal) {
         return again(&args.journal, &args.suite, args.html.as_deref());
     }

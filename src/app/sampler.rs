@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const RESIGNED: u64 = 3;
 const REST: Duration = Duration::from_secs(1);
 
-/// How long the last look is waited for.
+/// How long the last look is waited for, and the one that is under way when the watching ends.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Servers count some time after they have answered: so long before the last look.
@@ -139,15 +139,19 @@ async fn watch(mut eye: Eye, step: Duration, mut stop: oneshot::Receiver<()>) ->
         let begun = Instant::now();
         watching.begun(begun.duration_since(due));
         let at_s = clock.wall_s(begun);
-        let saw = tokio::select! {
-            biased;
-            saw = eye.look_into(&mut watching, at_s) => saw,
-            // Nobody waits for a page that hangs.
-            _ = &mut stop => {
-                failed_in_a_row = RESIGNED;
-                break;
+        let (saw, is_last) = {
+            let mut looking = std::pin::pin!(eye.look_into(&mut watching, at_s));
+            tokio::select! {
+                biased;
+                saw = &mut looking => (saw, false),
+                // Nobody waits long for a page that hangs.
+                _ = &mut stop => (timeout(LAST, looking).await.unwrap_or(false), true),
             }
         };
+        if is_last {
+            failed_in_a_row = if saw { 0 } else { RESIGNED };
+            break;
+        }
         failed_in_a_row = if saw { 0 } else { failed_in_a_row + 1 };
         let mut from = Instant::now();
         if failed_in_a_row >= RESIGNED {

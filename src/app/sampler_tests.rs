@@ -82,9 +82,11 @@ async fn peaks_are_seen_and_counts_are_exact() {
             ..Script::default()
         });
         stream(&mock, 1).await;
+        counted(&mock, 10).await;
         let sampler = begin(&usual_page(&at(mock.addr())), 5, "");
-        sleep(Duration::from_millis(50)).await;
+        looked_at(&mock, 2).await;
         stream(&mock, 4).await;
+        counted(&mock, 50).await;
         let watched = sampler.stop().await;
         assert_eq!(watched.counted().output_tokens, Some(40.0), "{names:?}");
         assert_eq!(watched.counted().prompt_tokens, Some(12.0), "{names:?}");
@@ -106,6 +108,24 @@ async fn peaks_are_seen_and_counts_are_exact() {
     }
 }
 
+/// Waits until the server has counted so many tokens: it does so when it has sent them.
+async fn counted(mock: &MockHandle, tokens: u64) {
+    while mock.stats().snapshot().sent.tokens < tokens {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Waits until the page was asked for so often: however busy the machine, the answer before that is there by then.
+async fn looked_at(mock: &MockHandle, times: u64) {
+    let looks = || {
+        let paths = mock.stats().snapshot().requests.by_path;
+        paths.get("/metrics").copied().unwrap_or_default()
+    };
+    while looks() < times {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_page_that_is_not_there_is_told_and_soon_left_alone() {
     let mock = mock(Script {
@@ -113,6 +133,7 @@ async fn a_page_that_is_not_there_is_told_and_soon_left_alone() {
         ..Script::default()
     });
     let sampler = begin(&usual_page(&at(mock.addr())), 2, "");
+    looked_at(&mock, RESIGNED).await;
     sleep(Duration::from_millis(300)).await;
     let watched = sampler.stop().await;
     assert_eq!((watched.server.as_str(), watched.looks.len()), ("", 0));
@@ -137,6 +158,15 @@ struct Slow {
     address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
     most_at_once: Arc<AtomicU32>,
+}
+
+impl Slow {
+    /// Waits until so many requests were answered.
+    async fn answered(&self, times: usize) {
+        while self.heads.lock().unwrap().len() < times {
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 fn slow(delay: Duration, answer: fn(&str) -> String) -> Slow {
@@ -183,11 +213,11 @@ fn page(_: &str) -> String {
 async fn looks_never_pile_up() {
     let server = slow(Duration::from_millis(55), page);
     let sampler = begin(&at(server.address), 10, "");
-    sleep(Duration::from_millis(400)).await;
+    server.answered(5).await;
     let watched = sampler.stop().await;
     assert_eq!(server.most_at_once.load(Ordering::SeqCst), 1);
     let looks = watched.looks.len() as u64;
-    assert!((3..=9).contains(&looks), "{looks}");
+    assert!(looks >= 5, "{looks}");
     // Each takes the place of five others at least; the last one is not of the schedule.
     assert!(watched.skipped >= (looks - 2) * 5, "{looks}: {watched:?}");
 }
@@ -202,7 +232,7 @@ async fn a_page_that_has_moved_is_asked_where_it_is() {
     }
     let server = slow(Duration::ZERO, moved);
     let sampler = begin(&usual_page(&at(server.address)), 10, "");
-    sleep(Duration::from_millis(100)).await;
+    server.answered(3).await;
     let watched = sampler.stop().await;
     assert_eq!((watched.failed, watched.most_waiting()), (0, Some(1.0)));
     let heads = server.heads.lock().unwrap();

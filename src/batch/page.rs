@@ -1,7 +1,10 @@
 //! The results of a batch benchmark as a page: its table, a chart, and how to make it again. It computes no figure.
 
 use super::Table;
-use crate::page::{self, Axis, Block, Chart, Column, Page, Point, Section, Series};
+use crate::page::{self, Axis, Block, Chart, Kind, Page, Section, Series};
+
+/// A value at its place on the x axis; none for a gap.
+type Place = (f64, Option<f64>);
 
 /// What is drawn of each row of a table.
 #[derive(Clone, Copy, Debug)]
@@ -55,11 +58,7 @@ impl Quantity<'_> {
 
 impl Named<'_> {
     fn axis(self) -> Axis {
-        Axis {
-            name: self.name.to_owned(),
-            unit: self.unit.to_owned(),
-            ..Axis::default()
-        }
+        page::axis(self.name, self.unit)
     }
 }
 
@@ -83,7 +82,7 @@ pub fn batch_page(
         heading: "Figures".to_owned(),
         blocks: tables
             .iter()
-            .map(|(title, table)| Block::Table(whole(title, table)))
+            .map(|(title, table)| whole(title, table))
             .collect(),
     });
     sections.push(Section {
@@ -102,31 +101,25 @@ pub fn batch_page(
     }
 }
 
-fn whole(title: &str, table: &Table) -> page::Table {
-    let column = |name: &&str| Column {
-        name: (*name).to_owned(),
-        is_number: true,
-    };
-    page::Table {
-        title: title.to_owned(),
-        columns: table.names().iter().map(column).collect(),
-        rows: table.rows().to_vec(),
-    }
+fn whole(title: &str, table: &Table) -> Block {
+    let columns: Vec<String> = table
+        .names()
+        .iter()
+        .map(|name| format!("#{name}"))
+        .collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    page::table(title, &columns, table.rows().to_vec())
 }
 
 /// `None` where no row has a value.
 fn chart(table: &Table, drawn: Drawn<'_>) -> Option<Chart> {
-    let mut lines: Vec<(f64, Vec<Point>)> = Vec::new();
+    let mut lines: Vec<(f64, Vec<Place>)> = Vec::new();
     for row in table.rows() {
         let read = |named: Named<'_>| named.value.read(table, row);
         let (Some(by), Some(x)) = (read(drawn.by), read(drawn.x)) else {
             continue;
         };
-        let point = Point {
-            x,
-            y: read(drawn.y),
-            spread: None,
-        };
+        let point = (x, read(drawn.y));
         match lines
             .iter_mut()
             .find(|(known, _)| known.total_cmp(&by).is_eq())
@@ -135,7 +128,7 @@ fn chart(table: &Table, drawn: Drawn<'_>) -> Option<Chart> {
             None => lines.push((by, vec![point])),
         }
     }
-    let has_values = |(_, points): &(f64, Vec<Point>)| points.iter().any(|it| it.y.is_some());
+    let has_values = |(_, points): &(f64, Vec<Place>)| points.iter().any(|it| it.1.is_some());
     if !lines.iter().any(has_values) {
         return None;
     }
@@ -153,23 +146,18 @@ fn chart(table: &Table, drawn: Drawn<'_>) -> Option<Chart> {
     })
 }
 
-fn series(named: Named<'_>, by: f64, mut points: Vec<Point>) -> Series {
-    points.sort_by(|one, other| one.x.total_cmp(&other.x));
+fn series(named: Named<'_>, by: f64, mut points: Vec<Place>) -> Series {
+    points.sort_by(|one, other| one.0.total_cmp(&other.0));
     // A percentage of 32nds has up to three digits behind its point.
     let by = (by * 10.0).round() / 10.0;
-    Series {
-        name: format!("{} {by} {}", named.name, named.unit)
-            .trim_end()
-            .to_owned(),
-        points,
-        ..Series::default()
-    }
+    let name = format!("{} {by} {}", named.name, named.unit);
+    page::series(name.trim_end(), Kind::Line, points)
 }
 
 /// What is drawn, and between which values it lies.
-fn summary(drawn: Drawn<'_>, lines: &[(f64, Vec<Point>)]) -> String {
+fn summary(drawn: Drawn<'_>, lines: &[(f64, Vec<Place>)]) -> String {
     let points = lines.iter().flat_map(|(_, points)| points);
-    let values: Vec<f64> = points.filter_map(|point| point.y).collect();
+    let values: Vec<f64> = points.filter_map(|point| point.1).collect();
     let least = values.iter().copied().fold(f64::INFINITY, f64::min);
     let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let (x, y, by) = (drawn.x.name, drawn.y.name, drawn.by.name);

@@ -354,6 +354,7 @@ fn outputs(args: OutputArgs) -> Outputs {
         json: args.json,
         json_file: args.json_file,
         html: args.html,
+        keeps_course: false,
         records_dir: None,
         only_summary: args.only_summary,
     }

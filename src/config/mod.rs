@@ -42,7 +42,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 
-pub(crate) use again::quoted;
+pub(crate) use again::{is_output, option, typed};
 pub use aws::aws_secrets;
 pub use cli::command;
 pub use client::{APIS, Client, client};

@@ -286,6 +286,10 @@ pub struct ServerMetrics {
 
 /// Where results go.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says by itself whether something is written or kept"
+)]
 pub struct Outputs {
     /// Append one CSV row to this file.
     pub summary_file: Option<PathBuf>,
@@ -299,6 +303,8 @@ pub struct Outputs {
     pub json_file: Option<PathBuf>,
     /// Result as a page of HTML in this file.
     pub html: Option<PathBuf>,
+    /// How the run went is kept step by step, for a page that somebody else makes.
+    pub keeps_course: bool,
     /// `run`: the folder of [`Observe::records`]; `None` for the working directory, and for `master`.
     pub records_dir: Option<PathBuf>,
     /// No tables while running.

@@ -11,6 +11,7 @@ mod reading;
 mod record;
 mod secret;
 mod seed;
+mod shell;
 mod slo;
 mod span;
 mod time;
@@ -27,6 +28,7 @@ pub use reading::{ContentKind, HitRate, ServerFigures, Signal, TokenSource, Usag
 pub use record::{Mark, Record};
 pub use secret::{AwsSecrets, Secret, is_secret_header};
 pub use seed::Seed;
+pub use shell::shell_word;
 pub use slo::{Slo, SloError, SloFigure};
 pub use span::{SpanError, format_span, parse_span};
 pub use time::Offset;

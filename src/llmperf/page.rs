@@ -8,8 +8,10 @@ use time::macros::format_description;
 use super::plots::{plots, three_digits};
 use super::{Benchmark, Correctness, Individual, Mark, Marks, Solved};
 use crate::chart::{Body, Figure};
-use crate::page::{At, Block, Chart, Fact, Kind, Page, Section};
-use crate::report::page::{Bins, axis, percent, series, table, text};
+use crate::page::{
+    At, Block, Chart, Fact, Kind, Page, Section, axis, counted, series, table, text,
+};
+use crate::report::page::{Bins, Course, percent};
 
 /// More kinds of errors, or wrong answers, than this are counted and not told.
 const TOLD: usize = 20;
@@ -44,11 +46,13 @@ const ROWS: [(&str, &str, f64); 6] = [
     ("output tokens", "number_output_tokens", 1.0),
 ];
 
-/// The page of a token benchmark. `summary` is [`summary`](fn@super::summary)'s.
+/// The page of a token benchmark. `summary` is [`summary`](fn@super::summary)'s; `course` may be empty, where only the
+/// files are left of a test.
 pub fn benchmark_page(
     bench: &Benchmark,
     summary: &Map<String, Value>,
     responses: &[Individual],
+    course: &Course,
 ) -> Page {
     let counted = if bench.tokenizer_id.is_empty() {
         String::new()
@@ -59,7 +63,9 @@ pub fn benchmark_page(
         section("Figures", figures(summary)),
         section("Errors", errors(responses)),
         section("Plots", charts(&bench.stem(), responses)),
-        section("Settings", settings(summary)),
+        section("Over time", course.over_time.clone()),
+        section("Can these figures be trusted?", course.trust.clone()),
+        section("Settings", settings(summary, course)),
     ];
     Page {
         title: bench.model.clone(),
@@ -76,17 +82,21 @@ pub fn benchmark_page(
 }
 
 /// The page of a correctness test. `summary` is [`correctness_summary`](super::correctness_summary)'s.
+/// `course` may be empty.
 pub fn correctness_page(
     test: &Correctness,
     summary: &Map<String, Value>,
     tasks: &[Solved],
+    course: &Course,
 ) -> Page {
     let responses: Vec<Individual> = tasks.iter().map(|task| task.metrics.clone()).collect();
     let sections = vec![
         section("Wrong answers", wrong(tasks)),
         section("Errors", errors(&responses)),
         section("Plots", charts(&test.stem(), &responses)),
-        section("Settings", settings(summary)),
+        section("Over time", course.over_time.clone()),
+        section("Can these figures be trusted?", course.trust.clone()),
+        section("Settings", settings(summary, course)),
     ];
     Page {
         title: test.model.clone(),
@@ -179,11 +189,19 @@ fn marks(marks: Marks) -> Vec<Fact> {
         fact("tasks", marks.completed.to_string(), ""),
         fact("right answers", right.to_string(), ""),
         Fact {
-            note: format!("{} of {} answers", marks.mismatches, marks.answered()),
+            note: format!(
+                "{} of {}",
+                marks.mismatches,
+                counted(marks.answered(), "answer")
+            ),
             ..fact("wrong answers", wrong, "")
         },
         Fact {
-            note: format!("{} of {} requests", marks.errors, marks.completed),
+            note: format!(
+                "{} of {}",
+                marks.errors,
+                counted(marks.completed, "request")
+            ),
             ..fact("requests failed", percent(marks.error_rate()), "")
         },
     ]
@@ -231,7 +249,8 @@ fn errors(responses: &[Individual]) -> Vec<Block> {
     )];
     if more > 0 {
         blocks.push(text(format!(
-            "And {more} other kinds: see the individual responses."
+            "And {}: see the individual responses.",
+            counted(more, "other kind")
         )));
     }
     blocks
@@ -267,8 +286,8 @@ fn wrong(tasks: &[Solved]) -> Vec<Block> {
     blocks
 }
 
-/// What nothing measured: all keys but the results.
-fn settings(summary: &Map<String, Value>) -> Vec<Block> {
+/// What nothing measured: all keys but the results, and what the run itself was asked.
+fn settings(summary: &Map<String, Value>, course: &Course) -> Vec<Block> {
     let is_setting = |(key, _): &(&String, &Value)| !key.starts_with("results_");
     let row = |(key, value): (&String, &Value)| {
         let words = value
@@ -277,7 +296,9 @@ fn settings(summary: &Map<String, Value>) -> Vec<Block> {
         vec![key.clone(), words]
     };
     let rows = summary.iter().filter(is_setting).map(row).collect();
-    vec![table("Settings", &["setting", "value"], rows)]
+    let mut blocks = vec![table("Settings", &["setting", "value"], rows)];
+    blocks.extend(course.settings.iter().cloned());
+    blocks
 }
 
 /// The plots, to be hovered and zoomed; none where no request was good.
@@ -341,7 +362,7 @@ fn marked(mark: &crate::chart::Mark, at: fn(f64) -> At) -> crate::page::Mark {
 }
 
 fn in_words(chart: &Chart, count: usize, note: &str) -> String {
-    let mut words = format!("{} of {count} requests", chart.title);
+    let mut words = format!("{} of {}", chart.title, counted(count, "request"));
     let marks: Vec<&str> = chart.marks.iter().map(|mark| mark.name.as_str()).collect();
     if !marks.is_empty() {
         words.push_str(": ");

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::{Answer, Offset, Outcome};
+use crate::page::Block;
+use crate::report::page::Course;
 
 fn ms(ms: u64) -> Offset {
     Offset::from_nanos(ms * 1_000_000)
@@ -439,7 +441,7 @@ fn the_page_tells_everything() {
     let mut responses = three();
     responses[2].error_msg = "<script>alert(1)</script>".to_owned();
     let flat = summary(&bench, &responses, 2.0, 1_700_000_000);
-    let page = benchmark_page(&bench, &flat, &responses);
+    let page = benchmark_page(&bench, &flat, &responses, &Course::default());
     assert_eq!(page.title, "<b>model</b>");
     let told = serde_json::to_value(&page).unwrap();
     let facts: Vec<_> = page
@@ -480,8 +482,45 @@ fn the_page_tells_everything() {
 }
 
 #[test]
+fn the_page_of_a_test_that_was_played_tells_how_it_went() {
+    let words = |text: &str| {
+        vec![Block::Text {
+            text: text.to_owned(),
+        }]
+    };
+    let course = Course {
+        over_time: words("step by step"),
+        trust: words("the generator"),
+        settings: words("the plan"),
+    };
+    let responses = three();
+    let flat = summary(&bench(), &responses, 2.0, 1);
+    let page = benchmark_page(&bench(), &flat, &responses, &course);
+    let sections = page.sections.iter();
+    let told: Vec<_> = sections
+        .map(|section| (section.heading.as_str(), section.blocks.last().cloned()))
+        .collect();
+    assert_eq!(
+        told[3..],
+        [
+            ("Over time", words("step by step").pop()),
+            (
+                "Can these figures be trusted?",
+                words("the generator").pop()
+            ),
+            ("Settings", words("the plan").pop()),
+        ]
+    );
+}
+
+#[test]
 fn a_page_of_nothing_has_dashes() {
-    let page = benchmark_page(&bench(), &summary(&bench(), &[], 0.0, 1), &[]);
+    let page = benchmark_page(
+        &bench(),
+        &summary(&bench(), &[], 0.0, 1),
+        &[],
+        &Course::default(),
+    );
     let headings: Vec<_> = page
         .sections
         .iter()

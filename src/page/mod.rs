@@ -5,6 +5,7 @@ mod anchor;
 mod drawn;
 mod figures;
 mod listing;
+mod outline;
 mod render;
 #[cfg(test)]
 mod sample;
@@ -13,6 +14,8 @@ mod tests;
 mod thin;
 
 use serde::Serialize;
+
+pub(crate) use outline::{axis, counted, log_axis, on_axis, series, table, text};
 
 /// A page.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -140,7 +143,7 @@ pub struct Chart {
     pub y: Vec<Axis>,
     /// What is drawn.
     pub series: Vec<Series>,
-    /// Lines across it that tell a limit, or a moment.
+    /// Lines across it that tell a limit, or a moment, and words at points.
     pub marks: Vec<Mark>,
     /// Charts of one group share their x axis: where one is zoomed, all are. Empty: none.
     pub group: String,
@@ -219,7 +222,7 @@ pub struct Point {
     pub spread: Option<(f64, f64)>,
 }
 
-/// A line across a chart.
+/// A line across a chart, or words at a point of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Mark {
     /// Its words.
@@ -237,6 +240,10 @@ pub enum At {
     X(f64),
     /// A horizontal line at this value of the first axis from below.
     Y(f64),
+    /// Words beside this point of a series on that axis.
+    Point([f64; 2]),
+    /// The same, with a ring around it: it stands out.
+    Ring([f64; 2]),
 }
 
 /// Why there is no page.

@@ -48,12 +48,8 @@ pub(super) fn page() -> Page {
                 "Unusual <values> & names, and a heading that goes on for quite some time",
                 unusual(),
             ),
-            section(
-                "",
-                vec![Block::Text {
-                    text: "A section without a heading.".to_owned(),
-                }],
-            ),
+            section("Crowded", crowded().into()),
+            section("", vec![super::text("A section without a heading.")]),
         ],
         made_by: "llmload 0.1.0".to_owned(),
     }
@@ -93,10 +89,8 @@ fn section(heading: &str, blocks: Vec<Block>) -> Section {
 
 fn axis(name: &str, unit: &str, scale: Scale) -> Axis {
     Axis {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
         scale,
-        ..Axis::default()
+        ..super::axis(name, unit)
     }
 }
 
@@ -106,17 +100,8 @@ fn series(
     axis: usize,
     points: impl IntoIterator<Item = (f64, f64)>,
 ) -> Series {
-    let points = points.into_iter().map(|(x, y)| Point {
-        x,
-        y: Some(y),
-        spread: None,
-    });
-    Series {
-        name: name.to_owned(),
-        kind,
-        axis,
-        points: points.collect(),
-    }
+    let points = points.into_iter().map(|(x, y)| (x, Some(y)));
+    super::on_axis(axis, super::series(name, kind, points))
 }
 
 fn mark(name: &str, at: At) -> Mark {
@@ -182,11 +167,16 @@ fn latency() -> Section {
         marks: Vec::new(),
         group: String::new(),
     };
-    section("Latency", vec![
-        Block::Text { text: "All latencies are of requests that were due in the window of measurement, failed ones left out.".to_owned() },
-        Block::Chart(percentiles),
-        Block::Chart(histogram),
-    ])
+    section(
+        "Latency",
+        vec![
+            super::text(
+                "All latencies are of requests that were due in the window of measurement, failed ones left out.",
+            ),
+            Block::Chart(percentiles),
+            Block::Chart(histogram),
+        ],
+    )
 }
 
 fn over_time() -> Section {
@@ -458,9 +448,7 @@ fn folded() -> Block {
     Block::Folded {
         title: "All of the server's gauges".to_owned(),
         blocks: vec![
-            Block::Text {
-                text: "Folded blocks hold charts and tables, too.".to_owned(),
-            },
+            super::text("Folded blocks hold charts and tables, too."),
             Block::Chart(small(
                 "Folded chart",
                 vec![series(
@@ -515,6 +503,40 @@ fn hostile() -> Chart {
     }
 }
 
+fn crowded() -> [Block; 2] {
+    [
+        Block::Chart(Chart {
+            marks: vec![
+                mark("run 3, the knee", At::Ring([6.0, 36.0])),
+                mark("run 4, on the same place", At::Point([6.0, 36.0])),
+                mark("run 5", At::Point([7.0, 49.0])),
+                mark("p50", At::X(3.0)),
+                mark("p51", At::X(3.05)),
+                mark("p52", At::X(3.1)),
+            ],
+            ..small(
+                "Words at points, and more marks than have room",
+                vec![series(
+                    "Curve",
+                    Kind::Line,
+                    0,
+                    count_to(10).map(|at| (at, at * at)),
+                )],
+            )
+        }),
+        Block::Chart(small(
+            "Four lines of many points",
+            (0..4_u32)
+                .map(|nth| {
+                    let kind = [Kind::Line, Kind::Line, Kind::Steps, Kind::Dashed][nth as usize];
+                    let points = count_to(400).map(|at| (at, f64::from(nth) + wave(at)));
+                    series(&format!("Line {nth}"), kind, 0, points)
+                })
+                .collect(),
+        )),
+    ]
+}
+
 fn unusual() -> Vec<Block> {
     let nine = (0..9_u32).map(|nth| {
         let shift = f64::from(nth);
@@ -561,9 +583,7 @@ fn unusual() -> Vec<Block> {
                 (at / 100.0, if is_high { 9.0 } else { wave(at) })
             }),
         ),
-        Block::Text {
-            text: HOSTILE.to_owned(),
-        },
+        super::text(HOSTILE),
     ]
 }
 

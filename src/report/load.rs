@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::domain::{Offset, Rate};
+use crate::page::counted;
 
 /// Changes that are written out; a result file has them all.
 const SHOWN: usize = 20;
@@ -62,11 +63,6 @@ impl fmt::Display for LoadChange {
             (false, false) => write!(f, "{workers}, not the same ones"),
         }
     }
-}
-
-fn counted(count: u32, of: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {of}{plural}")
 }
 
 impl Context<'_> {

@@ -20,7 +20,7 @@ pub struct Beside {
     pub chunks: u64,
     /// Queries whose output tokens the server did not count: their pieces stand in.
     pub queries_without_count: u64,
-    /// Queries that were under way when the time was over, or carried by a worker that went away: they are in no figure.
+    /// Queries that were under way when the benchmark ended and given up, or lost with a worker: they are in no other figure.
     pub dropped: u64,
     /// From the first query's start to the last one's end, in seconds.
     pub span_s: f64,
@@ -272,7 +272,7 @@ impl Untold {
 }
 
 fn untold(failed: u64, dropped: u64) -> String {
-    let parts = [(failed, "failed"), (dropped, "dropped at the end")];
+    let parts = [(failed, "failed"), (dropped, "given up at the end")];
     let parts = parts.into_iter().filter(|(count, _)| *count > 0);
     let parts: Vec<String> = parts
         .map(|(count, what)| format!("{count} {what}"))

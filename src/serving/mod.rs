@@ -1,6 +1,7 @@
 //! The bench suite of a serving API: which benchmarks it has, what each query and each file of raw results comes to, and the
 //! report on them. It sends nothing, reads no clock and opens no file: `app` plays the benchmarks and writes what this gives.
 
+mod asked;
 mod bench;
 mod beside;
 mod capacity;
@@ -17,13 +18,17 @@ use std::collections::BTreeMap;
 use crate::chart::Figure;
 use crate::page::Page;
 
+pub use asked::Asked;
 pub use bench::Bench;
 pub use beside::{Beside, Counted, Generator, Sampler};
-pub use estimate::estimate_in_words;
+pub use estimate::{LEAST_WAVE_S, estimate_in_words};
 pub use query::{Query, is_timeout};
 pub use raw::{Played, Raw};
 pub use report::{report, single_page};
-pub use settings::{QUICK_DRAIN_S, SettingsError, SuiteSettings};
+pub use settings::{
+    QUICK_DRAIN_S, QUICK_LOOK_S, QUICK_LOOK_TOKENS, QUICK_S, SettingsError, SuiteSettings,
+};
+pub use words::span_in_words;
 
 /// The JSON schema of a file of raw results.
 pub const RAW_SCHEMA: &str = include_str!("schema/raw.schema.json");

@@ -18,7 +18,7 @@ const SERVER: Server = Server {
 
 fn parameters() -> Map<String, Value> {
     let bench = super::super::Bench::PromptIngestion { repeat: 0 };
-    super::super::SuiteSettings::default().parameters(bench, "tiny", None)
+    super::super::rig::parameters(&super::super::SuiteSettings::default(), bench, None)
 }
 
 /// Two good queries, a time-out and an error.
@@ -134,6 +134,18 @@ fn a_server_that_tells_of_itself_is_told_of() {
         .counters
         .unwrap();
     assert_eq!(counted.agree, Some(false));
+    // What was given up may be the difference, and nobody can tell.
+    let given_up = Beside::read(
+        &Raw::of(Played {
+            dropped: 2,
+            ..other.clone()
+        })
+        .llmload,
+    );
+    assert_eq!(
+        (given_up.dropped, given_up.counters.unwrap().agree),
+        (2, None)
+    );
     other.watched.as_mut().unwrap().before = Counters::default();
     let counted = Beside::read(&Raw::of(other).llmload).counters.unwrap();
     assert_eq!((counted.agree, counted.server_prompt_tokens), (None, None));
@@ -189,7 +201,7 @@ fn queries_without_an_end_explain_what_they_can_have_been_and_no_more() {
     assert_eq!(agree(4_000.0, 81.0, 1, 3), Some(false));
     assert_eq!(
         counted(4_000.0, 60.0, 2, 3).undecided,
-        "what the server counted of queries without an end is not known: 2 failed, 3 dropped at the end"
+        "what the server counted of queries without an end is not known: 2 failed, 3 given up at the end"
     );
     assert_eq!(counted(0.0, 0.0, 2, 3).undecided, "");
     assert_eq!(counted(4_000.0, 900.0, 2, 3).undecided, "");

@@ -1,11 +1,45 @@
 //! Answers and servers for the tests of this room: a server that reads and writes at a known speed and holds its answers' tokens in
 //! a cache of a known size.
 
+use serde_json::{Map, Value};
+
 use crate::domain::{Answer, Offset, Outcome};
 use crate::gauges::{Counters, Lateness, Look, Watched};
 
-use super::Query;
 use super::stats::{count, quantity, whole};
+use super::{Asked, Bench, Query, SuiteSettings};
+
+/// The parameters of a benchmark of a suite whose server tells its name alone.
+pub(super) fn parameters(
+    settings: &SuiteSettings,
+    bench: Bench,
+    model_name: Option<&str>,
+) -> Map<String, Value> {
+    let (length, output, workers, profile) = match bench {
+        Bench::PromptIngestion { .. } => (0, 1, 1, "constant_number_of_queries"),
+        Bench::KvCacheProfile { input, output } => (input, output, 1, "growing_requests"),
+        Bench::SpeedGeneration {
+            input,
+            output,
+            parallel,
+        } => (input, output, parallel, "constant_number_of_queries"),
+    };
+    let asked = Asked {
+        model: "tiny",
+        length,
+        workers,
+        profile,
+        step_s: settings.step_live_metrics,
+        max_queries: settings.max_queries,
+        rate: Some(0.0),
+        backend: &settings.backend,
+        output,
+        suite_id: Some(&settings.suite_id),
+    };
+    let mut parameters = asked.parameters();
+    parameters.insert("model_name".to_owned(), Value::from(model_name));
+    parameters
+}
 
 /// When all runs of the tests begin, in seconds since 1970.
 pub(super) const ZERO: f64 = 1_700_000_000.0;

@@ -1,14 +1,25 @@
 //! What a suite is: its settings under the upstream tool's names, its benchmarks in order, what each is run with.
 //! How long it takes is `estimate`'s.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
-use super::Bench;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::{Bench, Raw, words};
 
 /// How long, in seconds, a quick suite waits after a benchmark's time for what is still under way: then it is given up.
 /// Without, a slow server's last answers would take a quick suite beyond its five minutes.
 pub const QUICK_DRAIN_S: f64 = 5.0;
+
+/// How long, in seconds, a quick suite waits for its first look at the server, of so many tokens: a server that does not answer by
+/// then cannot be measured in five minutes.
+pub const QUICK_LOOK_S: f64 = 30.0;
+/// Tokens of that look.
+pub const QUICK_LOOK_TOKENS: u32 = 4;
+
+/// How long a quick suite may take, in seconds.
+pub const QUICK_S: f64 = 300.0;
 
 /// What a suite is: kept beside its results, so that it can go on after an interruption and be reported again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,6 +60,12 @@ pub struct SuiteSettings {
     pub seed: u64,
     /// When it was begun, in words: the same in all its files.
     pub suite_id: String,
+    /// It keeps to five minutes: no benchmark has a first request of its own, and none waits long for its last answers.
+    #[serde(default)]
+    pub quick: bool,
+    /// Further options of the command that runs such a suite, as a shell takes them: without addresses and secrets.
+    #[serde(default)]
+    pub asked_with: Vec<String>,
 }
 
 /// The upstream tool's.
@@ -73,6 +90,8 @@ impl Default for SuiteSettings {
             gpu_name: None,
             seed: 0,
             suite_id: String::new(),
+            quick: false,
+            asked_with: Vec::new(),
         }
     }
 }
@@ -113,8 +132,9 @@ pub enum SettingsError {
 }
 
 impl SuiteSettings {
-    /// What fits in five minutes, whatever the server's speed: the longest durations of its benchmarks, the looks before and
-    /// after them and the wait for the last answers (`QUICK_DRAIN_S`) add up to less. Its figures are rough.
+    /// What fits in five minutes, whatever the server's speed: the look at the server (`QUICK_LOOK_S`), the longest durations of its
+    /// benchmarks, the looks at its metrics before and after them and the wait for the last answers (`QUICK_DRAIN_S`) add up to
+    /// less. Its figures are rough.
     pub fn quick() -> Self {
         Self {
             input_lengths: vec![32, 1024],
@@ -127,6 +147,7 @@ impl SuiteSettings {
             target_queries_nb_speed_generation: 20,
             repeats: 2,
             min_number_of_valid_queries: 5,
+            quick: true,
             ..Self::default()
         }
     }
@@ -155,6 +176,29 @@ impl SuiteSettings {
             })
         });
         ingestion.chain(profiles).chain(speeds).collect()
+    }
+
+    /// What there is no file of, in words. A level of a pair is left out when its time was over before.
+    pub fn not_run(&self, raws: &BTreeMap<String, Raw>) -> Vec<String> {
+        let mut speeds: IndexMap<(u32, u32), Vec<u32>> = IndexMap::new();
+        let mut all = Vec::new();
+        for bench in self.benchmarks() {
+            match bench {
+                _ if raws.contains_key(&bench.file()) => {}
+                Bench::SpeedGeneration {
+                    input,
+                    output,
+                    parallel,
+                } => speeds.entry((input, output)).or_default().push(parallel),
+                _ => all.push(format!("`{}` was not run", bench.file())),
+            }
+        }
+        let most = words::span_in_words(self.max_duration_speed_generation);
+        all.extend(speeds.into_iter().map(|((input, output), levels)| {
+            let levels = words::list(&levels);
+            format!("the speed from {input} to {output} tokens with {levels} at once was not run: the time of the pair ({most}) was over, or the suite was interrupted")
+        }));
+        all
     }
 
     /// Whether they make a suite.
@@ -234,42 +278,6 @@ impl SuiteSettings {
             }
         }
         Ok(())
-    }
-
-    /// What goes under `parameters` in the file of `bench`, under the upstream tool's keys and in its order; what the server
-    /// tells of itself (versions, launch arguments) comes behind.
-    pub fn parameters(
-        &self,
-        bench: Bench,
-        model: &str,
-        model_name: Option<&str>,
-    ) -> Map<String, Value> {
-        let (input, output, workers, profile) = match bench {
-            Bench::PromptIngestion { .. } => (0, 1, 1, "constant_number_of_queries"),
-            Bench::KvCacheProfile { input, output } => (input, output, 1, "growing_requests"),
-            Bench::SpeedGeneration {
-                input,
-                output,
-                parallel,
-            } => (input, output, parallel, "constant_number_of_queries"),
-        };
-        let pairs = [
-            ("model", Value::from(model)),
-            ("prompt_length", Value::from(input.to_string())),
-            ("n_workers", Value::from(workers)),
-            ("query_profile", Value::from(profile)),
-            ("step_live_metrics", Value::from(self.step_live_metrics)),
-            ("max_queries", Value::from(self.max_queries)),
-            ("request_rate", Value::from(0)),
-            ("backend", Value::from(self.backend.as_str())),
-            ("output_length", Value::from(output)),
-            ("suite_id", Value::from(self.suite_id.as_str())),
-            ("model_name", Value::from(model_name)),
-        ];
-        pairs
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect()
     }
 }
 

@@ -91,9 +91,11 @@ fn parameters_have_the_upstream_tools_keys() {
         output: 16,
         parallel: 6,
     };
-    let text = serde_json::to_string(&settings.parameters(bench, "tiny", None)).unwrap();
+    let text =
+        serde_json::to_string(&super::super::rig::parameters(&settings, bench, None)).unwrap();
     insta::assert_snapshot!(text, @r#"{"model":"tiny","prompt_length":"1024","n_workers":6,"query_profile":"constant_number_of_queries","step_live_metrics":0.01,"max_queries":1000,"request_rate":0,"backend":"happy_vllm","output_length":16,"suite_id":"2026-01-02, 03:04:05","model_name":null}"#);
-    let first = settings.parameters(Bench::PromptIngestion { repeat: 1 }, "tiny", Some("a"));
+    let first =
+        super::super::rig::parameters(&settings, Bench::PromptIngestion { repeat: 1 }, Some("a"));
     assert_eq!(
         (&first["prompt_length"], &first["output_length"]),
         (&"0".into(), &1.into())

@@ -39,7 +39,8 @@ fn played(settings: &SuiteSettings, bench: Bench) -> Raw {
         } => SERVER.kept_busy(parallel, u64::from(input) + 8, output, 60.max(parallel * 4)),
     };
     Raw::of(Played {
-        parameters: settings.parameters(bench, "tiny", None),
+        dropped: 0,
+        parameters: rig::parameters(&settings, bench, None),
         queries: run.queries,
         watched: Some(run.watched),
         actual_total_time: run.length_s + 0.5,
@@ -285,10 +286,10 @@ fn what_was_dropped_is_told_by_the_readme_and_the_page() {
     let mut beside = Beside::read(&raw.llmload);
     beside.dropped = 17;
     beside.counters.get_or_insert_default().agree = None;
-    beside.counters.get_or_insert_default().undecided = "17 dropped".to_owned();
+    beside.counters.get_or_insert_default().undecided = "17 unknown".to_owned();
     raw.llmload = beside.map();
     let single = serde_json::to_string(&super::single_page(raw)).unwrap();
-    assert!(single.contains("17 more dropped at the end"), "{single}");
+    assert!(single.contains("17 more given up at the end"), "{single}");
     let (files, _) = report(&raws, Some(&settings));
     let readme = text(&files, "README.md");
     assert!(readme.contains(&format!("- `{name}`: 17\n")), "{readme}");
@@ -297,7 +298,7 @@ fn what_was_dropped_is_told_by_the_readme_and_the_page() {
     };
     let page = serde_json::to_string(page).unwrap();
     let row = format!(r#""{name}","","17","#);
-    assert!(page.contains(&row) && page.contains("17 dropped"), "{page}");
+    assert!(page.contains(&row) && page.contains("17 unknown"), "{page}");
 }
 
 #[test]
@@ -312,7 +313,7 @@ fn what_is_missing_is_named_and_breaks_nothing() {
         output: 16,
         parallel: 2,
     };
-    let parameters = settings.parameters(bench, "tiny", None);
+    let parameters = rig::parameters(&settings, bench, None);
     let whole = Raw::of(Played {
         parameters,
         queries: few.queries,
@@ -335,6 +336,13 @@ fn what_is_missing_is_named_and_breaks_nothing() {
     `prompt_ingestion_0.json`: 12 queries counted, at least 50 are wanted
     `prompt_ingestion_1.json`: 0 queries counted, at least 50 are wanted
     no graph of the prompt ingestion: it needs answers to prompts of at least two lengths
+    `kv_cache_profile_input_32_output_128.json` was not run
+    `kv_cache_profile_input_1024_output_16.json` was not run
+    `kv_cache_profile_input_1024_output_128.json` was not run
+    the speed from 32 to 16 tokens with 1,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+    the speed from 32 to 128 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+    the speed from 1024 to 16 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+    the speed from 1024 to 128 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
     no graphs of the speed: there is no file of it
     no profiles of the KV cache: there is no file of one
     "#);
@@ -351,6 +359,13 @@ fn what_is_missing_is_named_and_breaks_nothing() {
             `prompt_ingestion_0.json`: it does not have its queries one by one
             `prompt_ingestion_1.json`: 0 queries counted, at least 12 are wanted
             no graph of the prompt ingestion: it needs answers to prompts of at least two lengths
+            `kv_cache_profile_input_32_output_128.json` was not run
+            `kv_cache_profile_input_1024_output_16.json` was not run
+            `kv_cache_profile_input_1024_output_128.json` was not run
+            the speed from 32 to 16 tokens with 1,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+            the speed from 32 to 128 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+            the speed from 1024 to 16 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
+            the speed from 1024 to 128 tokens with 1,2,10,30 at once was not run: the time of the pair (15 min) was over, or the suite was interrupted
             no profiles of the KV cache: there is no file of one
             "#);
             insta::assert_snapshot!(text(&files, "report/thresholds.csv"), @r#"

@@ -3,7 +3,7 @@
 use super::stats::whole;
 
 /// A time in the two units that matter: `45 s`, `12 min`, `2 h 10 min`.
-pub(super) fn span(seconds: f64) -> String {
+pub fn span_in_words(seconds: f64) -> String {
     let seconds = if seconds.is_finite() {
         seconds.max(0.0)
     } else {
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn figures_read_as_people_write_them() {
-        let spans = [0.0, 89.4, 90.0, 3600.0, 7812.0, f64::NAN].map(span);
+        let spans = [0.0, 89.4, 90.0, 3600.0, 7812.0, f64::NAN].map(span_in_words);
         assert_eq!(spans, ["0 s", "89 s", "2 min", "1 h", "2 h 10 min", "0 s"]);
         let counts = [0.0, 999.4, 1000.0, 1_234_567.0, -1234.0].map(thousands);
         assert_eq!(counts, ["0", "999", "1,000", "1,234,567", "-1,234"]);

@@ -1,12 +1,12 @@
 //! A suite of runs as a page: the comparison and its charts, which can be hovered and zoomed. It computes no figure.
 
 use super::comparison::{cells, heading, notes, number};
-use super::pictures::{load_figure, overview_figure};
+use super::pictures::{PERCENTILE, load_figure, overview_figure};
 use super::{Figures, Row};
 use crate::chart::{self, Body, Panel};
 use crate::page::{
-    At, Axis, Block, Chart, Column, Fact, Kind, Level, Mark, Notice, Page, Point, Scale, Section,
-    Series, Table,
+    self, At, Axis, Block, Chart, Column, Fact, Kind, Level, Mark, Notice, Page, Scale, Section,
+    Series, Table, axis, series,
 };
 
 /// The page of these runs; `found` is what a search came to, in words.
@@ -31,7 +31,7 @@ pub fn comparison_page(title: &str, rows: &[Row], found: Option<&str>, made_by: 
     sections.push(commands(rows));
     Page {
         title: title.to_owned(),
-        subtitle: format!("{} runs", rows.len()),
+        subtitle: page::counted(rows.len(), "run"),
         notices: notices(rows),
         facts: facts(rows),
         sections,
@@ -161,7 +161,7 @@ fn commands(rows: &[Row]) -> Section {
 
 /// What a panel of bars or lines shows, as a chart of a page; `None` of the others, which no suite has.
 fn chart_of(panel: &Panel) -> Option<Chart> {
-    let (scale, series, marks) = match &panel.body {
+    let (scale, drawn, marks) = match &panel.body {
         Body::Bars { places, groups } => (
             Scale::Names(places.clone()),
             groups.iter().map(bars).collect::<Vec<_>>(),
@@ -171,69 +171,82 @@ fn chart_of(panel: &Panel) -> Option<Chart> {
             lines,
             places,
             limits,
-        } => (
-            if places.is_empty() {
-                Scale::Linear
-            } else {
-                Scale::Names(places.clone())
-            },
-            lines.iter().map(line).collect(),
-            limits.iter().map(limit).collect(),
-        ),
+        } => {
+            let (scale, shares) = scale_of(&panel.x, places);
+            let drawn: Vec<_> = lines.iter().map(|it| line(it, &shares)).collect();
+            let labels = lines.iter().flat_map(|line| &line.points).filter_map(label);
+            (
+                scale,
+                drawn,
+                limits.iter().map(limit).chain(labels).collect(),
+            )
+        }
         _ => return None,
     };
     let (name, unit) = split(&panel.y);
-    let (x_name, x_unit) = split(&panel.x);
+    let (x_name, x_unit) = match scale {
+        // Its labels say what it is.
+        Scale::Percentile => ("percentile".to_owned(), String::new()),
+        _ => split(&panel.x),
+    };
     Some(Chart {
         title: panel.title.clone(),
-        summary: summary(&series, &unit),
+        summary: summary(&drawn, &unit),
         x: Axis {
-            name: x_name,
-            unit: x_unit,
             scale,
-            ..Axis::default()
+            ..axis(&x_name, &x_unit)
         },
-        y: vec![Axis {
-            name,
-            unit,
-            ..Axis::default()
-        }],
-        series,
+        y: vec![axis(&name, &unit)],
+        series: drawn,
         marks,
         group: String::new(),
     })
 }
 
 fn bars((name, values): &(String, Vec<Option<f64>>)) -> Series {
-    let point = |(at, y): (u32, &Option<f64>)| Point {
-        x: f64::from(at),
-        y: *y,
-        spread: None,
-    };
-    Series {
-        name: name.clone(),
-        kind: Kind::Bars,
-        axis: 0,
-        points: (0..).zip(values).map(point).collect(),
+    let points = (0_u32..).zip(values).map(|(at, y)| (f64::from(at), *y));
+    series(name, Kind::Bars, points)
+}
+
+/// How the axis is divided, and of percentiles the shares that its places stand for.
+fn scale_of(axis: &str, places: &[String]) -> (Scale, Vec<f64>) {
+    let shares = places
+        .iter()
+        .map(|place| Some(place.parse::<f64>().ok()? / 100.0));
+    let shares: Option<Vec<f64>> = shares.filter(|_| axis == PERCENTILE).collect();
+    match shares {
+        Some(shares) if !shares.is_empty() => (Scale::Percentile, shares),
+        _ if places.is_empty() => (Scale::Linear, Vec::new()),
+        _ => (Scale::Names(places.to_vec()), Vec::new()),
     }
 }
 
-fn line(line: &chart::Line) -> Series {
-    let point = |dot: &chart::Dot| Point {
-        x: dot.x,
-        y: Some(dot.y),
-        spread: None,
+fn line(line: &chart::Line, shares: &[f64]) -> Series {
+    let at = |dot: &chart::Dot| {
+        let share = (0_u32..).zip(shares);
+        let share = share.filter(|(place, _)| f64::from(*place) <= dot.x);
+        share.last().map_or(dot.x, |(_, share)| *share)
     };
-    Series {
-        name: if line.name.is_empty() {
-            "runs".to_owned()
+    let name = if line.name.is_empty() {
+        "runs"
+    } else {
+        &line.name
+    };
+    let points = line.points.iter().map(|dot| (at(dot), Some(dot.y)));
+    series(name, Kind::Line, points)
+}
+
+/// What stands beside a dot.
+fn label(dot: &chart::Dot) -> Option<Mark> {
+    let at = [dot.x, dot.y];
+    (!dot.label.is_empty() || dot.is_marked).then(|| Mark {
+        name: dot.label.clone(),
+        at: if dot.is_marked {
+            At::Ring(at)
         } else {
-            line.name.clone()
+            At::Point(at)
         },
-        kind: Kind::Line,
-        axis: 0,
-        points: line.points.iter().map(point).collect(),
-    }
+    })
 }
 
 fn limit((value, words): &(f64, String)) -> Mark {

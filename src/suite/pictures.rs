@@ -8,6 +8,8 @@ use crate::chart::{Body, Dot, Figure, LINES, Line, Panel};
 /// More runs than this are not listed below a chart: they are in the table.
 const LISTED: usize = 40;
 const MILLIS: &str = "time (ms)";
+/// The axis whose places are percentiles.
+pub(super) const PERCENTILE: &str = "percentile";
 
 /// The name of a group of bars, and its figure of a run.
 type Bars<'a> = (&'a str, &'a dyn Fn(&Figures) -> Option<f64>);
@@ -97,7 +99,7 @@ fn percentiles(measured: &[(String, &Figures)]) -> Panel {
     };
     Panel {
         title: format!("Response time percentiles{shown}"),
-        x: "percentile".to_owned(),
+        x: PERCENTILE.to_owned(),
         y: MILLIS.to_owned(),
         body: Body::Lines {
             lines,

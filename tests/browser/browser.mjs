@@ -54,20 +54,38 @@ export async function violations(page) {
   return found.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 200) + " " + (node.failureSummary ?? "")).join(" | ")}`);
 }
 
-/** Of each chart: its title and how many dots of its picture have a colour. */
+/** Of each chart: its title and how many dots of its picture have a colour; of several axes each has one, too, and is left out. */
 export const colours = (page) =>
-  page.evaluate(() =>
-    [...document.querySelectorAll(".plot")].map((plot) => {
-      const canvas = plot.querySelector("canvas");
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      let dots = 0;
-      for (let at = 0; at < data.length; at += 4) {
-        const [red, green, blue] = data.slice(at, at + 3);
-        if (data[at + 3] > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40) dots += 1;
+  page.evaluate(() => {
+    const isColoured = (dot) => {
+      const [red, green, blue] = [dot & 255, (dot >> 8) & 255, (dot >> 16) & 255];
+      return dot >>> 24 > 0 && Math.max(red, green, blue) - Math.min(red, green, blue) > 40;
+    };
+    /** From where to where rules go: lines that lie level and have no colour. */
+    const between = (dots, width) => {
+      let [least, most] = [width, 0];
+      for (let start = 0; start < dots.length; start += width) {
+        for (let from = 0, at = 1; at <= width; at += 1) {
+          const dot = dots[start + from];
+          if (at < width && dots[start + at] === dot) continue;
+          if (at - from >= 30 && dot >>> 24 > 0 && !isColoured(dot)) [least, most] = [Math.min(least, from), Math.max(most, at)];
+          from = at;
+        }
       }
-      return { title: plot.closest("figure").querySelector("h3").textContent, dots };
-    }),
-  );
+      return [least + 2, most - 2];
+    };
+    return [...document.querySelectorAll(".plot")].map((plot) => {
+      const figure = plot.closest("figure");
+      const canvas = plot.querySelector("canvas");
+      const { width, height } = canvas;
+      const dots = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
+      const axes = JSON.parse(figure.querySelector("script").textContent).y.length;
+      const [from, to] = axes > 1 ? between(dots, width) : [0, width];
+      const isInside = (at) => at % width >= from && at % width < to;
+      const count = dots.reduce((count, dot, at) => count + (isInside(at) && isColoured(dot) ? 1 : 0), 0);
+      return { title: figure.querySelector("h3").textContent, dots: count };
+    });
+  });
 
 /** Figures with a horizontal axis of numbers and enough of them to zoom, at most so many. */
 export async function zoomable(page, most) {

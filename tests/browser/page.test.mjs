@@ -188,6 +188,16 @@ for (const file of PAGES) {
         assert.equal(await entry.getAttribute("aria-pressed"), "true");
       }));
 
+    test("entries of a legend differ by more than their colour", () =>
+      on(file, WIDE, async (page) => {
+        await unfold(page);
+        const legends = await page.evaluate(() =>
+          [...document.querySelectorAll(".legend")].map((legend) => [...legend.querySelectorAll("svg")].map((svg) => svg.innerHTML)),
+        );
+        assert.ok(legends.length > 0);
+        for (const entries of legends) assert.equal(new Set(entries).size, entries.length);
+      }));
+
     test("the theme is changed by its button, and charts follow", () =>
       on(file, { ...WIDE, colorScheme: "light" }, async (page) => {
         const [figure] = await zoomable(page, 1);

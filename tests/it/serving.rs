@@ -222,12 +222,23 @@ fn two_suites_in_one_folder_and_a_dead_server_are_refused() {
     first.signal(Signal::INT);
     first.wait().expect(130);
     let line = format!("bench-suite --base-url http://127.0.0.1:9 {NARROW}");
-    let dead = Program::start_in(folder, &line).wait().expect(1);
+    let dead = Program::start_in(Arc::clone(&folder), &line)
+        .wait()
+        .expect(1);
     assert!(dead.stderr.contains("is the server up"), "{}", dead.stderr);
+    // Nothing is forgotten before there is something to put in its place.
+    let kept = folder
+        .path()
+        .join("out/raw_results/prompt_ingestion_0.json");
+    std::fs::write(&kept, "{}").unwrap();
+    Program::start_in(folder, &format!("{line} --restart"))
+        .wait()
+        .expect(1);
+    assert!(kept.exists());
 }
 
 #[test]
-fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
+fn a_server_that_refuses_everything_ends_the_suite() {
     let _shared = shared();
     let script = Script {
         faults: vec!["status=1:500".parse().unwrap()],
@@ -239,6 +250,51 @@ fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
         .expect(1);
     assert!(ended.stderr.contains("does not answer"), "{}", ended.stderr);
     assert!(!ended.path("out/report").exists());
+}
+
+#[test]
+fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let program = Program::start_in(Arc::clone(&folder), &suite(&mock, ""));
+    // The look, the ingestion's own and its 12 queries, and the first of the profile.
+    wait_for_requests(&mock, 16);
+    drop(mock);
+    let ended = program.wait().expect(1);
+    assert!(ended.stderr.contains("does not answer"), "{}", ended.stderr);
+    let finished = ended.path("out/raw_results/prompt_ingestion_0.json");
+    assert_eq!(queries(&json_of(&finished)), 12);
+    assert!(!ended.path("out/report").exists());
+    // Another server of the same kind, somewhere else, is another suite.
+    let other = quick_mock();
+    let refused = Program::start_in(folder, &suite(&other, ""))
+        .wait()
+        .expect(2);
+    assert!(refused.stderr.contains("server was"), "{}", refused.stderr);
+}
+
+#[test]
+fn queries_that_time_out_are_counted_as_such_and_the_suite_goes_on() {
+    let _shared = shared();
+    let script = Script {
+        faults: vec!["hang=0.3".parse().unwrap()],
+        ..Script::default()
+    };
+    let (mock, folder) = (spawn_thread(script, 1).unwrap(), folder());
+    let line = suite(&mock, "--min-number-of-valid-queries 1 --max-queries 10")
+        .replace("--timeout 20", "--timeout 0.5");
+    let ended = Program::start_in(folder, &line).wait();
+    let raw = raw(&ended, RAWS[0]);
+    let timeouts = raw["general_metrics"]["nb_timeout_queries"]
+        .as_u64()
+        .unwrap();
+    assert!((1..10).contains(&timeouts), "{raw}");
+    let failed = raw["general_metrics"]["nb_errored_queries"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(failed, timeouts, "time-outs are the only failures");
+    assert_eq!(queries(&raw), 10);
+    ended.expect(0);
 }
 
 #[test]

@@ -13,8 +13,7 @@ use crate::app::html::write_page;
 use crate::app::prepare::load_tokenizer_aloud;
 use crate::app::surroundings::{arguments, hub_paths};
 use crate::batch::{Content, Drawn, Format, Prompts, Table, batch_page};
-use crate::config;
-use crate::domain::Seed;
+use crate::domain::{Seed, shell_word};
 use crate::workload::{Corpus, load};
 
 pub(super) use decode::{GenArgs, decode};
@@ -131,25 +130,31 @@ impl SharedArgs {
     }
 }
 
-/// The words that this program was started with, a key masked.
+/// The words that this program was started with: a key comes from the environment there, and the page is no part of them.
 fn command_line() -> String {
-    let mut is_key = false;
-    let words = arguments().into_iter().map(|word| {
-        let shown = match () {
-            () if std::mem::take(&mut is_key) => "***".to_owned(),
-            () if word.starts_with("--api-key=") || word.starts_with("--api_key=") => {
-                "--api-key=***".to_owned()
-            }
-            () if word.starts_with("-k") && word.len() > 2 => "-k***".to_owned(),
-            () => {
-                is_key = matches!(word.as_str(), "-k" | "--api-key" | "--api_key");
-                word
-            }
-        };
-        config::quoted(&shown)
-    });
-    let words: Vec<String> = words.collect();
-    format!("llmload {}", words.join(" "))
+    again(&arguments())
+}
+
+fn again(arguments: &[String]) -> String {
+    let mut words = vec!["llmload".to_owned()];
+    let mut arguments = arguments.iter();
+    while let Some(word) = arguments.next() {
+        let long = word.split('=').next().unwrap_or_default().replace('_', "-");
+        let is_key = long == "--api-key" || word.starts_with("-k");
+        let is_page = long == "--html";
+        if is_key {
+            words.push("--api-key=\"$API_KEY\"".to_owned());
+        } else if !is_page {
+            words.push(shell_word(word));
+        }
+        if (is_key || is_page)
+            && matches!(word.as_str(), "-k" | "--api-key" | "--api_key" | "--html")
+        {
+            // Its value.
+            arguments.next();
+        }
+    }
+    words.join(" ")
 }
 
 /// A number with six digits behind its point, or nothing.
@@ -160,4 +165,32 @@ fn six(value: Option<f64>) -> String {
 /// A count, or nothing.
 fn count(value: Option<u64>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::again;
+
+    #[test]
+    fn the_command_of_a_page_has_no_key_and_no_page() {
+        let words = [
+            "gen",
+            "-k",
+            "sesame",
+            "--html",
+            "p.html",
+            "--base-url",
+            "http://h",
+            "--html=q.html",
+        ];
+        let also = ["gen", "-ksesame", "--base-url", "http://h"];
+        let third = ["gen", "--api_key=sesame", "--base-url", "http://h"];
+        for words in [&words[..], &also[..], &third[..]] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(
+                again(&words),
+                "llmload gen --api-key=\"$API_KEY\" --base-url http://h"
+            );
+        }
+    }
 }

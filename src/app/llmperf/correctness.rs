@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use clap::{ArgMatches, FromArgMatches};
 
-use super::args::CorrectnessArgs;
+use super::args::{CORRECTNESS, CorrectnessArgs};
 use super::artifacts::of_results;
 use super::conduct::{Told, conduct};
 use super::play::{Made, timestamp_s};
@@ -36,7 +36,14 @@ pub(in crate::app) fn correctness(matches: &ArgMatches) -> Result<u8, Failure> {
     let results = Results::prepare(&args.test.results_dir, test.stem())?;
     prepare_page(args.test.html.as_deref())?;
     let wanted = wanted(&args, &test);
-    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted)?;
+    let carrier = settings::options(
+        CORRECTNESS,
+        &args.test,
+        matches,
+        client,
+        &tokenizer,
+        &wanted,
+    )?;
     let requests = args.max_num_completed_requests;
     let params = ml_correctness_params(&test);
     let report = |made: &Made, is_logged| checked(&args, &test, results, made, is_logged);
@@ -60,7 +67,7 @@ fn checked(
     let written = results.map_or(Ok(()), |results| results.write(&summary, &tasks));
     let page = Page {
         notices: made.notices.clone(),
-        ..correctness_page(test, &summary, &tasks)
+        ..correctness_page(test, &summary, &tasks, &made.course)
     };
     let html = args.test.html.as_deref();
     let page_written = html.map_or(Ok(()), |path| write_page(path, &page));

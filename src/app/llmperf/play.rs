@@ -15,7 +15,7 @@ use crate::domain::{Answer, Index, Offset, Outcome};
 use crate::metrics::{Level, Verdict};
 use crate::mlflow::Status;
 use crate::page::Notice;
-use crate::report::page::run_notices;
+use crate::report::page::{Course, run_notices};
 
 /// A test that was played.
 pub(super) struct Made {
@@ -29,6 +29,8 @@ pub(super) struct Made {
     pub(super) status: u8,
     /// What must be said before any figure of it.
     pub(super) notices: Vec<Notice>,
+    /// How it went.
+    pub(super) course: Course,
 }
 
 /// Plays a test of so many requests.
@@ -74,10 +76,13 @@ impl Made {
                  counts a text otherwise than its lines; the files have the counted lengths"
             );
         }
-        let measured = played.measured.as_ref();
-        let verdict = measured.and_then(|measured| measured.verdict.as_ref());
+        let (verdict, course) = played
+            .measured
+            .map(|measured| (measured.verdict, measured.course))
+            .unwrap_or_default();
         Self {
-            notices: run_notices(played.failure.as_deref(), verdict),
+            notices: run_notices(played.failure.as_deref(), verdict.as_ref()),
+            course: course.unwrap_or_default(),
             wall_s: wall_s(&answers),
             is_interrupted: played.interrupted.is_some(),
             // Something must have been measured.

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use clap::ArgMatches;
 use serde_json::Value;
 
-use super::args::{TOKENIZER, TestArgs, has_workers, passed_on};
+use super::args::{TOKENIZER, TestArgs, commands, has_workers, passed_on};
 use crate::app::failure::{Failure, chain};
 use crate::app::prepare::load_tokenizer;
 use crate::app::surroundings::{Process, hub_paths, variable};
@@ -118,6 +118,7 @@ pub(in crate::app) fn logging(matches: &ArgMatches) -> Logging {
 
 /// The whole of a test's settings.
 pub(super) fn options(
+    name: &str,
     args: &TestArgs,
     matches: &ArgMatches,
     client: Client,
@@ -127,6 +128,7 @@ pub(super) fn options(
     may_be_sent(args, &client)?;
     let command = resolved(args, matches, &client.base_url)?;
     let adjust = |settings: &mut Settings| {
+        settings.command = again(name, matches);
         aim(settings, client);
         ask(settings, args, tokenizer, wanted);
         pace(settings, args, wanted.requests);
@@ -142,6 +144,14 @@ pub(super) fn options(
         }
         _ => Err(Failure::failed(anyhow!("the test came to something else"))),
     }
+}
+
+/// The test's own command line.
+fn again(name: &str, matches: &ArgMatches) -> String {
+    let own = commands()
+        .into_iter()
+        .find(|command| command.get_name() == name);
+    own.map_or_else(String::new, |own| config::typed(name, &own, matches))
 }
 
 /// Whether the additional fields leave answers as they are read.
@@ -228,10 +238,9 @@ fn pace(settings: &mut Settings, args: &TestArgs, requests: u64) {
     settings.limits.stop = args.stop_timeout;
     // A failed request is a result, and no reason for another exit status.
     settings.max_fail_ratio = 1.0;
-    // That would be another command's.
-    settings.command.clear();
     settings.outputs = Outputs {
         only_summary: true,
+        keeps_course: true,
         ..Outputs::default()
     };
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, FromArgMatches};
 
-use super::args::{CorrectnessArgs, TokenArgs, commands, passed_on};
+use super::args::{CorrectnessArgs, TOKEN_BENCHMARK, TokenArgs, commands, passed_on};
 use super::settings::{self, Carrier, Wanted};
 use crate::app::failure::Failure;
 use crate::config::{self, Command};
@@ -52,7 +52,14 @@ fn carrier(line: &str) -> Result<Carrier, Failure> {
         temperature: None,
         keep: Keep::Figures,
     };
-    settings::options(&args.test, &matches, client, "tok", &wanted)
+    settings::options(
+        TOKEN_BENCHMARK,
+        &args.test,
+        &matches,
+        client,
+        "tok",
+        &wanted,
+    )
 }
 
 #[test]
@@ -169,6 +176,19 @@ fn a_test_here_starts_all_users_at_once_and_measures_every_request() {
     assert_eq!(settings.seed, Some(crate::domain::Seed(11_111)));
     assert!(options.mock);
     assert_eq!(options.sending.threads.map(std::num::NonZero::get), Some(2));
+}
+
+#[test]
+fn the_command_of_a_page_is_the_test_s_own_without_secrets_and_outputs() {
+    let line = "--header X-Key:sesame --html p.html --results-dir r --num-concurrent-requests 3 --connection-reuse never";
+    let Ok(Carrier::Here(options)) = carrier(line) else {
+        panic!("it is carried out here");
+    };
+    assert_eq!(
+        options.settings.command,
+        "llmload token-benchmark --model m --num-concurrent-requests 3 --connection-reuse never --header=\"X-Key: $X_KEY\""
+    );
+    assert!(options.settings.outputs.keeps_course);
 }
 
 #[test]

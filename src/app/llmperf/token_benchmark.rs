@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{ArgMatches, FromArgMatches};
 use serde_json::{Map, Value};
 
-use super::args::TokenArgs;
+use super::args::{TOKEN_BENCHMARK, TokenArgs};
 use super::artifacts::of_benchmark;
 use super::conduct::{Told, conduct};
 use super::play::{Made, timestamp_s};
@@ -31,7 +31,14 @@ pub(in crate::app) fn token_benchmark(matches: &ArgMatches) -> Result<u8, Failur
     let bench = benchmark(&args, &tokenizer);
     let results = Results::prepare(&args.test.results_dir, bench.stem())?;
     prepare_page(args.test.html.as_deref())?;
-    let carrier = settings::options(&args.test, matches, client, &tokenizer, &wanted(&args))?;
+    let carrier = settings::options(
+        TOKEN_BENCHMARK,
+        &args.test,
+        matches,
+        client,
+        &tokenizer,
+        &wanted(&args),
+    )?;
     let requests = args.max_num_completed_requests;
     let html = args.test.html.as_deref();
     let report = |made: &Made, is_logged| {
@@ -77,7 +84,7 @@ impl Report {
         (!responses.is_empty()).then(|| Self {
             page: Page {
                 notices: made.notices.clone(),
-                ..benchmark_page(bench, &summary, &responses)
+                ..benchmark_page(bench, &summary, &responses, &made.course)
             },
             summary,
             console: console(bench, &responses, made.wall_s),

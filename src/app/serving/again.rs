@@ -1,21 +1,18 @@
 //! `report DIR`: everything that can be drawn from raw results, drawn again. It measures nothing.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 
 use super::args::ReportingArgs;
-use super::draw::{self, ARCHIVE};
+use super::draw;
 use super::settings::{decides, of_another_tool, reported_again};
-use super::store::{self, RAW, is_raw};
+use super::store;
 use super::table::table;
 use crate::app::console::{Console, complain};
 use crate::app::failure::{Failure, status};
 use crate::app::sweep::redraw;
-use crate::serving::{Raw, SuiteSettings};
+use crate::serving::SuiteSettings;
 
 /// A line a run of a sweep.
 const SWEEP: &str = "runs.jsonl";
@@ -32,9 +29,16 @@ pub(in crate::app) fn again(
     html: Option<&Path>,
 ) -> Result<u8, Failure> {
     if folder.join(SWEEP).is_file() {
+        if let Some((option, _)) = args.given().iter().find(|(_, is_given)| *is_given) {
+            let error = anyhow!(
+                "{option} is for the folder of a suite, and `{}` is that of a sweep",
+                folder.display()
+            );
+            return Err(Failure::usage(error).hint(format!("leave {option} out")));
+        }
         return redraw(folder, html);
     }
-    let (raws, unreadable) = raws(folder)?;
+    let (raws, unreadable) = store::raws(folder)?;
     for name in unreadable {
         complain(&format!("`{name}` cannot be read, and is left out"));
     }
@@ -67,53 +71,13 @@ fn settings(folder: &Path, args: &ReportingArgs) -> Option<SuiteSettings> {
     }
 }
 
-/// The raw results of the folder, or else of its archive.
-fn raws(folder: &Path) -> Result<(BTreeMap<String, Raw>, Vec<String>), Failure> {
-    if folder.join(RAW).is_dir() {
-        return store::raws(folder);
-    }
-    let archive = folder.join(ARCHIVE);
-    if !archive.is_file() {
-        let error = anyhow!("`{}` has neither {RAW} nor {ARCHIVE}", folder.display());
-        let failure = Failure::usage(error);
-        return Err(failure.hint("report takes a journal, or the folder of a suite or a sweep"));
-    }
-    unpacked(&archive)
-        .with_context(|| format!("cannot read `{}`", archive.display()))
-        .map_err(Failure::usage)
-}
-
-fn unpacked(path: &Path) -> anyhow::Result<(BTreeMap<String, Raw>, Vec<String>)> {
-    let mut archive = zip::ZipArchive::new(File::open(path)?)?;
-    let (mut all, mut unreadable) = (BTreeMap::new(), Vec::new());
-    for index in 0..archive.len() {
-        let file = archive.by_index(index)?;
-        let name = file
-            .name()?
-            .rsplit('/')
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        if !is_raw(&name) {
-            continue;
-        }
-        let text = io::read_to_string(file)?;
-        match Raw::read(&text) {
-            Ok(raw) => {
-                all.insert(name, raw);
-            }
-            Err(_) => unreadable.push(name),
-        }
-    }
-    Ok((all, unreadable))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use super::super::store::{RAW, Store, raws};
     use super::*;
-    use crate::serving::Played;
+    use crate::serving::{Played, Raw};
 
     #[test]
     fn an_archive_stands_for_the_folder_that_was_packed() {
@@ -126,8 +90,29 @@ mod tests {
         draw::pack(folder.path()).unwrap();
         let there = raws(folder.path()).unwrap();
         assert_eq!((there.0.len(), there.1.len()), (1, 1));
-        fs::remove_dir_all(raw_folder).unwrap();
+        fs::remove_file(raw_folder.join("prompt_ingestion_0.json")).unwrap();
+        fs::remove_file(raw_folder.join("prompt_ingestion_1.json")).unwrap();
         assert_eq!(raws(folder.path()).unwrap(), there);
+        fs::remove_dir_all(&raw_folder).unwrap();
+        assert_eq!(raws(folder.path()).unwrap(), there);
+        // A suite that goes on has them as files again.
+        assert_eq!(Store::open(folder.path()).unwrap().all(), &there.0);
+        assert!(raw_folder.join("prompt_ingestion_0.json").is_file());
+    }
+
+    #[test]
+    fn options_of_a_suite_mean_nothing_to_a_sweep() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(SWEEP), "").unwrap();
+        let args = ReportingArgs {
+            gpu_name: Some("A".to_owned()),
+            ..ReportingArgs::default()
+        };
+        let failure = again(folder.path(), &args, None).unwrap_err();
+        assert!(
+            failure.to_string().contains("--gpu-name is for"),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -221,6 +221,20 @@ pub(in crate::app) struct ReportingArgs {
     pub(super) gpu_name: Option<String>,
 }
 
+impl ReportingArgs {
+    /// Which of them somebody gave.
+    pub(in crate::app) const fn given(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--speed-threshold", self.speed_threshold.is_some()),
+            (
+                "--min-number-of-valid-queries",
+                self.min_number_of_valid_queries.is_some(),
+            ),
+            ("--gpu-name", self.gpu_name.is_some()),
+        ]
+    }
+}
+
 /// Numbers with commas between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct List(pub(super) Vec<u32>);
@@ -235,6 +249,17 @@ pub(super) enum Profile {
     GrowingRequests,
     /// At random times: --request-rate
     RequestRate,
+}
+
+impl Profile {
+    /// As it is written.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::ConstantNumberOfQueries => "constant_number_of_queries",
+            Self::GrowingRequests => "growing_requests",
+            Self::RequestRate => "request_rate",
+        }
+    }
 }
 
 /// Options of `benchmark`.

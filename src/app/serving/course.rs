@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use rand::Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -21,7 +21,7 @@ use crate::app::failure::Failure;
 use crate::app::signals::Signal;
 use crate::domain::{Rate, Seed};
 use crate::schedule::{Arrivals, Enough};
-use crate::serving::{Played, Query, Raw};
+use crate::serving::{Asked, LEAST_WAVE_S, Played, QUICK_LOOK_S, Query, Raw};
 use crate::workload::PromptSource;
 
 /// The server is watched so long before the first query and after the last.
@@ -81,6 +81,12 @@ pub(super) struct Task {
 }
 
 impl Task {
+    /// How long a wave has for its requests that begins when so much has passed.
+    fn left(&self, passed: Duration) -> Duration {
+        let left = self.max_duration.saturating_sub(passed);
+        left.max(seconds(LEAST_WAVE_S))
+    }
+
     /// Whether it may end before its longest time and its last query.
     fn enough(&self) -> Option<Enough> {
         let may = self.min_duration < self.max_duration || self.target < self.max_queries;
@@ -119,6 +125,10 @@ pub(super) struct Stage {
     pub(super) signals: mpsc::Receiver<Signal>,
     /// When the suite was begun, in words; `None` for a benchmark by itself.
     pub(super) suite_id: Option<String>,
+    /// The server tells something of itself.
+    pub(super) is_watched: bool,
+    /// No benchmark has a first request of its own, and a look at the server is given up after a while.
+    pub(super) is_quick: bool,
 }
 
 /// Why something has no result.
@@ -159,7 +169,11 @@ impl Stage {
 
     async fn played(&mut self, task: &Task) -> Result<(Raw, Told), Broken> {
         let begun = self.before(task).await?;
-        let sampler = watch::start(&self.target, &self.carrier)?;
+        // Of a server that tells nothing each look would be a failure that was told once.
+        let sampler = self
+            .is_watched
+            .then(|| watch::start(&self.target, &self.carrier))
+            .transpose()?;
         self.pause(AROUND).await?;
         let ran = match task.shape {
             Shape::Growing => self.waves(task).await?,
@@ -170,7 +184,10 @@ impl Stage {
         };
         self.pause(AROUND).await?;
         let actual_total_time = begun.elapsed().as_secs_f64();
-        let watched = sampler.stop().await;
+        let watched = match sampler {
+            Some(sampler) => Some(sampler.stop().await),
+            None => None,
+        };
         if ran.is_hopeless || !ran.queries.iter().any(Query::counts) {
             // Of a server that answers others the failures are the result.
             self.first(ANY_LENGTH, task.seed).await?;
@@ -181,7 +198,7 @@ impl Stage {
             parameters: self.parameters(task),
             queries: ran.queries,
             dropped: u64::try_from(ran.dropped).unwrap_or(u64::MAX),
-            watched: Some(watched),
+            watched,
             actual_total_time,
             query_metrics: task.query_metrics,
             with_kv_cache_profile: task.with_kv_cache_profile,
@@ -195,7 +212,7 @@ impl Stage {
     /// One request like the benchmark's. One that fails may be too long for the server, which then answers a short one.
     async fn before(&mut self, task: &Task) -> Result<Instant, Broken> {
         let begun = Instant::now();
-        if self.look(task.output, task.seed).await?.is_ok() {
+        if self.is_quick || self.look(task.output, task.seed).await?.is_ok() {
             return Ok(begun);
         }
         let (_, begun) = self.first(ANY_LENGTH, task.seed).await?;
@@ -240,7 +257,7 @@ impl Stage {
             output,
             seed,
             max_requests: 1,
-            max_duration: None,
+            max_duration: self.is_quick.then(|| seconds(QUICK_LOOK_S)),
             enough: None,
         };
         let carrier = self
@@ -251,6 +268,7 @@ impl Stage {
         Ok(match ran.queries.into_iter().next() {
             Some(query) if query.counts() => Ok(query),
             Some(query) => Err(query.error),
+            None if self.is_quick => Err(format!("nothing came within {QUICK_LOOK_S:.0} s")),
             None => Err("nothing came".to_owned()),
         })
     }
@@ -315,7 +333,7 @@ impl Stage {
                 output: task.output,
                 seed: task.seed,
                 max_requests: size.into(),
-                max_duration: None,
+                max_duration: Some(task.left(passed)),
                 enough: None,
             };
             let ran = self.run(&load).await?;
@@ -360,28 +378,22 @@ impl Stage {
             Shape::Constant(users) => users,
             _ => 1,
         };
-        let rate = match task.shape {
-            Shape::Random(Some(rate)) => json!(rate.as_f64()),
-            // JSON knows no infinity.
-            Shape::Random(None) => json!("inf"),
-            _ => json!(0),
+        let asked = Asked {
+            model: &self.known.model,
+            length: task.length,
+            workers,
+            profile: task.shape.name(),
+            step_s: self.target.step.as_secs_f64(),
+            max_queries: task.max_queries,
+            rate: match task.shape {
+                Shape::Random(rate) => rate.map(Rate::as_f64),
+                _ => Some(0.0),
+            },
+            backend: self.target.backend.name,
+            output: task.output,
+            suite_id: self.suite_id.as_deref(),
         };
-        let own = json!({
-            "model": self.known.model,
-            "prompt_length": task.length.to_string(),
-            "n_workers": workers,
-            "query_profile": task.shape.name(),
-            "step_live_metrics": self.target.step.as_secs_f64(),
-            "max_queries": task.max_queries,
-            "request_rate": rate,
-            "backend": self.target.backend.name,
-            "output_length": task.output,
-            "suite_id": self.suite_id,
-        });
-        let mut parameters = match own {
-            Value::Object(own) => own,
-            _ => Map::new(),
-        };
+        let mut parameters = asked.parameters();
         let known = self.known.parameters.iter();
         parameters.extend(known.map(|(name, value)| (name.clone(), value.clone())));
         parameters

@@ -10,15 +10,12 @@ use anyhow::{Context as _, anyhow};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::store::{RAW, is_raw, write};
+use super::store::{ARCHIVE, RAW, is_raw, write};
 use crate::app::failure::Failure;
 use crate::app::files::replace_by;
 use crate::chart::{self, Figure};
 use crate::page;
 use crate::serving::{self, Content, Files, Raw, SuiteSettings};
-
-/// All raw results in one file.
-pub(super) const ARCHIVE: &str = "raw_results.zip";
 
 /// Draws the report on `raws` below `folder`, and its page also to `html`. Returns the files, and what had to be left out.
 ///

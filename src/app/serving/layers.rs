@@ -78,6 +78,31 @@ impl Found {
         })
     }
 
+    /// Refuses names that are no option of `name`: in a file that was made for it each is a mistake.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub(super) fn refuse_unknown(&self, name: &'static str) -> Result<(), Failure> {
+        let known: Vec<String> = own_options(name)
+            .iter()
+            .map(|arg| arg.get_id().to_string())
+            .collect();
+        let is_known = |written: &str| {
+            let id = written.replace('-', "_").to_ascii_lowercase();
+            known.contains(&id) && id != "json_parameters"
+        };
+        let Some((unknown, _)) = self.values.iter().find(|(name, _)| !is_known(name)) else {
+            return Ok(());
+        };
+        let error = anyhow!("`{unknown}` of {} is no option of {name}", self.source);
+        let near = known
+            .iter()
+            .filter(|id| *id != "json_parameters")
+            .max_by(|a, b| strsim::jaro(a, unknown).total_cmp(&strsim::jaro(b, unknown)));
+        let hint = near.map(|id| format!("is `{id}` meant? --help lists all"));
+        Err(Failure::usage(error).with_hint(hint))
+    }
+
     /// The value of a setting, whatever its letters' case; an empty one is none.
     fn value(&self, id: &str) -> Option<(&str, &str)> {
         let is_it = |name: &str| name.replace('-', "_").eq_ignore_ascii_case(id);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::app::console::complain;
 use crate::cluster::MasterEvent;
 use crate::domain::Outcome;
+use crate::serving::span_in_words;
 
 const LAYOUT: &str = "{prefix}  {bar:20} {msg}";
 
@@ -149,11 +150,7 @@ pub(super) fn about(time: Duration) -> String {
 
 /// A span as people tell it.
 pub(super) fn span(time: Duration) -> String {
-    match time.as_secs_f64().round() {
-        seconds if seconds < 90.0 => format!("{seconds:.0} s"),
-        seconds if seconds < 5_400.0 => format!("{:.0} min", seconds / 60.0),
-        seconds => format!("{:.1} h", seconds / 3_600.0),
-    }
+    span_in_words(time.as_secs_f64())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
@@ -183,7 +180,7 @@ mod tests {
         let told = |seconds| about(Duration::from_secs(seconds));
         assert_eq!(told(12), "about 12 s");
         assert_eq!(told(740), "about 12 min");
-        assert_eq!(told(54_000), "about 15.0 h");
+        assert_eq!(told(54_000), "about 15 h");
     }
 
     #[test]

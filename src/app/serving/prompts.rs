@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 
 use crate::app::data_set;
-use crate::app::dataset::suite::{COUNT, LONGEST, SuiteWish, ensure_suite};
+use crate::app::dataset::suite::{self, COUNT, LONGEST, SuiteWish, ensure_suite};
 use crate::app::failure::Failure;
 use crate::app::prepare::load_tokenizer;
 use crate::app::surroundings::hub_paths;
@@ -78,8 +78,8 @@ impl Library {
 /// The name of a file.
 pub(super) fn name(length: u32) -> String {
     match length {
-        GROWING => "growing_prompts.json".to_owned(),
-        length => format!("prompts_length_{length}.json"),
+        GROWING => suite::GROWING.to_owned(),
+        length => suite::file_of(length),
     }
 }
 

@@ -1,10 +1,13 @@
 //! What a suite is, by its options and the defaults of whom nobody told anything. It asks no server.
 
+use std::path::PathBuf;
+
 use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::args::{List, ReportingArgs, SuiteArgs};
 use crate::app::failure::Failure;
+use crate::domain::{format_span, shell_word};
 use crate::serving::SuiteSettings;
 
 /// The suite that the options ask for, begun `now`. What nobody gave gives way to a smaller number of queries.
@@ -59,9 +62,36 @@ pub(super) fn suite(
         gpu_name: args.report.gpu_name.clone(),
         seed: args.prompts.seed.unwrap_or(usual.seed),
         suite_id: in_words(now),
+        quick: args.quick,
+        asked_with: asked_with(args),
     };
     settings.check().map_err(Failure::usage)?;
     Ok(settings)
+}
+
+/// What else decides what is asked and how, as a shell takes it. Where the server is, and what opens it, is nobody's but the user's.
+fn asked_with(args: &SuiteArgs) -> Vec<String> {
+    let (server, prompts) = (&args.server, &args.prompts);
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|it| it.display().to_string());
+    let given = [
+        ("model-name", server.model_name.clone()),
+        ("completions-endpoint", server.completions_endpoint.clone()),
+        ("metrics-endpoint", server.metrics_endpoint.clone()),
+        ("info-endpoint", server.info_endpoint.clone()),
+        (
+            "launch-arguments-endpoint",
+            server.launch_arguments_endpoint.clone(),
+        ),
+        ("timeout", server.timeout.map(format_span)),
+        ("dataset-folder", path(&prompts.dataset_folder)),
+        ("tokenizer", prompts.tokenizer.clone()),
+    ];
+    let given = given
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    given
+        .map(|(name, value)| format!("--{name} {}", shell_word(&value)))
+        .collect()
 }
 
 /// How many of `most` queries go into whole waves of 1, 2, 3 …: what a profile of the cache has at most.

@@ -33,6 +33,9 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
         .map(|path| Found::json(path))
         .into_iter()
         .collect::<Result<_, _>>()?;
+    for found in &below {
+        found.refuse_unknown(BENCHMARK)?;
+    }
     let Layered { matches, .. } = layered(BENCHMARK, typed, &below, true)?;
     let args = SingleArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
     log::start(&logging(&matches))?;
@@ -72,6 +75,8 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
             progress: Progress::new(),
             signals: signals::listen(&TaskTracker::new()),
             suite_id: None,
+            is_watched: true,
+            is_quick: false,
         };
         let played = stage.play(&task, None).await;
         stage.progress.clear();
@@ -125,11 +130,35 @@ fn task(args: &SingleArgs) -> Result<Task, Failure> {
     })
 }
 
-/// How queries follow each other; an option of another profile would be ignored.
+/// How queries follow each other. An option of another profile would be ignored.
 fn shape(args: &SingleArgs) -> Result<Shape, Failure> {
     let profile = args
         .query_profile
         .unwrap_or(Profile::ConstantNumberOfQueries);
+    for (option, is_given, owner) in [
+        (
+            "--n-workers",
+            args.n_workers.is_some(),
+            Profile::ConstantNumberOfQueries,
+        ),
+        (
+            "--request-rate",
+            args.request_rate.is_some(),
+            Profile::RequestRate,
+        ),
+    ] {
+        if is_given && profile != owner {
+            let error = anyhow!(
+                "{option} belongs to --query-profile {}, and this is {}",
+                owner.name(),
+                profile.name()
+            );
+            return Err(Failure::usage(error).hint(format!(
+                "leave {option} out, or give --query-profile {}",
+                owner.name()
+            )));
+        }
+    }
     Ok(match profile {
         Profile::ConstantNumberOfQueries => Shape::Constant(args.n_workers.unwrap_or(1)),
         Profile::GrowingRequests => Shape::Growing,
@@ -182,5 +211,22 @@ mod tests {
         };
         assert_eq!(rate.to_string(), "2.5");
         assert_eq!(shape("growing_requests"), Shape::Growing);
+    }
+
+    #[test]
+    fn an_option_of_another_profile_is_refused() {
+        for (line, words) in [
+            (
+                "--query-profile growing_requests --n-workers 3",
+                "--n-workers belongs to --query-profile constant_number_of_queries, and this is growing_requests",
+            ),
+            (
+                "--request-rate 2",
+                "--request-rate belongs to --query-profile request_rate, and this is constant_number_of_queries",
+            ),
+        ] {
+            let refused = read(&format!("--output-length 1 {line}")).unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 }

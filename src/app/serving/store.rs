@@ -19,6 +19,8 @@ use crate::serving::{Bench, Raw, SuiteSettings};
 const SUITE: &str = "suite.json";
 /// The folder of raw results.
 pub(super) const RAW: &str = "raw_results";
+/// All raw results in one file.
+pub(super) const ARCHIVE: &str = "raw_results.zip";
 /// Whoever writes in the folder holds it locked.
 const LOCK: &str = ".lock";
 
@@ -26,7 +28,7 @@ const HINT: &str =
     "--restart forgets what is there, and another --output-folder leaves it as it is";
 
 /// Settings that do not change what a file of raw results says: which benchmarks there are, and how they are reported.
-const APART: [&str; 9] = [
+const APART: [&str; 10] = [
     "input_lengths",
     "output_lengths",
     "parallel_requests",
@@ -36,6 +38,7 @@ const APART: [&str; 9] = [
     "min_number_of_valid_queries",
     "gpu_name",
     "suite_id",
+    "asked_with",
 ];
 
 /// What is kept beside raw results.
@@ -71,6 +74,7 @@ impl Store {
                 Failure::usage(error).hint("--output-folder takes a folder that can be written")
             })?;
         let lock = lock(folder)?;
+        unpack(folder)?;
         let (finished, unreadable) = raws(folder)?;
         for name in unreadable {
             tracing::warn!("`{name}` cannot be read, and is made again");
@@ -162,23 +166,13 @@ pub(super) fn kept(folder: &Path) -> Option<Kept> {
     serde_json::from_str(&text).ok()
 }
 
-/// The files of raw results, and the names of those that cannot be read.
+/// The files of raw results, by their names, and the names of those that cannot be read: of the folder, or else of its archive.
+///
+/// # Errors
+/// There is neither.
 pub(super) fn raws(folder: &Path) -> Result<(BTreeMap<String, Raw>, Vec<String>), Failure> {
-    let folder = folder.join(RAW);
-    let cannot = |error: io::Error| {
-        let error = anyhow::Error::new(error);
-        Failure::usage(error.context(format!("cannot read the folder `{}`", folder.display())))
-    };
     let (mut all, mut unreadable) = (BTreeMap::new(), Vec::new());
-    for entry in fs::read_dir(&folder).map_err(cannot)? {
-        let entry = entry.map_err(cannot)?;
-        let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
-            continue;
-        };
-        if !is_raw(&name) {
-            continue;
-        }
-        let text = fs::read_to_string(entry.path()).unwrap_or_default();
+    for (name, text) in texts(folder)? {
         match Raw::read(&text) {
             Ok(raw) => {
                 all.insert(name, raw);
@@ -188,6 +182,74 @@ pub(super) fn raws(folder: &Path) -> Result<(BTreeMap<String, Raw>, Vec<String>)
     }
     unreadable.sort();
     Ok((all, unreadable))
+}
+
+fn texts(folder: &Path) -> Result<Vec<(String, String)>, Failure> {
+    let (place, archive) = (folder.join(RAW), folder.join(ARCHIVE));
+    if !place.is_dir() && !archive.is_file() {
+        let error = anyhow!("`{}` has neither {RAW} nor {ARCHIVE}", folder.display());
+        let failure = Failure::usage(error);
+        return Err(failure.hint("report takes a journal, or the folder of a suite or a sweep"));
+    }
+    let read = |path: &Path, found: anyhow::Result<Vec<(String, String)>>| {
+        found
+            .with_context(|| format!("cannot read `{}`", path.display()))
+            .map_err(Failure::usage)
+    };
+    let there = if place.is_dir() {
+        read(&place, of_the_folder(&place))?
+    } else {
+        Vec::new()
+    };
+    if there.is_empty() && archive.is_file() {
+        return read(&archive, of_the_archive(&archive));
+    }
+    Ok(there)
+}
+
+fn of_the_folder(place: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(place)? {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().filter(|name| is_raw(name)) {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            all.push((name.to_owned(), text));
+        }
+    }
+    Ok(all)
+}
+
+/// Only the last part of a name counts: wherever an archive says that its files belong, they are raw results of this folder.
+fn of_the_archive(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let mut archive = zip::ZipArchive::new(File::open(path)?)?;
+    let mut all = Vec::new();
+    for index in 0..archive.len() {
+        let file = archive.by_index(index)?;
+        let name = file
+            .name()?
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        if is_raw(&name) {
+            all.push((name, io::read_to_string(file)?));
+        }
+    }
+    Ok(all)
+}
+
+/// Has the raw results of an archive as files again, where there are no others.
+fn unpack(folder: &Path) -> Result<(), Failure> {
+    let place = folder.join(RAW);
+    let is_there = |(name, _): &(String, String)| place.join(name).is_file();
+    let texts = texts(folder)?;
+    if texts.iter().any(is_there) {
+        return Ok(());
+    }
+    for (name, text) in texts {
+        write(&place.join(name), &text)?;
+    }
+    Ok(())
 }
 
 /// Whether a file of raw results is called so.
@@ -212,10 +274,14 @@ fn forget_all(folder: &Path) -> Result<(), Failure> {
             fs::remove_file(entry.path()).map_err(cannot)?;
         }
     }
-    match fs::remove_file(folder.join(SUITE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(cannot(error)),
-        _ => Ok(()),
+    // What the archive has would be there again.
+    for name in [ARCHIVE, SUITE] {
+        match fs::remove_file(folder.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(cannot(error)),
+            _ => {}
+        }
     }
+    Ok(())
 }
 
 fn lock(folder: &Path) -> Result<File, Failure> {

@@ -13,16 +13,16 @@ use tokio_util::task::TaskTracker;
 use super::args::{BENCH_SUITE, SuiteArgs};
 use super::carrier::Carrier;
 use super::course::{Broken, Done, Shape, Stage, Task, seconds, seed_of};
-use super::draw::{self, ARCHIVE};
+use super::draw;
 use super::layers::{DOT_ENV, Found, Layered, layered};
 use super::progress::Progress;
 use super::prompts::{GROWING, Library, Maker};
 use super::server::{Asker, Known};
 use super::settings;
-use super::store::{Kept, Store};
+use super::store::{ARCHIVE, Kept, Store};
 use super::table::table;
 use super::target::Target;
-use super::watch;
+use super::watch::{self, Tells};
 use crate::app::console::{Console, complain};
 use crate::app::door::Door;
 use crate::app::failure::{Failure, status};
@@ -32,7 +32,10 @@ use crate::app::surroundings::{variables, wall_clock};
 use crate::app::{logging as log, runtime, signals, two_threads};
 use crate::metrics::Level;
 use crate::mock::{self, MockHandle};
-use crate::serving::{Bench, Beside, QUICK_DRAIN_S, Raw, SuiteSettings, estimate_in_words};
+use crate::serving::{
+    Bench, Beside, QUICK_DRAIN_S, QUICK_LOOK_S, QUICK_LOOK_TOKENS, QUICK_S, Raw, SuiteSettings,
+    estimate_in_words,
+};
 
 /// `llmload bench-suite`.
 pub(in crate::app) fn bench_suite(typed: &ArgMatches) -> Result<u8, Failure> {
@@ -115,7 +118,9 @@ async fn conduct(
     let mut store = Store::open(&folder)?;
     let known = Asker::new(&target, &carrier)?.ask().await?;
     known.notes.iter().for_each(|note| complain(note));
-    suite.has_metrics = tells_of_its_cache(&target, &carrier).await?;
+    let told = tells(&target, &carrier).await?;
+    suite.has_metrics = told == Ok(Tells::OfItsCache);
+    let is_watched = told.is_ok();
     let library = library(args, &suite, &known)?;
     // Only now: what is there is worth more than nothing.
     if args.restart {
@@ -134,6 +139,8 @@ async fn conduct(
         library,
         progress: Progress::new(),
         signals: signals::listen(&TaskTracker::new()),
+        is_watched,
+        is_quick: args.quick,
     };
     let mut player = Player {
         settings: kept.settings,
@@ -157,15 +164,18 @@ async fn conduct(
     }
 }
 
-async fn tells_of_its_cache(target: &Target, carrier: &Carrier) -> Result<bool, Failure> {
+async fn tells(target: &Target, carrier: &Carrier) -> Result<Result<Tells, String>, Failure> {
     let told = watch::tells(target, carrier).await?;
-    if let Err(why) = &told {
-        complain(&format!(
-            "the server's metrics are not known ({}: {why}): there is no profile of its cache",
-            target.metrics
-        ));
-    }
-    Ok(told.is_ok())
+    let why = match &told {
+        Ok(Tells::OfItsCache) => return Ok(told),
+        Ok(Tells::OfRequests) => "it tells nothing of a cache",
+        Err(why) => why,
+    };
+    complain(&format!(
+        "the server's metrics are not known ({}: {why}): there is no profile of its cache",
+        target.metrics
+    ));
+    Ok(told)
 }
 
 fn library(args: &SuiteArgs, suite: &SuiteSettings, known: &Known) -> Result<Library, Failure> {
@@ -197,7 +207,13 @@ fn setup(target: &Target, known: &Known, library: &Library) -> Map<String, Value
     let own = own.map(|(name, value)| (name.to_owned(), value));
     let files = library.digests();
     let files = files.map(|(name, digest)| (name, Value::from(digest)));
-    own.into_iter().chain(files).collect()
+    // Another version of the server, or other arguments, are another server. Its name in the results is the user's to give.
+    let said = known
+        .parameters
+        .iter()
+        .filter(|(name, _)| *name != "model_name");
+    let said = said.map(|(name, value)| (format!("server's {name}"), value.clone()));
+    own.into_iter().chain(files).chain(said).collect()
 }
 
 /// Plays what is not finished.
@@ -271,9 +287,14 @@ impl Player {
     /// How long a first token takes, and each of the next.
     async fn look(&mut self) -> Result<(f64, f64), Broken> {
         const TOKENS: u32 = 16;
-        let (query, _) = self.stage.first(TOKENS, self.settings.seed).await?;
+        let tokens = if self.settings.quick {
+            QUICK_LOOK_TOKENS
+        } else {
+            TOKENS
+        };
+        let (query, _) = self.stage.first(tokens, self.settings.seed).await?;
         let gaps = query.response_length.saturating_sub(1).max(1);
-        let gaps = u32::try_from(gaps).unwrap_or(TOKENS);
+        let gaps = u32::try_from(gaps).unwrap_or(tokens);
         let each = query.completion_time_from_first_token / f64::from(gaps);
         Ok((query.time_to_first_token, each))
     }
@@ -285,7 +306,14 @@ impl Player {
 
     fn tell_estimate(&self, all: &[Bench], ttft_s: f64, tpot_s: f64) {
         let left = self.left(all);
-        let in_words = estimate_in_words(self.settings.estimate(&left, ttft_s, tpot_s));
+        let estimate = self.settings.estimate(&left, ttft_s, tpot_s);
+        let in_words = estimate_in_words(estimate);
+        let most = estimate.1 + QUICK_LOOK_S + QUICK_DRAIN_S;
+        if self.settings.quick && most > QUICK_S {
+            complain(
+                &"with the other options that were given --quick may take more than five minutes",
+            );
+        }
         complain(&format!(
             "{} benchmarks: {in_words}, by one answer of {:.0} ms to the first token and {:.1} ms for each of the next",
             left.len(),

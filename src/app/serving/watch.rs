@@ -27,25 +27,37 @@ pub(super) fn start(target: &Target, carrier: &Carrier) -> Result<Sampler, Failu
     Sampler::start(&target.url(&target.metrics), target.step, settings, way)
 }
 
-/// Whether the server tells of its cache; else why not.
+/// What a server tells of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// How full its cache is, too.
+    OfItsCache,
+    /// How many requests it has, and nothing of a cache.
+    OfRequests,
+}
+
+/// What the server tells of itself; else why nothing.
 ///
 /// # Errors
 /// Settings that no look can be made with.
 pub(super) async fn tells(
     target: &Target,
     carrier: &Carrier,
-) -> Result<Result<(), String>, Failure> {
+) -> Result<Result<Tells, String>, Failure> {
     let sampler = start(target, carrier)?;
     tokio::time::sleep(GLANCE).await;
     Ok(told(&sampler.stop().await))
 }
 
-fn told(watched: &Watched) -> Result<(), String> {
+fn told(watched: &Watched) -> Result<Tells, String> {
     if watched.looks.iter().any(|look| look.cache.is_some()) {
-        return Ok(());
+        return Ok(Tells::OfItsCache);
+    }
+    if !watched.looks.is_empty() {
+        return Ok(Tells::OfRequests);
     }
     Err(match watched.failure.as_str() {
-        "" => "it tells nothing of a cache".to_owned(),
+        "" => "it does not answer".to_owned(),
         failure => failure.to_owned(),
     })
 }

@@ -72,6 +72,8 @@ fn start_logging(run: Option<&Prepared>) -> Result<(), Failure> {
 }
 
 async fn play_all(args: &SweepArgs, runs: Vec<Prepared>, store: Store) -> Result<u8, Failure> {
+    let ids: Vec<&str> = runs.iter().map(|run| run.id.as_str()).collect();
+    store.keep_order(&ids)?;
     let tasks = TaskTracker::new();
     let mut stage = Stage::new(store, signals::listen(&tasks), args.cooldown);
     let (mut rows, mut interrupted): (Vec<Row>, Option<u8>) = (Vec::new(), None);

@@ -12,7 +12,7 @@ use super::store::Store;
 use crate::app::failure::Failure;
 use crate::app::surroundings::Process;
 use crate::config::{self, Command, Found, Journal, Prompts, RunOptions, Secrets};
-use crate::domain::{Secret, Seed, is_secret_header};
+use crate::domain::{Secret, Seed, is_secret_header, shell_word};
 use crate::provider::Kind;
 use crate::schedule::Pacing;
 use crate::suite::{Combination, Word, run_id};
@@ -21,8 +21,8 @@ use crate::workload::{self, Corpus, Format, PromptSource};
 /// Options that give one run's result a place, which many runs cannot share.
 const RESULTS: [&str; 3] = ["--json", "--json-file", "--journal"];
 
-/// Words that must not be shown: what follows them is a secret, or may be one.
-const SECRET: [&str; 2] = ["--api-key=", "--header="];
+/// Options whose value is a secret, or may be one.
+const SECRET: [&str; 2] = ["api-key", "header"];
 
 /// Of the rate that a search tries, so many seconds of requests may be in flight where nobody said how many.
 const ROOM_S: f64 = 10.0;
@@ -232,15 +232,22 @@ fn id(options: &RunOptions, repeat: u32) -> String {
     run_id(plan.digest(), &rest, repeat)
 }
 
-/// The words as a shell takes them, without secrets.
+/// The words as a shell takes them: without secrets, and without what every run writes.
 fn shown(words: &[OsString]) -> String {
     let mut text = "llmload run".to_owned();
     for word in words {
         let word = word.to_string_lossy();
-        let secret = SECRET.iter().find(|name| word.starts_with(**name));
-        let word = secret.map_or_else(|| word.to_string(), |name| format!("{name}***"));
+        let id = |long: &str| long.replace('-', "_");
+        let shown = match word
+            .strip_prefix("--")
+            .map(|word| word.split_once('=').unwrap_or((word, "")))
+        {
+            Some((long, _)) if config::is_output(&id(long)) => continue,
+            Some((long, value)) if SECRET.contains(&long) => config::option(&id(long), long, value),
+            _ => shell_word(&word),
+        };
         text.push(' ');
-        text.push_str(&config::quoted(&word));
+        text.push_str(&shown);
     }
     text
 }
@@ -383,7 +390,7 @@ mod tests {
         );
         assert_eq!(
             runs[0].command,
-            "llmload run --run-time=5s '--api-key=***' '--header=***' '--prompt=a b' --users=2"
+            "llmload run --run-time=5s --api-key=\"$API_KEY\" --header=\"X-Key: $X_KEY\" '--prompt=a b' --users=2"
         );
     }
 

@@ -14,6 +14,8 @@ use crate::suite::Row;
 
 /// A line a run, the last one of an id stands.
 const LIST: &str = "runs.jsonl";
+/// The ids of a grid's runs in its own order, as a list of JSON.
+const ORDER: &str = "order.json";
 
 /// The folder.
 pub(super) struct Store {
@@ -64,10 +66,20 @@ impl Store {
         self.folder.join("runs").join(format!("{id}.json"))
     }
 
-    /// Every run that was written down, in the order in which they were made.
+    /// Every run that was written down: those of the last grid in its order, then the others as they were made.
     pub(super) fn rows(&self) -> Vec<Row> {
-        let kept = self.order.iter().filter_map(|id| self.known.get(id));
-        kept.cloned().collect()
+        let text = fs::read_to_string(self.path(ORDER)).unwrap_or_default();
+        // Without that file, as a search has none, all are in the order in which they were made.
+        let grid: Vec<String> = serde_json::from_str(&text).unwrap_or_default();
+        let others = self.order.iter().filter(|id| !grid.contains(id));
+        let kept = grid.iter().chain(others);
+        kept.filter_map(|id| self.known.get(id)).cloned().collect()
+    }
+
+    /// Writes down in which order a grid has its runs, whenever each is made.
+    pub(super) fn keep_order(&self, ids: &[&str]) -> Result<(), Failure> {
+        let text = serde_json::to_string(ids).map_err(Failure::failed)?;
+        self.write(ORDER, &text)
     }
 
     /// A run that was made before, and whose result is there.
@@ -149,6 +161,22 @@ mod tests {
         assert_eq!(ids, ["b", "c", "a"], "each once, as it was made last");
         let restarted = Store::open(folder.path(), true).unwrap();
         assert!(restarted.known("a").is_none());
+    }
+
+    #[test]
+    fn runs_of_a_grid_keep_its_order_whenever_they_were_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path(), false).unwrap();
+        for id in ["other", "a", "d", "b"] {
+            store.keep(&row(id)).unwrap();
+        }
+        let ids = |folder: &Path| -> Vec<String> {
+            let store = Store::open(folder, false).unwrap();
+            store.rows().into_iter().map(|row| row.id).collect()
+        };
+        assert_eq!(ids(folder.path()), ["other", "a", "d", "b"]);
+        store.keep_order(&["a", "b", "c", "d"]).unwrap();
+        assert_eq!(ids(folder.path()), ["a", "b", "d", "other"]);
     }
 
     #[test]

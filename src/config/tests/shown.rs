@@ -221,13 +221,14 @@ fn a_worker_shows_its_own_settings() {
 #[test]
 fn the_command_of_a_page_is_what_was_set_anywhere_and_no_secret() {
     let around = Around::with(&[("LOCUST_USERS", "7"), ("API_KEY", "hunter2")]);
-    let line = "run -H http://h -m m --header Cookie:hunter3 --header X-Team:a'b --no-stream --prompt-text=-v";
+    let line = "run -H http://h -m m --header Cookie:hunter3 --header X-Team:a'b --no-stream --prompt-text=-v --html p.html \
+                --csv c --json-file j --loglevel error";
     let Ok(Command::Run(options)) = resolved(line, &around) else {
         panic!("no run");
     };
     assert_eq!(
         options.settings.command,
-        "llmload run --host http://h --model m --no-stream --api-key '***' --header 'Cookie: ***' \
+        "llmload run --host http://h --model m --no-stream --api-key=\"$API_KEY\" --header=\"Cookie: $COOKIE\" \
          --header 'X-Team:a'\\''b' --users 7 --prompt-text=-v"
     );
 }

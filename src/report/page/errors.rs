@@ -1,6 +1,6 @@
 //! What failed: each kind with its words, how often, when first and last, and failures over the time of the run.
 
-use super::outline::{axis, over_time, percent, quantity, table, text};
+use super::outline::{axis, counted, over_time, percent, quantity, table, text};
 use super::over_time::{line, marked};
 use crate::domain::{Offset, Outcome};
 use crate::page::{Block, Kind};
@@ -14,8 +14,8 @@ pub(super) fn blocks(ctx: &Context<'_>, history: &History) -> Vec<Block> {
     }
     let mut blocks = vec![
         text(format!(
-            "{failed} of {} requests failed over the whole run, its ramp and warm-up included.",
-            failed + good
+            "{failed} of {} failed over the whole run, its ramp and warm-up included.",
+            counted(failed + good, "request")
         )),
         kinds(ctx, failed + good),
     ];
@@ -64,9 +64,10 @@ fn failures(ctx: &Context<'_>, history: &History, failed: u64) -> Option<Block> 
         .iter()
         .filter(|step| step.count(Outcome::is_failure) > 0);
     let words = format!(
-        "{failed} failures, in {} of {} steps of the run.",
+        "{}, in {} of {} of the run.",
+        counted(failed, "failure"),
         steps_with.count(),
-        steps.len()
+        counted(steps.len(), "step")
     );
     let axes = vec![axis("failures", "1/s")];
     (!drawn.is_empty()).then(|| {

@@ -1,6 +1,6 @@
 //! The top of a run's page: what ran, whether it can be trusted, and the few figures that tell most.
 
-use super::outline::{percent, quantity, shown};
+use super::outline::{counted, percent, quantity, shown};
 use crate::metrics::{Level as Trust, Metric, Verdict};
 use crate::page::{Fact, Level, Notice};
 use crate::plan::Asked;
@@ -31,8 +31,7 @@ pub(super) fn subtitle(ctx: &Context<'_>) -> String {
 /// The load that was asked for.
 pub(super) fn load(ctx: &Context<'_>) -> String {
     let words = match ctx.plan.asked() {
-        Asked::Users(1) => "1 user".to_owned(),
-        Asked::Users(users) => format!("{users} users"),
+        Asked::Users(users) => counted(users, "user"),
         _ => generator::asked(ctx).unwrap_or_default(),
     };
     if ctx.is_of_several_loads() {
@@ -56,7 +55,8 @@ pub(super) fn notices(ctx: &Context<'_>) -> Vec<Notice> {
         notices.push(notice(Level::Warning, "RAMP INCLUDED", words));
     }
     if let Some((missed, of)) = objectives::missed(ctx) {
-        let words = format!("{missed} of {of} objectives were not met");
+        let were = if missed == 1 { "was" } else { "were" };
+        let words = format!("{missed} of {} {were} not met", counted(of, "objective"));
         notices.push(notice(Level::Warning, "NOT MET", words));
     }
     if ctx.is_of_several_loads() {
@@ -165,7 +165,7 @@ fn tokens(ctx: &Context<'_>) -> Option<Fact> {
     let rate = ctx.summary.output_tokens_per_s().filter(|_| generates)?;
     let tokens = ctx.summary.phase.output_tokens;
     (tokens > 0).then(|| {
-        let note = format!("{tokens} tokens of good requests");
+        let note = format!("{} of good requests", counted(tokens, "token"));
         fact("output", shown(rate), "tokens/s", note)
     })
 }

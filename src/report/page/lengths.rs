@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::outline::{axis, percent, quantity, series, shown, text};
+use super::outline::{axis, counted, percent, quantity, series, shown, text};
 use crate::domain::{Answer, Index, Offset, Outcome};
-use crate::page::{Block, Chart, Kind};
+use crate::page::{Axis, Block, Chart, Kind};
 use crate::report::Context;
 
 /// More points than this are no more than a blot.
@@ -36,10 +36,12 @@ pub(super) fn blocks(ctx: &Context<'_>, answers: &BTreeMap<Index, Answer>) -> Ve
     let medians = medians(&places);
     let share = quantity(drawn.len() as u64) / quantity(of.max(1));
     let words = format!(
-        "{} of the {of} good requests of the run ({}) are drawn, chosen by their numbers alone; medians are of the {} that were \
+        "{} of the {} of the run ({}) {} drawn, chosen by their numbers alone; medians are of the {} that were \
          kept one by one.",
         drawn.len(),
+        counted(of, "good request"),
         percent(share.min(1.0)),
+        if drawn.len() == 1 { "is" } else { "are" },
         places.len()
     );
     let name = if is_streamed {
@@ -56,7 +58,7 @@ pub(super) fn blocks(ctx: &Context<'_>, answers: &BTreeMap<Index, Answer>) -> Ve
                 &name[1..]
             ),
             summary: in_words(name, &medians),
-            x: axis("prompt", "tokens"),
+            x: around(&places),
             y: vec![axis(name, "ms")],
             series: vec![
                 series("requests", Kind::Points, points_of(drawn)),
@@ -66,6 +68,20 @@ pub(super) fn blocks(ctx: &Context<'_>, answers: &BTreeMap<Index, Answer>) -> Ve
             group: String::new(),
         }),
     ]
+}
+
+/// An axis from the shortest prompt to the longest, with a little room on both sides.
+fn around(sorted: &[Place]) -> Axis {
+    let (least, most) = sorted
+        .first()
+        .zip(sorted.last())
+        .map_or((0.0, 0.0), |(first, last)| (first.0, last.0));
+    let room = ((most - least) * 0.04).max(most * 0.01).max(1.0);
+    Axis {
+        min: Some((least - room).max(0.0)),
+        max: Some(most + room),
+        ..axis("prompt", "tokens")
+    }
 }
 
 fn points_of(places: Vec<Place>) -> impl Iterator<Item = (f64, Option<f64>)> {
@@ -120,6 +136,18 @@ fn in_words(name: &str, medians: &[Place]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_axis_goes_from_the_shortest_prompt_to_the_longest_with_a_little_room() {
+        let ends = |lengths: &[f64]| {
+            let places: Vec<Place> = lengths.iter().map(|length| (*length, 1.0)).collect();
+            let axis = around(&places);
+            (axis.min.unwrap(), axis.max.unwrap())
+        };
+        assert_eq!(ends(&[1_000.0, 1_100.0, 2_000.0]), (960.0, 2_040.0));
+        assert_eq!(ends(&[500.0]), (495.0, 505.0));
+        assert_eq!(ends(&[1.0, 101.0]), (0.0, 105.0));
+    }
 
     #[test]
     fn medians_are_of_neighbouring_lengths_and_one_length_is_not_divided() {

@@ -15,7 +15,7 @@ mod trust;
 use std::collections::BTreeMap;
 
 pub(crate) use bins::Bins;
-pub(crate) use outline::{axis, percent, series, table, text};
+pub(crate) use outline::percent;
 
 use super::{Context, History};
 use crate::domain::{Answer, Index};
@@ -48,6 +48,28 @@ pub fn run_page(
         facts: head::facts(ctx),
         sections: sections.into_iter().filter_map(section).collect(),
         made_by: format!("llmload {}", ctx.version),
+    }
+}
+
+/// How a run went, for a page that has figures of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Course {
+    /// Step by step, with the server's own gauges.
+    pub over_time: Vec<Block>,
+    /// What the generator measured of itself.
+    pub trust: Vec<Block>,
+    /// What somebody needs to have it again.
+    pub settings: Vec<Block>,
+}
+
+impl Course {
+    /// Of a run that went like `history`; `command` is as in [`run_page`].
+    pub fn of(ctx: &Context<'_>, history: &History, command: &str) -> Self {
+        Self {
+            over_time: over_time::blocks(ctx, history),
+            trust: trust::blocks(ctx, history),
+            settings: settings::blocks(ctx, command),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! The parts of a page in short: texts, tables, axes, lines, and figures with as many digits as say something.
-//! It knows no figure of a run.
+//! The parts of a run's page in short: those of any page, charts over its time, and figures with as many digits as say
+//! something. It knows no figure of a run.
 
-use crate::page::{Axis, Block, Chart, Column, Kind, Point, Scale, Series, Table};
+use crate::page::{Axis, Chart, Series};
+pub(crate) use crate::page::{axis, counted, log_axis, on_axis, series, table, text};
 use crate::report::number;
 
 /// Charts over the time of the run.
@@ -28,62 +29,6 @@ pub(crate) fn percent(share: f64) -> String {
 )]
 pub(crate) const fn quantity(count: u64) -> f64 {
     count as f64
-}
-
-pub(crate) fn text(text: impl Into<String>) -> Block {
-    Block::Text { text: text.into() }
-}
-
-/// A table; columns whose names begin with `#` hold numbers.
-pub(crate) fn table(title: &str, columns: &[&str], rows: Vec<Vec<String>>) -> Block {
-    let column = |name: &&str| Column {
-        name: name.trim_start_matches('#').to_owned(),
-        is_number: name.starts_with('#'),
-    };
-    Block::Table(Table {
-        title: title.to_owned(),
-        columns: columns.iter().map(column).collect(),
-        rows,
-    })
-}
-
-pub(crate) fn axis(name: &str, unit: &str) -> Axis {
-    Axis {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        ..Axis::default()
-    }
-}
-
-pub(crate) fn log_axis(name: &str, unit: &str) -> Axis {
-    Axis {
-        scale: Scale::Log,
-        ..axis(name, unit)
-    }
-}
-
-/// A series on the first axis.
-pub(crate) fn series(
-    name: impl Into<String>,
-    kind: Kind,
-    points: impl IntoIterator<Item = (f64, Option<f64>)>,
-) -> Series {
-    let point = |(x, y): (f64, Option<f64>)| Point {
-        x,
-        y: y.filter(|y| y.is_finite()),
-        spread: None,
-    };
-    Series {
-        name: name.into(),
-        kind,
-        axis: 0,
-        points: points.into_iter().map(point).collect(),
-    }
-}
-
-/// The same on another axis.
-pub(crate) fn on_axis(axis: usize, series: Series) -> Series {
-    Series { axis, ..series }
 }
 
 /// A chart over the time of the run.

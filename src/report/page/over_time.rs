@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::outline::{axis, on_axis, over_time, series, shown, text};
+use super::outline::{axis, counted, on_axis, over_time, series, shown, text};
 use crate::domain::Outcome;
 use crate::gauges::{Look, Watched};
 use crate::metrics::Metric;
@@ -48,17 +48,20 @@ fn explanation(ctx: &Context<'_>, history: &History) -> String {
     let steps = history.steps();
     let longest = steps.iter().map(Step::seconds).fold(0.0, f64::max);
     let mut words = format!(
-        "{} steps of up to {longest:.1} s, each drawn at its end. A request counts in the step in which it ended, with its tokens; \
+        "{} of up to {longest:.1} s, each drawn at its end. A request counts in the step in which it ended, with its tokens; \
          requests before the measured window are drawn too.",
-        steps.len()
+        counted(steps.len(), "step")
     );
     let all: u64 = ctx.summary.outcomes.values().sum();
     let drawn = history.ended();
     if drawn < all {
         let _ = write!(
             words,
-            " {} requests are in no step: they came when nobody could take note of their time.",
-            all - drawn
+            " {} in no step: nobody could take note of the time when it came.",
+            match all - drawn {
+                1 => "1 request is".to_owned(),
+                many => format!("{many} requests are"),
+            }
         );
     }
     words
@@ -113,8 +116,8 @@ fn requests(ctx: &Context<'_>, steps: &[Step]) -> Chart {
     drawn.push(line("failed", Kind::Line, steps, failed));
     let summary = ctx.summary;
     let words = format!(
-        "{} requests sent, {} answered, {} failed over the whole run; at most {} sent and {} answered per second.",
-        summary.counts.sent,
+        "{} sent, {} answered, {} failed over the whole run; at most {} sent and {} answered per second.",
+        counted(summary.counts.sent, "request"),
         summary.whole_run(Outcome::is_good),
         summary.whole_run(Outcome::is_failure),
         shown(highest(steps, sent)),
@@ -143,9 +146,9 @@ fn crowd(ctx: &Context<'_>, steps: &[Step]) -> Chart {
         line("waiting for a free user", Kind::Line, steps, waiting),
     ];
     let words = format!(
-        "Up to {} users, {} requests in flight and {} waiting at the ends of steps.",
-        shown(highest(steps, users)),
-        shown(highest(steps, in_flight)),
+        "Up to {}, {} in flight and {} waiting at the ends of steps.",
+        counted(shown(highest(steps, users)), "user"),
+        counted(shown(highest(steps, in_flight)), "request"),
         shown(highest(steps, waiting)),
     );
     over_time("Users and requests", words, vec![axis("count", "")], drawn)
@@ -163,8 +166,8 @@ fn tokens(ctx: &Context<'_>, steps: &[Step]) -> Option<Chart> {
         return None;
     }
     let mut words = format!(
-        "At most {} prompt tokens per second",
-        shown(highest(steps, prompt))
+        "At most {} per second",
+        counted(shown(highest(steps, prompt)), "prompt token")
     );
     let (mut axes, mut drawn) = (Vec::new(), Vec::new());
     if generates {
@@ -172,14 +175,14 @@ fn tokens(ctx: &Context<'_>, steps: &[Step]) -> Option<Chart> {
         drawn.push(line("output tokens", Kind::Line, steps, output));
         let _ = write!(
             words,
-            " and {} output tokens per second",
-            shown(highest(steps, output))
+            " and {} per second",
+            counted(shown(highest(steps, output)), "output token")
         );
         if let Some(rate) = ctx.summary.output_tokens_per_s() {
             let _ = write!(
                 words,
-                "; {} output tokens per second in the measured window",
-                shown(rate)
+                "; {} per second in the measured window",
+                counted(shown(rate), "output token")
             );
         }
     }
@@ -222,26 +225,31 @@ fn server(ctx: &Context<'_>, watched: &Watched) -> Vec<Block> {
         return blocks;
     }
     let began = unix_s(ctx);
+    let looks = since(&watched.looks, began);
     let drawn = |name: &str, kind, value: fn(&Look) -> Option<f64>| {
-        let points = watched
-            .looks
-            .iter()
-            .map(|look| (look.at_s - began, value(look)));
+        let points = looks.iter().map(|(at_s, look)| (*at_s, value(look)));
         series(name, kind, points)
     };
     let highest = |value: fn(&Look) -> Option<f64>| {
         let known = watched.looks.iter().filter_map(value);
-        known
-            .reduce(f64::max)
-            .map_or_else(|| "unknown".to_owned(), shown)
+        known.reduce(f64::max).map(shown)
     };
     let cache: fn(&Look) -> Option<f64> = |look| look.cache.map(|share| 100.0 * share);
-    let words = format!(
-        "The server worked on up to {} requests and had up to {} waiting; up to {}% of its cache was in use.",
-        highest(|look| look.running),
-        highest(|look| look.waiting),
-        highest(cache),
-    );
+    let told = [
+        highest(|look| look.running).map(|most| counted(most, "request") + " at work"),
+        highest(|look| look.waiting).map(|most| format!("{most} waiting")),
+        highest(cache).map(|most| format!("{most}% of its cache in use")),
+    ];
+    let told: Vec<String> = told
+        .into_iter()
+        .flatten()
+        .map(|words| format!("up to {words}"))
+        .collect();
+    let words = if told.is_empty() {
+        "The server told none of its gauges.".to_owned()
+    } else {
+        format!("The server told of {}.", told.join(", "))
+    };
     let chart = over_time(
         "The server's own gauges",
         words,
@@ -256,6 +264,16 @@ fn server(ctx: &Context<'_>, watched: &Watched) -> Vec<Block> {
     blocks
 }
 
+/// The looks with their times of the run. Of those before it the last one holds when it begins.
+fn since(looks: &[Look], began: f64) -> Vec<(f64, &Look)> {
+    let before = looks.partition_point(|look| look.at_s < began);
+    let from = before.saturating_sub(1);
+    let looks = looks.iter().skip(from);
+    looks
+        .map(|look| ((look.at_s - began).max(0.0), look))
+        .collect()
+}
+
 /// When the run began, in seconds since 1970.
 #[expect(
     clippy::cast_precision_loss,
@@ -268,13 +286,13 @@ fn unix_s(ctx: &Context<'_>) -> f64 {
 fn of_looks(watched: &Watched) -> String {
     let lateness = &watched.lateness;
     let mut words = format!(
-        "The server's metrics ({}) were looked at {} times, every {} s, on a connection of their own; looks were late by {} ms on average and {} ms at most.",
+        "The server's metrics ({}) were looked at {}, every {} s, on a connection of their own; looks were late by {} ms on average and {} ms at most.",
         if watched.server.is_empty() {
             "of no known kind"
         } else {
             &watched.server
         },
-        watched.looks.len(),
+        counted(watched.looks.len(), "time"),
         shown(watched.step_s),
         shown(lateness.mean_s * 1e3),
         shown(lateness.max_s * 1e3),
@@ -282,15 +300,20 @@ fn of_looks(watched: &Watched) -> String {
     if watched.skipped > 0 {
         let _ = write!(
             words,
-            " {} looks were skipped, for the one before was not answered yet.",
-            watched.skipped
+            " {} skipped, for the one before was not answered yet.",
+            if watched.skipped == 1 {
+                "1 look was".to_owned()
+            } else {
+                format!("{} looks were", watched.skipped)
+            }
         );
     }
     if watched.failed > 0 {
         let _ = write!(
             words,
-            " {} looks failed: {}.",
-            watched.failed, watched.failure
+            " {} failed: {}.",
+            counted(watched.failed, "look"),
+            watched.failure
         );
     }
     for (name, before, after) in [

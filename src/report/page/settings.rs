@@ -12,8 +12,7 @@ pub(super) fn blocks(ctx: &Context<'_>, command: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     if !command.is_empty() {
         blocks.push(Block::Code {
-            title: "This command line sends the same requests again; *** stands for what is secret"
-                .to_owned(),
+            title: title(command),
             text: command.to_owned(),
         });
     }
@@ -21,6 +20,18 @@ pub(super) fn blocks(ctx: &Context<'_>, command: &str) -> Vec<Block> {
     blocks.extend(plan(ctx));
     blocks.extend(closing::notes(ctx).into_iter().map(text));
     blocks
+}
+
+/// What the command line is for, and where it has its secrets from.
+fn title(command: &str) -> String {
+    let secrets = match () {
+        () if command.contains("***") => "; *** stands for what is secret",
+        () if command.contains("=\"") => {
+            "; what is secret comes from the environment: each $NAME is a variable to set before"
+        }
+        () => "",
+    };
+    format!("This command line sends the same requests again{secrets}")
 }
 
 fn of_the_run(ctx: &Context<'_>) -> Block {

@@ -11,7 +11,7 @@ use crate::report::sample::{self, Sample};
 use crate::report::{Crowd, Load, LoadChange};
 
 const SECOND: u64 = 1_000_000_000;
-const COMMAND: &str = "llmload run --host http://127.0.0.1:8000 --api-key '***' --seed 1";
+const COMMAND: &str = "llmload run --host http://127.0.0.1:8000 --api-key=\"$API_KEY\" --seed 1";
 
 /// Two steps of 5 s, with what the sample's requests came to in the first of them.
 fn history() -> History {
@@ -158,7 +158,7 @@ fn the_page_of_an_open_loop_says_all_that_the_console_says() {
     # Errors
       1 of 4 requests failed over the whole run, its ramp and warm-up included.
       table Failures by kind: 1 rows
-      chart Failures per second [http_5xx]: 1 failures, in 1 of 2 steps of the run.
+      chart Failures per second [http_5xx]: 1 failure, in 1 of 2 steps of the run.
     # Can these figures be trusted?
       asked for 2 requests/s (constant), sent 0.40/s
       send delay p50 0.000 ms, p99 ~0.000 ms, max 0.000 ms
@@ -173,7 +173,7 @@ fn the_page_of_an_open_loop_says_all_that_the_console_says() {
       table Sending cores: 2 rows
       table Workers: 2 rows
     # Settings
-      code This command line sends the same requests again; *** stands for what is secret
+      code This command line sends the same requests again; what is secret comes from the environment: each $NAME is a variable to set before
       table The run: 11 rows
       folded The whole plan, as its workers had it: 1 blocks
       no --run-time: stopped by hand
@@ -371,7 +371,11 @@ fn the_servers_gauges_stand_on_the_time_of_the_run() {
     sample.watched = Some(Box::new(Watched {
         server: "vllm".to_owned(),
         step_s: 0.5,
-        looks: vec![look(began - 1.0, 0.0), look(began + 2.0, 3.0)],
+        looks: vec![
+            look(began - 2.0, 1.0),
+            look(began - 1.0, 0.0),
+            look(began + 2.0, 3.0),
+        ],
         lateness: Lateness::default(),
         skipped: 2,
         failed: 1,
@@ -395,15 +399,16 @@ fn the_servers_gauges_stand_on_the_time_of_the_run() {
         .iter()
         .map(|point| (point.x.round(), point.y))
         .collect();
-    assert_eq!(running, [(-1.0, Some(0.0)), (2.0, Some(3.0))]);
+    // The last one before the run holds when it begins; no axis begins before it.
+    assert_eq!(running, [(0.0, Some(0.0)), (2.0, Some(3.0))]);
     assert_eq!(
         chart.summary,
-        "The server worked on up to 3 requests and had up to unknown waiting; up to 25% of its cache was in use."
+        "The server told of up to 3 requests at work, up to 25% of its cache in use."
     );
     let text = skeleton(&page);
     for words in [
         "2 looks were skipped",
-        "1 looks failed: connection refused.",
+        "1 look failed: connection refused.",
         "It counted 300 prompt tokens meanwhile.",
     ] {
         assert!(text.contains(words), "{words}\n{text}");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::page::{At, Axis, Chart, Kind, Mark, Point, Series};
+use crate::page::{At, Axis, Chart, Kind, Mark, Point, Series, axis};
 use crate::serving::words::{figure, thousands};
 
 use super::Findings;
@@ -37,14 +37,6 @@ pub(super) fn all(findings: &Findings<'_>) -> Vec<(String, Chart)> {
         charts.push((format!("report/{}", found.graph_path()), profile(found)));
     }
     charts
-}
-
-fn axis(name: &str, unit: &str) -> Axis {
-    Axis {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        ..Axis::default()
-    }
 }
 
 fn share(name: &str) -> Axis {

@@ -58,6 +58,9 @@ impl<'a> Findings<'a> {
         let pairs = Pair::all(&kept, told.speed_threshold);
         let totals = Total::all(&kept);
         let profiles = Profile::all(&kept);
+        for what in settings.map(|it| it.not_run(raws)).unwrap_or_default() {
+            kept.lacks(&what);
+        }
         if pairs.is_empty() {
             kept.lacks("no graphs of the speed: there is no file of it");
         }

@@ -1,7 +1,8 @@
 //! The suite's page: the figures that tell most, all charts, the tables behind them, how far the measurements can be trusted,
 //! and what reproduces them. HTML is made of it elsewhere.
 
-use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table};
+use crate::domain::shell_word;
+use crate::page::{Block, Column, Fact, Level, Notice, Page, Section, Table, text};
 use crate::serving::SuiteSettings;
 use crate::serving::words::{figure, list, millis, percent, thousands};
 
@@ -182,10 +183,6 @@ fn table(title: &str, columns: &[(&str, bool)], rows: Vec<Vec<String>>) -> Block
     })
 }
 
-fn text(words: impl Into<String>) -> Block {
-    Block::Text { text: words.into() }
-}
-
 fn ingestion(findings: &Findings<'_>) -> Vec<Block> {
     let Some(found) = &findings.ingestion else {
         return Vec::new();
@@ -358,23 +355,23 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
         vec![
             bench.file(),
             words.join(": "),
-            beside.dropped.to_string(),
             sampler.looks.to_string(),
             millis(sampler.lateness_p99_s),
             sampler.skipped.to_string(),
             sampler.failed.to_string(),
             agree.to_owned(),
+            beside.dropped.to_string(),
         ]
     });
     let columns = [
         ("File", false),
         ("Generator", false),
-        ("Queries dropped at the end", true),
         ("Looks at the server", true),
         ("late by, p99 (ms)", true),
         ("skipped", true),
         ("failed", true),
         ("Server's token counters", false),
+        ("given up at the end", true),
     ];
     let rows: Vec<Vec<String>> = rows.collect();
     if rows.is_empty() {
@@ -382,7 +379,7 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     }
     vec![
         text(
-            "What the generator says of itself, how many queries were under way when the time was over and are in no figure, how well the server's metrics could be looked at, and whether its counters are the sums of its answers.",
+            "What the generator says of itself, how well the server's metrics could be looked at, whether its counters are the sums of its answers, and how many queries were given up at the end: those are in no figure.",
         ),
         Block::Folded {
             title: "File by file".to_owned(),
@@ -414,11 +411,11 @@ pub(super) fn command(findings: &Findings<'_>, settings: &SuiteSettings) -> Stri
     let mut lines = vec!["llmload bench-suite --base-url \"$BASE_URL\"".to_owned()];
     let mut option = |name: &str, value: String| lines.push(format!("--{name} {value}"));
     if let Some(model) = findings.parameter("model") {
-        option("model", quoted(model));
+        option("model", shell_word(model));
     }
-    option("backend", quoted(&settings.backend));
+    option("backend", shell_word(&settings.backend));
     if let Some(gpu) = &settings.gpu_name {
-        option("gpu-name", quoted(gpu));
+        option("gpu-name", shell_word(gpu));
     }
     option("input-lengths", list(&settings.input_lengths));
     option("output-lengths", list(&settings.output_lengths));
@@ -452,28 +449,17 @@ pub(super) fn command(findings: &Findings<'_>, settings: &SuiteSettings) -> Stri
     let fewest = settings.min_number_of_valid_queries;
     option("min-number-of-valid-queries", fewest.to_string());
     option("seed", settings.seed.to_string());
-    lines.join(" \\\n  ")
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
+    if settings.quick {
+        lines.push("--quick".to_owned());
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    lines.extend(settings.asked_with.iter().cloned());
+    lines.join(" \\\n  ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::serving::Bench;
-
-    #[test]
-    fn a_word_with_spaces_is_quoted_for_a_shell() {
-        assert_eq!(quoted("meta/llama-3.1"), "meta/llama-3.1");
-        assert_eq!(quoted("it's H100"), r"'it'\''s H100'");
-    }
 
     #[test]
     fn many_files_are_told_by_the_first_three() {

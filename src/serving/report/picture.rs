@@ -89,7 +89,7 @@ fn limits(chart: &Chart) -> Vec<Curve> {
                 .to_vec(),
             ..Curve::default()
         }),
-        At::X(_) => None,
+        At::X(_) | At::Point(_) | At::Ring(_) => None,
     };
     chart.marks.iter().filter_map(limit).collect()
 }

@@ -23,7 +23,7 @@ const FILES: &str = "
 
 Each picture is there as `.svg` too.
 
-A raw result has `parameters`; `general_metrics` (maxima of the server's gauges, −1 where it has none; sums over its queries; `actual_total_time`, by the clock); `aggregated_metrics` (mean, median and percentiles of each figure of a query); `errored_queries`; `individual_query` for the prompt ingestion; `kv_cache_profile` for that; and `llmload`: pieces of the streams (`chunks`), queries under way at the end, which are in no figure (`dropped`), the time from the first query to the last (`span_s`), the tokens of the KV cache (`kv_cache_tokens`), the sampler's lateness and gaps (`sampler`), tokens by the server's counters and by the answers (`counters`), and the generator's verdict on itself (`verdict`). Times are in seconds, time stamps in seconds since 1970.
+A raw result has `parameters`; `general_metrics` (maxima of the server's gauges, −1 where it has none; sums over its queries; `actual_total_time`, by the clock); `aggregated_metrics` (mean, median and percentiles of each figure of a query); `errored_queries`; `individual_query` for the prompt ingestion; `kv_cache_profile` for that; and `llmload`: pieces of the streams (`chunks`), queries that were under way at its end and given up (`dropped`; they are in no other figure), the time from the first query to the last (`span_s`), the tokens of the KV cache (`kv_cache_tokens`), the sampler's lateness and gaps (`sampler`), tokens by the server's counters and by the answers (`counters`), and the generator's verdict on itself (`verdict`). Times are in seconds, time stamps in seconds since 1970.
 ";
 
 const DIFFERENCES: &str = "
@@ -101,7 +101,7 @@ fn dropped(findings: &Findings<'_>, text: &mut String) {
         .collect();
     if !lines.is_empty() {
         text.push_str(
-            "\nQueries that were under way when a benchmark's time was over, and were dropped; they are in no figure:\n\n",
+            "\nQueries that were under way when a benchmark's time was over, and given up; they are in no figure:\n\n",
         );
         text.push_str(&lines.concat());
     }

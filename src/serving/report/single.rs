@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::page::{
-    Axis, Block, Chart, Column, Fact, Kind, Level, Notice, Page, Point, Scale, Section, Series,
-    Table,
+    self, Axis, Block, Chart, Column, Fact, Kind, Level, Notice, Page, Point, Scale, Section,
+    Series, Table, counted,
 };
 use crate::serving::words::figure;
 use crate::serving::{Beside, Query, Raw};
@@ -84,14 +84,15 @@ fn facts(raw: &Raw) -> Vec<Fact> {
     };
     let count = |key: &str| raw.general(key).unwrap_or(0.0);
     let beside = Beside::read(&raw.llmload);
-    let mut note = format!(
-        "{} failed, of which {} timed out",
+    let given_up = match beside.dropped {
+        0 => String::new(),
+        dropped => format!("; {dropped} more given up at the end"),
+    };
+    let note = format!(
+        "{} failed, of which {} timed out{given_up}",
         count("nb_errored_queries"),
         count("nb_timeout_queries")
     );
-    if beside.dropped > 0 {
-        note.push_str(&format!("; {} more dropped at the end", beside.dropped));
-    }
     let queries = Fact {
         name: "queries".to_owned(),
         value: format!("{}", count("total_number_of_queries")),
@@ -181,11 +182,7 @@ fn points(queries: &[&Query], of: impl Fn(&Query) -> (f64, f64)) -> Vec<Point> {
 }
 
 fn axis((name, unit): (&str, &str)) -> Axis {
-    Axis {
-        name: name.to_owned(),
-        unit: unit.to_owned(),
-        ..Axis::default()
-    }
+    page::axis(name, unit)
 }
 
 fn cloud(title: &str, x: (&str, &str), y: (&str, &str), points: Vec<Point>) -> Chart {
@@ -195,9 +192,9 @@ fn cloud(title: &str, x: (&str, &str), y: (&str, &str), points: Vec<Point>) -> C
     Chart {
         title: title.to_owned(),
         summary: format!(
-            "{} of {} queries, from {} to {} {}.",
+            "{} of {}, from {} to {} {}.",
             y.0,
-            points.len(),
+            counted(points.len(), "query"),
             figure(low.min(high)),
             figure(high),
             y.1
@@ -235,8 +232,8 @@ fn percentiles(queries: &[&Query]) -> Chart {
     Chart {
         title: "Latencies by percentile".to_owned(),
         summary: format!(
-            "Time to first token and total time of {} queries by percentile.",
-            queries.len()
+            "Time to first token and total time of {} by percentile.",
+            counted(queries.len(), "query")
         ),
         x: Axis {
             scale: Scale::Percentile,

@@ -4,6 +4,7 @@ import type { Names, View } from "./chart";
 import { named } from "./chart-format";
 import { KEYS } from "./chart-keys";
 import { colorOf, type Look } from "./chart-look";
+import { swatchOf } from "./chart-symbols";
 import { element, headOf } from "./chart-tip";
 
 export interface Controls {
@@ -74,7 +75,7 @@ function entry(view: View, at: number): HTMLButtonElement {
   const made = button("", "", () => view.toggle(at));
   made.removeAttribute("aria-label");
   const unit = view.chart.y.length > 1 ? view.chart.y[series.axis]!.unit : "";
-  made.append(element("span", `swatch ${series.kind}`), element("span", "", named(series.name || `Series ${at + 1}`, unit)));
+  made.append(swatchOf(series.kind, at), element("span", "", named(series.name || `Series ${at + 1}`, unit)));
   return made;
 }
 

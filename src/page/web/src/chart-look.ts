@@ -31,13 +31,4 @@ export function lookOf(element: HTMLElement): Look {
   return look;
 }
 
-const SYMBOLS = ["circle", "rect", "triangle", "diamond", "emptyCircle", "emptyRect", "emptyTriangle", "emptyDiamond"];
-const DASHES = ["solid", [2, 3], [9, 3, 2, 3]] as const;
-
-/** What tells a series from the others where its colour does not: its symbol, and past eight series its dashes. */
-export const symbolOf = (at: number) => SYMBOLS[at % SYMBOLS.length]!;
 export const colorOf = (look: Look, at: number) => look.series[at % SERIES]!;
-export const dashOf = (at: number) => {
-  const dash = DASHES[Math.floor(at / SERIES) % DASHES.length]!;
-  return typeof dash === "string" ? ("solid" as const) : [...dash];
-};

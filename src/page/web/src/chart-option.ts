@@ -1,9 +1,10 @@
 // A chart as the library is told it: axes, marks, zoom. Its shapes are made in chart-series.
 
-import type { EChartsOption, LineSeriesOption, XAXisOption, YAXisOption } from "echarts/types/dist/shared";
+import type { EChartsOption, XAXisOption, YAXisOption } from "echarts/types/dist/shared";
 import { named } from "./chart-format";
 import { colorOf, type Look } from "./chart-look";
-import { shapesOf } from "./chart-series";
+import { guideOf, labelsOf } from "./chart-marks";
+import { shapesOf, symbolsOf } from "./chart-series";
 import type { Axis, Chart, Range } from "./chart-types";
 import type { Values } from "./chart-values";
 
@@ -23,7 +24,7 @@ export function optionOf(chart: Chart, values: Values, look: Look, state: State,
     grid: { left: 6, right: 14, top: 14, bottom: 6, outerBoundsMode: "same", outerBoundsContain: "all" },
     xAxis: xAxis(chart, values, look, state) as EChartsOption["xAxis"],
     yAxis: chart.y.map((_, at) => yAxis(chart, values, look, at, state.width)) as EChartsOption["yAxis"],
-    series: [...shapesOf(chart, values, look, state.hidden), guide(chart, values, look)] as EChartsOption["series"],
+    series: [...shapesOf(chart, values, look, state.hidden), ...movingOf(chart, values, look, state)] as EChartsOption["series"],
     dataZoom: zoom(values, state),
     // Its one use is the rectangle that is drawn to zoom; the buttons for it are the page's own.
     toolbox: {
@@ -144,32 +145,11 @@ function title(axis: Axis, color: string, look: Look, maxWidth: number) {
   };
 }
 
-/** Draws nothing but the marks; the pointer finds every place of any series on it. */
-function guide(chart: Chart, values: Values, look: Look): LineSeriesOption {
-  const marks = chart.marks.flatMap((mark) => {
-    const x = typeof mark.x === "number" ? values.x.place(mark.x) : NaN;
-    const y = typeof mark.y === "number" ? values.y[0]!.place(mark.y) : NaN;
-    if (Number.isNaN(x) && Number.isNaN(y)) return [];
-    const at: { xAxis: number } | { yAxis: number } = Number.isNaN(x) ? { yAxis: y } : { xAxis: x };
-    return [{ ...at, name: mark.name, label: { position: "insideEndTop" as const } }];
-  });
-  return {
-    id: "guide",
-    type: "line",
-    silent: true,
-    animation: false,
-    showSymbol: false,
-    lineStyle: { opacity: 0 },
-    itemStyle: { opacity: 0 },
-    data: values.places.map((place) => [place, values.yExtents[0]![0]]),
-    z: 7,
-    markLine: {
-      silent: true,
-      animation: false,
-      symbol: "none",
-      lineStyle: { color: look.text, type: [4, 4], width: 1, opacity: 0.7 },
-      label: { formatter: (hit) => hit.name, color: look.text, fontSize: 11, textBorderColor: look.surface, textBorderWidth: 3, width: 200, overflow: "truncate" },
-      data: marks,
-    },
-  };
+/** What stands elsewhere when it is zoomed. */
+export function movingOf(chart: Chart, values: Values, look: Look, state: State): EChartsOption["series"] & unknown[] {
+  return [
+    ...symbolsOf(chart, values, look, state.hidden, state.range, state.width),
+    ...labelsOf(chart, values, look, state.hidden),
+    guideOf(chart, values, look, state),
+  ] as EChartsOption["series"] & unknown[];
 }

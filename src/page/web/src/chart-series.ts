@@ -1,15 +1,19 @@
 // What the library draws for one series: a line, points, bars, and how far each value may be off.
 
 import type { CustomSeriesOption, LineSeriesOption, ScatterSeriesOption } from "echarts/types/dist/echarts";
-import { colorOf, dashOf, symbolOf, type Look } from "./chart-look";
+import { colorOf, type Look } from "./chart-look";
+import { dashOf, symbolOf } from "./chart-symbols";
 import { isBar, widthOf, type Spot, type Values } from "./chart-values";
-import type { Chart } from "./chart-types";
+import type { Chart, Range, Series } from "./chart-types";
 
 export type Drawn = LineSeriesOption | ScatterSeriesOption | CustomSeriesOption;
 type Render = NonNullable<CustomSeriesOption["renderItem"]>;
 type Api = Parameters<Render>[1];
 
+/** A line of more points has symbols at some of them. */
 const SYMBOLS_AT_MOST = 40;
+/** Pixels from one of those to the next. */
+const SYMBOLS_EVERY = 90;
 const ERROR_BARS_AT_MOST = 24;
 
 /** The shapes of all series that are not hidden, in the order in which they are drawn. */
@@ -24,22 +28,50 @@ export function shapesOf(chart: Chart, values: Values, look: Look, hidden: Set<n
   });
 }
 
+const isLine = (series: Series) => series.kind === "line" || series.kind === "dashed" || series.kind === "steps";
+
+/** Symbols along lines of many points, by which they are told apart; they depend on what is in sight. */
+export function symbolsOf(chart: Chart, values: Values, look: Look, hidden: Set<number>, range: Range, width: number): ScatterSeriesOption[] {
+  const step = ((range[1] - range[0]) * SYMBOLS_EVERY) / Math.max(width, SYMBOLS_EVERY);
+  // A power of two: symbols stay where they are while it is moved to and fro, and zoomed a little.
+  const even = 2 ** Math.round(Math.log2(step || 1));
+  return chart.series.flatMap((series, at) => {
+    const spots = values.spots[at]!;
+    if (hidden.has(at) || !isLine(series) || spots.length <= SYMBOLS_AT_MOST) return [];
+    // Those of one line stand between those of another.
+    const shift = (even * at) / chart.series.length;
+    const chosen = sparse(spots, even, shift, range);
+    return [{ ...points(at, chosen, series.axis, look), id: `symbols_${at}`, z: 5, ...symbolOf(look, at), symbolSize: 8, large: false }];
+  });
+}
+
+/** The spot that is next to each of the places at even distances. */
+function sparse(spots: Spot[], step: number, shift: number, [from, to]: Range): Spot[] {
+  const chosen = new Map<number, Spot>();
+  for (const spot of spots) {
+    if (spot.y === null || spot.x < from || spot.x > to) continue;
+    const place = Math.round((spot.x - shift) / step);
+    const off = (one: Spot) => Math.abs(one.x - shift - place * step);
+    const known = chosen.get(place);
+    if (!known || off(spot) < off(known)) chosen.set(place, spot);
+  }
+  return [...chosen.values()];
+}
+
 const common = (at: number, axis: number, z: number) => ({ id: `${z}_${at}`, yAxisIndex: axis, z, silent: true, animation: false });
 
 function line(at: number, spots: Spot[], chart: Chart, look: Look): LineSeriesOption {
   const { kind, axis } = chart.series[at]!;
-  const color = colorOf(look, at);
   return {
     ...common(at, axis, 4),
     type: "line",
     data: spots.map((spot) => [spot.x, spot.y]),
     step: kind === "steps" ? "end" : false,
-    showSymbol: spots.length <= (kind === "steps" ? 1 : SYMBOLS_AT_MOST),
+    showSymbol: spots.length <= SYMBOLS_AT_MOST,
     showAllSymbol: true,
-    symbol: symbolOf(at),
+    ...symbolOf(look, at),
     symbolSize: 7,
-    lineStyle: { color, width: 2, type: kind === "dashed" ? [7, 5] : dashOf(at) },
-    itemStyle: { color },
+    lineStyle: { color: colorOf(look, at), width: 2, type: dashOf(kind, at) ?? "solid" },
     emphasis: { disabled: true },
   };
 }
@@ -58,11 +90,10 @@ function points(at: number, spots: Spot[], axis: number, look: Look): ScatterSer
     ...common(at, axis, 5),
     type: "scatter",
     data: spots.map((spot) => [spot.x, spot.y ?? "-"]),
-    symbol: symbolOf(at),
+    ...symbolOf(look, at, isMany ? 0.45 : 0.85),
     symbolSize: isMany ? 4 : 8,
     large: spots.length > 3000,
     progressive: 0,
-    itemStyle: { color: colorOf(look, at), opacity: isMany ? 0.45 : 0.85 },
     emphasis: { disabled: true },
   };
 }

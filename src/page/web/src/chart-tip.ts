@@ -2,6 +2,7 @@
 
 import { withUnit } from "./chart-format";
 import { colorOf, type Look } from "./chart-look";
+import { swatchOf } from "./chart-symbols";
 import type { Chart, Range } from "./chart-types";
 import { spotAt, type Values } from "./chart-values";
 
@@ -43,7 +44,7 @@ export function tipOf(chart: Chart, values: Values, look: Look, place: number, h
   const all = told(chart, values, place, hidden, range);
   for (const { at, name, value } of all.slice(0, SHOWN)) {
     const row = element("p", "chart-tip-row");
-    const swatch = element("span", "swatch");
+    const swatch = swatchOf(chart.series[at]!.kind, at);
     swatch.style.setProperty("--ink", colorOf(look, at));
     row.append(swatch, element("span", "chart-tip-name", name), element("b", "", value));
     box.append(row);

@@ -26,6 +26,10 @@ export interface Mark {
   name: string;
   x?: number | null;
   y?: number | null;
+  /** Words beside a point of the first axis. */
+  point?: [number, number];
+  /** The same, with a ring around it. */
+  ring?: [number, number];
 }
 
 export interface Chart {

@@ -4,16 +4,17 @@
 import { CustomChart, LineChart, ScatterChart } from "echarts/charts";
 import { DataZoomInsideComponent, GridComponent, MarkLineComponent, ToolboxComponent, TooltipComponent } from "echarts/components";
 import { init, use, type ECharts } from "echarts/core";
+import { LabelLayout } from "echarts/features";
 import { CanvasRenderer } from "echarts/renderers";
 import { controlsOf, type Controls } from "./chart-controls";
 import { walk } from "./chart-keys";
 import { lookOf, type Look } from "./chart-look";
-import { optionOf, xTicks } from "./chart-option";
+import { movingOf, optionOf, xTicks, type State } from "./chart-option";
 import { tipOf, words } from "./chart-tip";
 import type { Chart, Range } from "./chart-types";
 import { valuesOf, type Values } from "./chart-values";
 
-use([CanvasRenderer, LineChart, ScatterChart, CustomChart, GridComponent, TooltipComponent, DataZoomInsideComponent, MarkLineComponent, ToolboxComponent]);
+use([CanvasRenderer, LineChart, ScatterChart, CustomChart, GridComponent, TooltipComponent, DataZoomInsideComponent, MarkLineComponent, ToolboxComponent, LabelLayout]);
 
 export interface Names {
   /** Ids of what names it and what says what is to be seen. */
@@ -84,9 +85,7 @@ export class View {
   /** Once more in the colours of now. */
   draw(): void {
     this.look = lookOf(this.stage);
-    const width = this.plot.clientWidth;
-    const state = { hidden: this.hidden, range: this.range, width, isTouch: this.isTouch };
-    this.drawing.setOption(optionOf(this.chart, this.values, this.look, state, (place) => this.tip(place)), { notMerge: true });
+    this.drawing.setOption(optionOf(this.chart, this.values, this.look, this.state, (place) => this.tip(place)), { notMerge: true });
     if (!this.isTouch) {
       this.drawing.dispatchAction({ type: "takeGlobalCursor", key: "dataZoomSelect", dataZoomSelectActive: true });
     }
@@ -134,6 +133,10 @@ export class View {
     this.drawing.dispose();
   }
 
+  private get state(): State {
+    return { hidden: this.hidden, range: this.range, width: this.plot.clientWidth, isTouch: this.isTouch };
+  }
+
   private tip(place: number): HTMLElement {
     return tipOf(this.chart, this.values, this.look, this.cursor ?? place, this.hidden, this.range);
   }
@@ -169,7 +172,8 @@ export class View {
   }
 
   private marked(): void {
-    this.drawing.setOption({ xAxis: xTicks(this.values, this.range, this.plot.clientWidth) }, { lazyUpdate: true });
+    const series = movingOf(this.chart, this.values, this.look, this.state);
+    this.drawing.setOption({ xAxis: xTicks(this.values, this.range, this.plot.clientWidth), series }, { lazyUpdate: true });
     this.controls.refresh(this.look);
   }
 
