@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::proxy::ProxyTarget;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};

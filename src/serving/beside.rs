@@ -242,7 +242,7 @@ impl Untold {
         let count = u64::try_from(failed().count()).unwrap_or(u64::MAX);
         let has_any = count > 0 || played.dropped > 0;
         let limit = played.parameters.get("output_length");
-        let limit = limit.and_then(serde_json::Value::as_u64);
+        let limit = limit.and_then(Value::as_u64);
         let longest = played.queries.iter().map(|query| query.prompt_length).max();
         // A dropped prompt may be longer than all that came to their ends.
         let longest = longest.filter(|_| played.dropped == 0);

@@ -288,7 +288,7 @@ fn what_was_dropped_is_told_by_the_readme_and_the_page() {
     beside.counters.get_or_insert_default().agree = None;
     beside.counters.get_or_insert_default().undecided = "17 unknown".to_owned();
     raw.llmload = beside.map();
-    let single = serde_json::to_string(&super::single_page(raw)).unwrap();
+    let single = serde_json::to_string(&single_page(raw)).unwrap();
     assert!(single.contains("17 more given up at the end"), "{single}");
     let (files, _) = report(&raws, Some(&settings));
     let readme = text(&files, "README.md");
