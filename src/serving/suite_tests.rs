@@ -297,8 +297,7 @@ fn what_was_dropped_is_told_by_the_readme_and_the_page() {
         panic!("no page");
     };
     let page = serde_json::to_string(page).unwrap();
-    let row = format!(r#""{name}","","17","#);
-    assert!(page.contains(&row) && page.contains("17 unknown"), "{page}");
+    assert!(page.contains(r#""17 unknown","17"]"#), "{page}");
 }
 
 #[test]
