@@ -7,9 +7,8 @@ use anyhow::{Context, anyhow};
 use http::StatusCode;
 
 use super::failure::Failure;
-use super::surroundings::Process;
 use super::target;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::domain::Secret;
 use crate::provider::{self, GuessError, Kind};
 
@@ -149,29 +148,33 @@ pub(super) fn key_header(
 
 /// A client that reaches the server as the load will.
 pub(super) fn client(settings: &Settings, way: Way<'_>) -> Result<reqwest::Client, Failure> {
-    let credentials = settings.secrets.proxy_credentials.as_ref();
     let proxy = settings.target.proxy.as_deref();
-    through(proxy, credentials, settings, way)
+    let credentials = settings.secrets.proxy_credentials.as_ref();
+    client_through(proxy.map(|url| (url, credentials)), settings, way)
 }
 
-/// A client for another address than the load's: what stands between here and there is that one's own proxy, or none.
-pub(super) fn client_elsewhere(
-    url: &str,
+/// A client that reaches `page`: one that was named for itself by the proxy of its own address, and any other as the server.
+pub(super) fn client_of_page(
+    page: &str,
     settings: &Settings,
     way: Way<'_>,
 ) -> Result<reqwest::Client, Failure> {
-    if settings.target.no_proxy {
-        return through(None, None, settings, way);
+    let named = settings.server_metrics.as_ref();
+    match named.filter(|it| it.url.as_deref() == Some(page)) {
+        Some(it) => {
+            let proxy = it.proxy.as_ref();
+            let proxy = proxy.map(|it| (it.url.as_str(), it.credentials.as_ref()));
+            client_through(proxy, settings, way)
+        }
+        None => client(settings, way),
     }
-    let found =
-        config::proxy_for(url, &Process).map_err(|error| Failure::usage(anyhow!("{error}")))?;
-    let (proxy, credentials) = found.map_or((None, None), |it| (Some(it.url), it.credentials));
-    through(proxy.as_deref(), credentials.as_ref(), settings, way)
 }
 
-fn through(
-    proxy: Option<&str>,
-    credentials: Option<&Secret>,
+/// The address of a proxy, and its `user:password`.
+type Through<'a> = (&'a str, Option<&'a Secret>);
+
+fn client_through(
+    proxy: Option<Through<'_>>,
     settings: &Settings,
     way: Way<'_>,
 ) -> Result<reqwest::Client, Failure> {
@@ -182,7 +185,7 @@ fn through(
         // A redirect would carry the key to another host; the load follows none either.
         .redirect(reqwest::redirect::Policy::none())
         .tls_backend_preconfigured((*tls).clone());
-    if let Some(url) = proxy {
+    if let Some((url, credentials)) = proxy {
         let mut proxy = reqwest::Proxy::all(url)
             .context("the proxy")
             .map_err(Failure::usage)?;

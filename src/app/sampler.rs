@@ -180,6 +180,7 @@ struct Eye {
 
 impl Eye {
     fn new(url: &str, settings: &Settings, way: Way<'_>) -> Result<Self, Failure> {
+        let client = discover::client_of_page(url, settings, way)?;
         let url: Url = url
             .parse()
             .with_context(|| format!("`{url}` is no address of a page"))
@@ -192,15 +193,15 @@ impl Eye {
             headers = own_headers(settings)?;
         }
         headers.insert(ACCEPT, HeaderValue::from_static("text/plain"));
+        let mut secrets = settings.secrets.values();
+        let page = settings.server_metrics.as_ref();
+        let proxy = page.and_then(|page| page.proxy.as_ref());
+        secrets.extend(proxy.and_then(|proxy| proxy.credentials.clone()));
         Ok(Self {
-            client: if is_home {
-                discover::client(settings, way)?
-            } else {
-                discover::client_elsewhere(url.as_str(), settings, way)?
-            },
+            client,
             url,
             headers,
-            secrets: settings.secrets.values(),
+            secrets,
         })
     }
 

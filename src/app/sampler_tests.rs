@@ -10,12 +10,13 @@ use super::*;
 use crate::config::{Command, Surroundings};
 use crate::mock::{MetricsNames, MockHandle, Script, spawn_thread};
 
-/// No environment and no files.
-struct Nothing;
+/// These variables and no files.
+struct Variables<'a>(&'a [(&'a str, String)]);
 
-impl Surroundings for Nothing {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
+impl Surroundings for Variables<'_> {
+    fn variable(&self, wanted: &str) -> Option<String> {
+        let found = self.0.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| value.clone())
     }
 
     fn file(&self, _: &Path) -> io::Result<String> {
@@ -24,11 +25,15 @@ impl Surroundings for Nothing {
 }
 
 fn settings(line: &str) -> Settings {
+    settings_among(line, &[])
+}
+
+fn settings_among(line: &str, variables: &[(&str, String)]) -> Settings {
     crate::client::install_crypto();
     let words = ["llmload", "run"]
         .into_iter()
         .chain(line.split_whitespace());
-    match crate::config::resolve(&crate::config::command(), words, &Nothing) {
+    match crate::config::resolve(&crate::config::command(), words, &Variables(variables)) {
         Ok(Command::Run(options)) => options.settings,
         other => panic!("{line}: {other:?}"),
     }
@@ -284,5 +289,36 @@ fn the_usual_page_is_at_the_root() {
         ("http://[::1]:1/x", "http://[::1]:1/metrics"),
     ] {
         assert_eq!(usual_page(base), page);
+    }
+}
+
+#[tokio::test]
+async fn a_page_elsewhere_is_reached_by_the_proxy_of_its_own_address() {
+    let own = mock(Script::default()).addr();
+    for (page, excepted, is_direct) in [
+        (format!("{}/metrics", at(own)), own.to_string(), true),
+        (
+            "http://metrics.invalid/metrics".to_owned(),
+            "server.invalid".to_owned(),
+            false,
+        ),
+    ] {
+        let proxy = slow(Duration::ZERO, self::page);
+        let line = format!("--host http://server.invalid --server-metrics={page}");
+        let variables = [("http_proxy", at(proxy.address)), ("no_proxy", excepted)];
+        let settings = settings_among(&line, &variables);
+        let step = Duration::from_millis(5);
+        let sampler = Sampler::start(&page, step, &settings, Way::default()).unwrap();
+        sleep(Duration::from_millis(100)).await;
+        sampler.stop().await;
+        let heads = proxy.heads.lock().unwrap();
+        let asked = heads
+            .iter()
+            .any(|head| head.starts_with(&format!("GET {page} ")));
+        assert_eq!(
+            (asked, heads.is_empty()),
+            (!is_direct, is_direct),
+            "{heads:?}"
+        );
     }
 }

@@ -39,7 +39,8 @@ impl<'a> Watch<'a> {
         watch
     }
 
-    /// The first look is when the workers hear of the start, half a second before it: requests that warm the server up are over by then.
+    /// The first look is when the workers hear of the start, which with server metrics is half a second before it in a run of
+    /// one process, too (`session::local_config`): requests that warm the server up are over by then.
     pub(super) fn note(&mut self, event: &MasterEvent) {
         if matches!(event, MasterEvent::Starting { .. }) {
             self.begin();

@@ -156,6 +156,7 @@ impl Builder<'_> {
         let (api_key, is_any_key) = self.key_for(args.target.provider, &place, api_key);
         let aws = self.aws_secrets(args.target.provider);
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
+        let server_metrics = self.server_metrics(&args.output, args.target.no_proxy)?;
         Ok(Settings {
             provider: args.target.provider,
             model: args.target.model.clone(),
@@ -194,7 +195,7 @@ impl Builder<'_> {
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
             allow_invalid: args.load.allow_invalid,
-            server_metrics: self.server_metrics(&args.output)?,
+            server_metrics,
             outputs: outputs(args.output),
             command: String::new(),
             logging: logging(args.log),
@@ -205,14 +206,19 @@ impl Builder<'_> {
         self.check("header", target::headers(&args.header))
     }
 
-    fn server_metrics(&self, args: &OutputArgs) -> Result<Option<ServerMetrics>> {
+    fn server_metrics(&self, args: &OutputArgs, no_proxy: bool) -> Result<Option<ServerMetrics>> {
         let Some(page) = &args.server_metrics else {
             return Ok(None);
         };
         let url = self.check("server_metrics", target::page(page))?;
+        let proxy = match &url {
+            Some(url) if !no_proxy => proxy_for(url, self.around)?,
+            _ => None,
+        };
         Ok(Some(ServerMetrics {
             url,
             step: args.server_metrics_step,
+            proxy,
         }))
     }
 

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::proxy::ProxyTarget;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
@@ -280,6 +281,8 @@ pub struct ServerMetrics {
     pub url: Option<String>,
     /// From one look to the next.
     pub step: Duration,
+    /// The proxy for `url`, by that address's own rule; without a `url` the page is reached as the target is.
+    pub proxy: Option<ProxyTarget>,
 }
 
 /// Where results go.

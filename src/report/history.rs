@@ -39,6 +39,8 @@ pub struct Step {
     pub to: Offset,
     /// Users and requests at its end.
     pub crowd: Crowd,
+    /// The most users at the end of any report in it: a run's last moments leave none.
+    pub most_users: u32,
     /// What became of the schedule.
     pub counts: Counts,
     /// Requests that ended, by outcome.
@@ -121,6 +123,7 @@ impl Step {
             from,
             to,
             crowd,
+            most_users: crowd.users,
             counts: delta.counts,
             reports: 1,
             ..Self::default()
@@ -153,6 +156,7 @@ impl Step {
     fn absorb(&mut self, later: Self, reports: u32) {
         self.to = self.to.max(later.to);
         self.crowd = later.crowd;
+        self.most_users = self.most_users.max(later.most_users);
         self.counts.merge(later.counts);
         for (outcome, count) in later.outcomes {
             *self.outcomes.entry(outcome).or_default() += count;

@@ -119,3 +119,24 @@ fn a_late_report_is_a_rate_over_its_own_time_and_a_moment_is_none() {
     nothing.push(&Tally::default(), Offset::ZERO, Crowd::default());
     assert_eq!(nothing.steps()[0].per_s(1), None);
 }
+
+#[test]
+fn a_last_moment_without_users_leaves_those_that_there_were() {
+    let mut history = History::default();
+    for (to, users) in [(1_000, 4), (1_100, 0), (2_000, 3), (3_000, 0)] {
+        let crowd = Crowd {
+            users,
+            ..Crowd::default()
+        };
+        history.push(&Tally::default(), at(to * 1_000_000), crowd);
+    }
+    let users = |history: &History| {
+        let steps = history.steps().iter();
+        steps
+            .map(|step| (step.crowd.users, step.most_users))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(users(&history), [(0, 4), (3, 3), (0, 0)]);
+    history.halve();
+    assert_eq!(users(&history), [(3, 4), (0, 0)]);
+}

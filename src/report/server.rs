@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Context;
 use crate::domain::{Outcome, TokenSource};
 use crate::gauges::Watched;
-use crate::metrics::{Metric, Series};
+use crate::metrics::{COUNT_SCALE, Metric};
 
 /// Counts that are further apart than this want an explanation.
 const TOLERANCE: f64 = 0.01;
@@ -115,13 +115,33 @@ struct Count {
     of: &'static str,
     server: f64,
     answers: u64,
-    /// What may make them differ without anything being wrong.
+    /// What may make them differ by so much without anything being wrong.
     explained_by: Vec<String>,
-    /// So many tokens at most are explained by it.
-    at_most: f64,
+    /// What would explain a smaller difference: requests, and the most tokens that they can be.
+    too_little: Option<(String, f64)>,
 }
 
 impl Count {
+    fn new(of: &'static str, server: f64, answers: u64, reasons: &Reasons, most: Most) -> Self {
+        let more = server - exact(answers);
+        let most = most.map(|each| exact(each) * exact(reasons.requests()));
+        // Requests without an answer make the server count more, and never less.
+        let is_explained = more > 0.0 && most.is_none_or(|most| more <= most);
+        let (mut explained_by, mut too_little) = (Vec::new(), None);
+        if reasons.counted_by_others || is_explained {
+            explained_by = reasons.words();
+        } else if let (Some(most), true) = (most, more > 0.0 && reasons.requests() > 0) {
+            too_little = Some((reasons.words().join(", "), most));
+        }
+        Self {
+            of,
+            server,
+            answers,
+            explained_by,
+            too_little,
+        }
+    }
+
     /// Server − answers, as a share of the answers.
     fn difference(&self) -> f64 {
         let answers = exact(self.answers);
@@ -139,15 +159,6 @@ impl Count {
         self.difference().abs() <= TOLERANCE
     }
 
-    /// Whether the difference is one that what is untold may have made: requests whose answers tell no tokens only add to
-    /// what the server counted, and each no more than the longest of the others.
-    fn is_explained(&self) -> bool {
-        let more = self.server - exact(self.answers);
-        !self.explained_by.is_empty()
-            && more <= self.at_most
-            && (more >= 0.0 || self.at_most.is_infinite())
-    }
-
     fn words(&self) -> String {
         let mut text = format!(
             "server counted {} {} tokens, answers {}",
@@ -157,14 +168,14 @@ impl Count {
         if self.answers > 0 && difference != 0.0 {
             let _ = write!(text, " ({:+.2}%)", difference * 100.0);
         }
-        if !self.agrees() && self.is_explained() {
+        if !self.agrees() && !self.explained_by.is_empty() {
             let _ = write!(text, "; {}", self.explained_by.join(", "));
         }
         text
     }
 
     fn doubt(&self) -> Option<String> {
-        if self.agrees() || self.is_explained() {
+        if self.agrees() || !self.explained_by.is_empty() {
             return None;
         }
         let (of, server, answers) = (self.of, self.server, self.answers);
@@ -172,80 +183,104 @@ impl Count {
             "somebody else may have used it, or its answers tell of fewer tokens than it makes";
         let fewer = "it may count by other rules, or may not have been looked at for the whole run";
         let why = if self.difference() > 0.0 { more } else { fewer };
+        let known = self.too_little.as_ref();
+        let known =
+            known.map(|(what, most)| format!("{what}, which are {most} at most; beyond that "));
+        let known = known.unwrap_or_default();
         Some(format!(
-            "the server counted {server} {of} tokens and the answers {answers}: {why}"
+            "the server counted {server} {of} tokens and the answers {answers}: {known}{why}"
         ))
     }
 }
+
+/// The most tokens of one request; `None` where nobody knows.
+type Most = Option<u64>;
 
 /// The counts that both sides have.
 fn counts(ctx: &Context<'_>, watched: &Watched) -> Vec<Count> {
     let counted = watched.counted();
     let summary = ctx.summary;
-    let (explained_by, untold) = explanations(ctx);
-    let count = |of, server: Option<f64>, answers, longest: f64| {
-        Some(Count {
-            of,
-            server: server?,
-            answers,
-            explained_by: explained_by.clone(),
-            at_most: untold * longest,
-        })
-    };
-    let largest = |metric: Metric| {
-        let series = summary.get(metric);
-        exact(series.and_then(Series::max).unwrap_or_default()) / 1e6
-    };
-    // Histograms have three digits.
-    let longest = |seen: f64, asked: f64| 1.01 * seen.max(asked).max(1.0);
-    let asked = f64::from(ctx.plan.workload.output.mean);
-    let written = longest(largest(Metric::OutputTokens), asked);
-    let read = longest(
-        largest(Metric::PromptTokens),
-        largest(Metric::RequestedPromptTokens),
-    );
+    let reasons = Reasons::of(ctx);
     let output = counted
         .output_tokens
         .filter(|_| ctx.plan.provider.task.generates());
+    let count = |of, server: Option<f64>, answers, most| {
+        Some(Count::new(of, server?, answers, &reasons, most))
+    };
     let counts = [
-        count("output", output, summary.output_tokens, written),
-        count("prompt", counted.prompt_tokens, summary.prompt_tokens, read),
+        count("output", output, summary.output_tokens, most_output(ctx)),
+        count(
+            "prompt",
+            counted.prompt_tokens,
+            summary.prompt_tokens,
+            most_prompt(ctx),
+        ),
     ];
     counts.into_iter().flatten().collect()
 }
 
-/// Requests that a server counts and whose tokens no answer tells, and answers that were not counted by the server; and how many
-/// such requests there are, without end where the answers' own counts are not the server's.
-fn explanations(ctx: &Context<'_>) -> (Vec<String>, f64) {
-    let summary = ctx.summary;
-    let whole = |wanted: fn(Outcome) -> bool| summary.whole_run(wanted);
-    let untold = [
-        (
-            whole(|outcome| outcome == Outcome::Cancelled),
-            "requests cancelled",
-        ),
-        (whole(Outcome::is_failure), "requests failed"),
-        (summary.in_flight, "requests in flight"),
-        (summary.counts.lost, "requests lost"),
-    ];
-    let untold = untold.into_iter().filter(|(count, _)| *count > 0);
-    let mut requests = 0;
-    let mut all: Vec<_> = untold
-        .map(|(count, what)| {
-            requests += count;
-            format!("{what}: {count}")
-        })
-        .collect();
-    let mut most = exact(requests);
-    let by_others = summary.phase.token_sources.keys();
-    if by_others
-        .clone()
-        .any(|source| *source != TokenSource::Usage)
-    {
-        all.push("answers not counted by the server".to_owned());
-        most = f64::INFINITY;
+/// The most output tokens that a request can ask for; at least those of the longest answer, for rows of a data set may have
+/// limits of their own.
+fn most_output(ctx: &Context<'_>) -> Most {
+    let choices = u64::from(ctx.plan.provider.sampling.n.unwrap_or(1));
+    let asked = u64::from(ctx.plan.workload.output.most()?) * choices;
+    Some(asked.max(longest(ctx, Metric::OutputTokens).unwrap_or(0)))
+}
+
+/// The longest prompt that is known of.
+fn most_prompt(ctx: &Context<'_>) -> Most {
+    let told = [Metric::PromptTokens, Metric::RequestedPromptTokens];
+    told.into_iter()
+        .filter_map(|metric| longest(ctx, metric))
+        .max()
+}
+
+fn longest(ctx: &Context<'_>, metric: Metric) -> Option<u64> {
+    Some(ctx.summary.get(metric)?.max()?.div_ceil(COUNT_SCALE))
+}
+
+/// Why both sides may differ.
+struct Reasons {
+    /// Requests that a server counts and whose tokens no answer tells.
+    untold: Vec<(u64, &'static str)>,
+    /// There are answers whose tokens somebody else counted than the server.
+    counted_by_others: bool,
+}
+
+impl Reasons {
+    fn of(ctx: &Context<'_>) -> Self {
+        let summary = ctx.summary;
+        let whole = |wanted: fn(Outcome) -> bool| summary.whole_run(wanted);
+        let untold = [
+            (
+                whole(|outcome| outcome == Outcome::Cancelled),
+                "requests cancelled",
+            ),
+            (whole(Outcome::is_failure), "requests failed"),
+            (summary.in_flight, "requests in flight"),
+            (summary.counts.lost, "requests lost"),
+        ];
+        let mut sources = summary.phase.token_sources.keys();
+        Self {
+            untold: untold.into_iter().filter(|(count, _)| *count > 0).collect(),
+            counted_by_others: sources.any(|source| *source != TokenSource::Usage),
+        }
     }
-    (all, most)
+
+    fn requests(&self) -> u64 {
+        self.untold.iter().map(|(count, _)| count).sum()
+    }
+
+    fn words(&self) -> Vec<String> {
+        let untold = self.untold.iter();
+        let mut all: Vec<_> = untold
+            .map(|(count, what)| format!("{what}: {count}"))
+            .collect();
+        if self.counted_by_others {
+            all.push("answers not counted by the server".to_owned());
+        }
+        all
+    }
 }
 
 #[expect(

@@ -82,6 +82,21 @@ fn requests_that_nobody_knows_the_tokens_of_explain_a_difference() {
 }
 
 #[test]
+fn failed_requests_explain_no_more_than_they_can_have_been() {
+    let failed = |prompt, output| {
+        let mut sample = watched(prompt, output);
+        sample.summary.outcomes.insert(Outcome::Http5xx, 2);
+        warnings(&sample.context()).join("\n")
+    };
+    let sample = watched(300.0, 12.0);
+    let most = f64::from(sample.plan.workload.output.most().unwrap());
+    assert_eq!(failed(500.0, 12.0 + 2.0 * most), "");
+    assert_ne!(failed(500.0, 13.0 + 2.0 * most), "");
+    insta::assert_snapshot!(failed(501.0, 12.0), @"the server counted 501 prompt tokens and the answers 300: requests failed: 2, which are 200 at most; beyond that somebody else may have used it, or its answers tell of fewer tokens than it makes");
+    insta::assert_snapshot!(failed(290.0, 12.0), @"the server counted 290 prompt tokens and the answers 300: it may count by other rules, or may not have been looked at for the whole run");
+}
+
+#[test]
 fn a_page_that_is_not_there_is_a_warning() {
     let mut sample = sample::closed();
     sample.watched = Some(Box::new(Watched {

@@ -20,7 +20,7 @@ pub struct Beside {
     pub chunks: u64,
     /// Queries whose output tokens the server did not count: their pieces stand in.
     pub queries_without_count: u64,
-    /// Queries that were under way when the benchmark ended, and given up: they are in no other figure.
+    /// Queries that were under way when the benchmark ended and given up, or lost with a worker: they are in no other figure.
     pub dropped: u64,
     /// From the first query's start to the last one's end, in seconds.
     pub span_s: f64,
@@ -78,8 +78,10 @@ pub struct Counted {
     pub answers_prompt_tokens: u64,
     /// Likewise.
     pub answers_output_tokens: u64,
-    /// Whether both are equal; none where the server does not tell, and where it counted what was given up at the end.
+    /// Whether both are equal; none where the server does not tell, and where that cannot be decided.
     pub agree: Option<bool>,
+    /// Why it cannot.
+    pub undecided: String,
 }
 
 /// The verdict on the generator.
@@ -110,10 +112,7 @@ impl Beside {
             kv_cache_block: held.map(|held| held.block),
             kv_cache_looks: held.map_or(0, |held| held.looks),
             sampler: played.watched.as_ref().map(Sampler::of),
-            counters: played
-                .watched
-                .as_ref()
-                .map(|it| Counted::of(it, queries, played.dropped)),
+            counters: played.watched.as_ref().map(|it| Counted::of(it, played)),
             verdict: played
                 .verdict
                 .clone()
@@ -166,22 +165,24 @@ impl Sampler {
 }
 
 impl Counted {
-    fn of(watched: &Watched, queries: &[Query], dropped: u64) -> Self {
+    fn of(watched: &Watched, played: &Played) -> Self {
         let (before, after) = (watched.before, watched.after);
         let prompt = difference(before.prompt_tokens, after.prompt_tokens);
         let output = difference(before.output_tokens, after.output_tokens);
+        let queries = &played.queries;
         let answers_prompt: u64 = queries.iter().map(|query| query.prompt_length).sum();
         let answers_output: u64 = queries.iter().map(|query| query.response_length).sum();
-        let same =
-            |told: Option<f64>, sum: u64| told.map(|told| (told - quantity(sum)).abs() < 0.5);
-        let agree = match (same(prompt, answers_prompt), same(output, answers_output)) {
-            (None, None) => None,
-            (prompt, output) => {
-                let agree = prompt.unwrap_or(true) && output.unwrap_or(true);
-                // Of a query that was given up nobody here knows what the server counted.
-                (agree || dropped == 0).then_some(agree)
-            }
+        let untold = Untold::of(played);
+        let judged = [
+            prompt.map(|told| untold.prompt.judge(told - quantity(answers_prompt))),
+            output.map(|told| untold.output.judge(told - quantity(answers_output))),
+        ];
+        let agree = match judged.into_iter().flatten().max() {
+            Some(Judged::Equal) => Some(true),
+            Some(Judged::Different) => Some(false),
+            Some(Judged::Unknown) | None => None,
         };
+        let is_undecided = agree.is_none() && judged.iter().any(Option::is_some);
         Self {
             before,
             after,
@@ -190,8 +191,96 @@ impl Counted {
             answers_prompt_tokens: answers_prompt,
             answers_output_tokens: answers_output,
             agree,
+            undecided: if is_undecided {
+                untold.words
+            } else {
+                String::new()
+            },
         }
     }
+}
+
+/// What a difference says; of two counters the last of these holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Judged {
+    Equal,
+    Unknown,
+    Different,
+}
+
+/// By how much a counter of the server may differ from the sum of the answers without anything being wrong.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    least: f64,
+    /// None where nothing limits it.
+    most: Option<f64>,
+}
+
+impl Range {
+    fn judge(self, difference: f64) -> Judged {
+        let is_over = self.most.is_some_and(|most| difference > most + 0.5);
+        if difference.abs() < 0.5 {
+            Judged::Equal
+        } else if difference < self.least - 0.5 || is_over {
+            Judged::Different
+        } else {
+            Judged::Unknown
+        }
+    }
+}
+
+/// Queries of which nobody knows what the server counted: those that failed, and those that were dropped.
+struct Untold {
+    prompt: Range,
+    output: Range,
+    words: String,
+}
+
+impl Untold {
+    fn of(played: &Played) -> Self {
+        let failed = || played.queries.iter().filter(|query| !query.success);
+        let count = u64::try_from(failed().count()).unwrap_or(u64::MAX);
+        let has_any = count > 0 || played.dropped > 0;
+        let limit = played.parameters.get("output_length");
+        let limit = limit.and_then(Value::as_u64);
+        let longest = played.queries.iter().map(|query| query.prompt_length).max();
+        // A dropped prompt may be longer than all that came to their ends.
+        let longest = longest.filter(|_| played.dropped == 0);
+        let range = |of: fn(&Query) -> u64, most_each: Option<u64>| {
+            let told: u64 = failed().map(of).sum();
+            let all = |each: u64| {
+                failed()
+                    .map(|query| each.saturating_sub(of(query)))
+                    .sum::<u64>()
+            };
+            let most = most_each.map(|each| all(each) + each.saturating_mul(played.dropped));
+            Range {
+                least: -quantity(told),
+                most: if has_any {
+                    most.map(quantity)
+                } else {
+                    Some(0.0)
+                },
+            }
+        };
+        Self {
+            prompt: range(|query| query.prompt_length, longest),
+            output: range(|query| query.response_length, limit),
+            words: untold(count, played.dropped),
+        }
+    }
+}
+
+fn untold(failed: u64, dropped: u64) -> String {
+    let parts = [(failed, "failed"), (dropped, "given up at the end")];
+    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    format!(
+        "what the server counted of queries without an end is not known: {}",
+        parts.join(", ")
+    )
 }
 
 fn difference(before: Option<f64>, after: Option<f64>) -> Option<f64> {

@@ -46,7 +46,7 @@ pub struct Played {
     pub parameters: Map<String, Value>,
     /// All queries, in the order in which they ended.
     pub queries: Vec<Query>,
-    /// How many more were under way at the end, and given up.
+    /// How many more were under way at the end and given up, or lost with a worker.
     pub dropped: u64,
     /// What was seen of the server meanwhile.
     pub watched: Option<Watched>,

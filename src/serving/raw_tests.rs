@@ -151,6 +151,78 @@ fn a_server_that_tells_of_itself_is_told_of() {
     assert_eq!((counted.agree, counted.server_prompt_tokens), (None, None));
 }
 
+/// What is said of the counters when the server counted so many tokens more than the answers have.
+fn counted(prompt: f64, output: f64, failed: usize, dropped: u64) -> super::super::Counted {
+    let run = SERVER.waves(200, 20, 60);
+    let mut watched = run.watched;
+    let add = |tokens: Option<f64>, more: f64| tokens.map(|tokens| tokens + more);
+    watched.after.prompt_tokens = add(watched.after.prompt_tokens, prompt);
+    watched.after.output_tokens = add(watched.after.output_tokens, output);
+    let mut queries = run.queries;
+    let unanswered = Answer {
+        outcome: Outcome::Http5xx,
+        server_prompt_tokens: None,
+        server_output_tokens: None,
+        ..answer(1.0, &[], 2.0)
+    };
+    queries.extend((0..failed).map(|_| Query::of(&unanswered, ZERO)));
+    let mut parameters = parameters();
+    parameters.insert("output_length".to_owned(), json!(20));
+    let raw = Raw::of(Played {
+        parameters,
+        queries,
+        dropped,
+        watched: Some(watched),
+        ..Played::default()
+    });
+    let beside = Beside::read(&raw.llmload);
+    assert_eq!(beside.dropped, dropped);
+    assert_eq!(faults(&serde_json::to_value(&raw).unwrap()), [""; 0]);
+    beside.counters.unwrap()
+}
+
+#[test]
+fn queries_without_an_end_explain_what_they_can_have_been_and_no_more() {
+    let agree = |prompt, output, failed, dropped| counted(prompt, output, failed, dropped).agree;
+    for failed in 0..3 {
+        assert_eq!(agree(0.0, 0.0, failed, 0), Some(true));
+    }
+    assert_eq!(agree(200.0, 20.0, 0, 0), Some(false));
+    assert_eq!(agree(200.0, 20.0, 1, 0), None);
+    assert_eq!(agree(200.0, 21.0, 1, 0), Some(false));
+    assert_eq!(agree(201.0, 20.0, 1, 0), Some(false));
+    assert_eq!(agree(400.0, 40.0, 2, 0), None);
+    assert_eq!(
+        agree(0.0, -1.0, 1, 3),
+        Some(false),
+        "fewer than the answers"
+    );
+    assert_eq!(agree(4_000.0, 60.0, 0, 3), None);
+    assert_eq!(agree(4_000.0, 81.0, 1, 3), Some(false));
+    assert_eq!(
+        counted(4_000.0, 60.0, 2, 3).undecided,
+        "what the server counted of queries without an end is not known: 2 failed, 3 given up at the end"
+    );
+    assert_eq!(counted(0.0, 0.0, 2, 3).undecided, "");
+    assert_eq!(counted(4_000.0, 900.0, 2, 3).undecided, "");
+}
+
+#[test]
+fn a_file_of_an_older_version_dropped_nothing() {
+    let raw = Raw::of(Played {
+        dropped: 3,
+        ..Played::default()
+    });
+    let mut value = serde_json::to_value(&raw).unwrap();
+    value["llmload"].as_object_mut().unwrap().remove("dropped");
+    assert_eq!(
+        faults(&value).len(),
+        faults(&serde_json::to_value(&raw).unwrap()).len()
+    );
+    let old = Raw::read(&value.to_string()).unwrap();
+    assert_eq!(Beside::read(&old.llmload).dropped, 0);
+}
+
 #[test]
 fn nothing_at_all_is_a_file_too() {
     let raw = Raw::of(Played {

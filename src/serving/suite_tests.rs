@@ -47,6 +47,7 @@ fn played(settings: &SuiteSettings, bench: Bench) -> Raw {
         query_metrics: matches!(bench, Bench::PromptIngestion { .. }),
         with_kv_cache_profile: matches!(bench, Bench::KvCacheProfile { .. }),
         verdict: Some(("OK".to_owned(), Vec::new())),
+        ..Played::default()
     })
 }
 
@@ -278,6 +279,28 @@ fn the_page_has_every_chart_and_what_made_it() {
 }
 
 #[expect(clippy::too_many_lines, reason = "most of it is what is said")]
+#[test]
+fn what_was_dropped_is_told_by_the_readme_and_the_page() {
+    let (settings, mut raws) = suite();
+    let name = "generation_speed_input_32_output_16_nb_requests_30.json";
+    let raw = raws.get_mut(name).unwrap();
+    let mut beside = Beside::read(&raw.llmload);
+    beside.dropped = 17;
+    beside.counters.get_or_insert_default().agree = None;
+    beside.counters.get_or_insert_default().undecided = "17 unknown".to_owned();
+    raw.llmload = beside.map();
+    let single = serde_json::to_string(&single_page(raw)).unwrap();
+    assert!(single.contains("17 more given up at the end"), "{single}");
+    let (files, _) = report(&raws, Some(&settings));
+    let readme = text(&files, "README.md");
+    assert!(readme.contains(&format!("- `{name}`: 17\n")), "{readme}");
+    let Some(Content::Page(page)) = files.get("report/report.html") else {
+        panic!("no page");
+    };
+    let page = serde_json::to_string(page).unwrap();
+    assert!(page.contains(r#""17 unknown","17"]"#), "{page}");
+}
+
 #[test]
 fn what_is_missing_is_named_and_breaks_nothing() {
     let (files, left_out) = report(&BTreeMap::new(), None);

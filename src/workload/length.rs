@@ -65,6 +65,17 @@ impl LengthSpec {
         text
     }
 
+    /// The most tokens that a request can be drawn; `None` where only chance limits them.
+    pub fn most(&self) -> Option<u32> {
+        let width = match self.law {
+            LengthLaw::Constant => 0,
+            LengthLaw::Uniform => u32::try_from(self.width()).unwrap_or(u32::MAX),
+            LengthLaw::Exponential | LengthLaw::Normal => return self.cap,
+        };
+        let most = self.mean.saturating_add(width).saturating_add(self.jitter);
+        Some(self.cap.map_or(most, |cap| most.min(cap)))
+    }
+
     /// trunc(range · mean).
     #[expect(
         clippy::cast_possible_truncation,
@@ -277,6 +288,22 @@ mod tests {
         assert!(values.iter().all(|v| (1..=130).contains(v)));
         let at_cap = values.iter().filter(|v| **v == 130).count();
         assert!(at_cap < 200, "{at_cap} of 5,000 at the cap");
+    }
+
+    #[test]
+    fn no_draw_is_longer_than_the_most() {
+        let most = |spec: LengthSpec| (spec.most(), draws(spec, 5_000).into_iter().max());
+        let jittered = LengthSpec { jitter: 5, ..BASE };
+        let capped = LengthSpec {
+            cap: Some(130),
+            ..with(LengthLaw::Uniform)
+        };
+        assert_eq!(most(BASE), (Some(128), Some(128)));
+        assert_eq!(most(jittered), (Some(133), Some(133)));
+        assert_eq!(most(with(LengthLaw::Uniform)), (Some(166), Some(166)));
+        assert_eq!(most(capped), (Some(130), Some(130)));
+        assert_eq!(with(LengthLaw::Exponential).most(), None);
+        assert_eq!(with(LengthLaw::Normal).most(), None);
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! `bench-suite`, `benchmark` and `report DIR` as processes, narrowed to seconds, against mocks.
 
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use llmload::mock::{MockHandle, Script, spawn_thread};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Ended, Program, quick_mock, shared, wait_for_requests};
+use crate::process::{Ended, Program, eventually, quick_mock, shared, wait_for_requests};
 
 /// Narrow enough for a test: one repetition, one profile, two loads.
 const NARROW: &str = "--input-lengths 32 --output-lengths 4 --parallel-requests 1,2 --repeats 1 --max-queries 12 \
@@ -63,6 +67,71 @@ fn queries(raw: &Value) -> u64 {
     raw["general_metrics"]["total_number_of_queries"]
         .as_u64()
         .unwrap()
+}
+
+/// Two pairs of lengths, at one load.
+const TWO_PAIRS: &str =
+    "--output-lengths 5,4 --parallel-requests 1 --min-number-of-valid-queries 1";
+
+/// The content of every file below a folder, but for the lock.
+fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            let below = content(&path).into_iter();
+            all.extend(below.map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else if name != ".lock" {
+            all.insert(name, std::fs::read(path).unwrap());
+        }
+    }
+    all
+}
+
+/// A server before `mock` that refuses requests whose bodies have these words, and hands on all others. It serves to the end
+/// of the process.
+fn refusing(mock: SocketAddr, words: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            // Who hangs up gets nothing.
+            thread::spawn(move || hand_on(client, mock, words).ok());
+        }
+    });
+    addr
+}
+
+fn hand_on(mut client: TcpStream, mock: SocketAddr, words: &str) -> io::Result<()> {
+    let (mut request, mut buffer) = (Vec::new(), [0; 4096]);
+    while !is_whole(&request) {
+        match client.read(&mut buffer)? {
+            0 => return Ok(()),
+            read => request.extend_from_slice(&buffer[..read]),
+        }
+    }
+    let request = String::from_utf8(request).unwrap();
+    if request.contains(words) {
+        let refusal = "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        return client.write_all(refusal.as_bytes());
+    }
+    let mut server = TcpStream::connect(mock)?;
+    let once = request.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+    server.write_all(once.as_bytes())?;
+    io::copy(&mut server, &mut client).map(drop)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"));
+    let length = length.map_or(0, |length| length.trim().parse().unwrap());
+    body.len() >= length
 }
 
 fn asked(mock: &MockHandle) -> u64 {
@@ -274,6 +343,62 @@ fn a_server_that_dies_ends_the_suite_and_keeps_what_is_finished() {
 }
 
 #[test]
+fn a_pair_that_is_finished_outlives_the_server_and_a_restart_without_one() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let line = suite(&mock, TWO_PAIRS);
+    let program = Program::start_in(Arc::clone(&folder), &line);
+    let raws = folder.path().join("out/raw_results");
+    let first = raws.join("generation_speed_input_32_output_5_nb_requests_1.json");
+    eventually("the first pair is finished", || {
+        first.is_file().then_some(())
+    });
+    drop(mock);
+    let kept = content(&raws);
+    let ended = program.wait().expect(1);
+    assert!(ended.stderr.contains("does not answer"), "{}", ended.stderr);
+    let names: Vec<&String> = kept.keys().collect();
+    assert_eq!(
+        names,
+        [
+            "generation_speed_input_32_output_5_nb_requests_1.json",
+            "kv_cache_profile_input_32_output_4.json",
+            "kv_cache_profile_input_32_output_5.json",
+            "prompt_ingestion_0.json"
+        ]
+    );
+    assert_eq!(content(&raws), kept);
+    assert!(queries(&json_of(&first)) >= 6);
+    let all = content(&folder.path().join("out"));
+    let restarted = Program::start_in(Arc::clone(&folder), &format!("{line} --restart"));
+    restarted.wait().expect(1);
+    assert_eq!(content(&folder.path().join("out")), all);
+}
+
+#[test]
+fn a_pair_that_fails_alone_is_named_and_the_others_go_on() {
+    let _shared = shared();
+    let (mock, folder) = (quick_mock(), folder());
+    let gate = refusing(mock.addr(), r#""max_tokens":5,"#);
+    let line = format!("bench-suite --base-url http://{gate} {NARROW} {TWO_PAIRS}");
+    let ended = Program::start_in(folder, &line).wait().expect(1);
+    let failed = "generation_speed_input_32_output_5_nb_requests_1.json";
+    let lost = format!("every query failed of kv_cache_profile_input_32_output_5.json, {failed}");
+    assert!(ended.stderr.contains(&lost), "{}", ended.stderr);
+    let figure = |name: &str, key: &str| raw(&ended, name)["general_metrics"][key].clone();
+    assert_eq!(
+        figure(failed, "nb_errored_queries"),
+        figure(failed, "total_number_of_queries")
+    );
+    let other = "generation_speed_input_32_output_4_nb_requests_1.json";
+    assert_eq!(figure(other, "nb_errored_queries"), 0);
+    let thresholds = ended.read("out/report/thresholds.csv");
+    assert!(thresholds.contains(",32,4\n"), "{thresholds}");
+    assert!(!thresholds.contains(",32,5"), "{thresholds}");
+    assert!(ended.read("out/README.md").contains(failed));
+}
+
+#[test]
 fn queries_that_time_out_are_counted_as_such_and_the_suite_goes_on() {
     let _shared = shared();
     let script = Script {
@@ -362,7 +487,7 @@ fn workers_that_stay_carry_a_whole_suite_out() {
     let _shared = shared();
     let (mock, folder) = (quick_mock(), folder());
     let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
         free.local_addr().unwrap().port()
     };
     let words = format!(

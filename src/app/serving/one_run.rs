@@ -12,7 +12,7 @@ use crate::app::played::{Played, Showing};
 use crate::app::session::{play_master_at, play_run};
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index, Outcome};
-use crate::metrics::{Level, Verdict};
+use crate::metrics::{Counts, Level, Verdict};
 use crate::serving::{Query, is_timeout};
 
 /// After so many failures and nothing else a server is taken for dead.
@@ -25,7 +25,7 @@ pub(super) struct Ran {
     pub(super) queries: Vec<Query>,
     /// How many good answers are shorter than was asked for.
     pub(super) short: usize,
-    /// How many were under way at the end, and dropped.
+    /// How many were under way at the end and dropped, or were lost with a worker.
     pub(super) dropped: usize,
     pub(super) verdict: Judged,
     /// The exit status of the signal that ended it.
@@ -157,7 +157,8 @@ fn of(played: Played) -> Ran {
     let measured = played.measured.as_ref();
     let verdict = Judged::of(measured.and_then(|it| it.verdict.as_ref()));
     let zero_s = played.begun.map_or(0.0, since_1970);
-    let (answers, dropped) = in_order(played.answers);
+    let answers = in_order(played.answers);
+    let dropped = measured.map_or(0, |it| without_answer(&it.summary.counts, answers.len()));
     let is_short = |answer: &&Answer| {
         let written = answer.server_output_tokens;
         !answer.outcome.is_failure() && written.is_some_and(|written| written < answer.max_tokens)
@@ -172,17 +173,18 @@ fn of(played: Played) -> Ran {
     }
 }
 
-/// Those that ended by themselves, and how many did not.
-fn in_order(answers: BTreeMap<Index, Answer>) -> (Vec<Answer>, usize) {
-    let all = answers.len();
+/// Those that ended by themselves.
+fn in_order(answers: BTreeMap<Index, Answer>) -> Vec<Answer> {
     let mut ended: Vec<(Index, Answer)> = answers.into_iter().collect();
     ended.retain(|(_, answer)| answer.outcome != Outcome::Cancelled);
     ended.sort_by_key(|(index, answer)| (answer.end, *index));
-    let dropped = all - ended.len();
-    (
-        ended.into_iter().map(|(_, answer)| answer).collect(),
-        dropped,
-    )
+    ended.into_iter().map(|(_, answer)| answer).collect()
+}
+
+/// How many requests there were beside those that ended by themselves, those of workers that went away included.
+fn without_answer(counts: &Counts, ended: usize) -> usize {
+    let begun = usize::try_from(counts.sent + counts.lost).unwrap_or(usize::MAX);
+    begun.saturating_sub(ended)
 }
 
 #[expect(
@@ -210,6 +212,19 @@ mod tests {
         all.and(judged(Level::Strained, "a"));
         assert!(all.is_invalid());
         assert_eq!(all.reasons, ["a", "b"]);
+    }
+
+    #[test]
+    fn what_began_and_did_not_end_by_itself_was_dropped() {
+        let counts = Counts {
+            scheduled: 12,
+            sent: 9,
+            lost: 2,
+            late_cancelled: 1,
+            ..Counts::default()
+        };
+        assert_eq!(without_answer(&counts, 7), 4);
+        assert_eq!(without_answer(&counts, 11), 0);
     }
 
     #[test]

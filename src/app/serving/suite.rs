@@ -337,6 +337,18 @@ impl Player {
         used.unwrap_or_default() > self.settings.max_duration_speed_generation
     }
 
+    /// The files of this suite's benchmarks that have nothing but failures.
+    fn failed(&self) -> Vec<String> {
+        let all = self.settings.benchmarks().into_iter();
+        let has_failed = |bench: &Bench| {
+            let raw = self.store.finished(*bench);
+            raw.is_some_and(|raw| {
+                raw.aggregated_metrics.is_empty() && !raw.errored_queries.is_empty()
+            })
+        };
+        all.filter(has_failed).map(Bench::file).collect()
+    }
+
     /// Draws the report, packs the raw results, and prints the main figures. Returns the exit status.
     fn report(&self, folder: &Path, html: Option<&Path>) -> Result<u8, Failure> {
         let raws = self.store.all();
@@ -365,6 +377,11 @@ impl Player {
         ));
         if !draw::has_graphs(&files) {
             complain(&"nothing could be reported: no file has enough valid queries");
+            return Ok(status::FAILED);
+        }
+        let failed = self.failed();
+        if !failed.is_empty() {
+            complain(&format!("every query failed of {}", failed.join(", ")));
             return Ok(status::FAILED);
         }
         if raws.values().any(is_invalid) && !self.stage.carrier.settings().allow_invalid {

@@ -59,30 +59,20 @@ impl Master {
         let scheduled = self.books.total().counts.scheduled;
         let budget = schedule.most_arrivals();
         budget.is_some_and(|max| scheduled >= max || schedule.run_time.is_none())
+            || self.is_all_begun()
             || self.is_enough()
-            || self.has_spent_its_budgets()
     }
 
-    /// Whether a closed loop that enough would have ended, too, ended before that: everybody who stayed had begun all that it may.
-    fn has_spent_its_budgets(&self) -> bool {
-        let schedule = &self.config.plan.schedule;
+    /// Whether a closed loop ended because everybody who stayed had begun all that it was dealt of `max_requests`.
+    fn is_all_begun(&self) -> bool {
         let budgets = self.deal.as_ref().and_then(Deal::budgets);
-        let budgets = budgets.filter(|_| schedule.enough.is_some() && !schedule.is_open());
         budgets.is_some_and(|budgets| self.have_begun(&budgets))
-    }
-
-    /// Whether everybody who stayed had begun so many requests.
-    fn have_begun(&self, wanted: &BTreeMap<u32, u64>) -> bool {
-        let begun = |(worker, member): (u32, &Member)| {
-            let stayed = member.state == WorkerState::Done && !member.left_early;
-            let wanted = of(Some(wanted), worker).unwrap_or(0);
-            !stayed || member.ledger.counts().scheduled >= wanted
-        };
-        self.roster.iter().all(begun)
     }
 
     /// Whether a closed loop ended because enough was sent: the time for that was over before sending ended by itself, and
     /// everybody who stayed had begun what it had to.
+    ///
+    /// When the last request was begun does not matter: one that takes long is begun before that time, and none after it.
     fn is_enough(&self) -> bool {
         let schedule = &self.config.plan.schedule;
         let Some(enough) = schedule.enough.filter(|_| !schedule.is_open()) else {
@@ -92,7 +82,17 @@ impl Master {
             return true;
         };
         let quotas = self.deal.as_ref().and_then(Deal::quotas);
-        Offset::from(enough.after) < end && quotas.is_none_or(|quotas| self.have_begun(&quotas))
+        Offset::from(enough.after) < end && quotas.is_some_and(|quotas| self.have_begun(&quotas))
+    }
+
+    /// Whether everybody who stayed had begun so many requests; who has no number here had none to begin.
+    fn have_begun(&self, requests: &BTreeMap<u32, u64>) -> bool {
+        let begun = |(worker, member): (u32, &Member)| {
+            let stayed = member.state == WorkerState::Done && !member.left_early;
+            let wanted = of(Some(requests), worker).unwrap_or(0);
+            !stayed || member.ledger.counts().scheduled >= wanted
+        };
+        self.roster.iter().all(begun)
     }
 
     pub(super) fn finish(&mut self, now: Offset, ended_by: &EndedBy) {
@@ -174,9 +174,10 @@ impl Master {
         }
         let gone = |member: &Member| member.left_early || member.state == WorkerState::Lost;
         let anybody = self.roster.iter().any(|(_, member)| gone(member));
-        // What somebody who went away had begun before enough was sent nobody knows, but for what it had to begin.
+        // What somebody who went away had begun before enough was sent nobody knows, but for what it had to begin. Where all
+        // others had begun their whole budgets, it was not that which ended the run, and it would have begun its own.
         let owed = match ended_by {
-            EndedBy::MaxRequests if !self.has_spent_its_budgets() => deal.quotas(),
+            EndedBy::MaxRequests if !self.is_all_begun() => deal.quotas(),
             _ => deal.budgets(),
         };
         owed.filter(|_| anybody)

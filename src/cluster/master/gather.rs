@@ -17,9 +17,10 @@ impl Master {
             self.refuse(conn, &hello, versions(&hello));
             return;
         }
-        // Who comes after the end is told so, however many there are.
+        // Who comes after the end is told so, whether there would have been room or not.
+        let is_over = self.phase == Phase::Ended;
         let is_full = self.roster.connected() >= self.config.max_workers;
-        if is_full && self.phase != Phase::Ended && !self.roster.knows(&hello) {
+        if is_full && !is_over && !self.roster.knows(&hello) {
             let reason = format!("there are {} workers already", self.config.max_workers);
             self.refuse(conn, &hello, reason);
             return;

@@ -346,6 +346,11 @@ fn a_closed_loop_ends_when_enough_was_sent_and_its_window_with_the_last_answer()
     );
     assert_eq!(end, plan(None, Some(3), None).schedule.end_of_sending());
     assert_eq!(played(until_enough(Some(3), 4, 2)).0, EndedBy::Time);
+    assert_eq!(
+        played(until_enough(Some(60), 4, 3)).0,
+        EndedBy::MaxRequests,
+        "the last request was begun before the time"
+    );
 }
 
 #[test]
@@ -359,28 +364,71 @@ fn a_worker_that_is_lost_before_enough_was_sent_owes_what_it_had_to_begin() {
 }
 
 #[test]
-fn a_worker_that_is_lost_before_the_most_was_sent_owes_all_that_it_might_have_begun() {
-    let mut plan = until_enough(Some(60), 20, 10);
-    plan.schedule.max_requests = Some(201);
-    let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
-    world.kill_at(1, 3_000);
-    let result = world.run();
-    // The others had begun what they may long before enough could end it.
-    assert_eq!(result.ended_by, EndedBy::MaxRequests);
-    assert_eq!(result.tally.counts.scheduled, 201);
-    assert!(result.tally.counts.lost > 0);
-    assert!(result.window.end.unwrap() < Offset::from(Duration::from_secs(20)));
+fn who_is_lost_owes_its_whole_budget_where_that_was_spent_before_enough_could_be() {
+    for after in [None, Some(50), Some(59), Some(90)] {
+        let mut plan = plan(None, Some(60), Some(200));
+        plan.schedule.enough = after.map(|after| Enough {
+            after: Duration::from_secs(after),
+            requests: 40,
+        });
+        let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
+        world.kill_at(1, 3_000);
+        let result = world.run();
+        assert_eq!(result.ended_by, EndedBy::MaxRequests, "{after:?}");
+        assert_eq!(result.tally.counts.scheduled, 200, "{after:?}");
+        let end = result.window.end.unwrap();
+        assert!(end < Offset::from(Duration::from_secs(15)), "{end}");
+    }
 }
 
 #[test]
-fn who_comes_after_the_end_is_told_so_even_when_there_are_as_many_as_may_be() {
-    let mut config = MasterConfig::new(9, plan(None, Some(1), None), 1);
+fn who_is_lost_owes_its_part_of_what_is_enough_where_the_budget_was_not_spent() {
+    let mut plan = until_enough(Some(60), 2, 301);
+    plan.schedule.max_requests = Some(4_000);
+    let mut world = World::new(5, MasterConfig::new(9, plan, 2), 2);
+    world.kill_at(1, 3_000);
+    let result = world.run();
+    assert_eq!(result.ended_by, EndedBy::MaxRequests);
+    assert_eq!(result.tally.counts.scheduled, 301);
+}
+
+#[test]
+fn who_comes_after_the_end_is_told_so_though_there_is_no_room() {
+    let mut config = open(1);
     config.max_workers = 1;
-    let mut world = World::new(5, config, 2);
-    world.run();
-    let refused = |event: &MasterEvent| matches!(event, MasterEvent::Refused { .. });
-    // The second one was one too many only while the run went on.
-    assert!(world.events.iter().filter(|event| refused(event)).count() <= 1);
+    let mut master = Master::new(config, Offset::ZERO);
+    let mut told = |conn: u64, name: &str| {
+        let hello = Hello {
+            version: "1.0.0".to_owned(),
+            protocol: PROTOCOL_VERSION,
+            name: name.to_owned(),
+            incarnation: conn,
+            cores: 1,
+            run: None,
+        };
+        let message = MasterInput::Message(ConnId(conn), ToMaster::Hello(hello));
+        master.handle(Offset::ZERO, message);
+        if conn == 2 {
+            master.handle(Offset::ZERO, MasterInput::Abort);
+        }
+        let outputs = std::iter::from_fn(|| master.poll_output());
+        let sent = outputs.filter_map(|output| match output {
+            MasterOutput::Send(to, message) if to == ConnId(conn) => Some(message),
+            _ => None,
+        });
+        sent.collect::<Vec<_>>()
+    };
+    told(1, "first");
+    let refused = told(2, "second");
+    assert!(
+        matches!(refused[..], [ToWorker::Refused { .. }]),
+        "{refused:?}"
+    );
+    let late = told(3, "third");
+    assert!(
+        matches!(late[..], [ToWorker::Welcome { .. }, ToWorker::Quit]),
+        "{late:?}"
+    );
 }
 
 #[test]

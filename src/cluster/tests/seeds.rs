@@ -185,6 +185,7 @@ fn plan_of(seed: u64) -> Plan {
             let after = Duration::from_secs(seed / 12 % 28);
             let requests = seed % 700;
             plan.schedule.enough = Some(Enough { after, requests });
+            plan.schedule.max_requests = (seed / 24 % 2 == 1).then_some(1 + seed * 7 % 600);
         }
         _ => {}
     }
@@ -215,10 +216,11 @@ fn chaos(seed: u64) {
         world.kill_master_at(at, Some(back));
     }
     let result = world.run();
-    if let (Some(enough), EndedBy::MaxRequests) =
-        (world.config.plan.schedule.enough, &result.ended_by)
-    {
-        assert!(result.tally.counts.scheduled >= enough.requests);
+    let schedule = &world.config.plan.schedule;
+    if let (Some(enough), EndedBy::MaxRequests) = (schedule.enough, &result.ended_by) {
+        let most = schedule.max_requests.unwrap_or(u64::MAX);
+        let sent = result.tally.counts.scheduled;
+        assert!((enough.requests.min(most)..=most).contains(&sent), "{sent}");
     }
     let end = result.window.end;
     if let (Some(end), true, EndedBy::Time) = (end, open, &result.ended_by) {

@@ -366,7 +366,7 @@ fn pacing() -> Vec<Row> {
         (
             "--server-metrics auto",
             "",
-            Beside("server_metrics: Some(ServerMetrics { url: None, step: 1s })"),
+            Beside("server_metrics: Some(ServerMetrics { url: None, step: 1s, proxy: None })"),
         ),
         (
             "--server-metrics http://h:9/metrics/ --server-metrics-step 10ms",

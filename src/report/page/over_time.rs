@@ -132,7 +132,7 @@ fn requests(ctx: &Context<'_>, steps: &[Step]) -> Chart {
 }
 
 fn crowd(ctx: &Context<'_>, steps: &[Step]) -> Chart {
-    let users = |step: &Step| Some(f64::from(step.crowd.users));
+    let users = |step: &Step| Some(f64::from(step.most_users));
     let in_flight = |step: &Step| Some(f64::from(step.crowd.in_flight));
     let waiting = |step: &Step| Some(f64::from(step.crowd.waiting));
     let of_users = if ctx.plan.is_open() {
@@ -145,12 +145,17 @@ fn crowd(ctx: &Context<'_>, steps: &[Step]) -> Chart {
         line("in flight", Kind::Line, steps, in_flight),
         line("waiting for a free user", Kind::Line, steps, waiting),
     ];
-    let words = format!(
-        "Up to {}, {} in flight and {} waiting at the ends of steps.",
-        counted(shown(highest(steps, users)), "user"),
-        counted(shown(highest(steps, in_flight)), "request"),
-        shown(highest(steps, waiting)),
-    );
+    let most = highest(steps, users);
+    let words = if most == 0.0 && ctx.summary.counts.sent > 0 {
+        "The run was over before its users were counted for the first time.".to_owned()
+    } else {
+        format!(
+            "Up to {}, {} in flight and {} waiting at the ends of steps.",
+            counted(shown(most), "user"),
+            counted(shown(highest(steps, in_flight)), "request"),
+            shown(highest(steps, waiting)),
+        )
+    };
     over_time("Users and requests", words, vec![axis("count", "")], drawn)
 }
 

@@ -343,11 +343,12 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     let rows = findings.trust.iter().map(|(bench, beside)| {
         let verdict = beside.verdict.clone().unwrap_or_default();
         let sampler = beside.sampler.clone().unwrap_or_default();
-        let agree = match beside.counters.as_ref().and_then(|it| it.agree) {
-            Some(true) => "equal",
-            Some(false) => "differ",
-            None if beside.dropped > 0 => "with queries that were given up",
-            None => "not told",
+        let counters = beside.counters.clone().unwrap_or_default();
+        let agree = match (counters.agree, counters.undecided.as_str()) {
+            (Some(true), _) => "equal",
+            (Some(false), _) => "differ",
+            (None, "") => "not told",
+            (None, why) => why,
         };
         let mut words = vec![verdict.word];
         words.extend(verdict.reasons);
@@ -378,7 +379,7 @@ fn trust(findings: &Findings<'_>) -> Vec<Block> {
     }
     vec![
         text(
-            "What the generator says of itself, how well the server's metrics could be looked at, and whether its counters are the sums of its answers.",
+            "What the generator says of itself, how well the server's metrics could be looked at, whether its counters are the sums of its answers, and how many queries were given up at the end: those are in no figure.",
         ),
         Block::Folded {
             title: "File by file".to_owned(),

@@ -53,6 +53,7 @@ pub(super) fn readme(findings: &Findings<'_>) -> String {
     text.push_str("\n## Differences from the upstream tool\n");
     text.push_str(DIFFERENCES);
     breaks(findings, &mut text);
+    dropped(findings, &mut text);
     if !findings.left_out.is_empty() {
         text.push_str("\n## Left out\n\n");
         for what in &findings.left_out {
@@ -85,6 +86,23 @@ fn breaks(findings: &Findings<'_>, text: &mut String) {
     }
     if !lines.is_empty() {
         text.push_str("\nThresholds that a smaller number of requests does not meet:\n\n");
+        text.push_str(&lines.concat());
+    }
+}
+
+/// Queries that no file has.
+fn dropped(findings: &Findings<'_>, text: &mut String) {
+    let of = findings
+        .trust
+        .iter()
+        .filter(|(_, beside)| beside.dropped > 0);
+    let lines: Vec<String> = of
+        .map(|(bench, beside)| format!("- `{}`: {}\n", bench.file(), beside.dropped))
+        .collect();
+    if !lines.is_empty() {
+        text.push_str(
+            "\nQueries that were under way when a benchmark's time was over, and given up; they are in no figure:\n\n",
+        );
         text.push_str(&lines.concat());
     }
 }

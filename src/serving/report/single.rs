@@ -83,17 +83,23 @@ fn facts(raw: &Raw) -> Vec<Fact> {
         })
     };
     let count = |key: &str| raw.general(key).unwrap_or(0.0);
+    let beside = Beside::read(&raw.llmload);
+    let given_up = match beside.dropped {
+        0 => String::new(),
+        dropped => format!("; {dropped} more given up at the end"),
+    };
+    let note = format!(
+        "{} failed, of which {} timed out{given_up}",
+        count("nb_errored_queries"),
+        count("nb_timeout_queries")
+    );
     let queries = Fact {
         name: "queries".to_owned(),
         value: format!("{}", count("total_number_of_queries")),
         unit: String::new(),
-        note: format!(
-            "{} failed, of which {} timed out",
-            count("nb_errored_queries"),
-            count("nb_timeout_queries")
-        ),
+        note,
     };
-    let span = Beside::read(&raw.llmload).span_s;
+    let span = beside.span_s;
     let all = (span > 0.0).then(|| Fact {
         name: "output of all".to_owned(),
         value: figure(count("total_number_of_generated_tokens") / span),
