@@ -71,7 +71,7 @@ fn queries(raw: &Value) -> u64 {
 
 /// Two pairs of lengths, at one load.
 const TWO_PAIRS: &str =
-    "--output-lengths 5,4 --parallel-requests 1 --min-number-of-valid-queries 1";
+    "--output-lengths 4,5 --parallel-requests 1 --min-number-of-valid-queries 1";
 
 /// The content of every file below a folder, but for the lock.
 fn content(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -349,7 +349,7 @@ fn a_pair_that_is_finished_outlives_the_server_and_a_restart_without_one() {
     let line = suite(&mock, TWO_PAIRS);
     let program = Program::start_in(Arc::clone(&folder), &line);
     let raws = folder.path().join("out/raw_results");
-    let first = raws.join("generation_speed_input_32_output_5_nb_requests_1.json");
+    let first = raws.join("generation_speed_input_32_output_4_nb_requests_1.json");
     eventually("the first pair is finished", || {
         first.is_file().then_some(())
     });
@@ -361,7 +361,7 @@ fn a_pair_that_is_finished_outlives_the_server_and_a_restart_without_one() {
     assert_eq!(
         names,
         [
-            "generation_speed_input_32_output_5_nb_requests_1.json",
+            "generation_speed_input_32_output_4_nb_requests_1.json",
             "kv_cache_profile_input_32_output_4.json",
             "kv_cache_profile_input_32_output_5.json",
             "prompt_ingestion_0.json"
