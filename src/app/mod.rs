@@ -161,12 +161,14 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Other { name, matches } if name == GEN => {
             let args = GenArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             logging::start_plain()?;
-            runtime()?.block_on(decode(args))
+            let command = config::typed(GEN, &gen_command(), &matches);
+            runtime()?.block_on(decode(args, &command))
         }
         Command::Other { name, matches } if name == PREFILL => {
             let args = PrefillArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             logging::start_plain()?;
-            runtime()?.block_on(prefill(args))
+            let command = config::typed(PREFILL, &prefill_command(), &matches);
+            runtime()?.block_on(prefill(args, &command))
         }
         Command::Other { name, matches } if name == dataset::NAME => dataset::dataset(&matches),
         Command::Other { name, matches } if name == sweep::NAME => sweep::sweep(&matches),

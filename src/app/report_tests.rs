@@ -106,3 +106,44 @@ fn why_a_journal_ends_early_is_told_apart() {
         "{damaged}"
     );
 }
+
+#[test]
+fn options_of_what_it_is_not_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("run.journal");
+    std::fs::write(&journal, "").unwrap();
+    let refused = |of: &std::path::Path, option: &[&str]| {
+        let words = ["report", of.to_str().unwrap()];
+        let words = words.iter().chain(option);
+        let matches = ReportArgs::augment_args(clap::Command::new("report"))
+            .try_get_matches_from(words)
+            .unwrap();
+        let args = <ReportArgs as clap::FromArgMatches>::from_arg_matches(&matches).unwrap();
+        args.refuse_others().is_err()
+    };
+    let of_a_run: [&[&str]; 7] = [
+        &["--summary-file", "a"],
+        &["--csv", "a"],
+        &["--json"],
+        &["--json-file", "a"],
+        &["--max-fail-ratio", "0.1"],
+        &["--exit-code-on-error", "0"],
+        &["--allow-invalid"],
+    ];
+    let of_a_suite: [&[&str]; 3] = [
+        &["--gpu-name", "a"],
+        &["--speed-threshold", "20"],
+        &["--min-number-of-valid-queries", "5"],
+    ];
+    for option in of_a_run {
+        assert!(refused(folder.path(), option), "{option:?}");
+        assert!(!refused(&journal, option), "{option:?}");
+    }
+    for option in of_a_suite {
+        assert!(!refused(folder.path(), option), "{option:?}");
+        assert!(refused(&journal, option), "{option:?}");
+    }
+    for path in [folder.path(), &journal] {
+        assert!(!refused(path, &["--html", "a"]));
+    }
+}

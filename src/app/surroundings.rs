@@ -28,14 +28,6 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The words behind the program's name, as far as they are text.
-pub(super) fn arguments() -> Vec<String> {
-    let words = std::env::args_os().skip(1);
-    words
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect()
-}
-
 /// All variables whose names and values are text.
 pub(super) fn variables() -> Vec<(String, String)> {
     let text = |word: std::ffi::OsString| word.into_string().ok();

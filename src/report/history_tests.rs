@@ -123,7 +123,7 @@ fn a_late_report_is_a_rate_over_its_own_time_and_a_moment_is_none() {
 #[test]
 fn a_last_moment_without_users_leaves_those_that_there_were() {
     let mut history = History::default();
-    for (to, users) in [(1_000, 4), (1_100, 0), (2_000, 3), (3_000, 0)] {
+    for (to, users) in [(1_000, 4), (1_100, 0), (2_000, 6), (3_000, 0)] {
         let crowd = Crowd {
             users,
             ..Crowd::default()
@@ -136,7 +136,7 @@ fn a_last_moment_without_users_leaves_those_that_there_were() {
             .map(|step| (step.crowd.users, step.most_users))
             .collect::<Vec<_>>()
     };
-    assert_eq!(users(&history), [(0, 4), (3, 3), (0, 0)]);
+    assert_eq!(users(&history), [(0, 4), (6, 6), (0, 0)]);
     history.halve();
-    assert_eq!(users(&history), [(3, 4), (0, 0)]);
+    assert_eq!(users(&history), [(6, 6), (0, 0)]);
 }

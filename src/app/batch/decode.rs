@@ -93,7 +93,7 @@ struct Bench<'a> {
 }
 
 /// Runs the benchmark and prints its table.
-pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
+pub(in crate::app) async fn decode(args: GenArgs, command: &str) -> Result<u8, Failure> {
     args.shared.check_page()?;
     let prompts = args.shared.prompts()?;
     let server = Server::meet(&args.shared).await?;
@@ -144,8 +144,12 @@ pub(in crate::app) async fn decode(args: GenArgs) -> Result<u8, Failure> {
     }
     Console::default().print(&table.render(args.shared.format));
     let title = "Time of a forward pass";
-    args.shared
-        .write_page((title, &server.about()), &[(title, &table)], &DRAWN)?;
+    args.shared.write_page(
+        (title, &server.about()),
+        &[(title, &table)],
+        &DRAWN,
+        command,
+    )?;
     Ok(status::OK)
 }
 

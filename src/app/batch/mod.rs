@@ -11,9 +11,9 @@ use crate::app::failure::Failure;
 use crate::app::files::try_writing;
 use crate::app::html::write_page;
 use crate::app::prepare::load_tokenizer_aloud;
-use crate::app::surroundings::{arguments, hub_paths};
+use crate::app::surroundings::hub_paths;
 use crate::batch::{Content, Drawn, Format, Prompts, Table, batch_page};
-use crate::domain::{Seed, shell_word};
+use crate::domain::Seed;
 use crate::workload::{Corpus, load};
 
 pub(super) use decode::{GenArgs, decode};
@@ -84,11 +84,12 @@ impl SharedArgs {
         (title, server): (&str, &str),
         tables: &[(&str, &Table)],
         drawn: &[Drawn<'_>],
+        command: &str,
     ) -> Result<(), Failure> {
         let Some(path) = &self.html else {
             return Ok(());
         };
-        let page = batch_page(title, server, tables, drawn, &command_line());
+        let page = batch_page(title, server, tables, drawn, command);
         write_page(path, &page)
     }
 
@@ -130,33 +131,6 @@ impl SharedArgs {
     }
 }
 
-/// The words that this program was started with: a key comes from the environment there, and the page is no part of them.
-fn command_line() -> String {
-    again(&arguments())
-}
-
-fn again(arguments: &[String]) -> String {
-    let mut words = vec!["llmload".to_owned()];
-    let mut arguments = arguments.iter();
-    while let Some(word) = arguments.next() {
-        let long = word.split('=').next().unwrap_or_default().replace('_', "-");
-        let is_key = long == "--api-key" || word.starts_with("-k");
-        let is_page = long == "--html";
-        if is_key {
-            words.push("--api-key=\"$API_KEY\"".to_owned());
-        } else if !is_page {
-            words.push(shell_word(word));
-        }
-        if (is_key || is_page)
-            && matches!(word.as_str(), "-k" | "--api-key" | "--api_key" | "--html")
-        {
-            // Its value.
-            arguments.next();
-        }
-    }
-    words.join(" ")
-}
-
 /// A number with six digits behind its point, or nothing.
 fn six(value: Option<f64>) -> String {
     value.map_or_else(String::new, |value| format!("{value:.6}"))
@@ -169,27 +143,23 @@ fn count(value: Option<u64>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::again;
+    use super::*;
+    use crate::config::typed;
 
     #[test]
     fn the_command_of_a_page_has_no_key_and_no_page() {
-        let words = [
-            "gen",
-            "-k",
-            "sesame",
-            "--html",
-            "p.html",
-            "--base-url",
-            "http://h",
-            "--html=q.html",
+        let ways = [
+            &["-k", "sesame", "--html", "p.html", "--seed", "7"][..],
+            &["-ksesame", "--html=p.html", "--seed=7"],
+            &["--seed", "7", "--api-key=sesame"],
         ];
-        let also = ["gen", "-ksesame", "--base-url", "http://h"];
-        let third = ["gen", "--api_key=sesame", "--base-url", "http://h"];
-        for words in [&words[..], &also[..], &third[..]] {
-            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let gen_load = GenArgs::augment_args(clap::Command::new("gen"));
+        for way in ways {
+            let words = ["gen", "--tokenizer", "a b"].iter().chain(way);
+            let matches = gen_load.clone().try_get_matches_from(words).unwrap();
             assert_eq!(
-                again(&words),
-                "llmload gen --api-key=\"$API_KEY\" --base-url http://h"
+                typed("gen", &gen_load, &matches),
+                "llmload gen --tokenizer 'a b' --api-key=\"$API_KEY\" --seed 7"
             );
         }
     }

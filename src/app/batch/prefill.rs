@@ -99,7 +99,7 @@ struct Bench<'a> {
 }
 
 /// Runs the benchmark and prints its tables.
-pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
+pub(in crate::app) async fn prefill(args: PrefillArgs, command: &str) -> Result<u8, Failure> {
     args.shared.check_page()?;
     let prompts = args.shared.prompts()?;
     let server = Server::meet(&args.shared).await?;
@@ -159,7 +159,7 @@ pub(in crate::app) async fn prefill(args: PrefillArgs) -> Result<u8, Failure> {
     let shown = if told { &tables[..] } else { &tables[..1] };
     let column = if told { SERVER } else { CLIENT };
     args.shared
-        .write_page((about.0, &about.1), shown, &drawn(column))?;
+        .write_page((about.0, &about.1), shown, &drawn(column), command)?;
     if !told {
         tracing::warn!(
             "the server tells no times of its own (fireworks-*-duration): client_duration is all that is known"

@@ -120,7 +120,7 @@ pub(super) struct Stage {
     pub(super) door: Door,
     pub(super) target: Target,
     pub(super) known: Known,
-    pub(super) library: Library,
+    pub(super) prompts: Library,
     pub(super) progress: Progress,
     pub(super) signals: mpsc::Receiver<Signal>,
     /// When the suite was begun, in words; `None` for a benchmark by itself.
@@ -281,7 +281,7 @@ impl Stage {
         };
         let mut load = Load {
             pace,
-            prompts: self.library.source(task.length, task.seed, 0)?,
+            prompts: self.prompts.source(task.length, task.seed, 0)?,
             has_letters: true,
             output: task.output,
             seed: task.seed,
@@ -325,7 +325,7 @@ impl Stage {
             self.pause(BETWEEN_WAVES).await?;
             let load = Load {
                 pace: Pace::Wave(size),
-                prompts: self.library.source(task.length, task.seed, launched)?,
+                prompts: self.prompts.source(task.length, task.seed, launched)?,
                 has_letters: true,
                 output: task.output,
                 seed: task.seed,

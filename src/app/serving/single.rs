@@ -66,7 +66,7 @@ pub(in crate::app) fn benchmark(typed: &ArgMatches) -> Result<u8, Failure> {
             carrier,
             target,
             known,
-            library,
+            prompts: library,
             progress: Progress::new(),
             signals: signals::listen(&TaskTracker::new()),
             suite_id: None,

@@ -136,7 +136,7 @@ async fn conduct(
         carrier,
         target,
         known,
-        library,
+        prompts: library,
         progress: Progress::new(),
         signals: signals::listen(&TaskTracker::new()),
         is_watched,
