@@ -149,7 +149,12 @@ fn latency() -> Section {
     let histogram = Chart {
         title: "Distribution of the time to first token".to_owned(),
         summary: "Most lie between 40 and 160 ms, with a second hill at 300 ms.".to_owned(),
-        x: axis("Time to first token", "ms", Scale::Log),
+        // Ends whose difference, added to the first again, is not quite the last.
+        x: Axis {
+            min: Some(12.5),
+            max: Some(1260.0),
+            ..axis("Time to first token", "ms", Scale::Log)
+        },
         y: vec![axis("Requests", "", Scale::Linear)],
         series: vec![series(
             "Requests",

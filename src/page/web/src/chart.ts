@@ -149,6 +149,8 @@ export class View {
 
   private within([from, to]: Range): Range {
     const [first, last] = this.whole;
+    // A sum or a share of places ends a rounding away from the end, which would not be all of it any more.
+    if (to - from >= (last - first) * (1 - 1e-9)) return [first, last];
     const least = this.values.x.names ? 0 : (last - first) / 1000;
     const span = Math.min(Math.max(to - from, least), last - first);
     const start = Math.min(Math.max(from, first), last - span);
