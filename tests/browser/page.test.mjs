@@ -70,7 +70,7 @@ for (const file of PAGES) {
 
     test("a pointer over a chart shows its values", () =>
       on(file, WIDE, async (page) => {
-        for (const figure of await zoomable(page, 4)) {
+        for (const figure of await zoomable(page, 5)) {
           const box = await boxOf(figure);
           const tip = figure.locator(".chart-tip-box");
           let text = "";
@@ -85,7 +85,7 @@ for (const file of PAGES) {
 
     test("buttons, a drawn rectangle and the wheel zoom", () =>
       on(file, WIDE, async (page) => {
-        for (const figure of await zoomable(page, 4)) {
+        for (const figure of await zoomable(page, 5)) {
           const box = await boxOf(figure);
           const zoomed = (how) => until(() => shown(figure), (text) => /\d/.test(text), how);
           const reset = async () => {
@@ -131,7 +131,7 @@ for (const file of PAGES) {
 
     test("keys walk through the values, zoom and leave", () =>
       on(file, WIDE, async (page) => {
-        for (const figure of await zoomable(page, 4)) {
+        for (const figure of await zoomable(page, 5)) {
           await boxOf(figure);
           const plot = figure.locator(".plot");
           await plot.focus();

@@ -10,6 +10,9 @@ use odd::{crowded, small, unusual};
 
 /// Words that would do harm where they are not escaped.
 pub(super) const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=\"alert('2')\"> & {{ 7 * 7 }} \u{2028} ]]>";
+/// Ends of logarithmic axes whose difference, added to the first again, is a rounding less than the last, and more.
+const LESS: [f64; 2] = [12.5, 1260.0];
+const MORE: [f64; 2] = [10.5, 1260.0];
 const LONG: &str =
     "meta-llama/Llama-3.1-405B-Instruct-FP8-dynamic-quantised-with-a-name-that-does-not-end";
 
@@ -149,32 +152,6 @@ fn latency() -> Section {
         marks: vec![mark("objective: 400 ms", At::Y(400.0)), mark("p99", At::X(0.99))],
         group: String::new(),
     };
-    let histogram = Chart {
-        title: "Distribution of the time to first token".to_owned(),
-        summary: "Most lie between 40 and 160 ms, with a second hill at 300 ms.".to_owned(),
-        // Ends whose difference, added to the first again, is not quite the last.
-        x: Axis {
-            min: Some(12.5),
-            max: Some(1260.0),
-            ..axis("Time to first token", "ms", Scale::Log)
-        },
-        y: vec![axis("Requests", "", Scale::Linear)],
-        series: vec![series(
-            "Requests",
-            Kind::Bars,
-            0,
-            count_to(60).map(|at| {
-                (
-                    20.0 * 1.07_f64.powf(at),
-                    (600.0 * (-((at - 24.0) / 9.0).powi(2)).exp()
-                        + 80.0 * (-((at - 42.0) / 4.0).powi(2)).exp())
-                    .round(),
-                )
-            }),
-        )],
-        marks: Vec::new(),
-        group: String::new(),
-    };
     section(
         "Latency",
         vec![
@@ -182,9 +159,30 @@ fn latency() -> Section {
                 "All latencies are of requests that were due in the window of measurement, failed ones left out.",
             ),
             Block::Chart(percentiles),
-            Block::Chart(histogram),
+            histogram("time to first token", LESS),
+            histogram("latency", MORE),
         ],
     )
+}
+
+fn histogram(of: &str, [first, last]: [f64; 2]) -> Block {
+    let bars = count_to(60).map(|at| {
+        let hill = |middle: f64, width: f64| (-((at - middle) / width).powi(2)).exp();
+        let height = 600.0 * hill(24.0, 9.0) + 80.0 * hill(42.0, 4.0);
+        (20.0 * 1.07_f64.powf(at), height.round())
+    });
+    Block::Chart(Chart {
+        title: format!("Distribution of the {of}"),
+        summary: "Most lie between 40 and 160 ms, with a second hill at 300 ms.".to_owned(),
+        x: Axis {
+            min: Some(first),
+            max: Some(last),
+            ..axis(of, "ms", Scale::Log)
+        },
+        y: vec![axis("Requests", "", Scale::Linear)],
+        series: vec![series("Requests", Kind::Bars, 0, bars.chain([(last, 0.0)]))],
+        ..Chart::default()
+    })
 }
 
 fn over_time() -> Section {

@@ -116,8 +116,9 @@ export class View {
     const [from, to] = this.range;
     if (place < from) this.show([place, place + to - from]);
     if (place > to) this.show([place - to + from, place]);
-    const x = this.drawing.convertToPixel({ xAxisIndex: 0 }, place);
-    this.drawing.dispatchAction({ type: "showTip", x, y: this.plot.clientHeight / 3 });
+    const [left, x, right] = [this.range[0], place, this.range[1]].map((at) => this.drawing.convertToPixel({ xAxisIndex: 0 }, at));
+    // A pixel inside: what lies a rounding beyond an end of the axis has no tooltip.
+    this.drawing.dispatchAction({ type: "showTip", x: Math.min(Math.max(x!, left! + 1), right! - 1), y: this.plot.clientHeight / 3 });
     this.controls.say(words(this.chart, this.values, place, this.hidden, this.range));
   }
 
