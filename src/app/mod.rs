@@ -28,6 +28,7 @@ mod open_files;
 mod played;
 mod plot;
 mod prepare;
+mod prometheus;
 mod records;
 mod report;
 mod sampler;

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use super::conduct::Conductor;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
+use super::prometheus::Prometheus;
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
 
@@ -93,8 +94,7 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    let _ = settings;
-    false
+    settings.telemetry.prometheus.is_some()
 }
 
 /// The views that the settings ask for, opened.
@@ -102,6 +102,11 @@ async fn wanted(
     settings: &Settings,
     observatory: &mut Observatory,
 ) -> Result<Vec<Box<dyn Viewer>>, Failure> {
-    let _ = (settings, observatory);
-    Ok(Vec::new())
+    let mut views: Vec<Box<dyn Viewer>> = Vec::new();
+    let telemetry = &settings.telemetry;
+    if let Some(bind) = &telemetry.prometheus {
+        let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
+        views.push(Box::new(page));
+    }
+    Ok(views)
 }

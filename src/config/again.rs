@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 21] = [
+const OUTPUTS: [&str; 23] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -32,6 +32,8 @@ const OUTPUTS: [&str; 21] = [
     "run_name",
     "ml_repo_timeout",
     "yes",
+    "prometheus",
+    "prometheus_linger",
 ];
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.

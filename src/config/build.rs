@@ -196,6 +196,7 @@ impl Builder<'_> {
             exit_code_on_error: args.load.exit_code_on_error,
             allow_invalid: args.load.allow_invalid,
             server_metrics,
+            telemetry: self.telemetry(&args.telemetry)?,
             outputs: outputs(args.output),
             command: String::new(),
             logging: logging(args.log),

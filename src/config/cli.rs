@@ -18,6 +18,7 @@ use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::pacing::PacingArgs;
+use super::telemetry::TelemetryArgs;
 use super::value::{self, Dataset, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
@@ -187,6 +188,8 @@ pub(super) struct TestArgs {
     pub timeout: TimeoutArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -34,6 +34,7 @@ mod rules;
 mod show;
 mod source;
 mod target;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
@@ -60,6 +61,7 @@ pub use options::{
 };
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
+pub use telemetry::Telemetry;
 
 /// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.
 ///

@@ -13,6 +13,7 @@ use indexmap::IndexMap;
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
 use super::proxy::ProxyTarget;
+use super::telemetry::Telemetry;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
@@ -184,6 +185,8 @@ pub struct Settings {
     pub server_metrics: Option<ServerMetrics>,
     /// Where results go.
     pub outputs: Outputs,
+    /// What monitoring systems are told.
+    pub telemetry: Telemetry,
     /// The command line that comes to the same settings, with masks in place of secrets.
     pub command: String,
     /// How to log.

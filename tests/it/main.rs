@@ -63,6 +63,7 @@ mod signals;
 mod stay;
 mod strangers;
 mod sweep;
+mod telemetry;
 mod timeouts;
 mod tiny;
 mod told;

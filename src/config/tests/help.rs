@@ -411,6 +411,12 @@ fn the_short_help_of_run_reads_like_this() {
           --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
                                         reads it, whatever became of the run
 
+    Telemetry:
+          --prometheus <[HOST:]PORT>  Serve the run's metrics for Prometheus at /metrics here; a port
+                                      alone is on 127.0.0.1
+          --prometheus-linger <SPAN>  Keep that page for so long after the end, for a last scrape
+                                      [default: 0]
+
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
                               off, critical, error, warning, info, debug, trace]

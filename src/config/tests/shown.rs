@@ -161,6 +161,10 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     first-visible-token = false                  # default
     only-summary = false                         # default
 
+    # Telemetry
+    # prometheus is not set                      # default
+    prometheus-linger = 0                        # default
+
     # Log
     loglevel = info                              # default
     # logfile is not set                         # default
