@@ -15,6 +15,7 @@ pub mod client;
 pub mod cluster;
 pub mod compare;
 pub mod config;
+pub mod database;
 pub mod domain;
 pub mod embed;
 pub mod gauges;

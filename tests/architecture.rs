@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "domain",
     "workload",
     "schedule",
@@ -28,6 +28,7 @@ const PURE: [&str; 16] = [
     "page",
     "serving",
     "telemetry",
+    "database",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

@@ -10,6 +10,7 @@ mod conduct;
 mod console;
 mod ctl;
 mod data_set;
+mod database;
 mod dataset;
 mod discover;
 mod door;
@@ -86,6 +87,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommands(llmperf::commands())
         .subcommands(serving::commands())
         .subcommand(plot::command())
+        .subcommand(database::pg_load_command())
         .subcommand(compare::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
@@ -190,6 +192,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             serving::benchmark(&matches)
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
+        Command::Other { name, matches } if name == database::PG_LOAD => {
+            logging::start_plain()?;
+            runtime()?.block_on(database::pg_load(&matches))
+        }
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;

@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 
 use super::authority;
 use super::data_set;
+use super::database;
 use super::failure::Failure;
 use super::hub;
 use super::records::{RecordsFile, Sink, hand_out};
 use super::surroundings::Process;
 use crate::cluster::{Prepare, SharedSecrets};
-use crate::config::{self, Secrets};
+use crate::config::{self, Database, Secrets};
 use crate::domain::{HttpEngine, Record, Secret, StampSource};
 use crate::embed::{Made, Maker, Seat, Taking, job, masks};
 use crate::plan::Plan;
@@ -34,6 +35,8 @@ pub(super) struct Machine {
     pub(super) stamps: StampSource,
     pub(super) secrets: Secrets,
     pub(super) records_dir: Option<PathBuf>,
+    /// Where a row of each request goes.
+    pub(super) database: Option<Database>,
     pub(super) hub: HubPaths,
 }
 
@@ -113,6 +116,18 @@ impl Machine {
         if let Some(path) = self.records_path(part) {
             wishes.push(Box::new(move || {
                 RecordsFile::create(&path).map(|file| Box::new(file) as Box<dyn Sink>)
+            }));
+        }
+        if let Some(database) = self.database.clone() {
+            let (run, worker) = (part.run, part.worker.saturating_add(1));
+            let wanted = database::Wanted {
+                database,
+                run,
+                worker,
+            };
+            wishes.push(Box::new(move || {
+                database::Requests::open(&wanted)
+                    .map(|requests| Box::new(requests) as Box<dyn Sink>)
             }));
         }
         wishes

@@ -72,6 +72,7 @@ pub(super) async fn play_run(
         serves_itself: options.mock,
         secrets: settings.secrets.clone(),
         records_dir: settings.outputs.records_dir.clone(),
+        database: settings.database.clone().filter(|_| options.pg_requests),
         hub: hub_paths(),
     };
     let clock = ready.clock;

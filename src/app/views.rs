@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 
 use super::conduct::Conductor;
+use super::database::Seconds;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
 use super::prometheus::Prometheus;
@@ -94,7 +95,7 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    settings.telemetry.prometheus.is_some()
+    settings.telemetry.prometheus.is_some() || settings.database.is_some()
 }
 
 /// The views that the settings ask for, opened.
@@ -107,6 +108,9 @@ async fn wanted(
     if let Some(bind) = &telemetry.prometheus {
         let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
         views.push(Box::new(page));
+    }
+    if let Some(database) = &settings.database {
+        views.push(Box::new(Seconds::open(database, observatory).await?));
     }
     Ok(views)
 }

@@ -92,6 +92,7 @@ impl Place {
             serves_itself: false,
             secrets: options.secrets,
             records_dir: options.records_dir,
+            database: options.database,
             hub: hub_paths(),
         };
         Ok(Self {

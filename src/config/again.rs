@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 23] = [
+const OUTPUTS: [&str; 34] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -34,6 +34,17 @@ const OUTPUTS: [&str; 23] = [
     "yes",
     "prometheus",
     "prometheus_linger",
+    "pg_url",
+    "timescale",
+    "pghost",
+    "pgport",
+    "pguser",
+    "pgpassword",
+    "pgdatabase",
+    "pg_schema",
+    "pg_spool",
+    "pg_spool_max",
+    "pg_requests",
 ];
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.

@@ -49,6 +49,7 @@ pub(super) fn run(merged: &Merged, around: &dyn Surroundings) -> Result<RunOptio
         settings,
         sending: sending(args.sending),
         mock: args.mock,
+        pg_requests: args.pg_requests,
         journal: args.journal.map_or(Journal::Off, Journal::Named),
     })
 }
@@ -107,6 +108,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
             proxy_credentials: None,
         },
         records_dir: args.records_dir,
+        database: builder.database(args.database)?,
         stay: args.stay,
         logging: logging(args.log),
     })
@@ -197,6 +199,7 @@ impl Builder<'_> {
             allow_invalid: args.load.allow_invalid,
             server_metrics,
             telemetry: self.telemetry(&args.telemetry)?,
+            database: self.database(args.database)?,
             outputs: outputs(args.output),
             command: String::new(),
             logging: logging(args.log),

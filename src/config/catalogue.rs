@@ -3,7 +3,7 @@
 
 use clap::{Arg, ArgAction};
 
-use super::{aws, google};
+use super::{aws, database, google};
 
 /// The flag of old tools that says what is always so here: it cannot be switched off.
 pub(super) const ALWAYS_ON: &str = "headless";
@@ -73,6 +73,7 @@ pub(super) fn variables_of(id: &str) -> Vec<String> {
         "vertexai_endpoint_id" => vec![upper],
         "master_host" => vec!["LOCUST_MASTER_NODE_HOST".to_owned()],
         "master_port" => vec!["LOCUST_MASTER_NODE_PORT".to_owned()],
+        _ if database::has_variable(id) => vec![upper],
         _ if PLAIN.contains(&id) => vec![upper],
         _ if LOCUST.contains(&id) => vec![format!("LOCUST_{upper}")],
         _ if is_negative(id) => Vec::new(),

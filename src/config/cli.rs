@@ -17,6 +17,7 @@ use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
 use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
+use super::database::DatabaseArgs;
 use super::pacing::PacingArgs;
 use super::telemetry::TelemetryArgs;
 use super::value::{self, Dataset, Patience, Threads};
@@ -122,6 +123,9 @@ pub(super) struct RunArgs {
     /// Start the built-in mock server and test it
     #[arg(long, help_heading = "Target")]
     pub mock: bool,
+    /// Write a row of each request to the database too
+    #[arg(long, help_heading = "Database")]
+    pub pg_requests: bool,
     /// Write down what is measured here, as it comes: `llmload report` reads it, whatever became of the run
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub journal: Option<PathBuf>,
@@ -151,6 +155,8 @@ pub(super) struct WorkerArgs {
     /// Folder for the records file that the master names
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub records_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     #[command(flatten)]
     pub sending: SendingArgs,
     #[command(flatten)]
@@ -190,6 +196,8 @@ pub(super) struct TestArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    #[command(flatten)]
+    pub database: DatabaseArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -75,6 +75,11 @@ pub(super) struct Fault {
 }
 
 impl Fault {
+    /// What is wrong.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),

@@ -24,6 +24,7 @@ mod cluster;
 mod conf;
 mod contradictions;
 mod ctl;
+mod database;
 mod error;
 mod google;
 mod layers;
@@ -52,6 +53,7 @@ pub use cluster::{
     ServerTlsFiles, TokenError, TokenSource, token,
 };
 pub use ctl::{CtlOptions, Order, Users};
+pub use database::{Database, database_of, database_options};
 pub use error::ConfigError;
 pub use google::google_key;
 pub use options::{

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::database::Database;
 use super::proxy::ProxyTarget;
 use super::telemetry::Telemetry;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
@@ -64,6 +65,8 @@ pub struct RunOptions {
     pub sending: Sending,
     /// Start the built-in mock server and aim at it: its address replaces `settings.target.base_url`.
     pub mock: bool,
+    /// A row of each request goes to the database too.
+    pub pg_requests: bool,
     /// Where it is written down what was measured.
     pub journal: Journal,
 }
@@ -116,6 +119,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Where a plan's records file is written; `None` for the working directory.
     pub records_dir: Option<PathBuf>,
+    /// Where a row of each request goes.
+    pub database: Option<Database>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
     /// How to log.
@@ -187,6 +192,8 @@ pub struct Settings {
     pub outputs: Outputs,
     /// What monitoring systems are told.
     pub telemetry: Telemetry,
+    /// Where rows of it go.
+    pub database: Option<Database>,
     /// The command line that comes to the same settings, with masks in place of secrets.
     pub command: String,
     /// How to log.

@@ -61,4 +61,16 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("csv_full_history", &["csv"]),
     ("server_metrics_step", &["server_metrics"]),
     ("prometheus_linger", &["prometheus"]),
+    ("pghost", DATABASE),
+    ("pgport", DATABASE),
+    ("pguser", DATABASE),
+    ("pgpassword", DATABASE),
+    ("pgdatabase", DATABASE),
+    ("pg_schema", DATABASE),
+    ("pg_spool", DATABASE),
+    ("pg_spool_max", DATABASE),
+    ("pg_requests", DATABASE),
 ];
+
+/// What asks for a database.
+const DATABASE: &[&str] = &["pg_url", "timescale"];

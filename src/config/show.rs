@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::build::{self, Builder};
 use super::catalogue::{Setting, Shape, is_order};
+use super::database::masked_url;
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
@@ -137,7 +138,8 @@ fn shown(id: &str, value: &str) -> String {
 /// What stands for a value that is secret; `None` of one that is not.
 pub(super) fn masked(id: &str, value: &str) -> Option<String> {
     match id {
-        "api_key" => Some(MASK.to_owned()),
+        "api_key" | "pgpassword" => Some(MASK.to_owned()),
+        "pg_url" => Some(masked_url(value)),
         "header" => match value.split_once(':') {
             Some((name, _)) => is_secret_header(name.trim()).then(|| format!("{name}: {MASK}")),
             None => Some(MASK.to_owned()),

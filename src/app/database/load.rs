@@ -1,0 +1,141 @@
+//! Brings batches into the database, each once: its rows and its line in the ledger are one transaction. Makes the tables, and
+//! brings older ones up to date, under a lock, so that several processes may begin at once.
+
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use futures_util::SinkExt as _;
+use tokio_postgres::{Client, Transaction};
+
+use crate::database::{Batch, MIGRATIONS, Part, Table, lock_key};
+
+/// Makes the schema what this program needs.
+pub(super) async fn migrate(client: &mut Client, schema: &str) -> anyhow::Result<()> {
+    let latest = i32::try_from(MIGRATIONS.len())?;
+    let found = version(client, schema).await?;
+    if found > latest {
+        bail!(
+            "the schema `{schema}` is version {found}, and this program knows {latest}: use a newer llmload"
+        );
+    }
+    if found < latest {
+        let transaction = client.transaction().await?;
+        bring_up_to_date(&transaction, schema).await?;
+        transaction.commit().await?;
+    }
+    // Names that are not the schema's are the extension's.
+    client
+        .batch_execute(&format!("SET search_path TO {schema}, public"))
+        .await?;
+    Ok(())
+}
+
+async fn bring_up_to_date(transaction: &Transaction<'_>, schema: &str) -> anyhow::Result<()> {
+    let lock = lock_key(schema);
+    transaction
+        .execute("SELECT pg_advisory_xact_lock($1)", &[&lock])
+        .await?;
+    // Another process may have done it while this one waited.
+    let is_there = transaction
+        .query_opt("SELECT FROM pg_namespace WHERE nspname = $1", &[&schema])
+        .await?;
+    if is_there.is_none() {
+        transaction
+            .batch_execute(&format!("CREATE SCHEMA {schema}"))
+            .await?;
+    }
+    transaction
+        .batch_execute(&format!(
+            "SET LOCAL search_path TO {schema}, public;
+             CREATE TABLE IF NOT EXISTS {schema}.migrations (version integer PRIMARY KEY, at timestamptz NOT NULL DEFAULT now())"
+        ))
+        .await?;
+    let row = transaction
+        .query_one(
+            &format!("SELECT COALESCE(max(version), 0) FROM {schema}.migrations"),
+            &[],
+        )
+        .await?;
+    let done: i32 = row.get(0);
+    for (step, version) in MIGRATIONS
+        .iter()
+        .zip(1_i32..)
+        .filter(|(_, version)| *version > done)
+    {
+        transaction
+            .batch_execute(step)
+            .await
+            .with_context(|| format!("step {version} of the schema failed"))?;
+        let note = format!("INSERT INTO {schema}.migrations (version) VALUES ($1)");
+        transaction.execute(&note, &[&version]).await?;
+    }
+    Ok(())
+}
+
+/// 0 where there is nothing yet.
+async fn version(client: &Client, schema: &str) -> anyhow::Result<i32> {
+    let name = format!("{schema}.migrations");
+    let row = client
+        .query_one("SELECT to_regclass($1) IS NOT NULL", &[&name])
+        .await?;
+    if !row.get::<_, bool>(0) {
+        return Ok(0);
+    }
+    let row = client
+        .query_one(
+            &format!("SELECT COALESCE(max(version), 0) FROM {name}"),
+            &[],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+/// Brings a batch in, unless it is there.
+pub(super) async fn load(client: &mut Client, batch: &Batch) -> Result<(), tokio_postgres::Error> {
+    let transaction = client.transaction().await?;
+    let seq = i64::try_from(batch.seq).unwrap_or(i64::MAX);
+    let rows = i32::try_from(batch.rows()).unwrap_or(i32::MAX);
+    let is_new = transaction
+        .execute(
+            "INSERT INTO batches (run, source, incarnation, seq, rows) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+            &[&batch.run, &batch.source, &batch.incarnation, &seq, &rows],
+        )
+        .await?;
+    if is_new == 1 {
+        for part in &batch.parts {
+            bring(&transaction, part).await?;
+        }
+    }
+    transaction.commit().await
+}
+
+async fn bring(transaction: &Transaction<'_>, part: &Part) -> Result<(), tokio_postgres::Error> {
+    let table = part.table;
+    let Some(key) = table.key() else {
+        return copy(transaction, part, table.name()).await;
+    };
+    let waiting = format!("new_{}", table.name());
+    let make = format!(
+        "CREATE TEMP TABLE {waiting} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP",
+        table.name()
+    );
+    transaction.batch_execute(&make).await?;
+    copy(transaction, part, &waiting).await?;
+    transaction
+        .execute(&table.upsert(&waiting, key), &[])
+        .await?;
+    Ok(())
+}
+
+async fn copy(
+    transaction: &Transaction<'_>,
+    part: &Part,
+    into: &str,
+) -> Result<(), tokio_postgres::Error> {
+    let table: Table = part.table;
+    let sink = transaction.copy_in(&table.copy(into)).await?;
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::copy_from_slice(part.text.as_bytes()))
+        .await?;
+    sink.finish().await?;
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! The database as a view of a run: a row each second, and the run's own at its start and end.
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::writer::Writer;
+use crate::app::failure::Failure;
+use crate::app::observe::{Observatory, Second, View};
+use crate::app::surroundings::wall_clock;
+use crate::app::views::{Doing, Viewer};
+use crate::config::Database;
+use crate::database::{self, Part, Subject};
+use crate::report::Crowd;
+
+/// The view.
+pub(in crate::app) struct Seconds {
+    view: View,
+    writing: Option<JoinHandle<(Writer, u64)>>,
+}
+
+impl Seconds {
+    /// Connects, and writes from now on.
+    pub(in crate::app) async fn open(
+        wanted: &Database,
+        observatory: &mut Observatory,
+    ) -> Result<Self, Failure> {
+        let (database, view) = (wanted.clone(), observatory.view());
+        let run = view.run;
+        let started = spawn_blocking(move || Writer::start(&database, run, "run".to_owned())).await;
+        let mut writer = started.map_err(Failure::failed)??;
+        writer.put(rows(&view, writer.run()));
+        let seconds = observatory.listen();
+        Ok(Self {
+            writing: Some(tokio::spawn(follow(writer, seconds, view.clone()))),
+            view,
+        })
+    }
+}
+
+impl Viewer for Seconds {
+    fn close(&mut self) -> Doing<'_, Vec<Failure>> {
+        Box::pin(async move {
+            let Some(writing) = self.writing.take() else {
+                return Vec::new();
+            };
+            let ended = async {
+                let (mut writer, missed) = writing.await.map_err(Failure::failed)?;
+                writer.put(rows(&self.view, writer.run()));
+                spawn_blocking(move || writer.end())
+                    .await
+                    .map_err(Failure::failed)??;
+                if missed > 0 {
+                    let error =
+                        anyhow::anyhow!("{missed} seconds of the run have no row in the database");
+                    return Err(Failure::failed(error)
+                        .hint("the row of the run is whole; this machine is too busy"));
+                }
+                Ok(())
+            };
+            ended.await.err().into_iter().collect()
+        })
+    }
+}
+
+fn rows(view: &View, run: &str) -> Vec<Part> {
+    let standing = view.standing.borrow();
+    let subject = Subject {
+        run,
+        command: &view.command,
+        version: env!("CARGO_PKG_VERSION"),
+        plan: &view.plan,
+        path: &view.endpoint.path,
+        is_cluster: view.cluster,
+    };
+    database::run(&subject, &standing, wall_clock().into())
+}
+
+/// Until the run is over; returns how many seconds were missed.
+async fn follow(
+    mut writer: Writer,
+    mut seconds: mpsc::Receiver<Second>,
+    view: View,
+) -> (Writer, u64) {
+    let (mut missed, mut is_begun) = (0, false);
+    while let Some(second) = seconds.recv().await {
+        missed += second.missed;
+        let standing = &second.standing;
+        let mut parts = Vec::new();
+        if !is_begun && standing.started_at.is_some() {
+            is_begun = true;
+            parts = rows(&view, writer.run());
+        }
+        let at = standing
+            .started_at
+            .map(|zero| zero.saturating_add(span(second.to.as_nanos())));
+        let crowd = Crowd {
+            users: second.gauges.users,
+            in_flight: second.gauges.in_flight,
+            waiting: second.gauges.waiting,
+        };
+        let at = at.unwrap_or_else(|| wall_clock().into());
+        let times = [second.from, second.to];
+        parts.push(database::second(
+            writer.run(),
+            at,
+            times,
+            &second.delta,
+            crowd,
+            standing,
+        ));
+        writer.put(parts);
+    }
+    (writer, missed)
+}
+
+fn span(nanos: u64) -> time::Duration {
+    time::Duration::nanoseconds(i64::try_from(nanos).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,306 @@
+"""Holds the rows of a run in a real PostgreSQL against the run's own report, while that database is stopped, killed and hung.
+
+usage: data.py LLMLOAD_BINARY [PART...]      absent: all
+
+Where it is: LLMLOAD_POSTGRES=FOLDER of initdb and postgres, else Debian's. All is in a temporary folder, on a loopback port.
+"""
+
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PATIENCE_S = 60
+PASSWORD = "geheim-wort-17"
+OUTCOMES = "ok truncated http_4xx http_429 http_5xx connect dns tls timeout_connect timeout_first_token timeout_idle timeout_total cut in_stream_error parse_error empty cancelled".split()
+
+
+def programs():
+    named = os.environ.get("LLMLOAD_POSTGRES")
+    found = [Path(named)] if named else sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if not found:
+        raise SystemExit("no PostgreSQL: install it, or name its programs' folder in LLMLOAD_POSTGRES")
+    return found[0]
+
+
+def environment():
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG") and "PROXY" not in key.upper()}
+    return {**kept, "PGPASSWORD": PASSWORD}
+
+
+class Postgres:
+    """A server of its own, which refuses to run as root."""
+
+    def __init__(self, folder):
+        self.folder, self.bin = folder, programs()
+        self.user = pwd.getpwnam("postgres") if os.getuid() == 0 else None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.data = folder / "data"
+        word = folder / "password"
+        word.write_text(PASSWORD)
+        if self.user:
+            os.chown(folder, self.user.pw_uid, self.user.pw_gid)
+            os.chown(word, self.user.pw_uid, self.user.pw_gid)
+        self.run("initdb", "-D", self.data, "-U", "loads", "--auth=scram-sha-256", f"--pwfile={word}", "-N")
+        self.secure()
+        self.child = None
+
+    def secure(self):
+        key, cert = self.data / "server.key", self.data / "server.crt"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE",
+             "-keyout", key, "-out", cert],
+            check=True, capture_output=True,
+        )
+        shutil.copy(cert, self.folder / "ca.pem")
+        for path in (key, cert):
+            path.chmod(0o600)
+            if self.user:
+                os.chown(path, self.user.pw_uid, self.user.pw_gid)
+
+    def as_user(self):
+        return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if self.user else {}
+
+    def run(self, program, *words):
+        subprocess.run([self.bin / program, *words], check=True, capture_output=True, cwd=self.folder, **self.as_user())
+
+    def start(self):
+        words = [self.bin / "postgres", "-D", self.data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
+                 "-c", f"unix_socket_directories={self.folder}", "-c", "ssl=on", "-c", "fsync=off"]
+        with (self.folder / "postgres.log").open("a") as log:
+            self.child = subprocess.Popen(words, cwd=self.folder, stdout=log, stderr=log, start_new_session=True, **self.as_user())
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self.sql("SELECT 1")
+                return
+            except subprocess.CalledProcessError:
+                assert time.monotonic() < until, (self.folder / "postgres.log").read_text()
+                time.sleep(0.1)
+
+    def end(self, wanted=signal.SIGINT):
+        """SIGINT: the connected are thrown out; SIGKILL: so is everything."""
+        if wanted == signal.SIGKILL:
+            self.each(signal.SIGKILL)
+        else:
+            self.child.send_signal(wanted)
+        self.child.wait(PATIENCE_S)
+
+    def each(self, wanted):
+        """To the server and its own children alone."""
+        listed = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text().split()
+        for pid in [self.child.pid, *map(int, listed)]:
+            try:
+                os.kill(pid, wanted)
+            except ProcessLookupError:
+                pass
+
+    def sql(self, text, name="postgres"):
+        words = [self.bin / "psql", "-X", "-q", "-A", "-t", "-h", "127.0.0.1", "-p", str(self.port), "-U", "loads", "-d", name, "-c", text]
+        told = subprocess.run(words, check=True, capture_output=True, text=True, env=environment())
+        return told.stdout.strip()
+
+    def url(self, more=""):
+        return f"postgresql://loads@127.0.0.1:{self.port}/postgres{more}"
+
+
+def words(binary, postgres, span="8s", *more):
+    return [binary, "run", "--mock", "-m", "mock", "--provider", "openai", "-u", "8", "-t", span, "-o", "8", "--threads", "1",
+            "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
+            "--pg-url", postgres.url(), "--pg-requests", *more]
+
+
+def start(folder, command):
+    log = (folder / "run.log").open("w")
+    return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, env=environment())
+
+
+def hold(postgres, folder, what):
+    """The rows of the one run in `folder` against its files."""
+    report = json.loads((folder / "result.json").read_text())
+    lines = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    run = postgres.sql("SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 1")
+    of = f"WHERE run = '{run}'"
+    totals = report["totals"]
+    names = ["scheduled", "sent", "dropped", "late_cancelled", "lost", "good", "failed", "cancelled"]
+    wanted = [totals[name] for name in ["scheduled", "sent", "dropped", "late_cancelled", "lost", "completed", "failed", "cancelled"]]
+    sums = ", ".join(f"sum({name})" for name in names)
+    told = postgres.sql(f"SELECT {sums} FROM llmload.seconds {of}")
+    assert told == "|".join(map(str, wanted)), f"{what}: seconds add up to {told}, the report has {wanted}"
+    row = postgres.sql(f"SELECT scheduled, sent, dropped, late_cancelled, lost, completed, failed, cancelled FROM llmload.runs {of}")
+    assert row == told, f"{what}: the run's row has {row}"
+    outcomes = postgres.sql(f"SELECT {', '.join(f'sum({name})' for name in OUTCOMES)} FROM llmload.seconds {of}").split("|")
+    counted = {name: sum(line["outcome"] == name for line in lines) for name in OUTCOMES}
+    assert dict(zip(OUTCOMES, map(int, outcomes))) == counted, f"{what}: {outcomes} {counted}"
+    rows = json.loads(postgres.sql(f"SELECT json_agg(r) FROM (SELECT request, outcome, end_s, output_tokens FROM llmload.requests {of}) r"))
+    compact = lambda value: json.dumps(value, separators=(",", ":"))
+    key = lambda index, outcome, end: (index, outcome, round(end, 6))
+    mine = sorted(key(compact(line["index"]), line["outcome"], line["end_ns"] / 1e9) for line in lines)
+    theirs = sorted(key(row["request"], row["outcome"], row["end_s"]) for row in rows)
+    assert mine == theirs, f"{what}: {len(theirs)} rows of requests, {len(mine)} records"
+    verdict = postgres.sql(f"SELECT verdict, ended_at > started_at, length(plan_sha256) FROM llmload.runs {of}")
+    assert verdict == f"{report['verdict']}|t|64", verdict
+    seconds = postgres.sql(f"SELECT count(*), count(DISTINCT to_s) FROM llmload.seconds {of}").split("|")
+    assert seconds[0] == seconds[1], seconds
+    print(f"   {what}: {seconds[0]} seconds, {len(theirs)} requests as in the report and the records")
+
+
+def whole(binary, postgres, folder):
+    run = start(folder, words(binary, postgres, "5s"))
+    assert run.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+    hold(postgres, folder, "undisturbed")
+    assert not (folder / "llmload-spool").exists()
+
+
+def disturbed(away, back):
+    def part(binary, postgres, folder):
+        run = start(folder, words(binary, postgres, "12s"))
+        time.sleep(3)
+        away(postgres)
+        time.sleep(4)
+        back(postgres)
+        assert run.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+        said = (folder / "run.log").read_text()
+        assert "the database takes no rows" in said and "has all rows again" in said, said
+        hold(postgres, folder, "back in time")
+        assert not (folder / "llmload-spool").exists()
+
+    return part
+
+
+def gone(binary, postgres, folder):
+    """Away until after the end: the spool has what is missing, and is loaded once however often it is."""
+    run = start(folder, words(binary, postgres, "6s"))
+    time.sleep(3)
+    postgres.end(signal.SIGKILL)
+    assert run.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+    said = (folder / "run.log").read_text()
+    command = re.search(r"this loads them: llmload (pg-load .*)", said).group(1)
+    assert PASSWORD not in said
+    postgres.start()
+    spools = list((folder / "llmload-spool").glob("*.spool"))
+    kept = [(path, path.read_bytes()) for path in spools]
+    for path, content in kept:
+        if path.exists() and str(path.name) not in command:
+            continue
+        told = subprocess.run([binary, *command.split()[0:]], cwd=folder, capture_output=True, text=True, env=environment())
+        assert told.returncode == 0, told
+    for _ in range(2):
+        for path, content in kept:
+            path.write_bytes(content)
+        told = subprocess.run([binary, "pg-load", "llmload-spool", "--pg-url", postgres.url()], cwd=folder, capture_output=True, text=True, env=environment())
+        assert told.returncode == 0, told
+        assert not list((folder / "llmload-spool").glob("*.spool"))
+    print("   " + told.stdout.splitlines()[0])
+    hold(postgres, folder, "loaded later, three times")
+
+
+def tls(binary, postgres, folder):
+    """The certificate is checked, name included; a wrong password is refused and not told."""
+    ca = postgres.folder / "ca.pem"
+    def run(host, mode, word=PASSWORD, pem=ca):
+        url = f"postgresql://loads@{host}:{postgres.port}/postgres?sslmode={mode}" + (f"&sslrootcert={pem}" if pem else "")
+        command = words(binary, postgres, "2s")
+        command[command.index("--pg-url") + 1] = url
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**environment(), "PGPASSWORD": word})
+    told = run("localhost", "verify-full")
+    assert told.returncode == 0, told
+    hold(postgres, folder, "by TLS, verified")
+    for wrong in (run("127.0.0.1", "verify-full"), run("localhost", "verify-full", pem=None), run("localhost", "disable", "falsch-9", None)):
+        assert wrong.returncode == 2 and "cannot write to the database" in wrong.stderr, wrong
+        assert PASSWORD not in wrong.stderr and "falsch-9" not in wrong.stderr
+        print("   " + wrong.stderr.strip().splitlines()[0])
+
+
+def cluster(binary, postgres, folder):
+    """Two workers write their own requests; three processes make the tables at once."""
+    postgres.sql("DROP SCHEMA IF EXISTS llmload CASCADE")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    mock = subprocess.Popen([binary, "mock-server", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
+    try:
+        target = re.search(r"http://[\d.:]+", mock.stdout.readline()).group(0)
+        master = start(folder, [binary, "master", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-t", "4s", "-o", "8",
+                                "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
+                                "--expect-workers", "2", "--no-journal", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--pg-url", postgres.url()])
+        workers = [subprocess.Popen([binary, "worker", "--master-host", "127.0.0.1", "--master-port", port, "--threads", "1", "--pg-url", postgres.url()],
+                                    cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) for _ in range(2)]
+        assert master.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+        for worker in workers:
+            assert worker.wait(PATIENCE_S) == 0
+    finally:
+        mock.kill()
+        mock.wait()
+    lines = "".join(path.read_text() for path in sorted(folder.glob("records.*.jsonl")))
+    (folder / "records.jsonl").write_text(lines)
+    hold(postgres, folder, "a cluster")
+    assert postgres.sql("SELECT count(DISTINCT worker) FROM llmload.requests") == "2"
+
+
+def grafana(binary, postgres, folder):
+    """Every query of the dashboard gives rows of a run."""
+    here = Path(__file__).resolve().parents[2] / "deploy/grafana/dashboards/postgres.json"
+    run = start(folder, words(binary, postgres, "5s", "--timeout-first-token", "5s"))
+    assert run.wait(PATIENCE_S) == 0
+    number = postgres.sql("SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 1")
+    dashboard = json.loads(here.read_text())
+    queries = [target["rawSql"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    queries += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    empty = []
+    for query in queries:
+        text = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 BETWEEN now() - interval '1 hour' AND now()", query)
+        text = text.replace("${run:sqlstring}", f"'{number}'")
+        assert "$" not in text, text
+        if not postgres.sql(text):
+            empty.append(query)
+    assert all("llmload.errors" in query for query in empty), empty
+    print(f"   {len(queries)} queries")
+
+
+PARTS = {
+    "whole": whole,
+    "stopped": disturbed(lambda pg: pg.end(), lambda pg: pg.start()),
+    "killed": disturbed(lambda pg: pg.end(signal.SIGKILL), lambda pg: pg.start()),
+    "hung": disturbed(lambda pg: (pg.each(signal.SIGSTOP), time.sleep(4)), lambda pg: pg.each(signal.SIGCONT)),
+    "gone": gone,
+    "tls": tls,
+    "cluster": cluster,
+    "grafana": grafana,
+}
+
+
+def main():
+    binary, wanted = str(Path(sys.argv[1]).resolve()), sys.argv[2:] or list(PARTS)
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        below = Path(top) / "postgres"
+        below.mkdir()
+        postgres = Postgres(below)
+        postgres.start()
+        try:
+            for name in wanted:
+                started = time.monotonic()
+                folder = Path(top) / name
+                folder.mkdir()
+                PARTS[name](binary, postgres, folder)
+                print(f"ok {name}, {time.monotonic() - started:.0f} s", flush=True)
+        finally:
+            if postgres.child.poll() is None:
+                postgres.each(signal.SIGCONT)
+                postgres.end()
+
+
+if __name__ == "__main__":
+    main()
