@@ -72,6 +72,9 @@ def run_of(project, place):
     project.up()
     master = project.one("master")
     workers = project.running["worker"]
+    for each in [master, *workers]:
+        asked = each.container.probes["health"]["exec"]
+        place.until(f"the health check of {each.hostname}", lambda: each.status is not None or each.execute(asked)[0] == 0)
     place.until("the master ends", lambda: master.status is not None or any(worker.status for worker in workers))
     place.until("the workers end", lambda: all(worker.status is not None for worker in workers))
     file = place.folder / "volumes" / "results" / "result.json"
@@ -132,7 +135,9 @@ def compose_strangers(bench, place):
     (stranger / "token").write_text("f" * 64)
     for path in (stranger, stranger / "token"):
         shutil.chown(path, 65532, 65532)
-    alien = place.start(project.services["worker"].container, "worker-alien", [stranger])
+    worker = project.services["worker"].container
+    sources = [stranger if mount.source == "cluster" else project.source(mount, worker) for mount in worker.mounts]
+    alien = place.start(worker, "worker-alien", sources)
     place.until("the stranger ends", lambda: alien.status is not None)
     equal("the stranger's status", alien.status, 2)
     place.until("the master ends", lambda: project.one("master").status is not None)
@@ -202,11 +207,12 @@ def probed(cluster):
     """Every probe of every pod succeeds, as it is written."""
     for pod in [*cluster.deployed.values(), *(pod for pods in cluster.jobs.values() for pod in pods.every())]:
         for which in pod.container.probes:
-            cluster.until(f"the {which} of {pod.hostname}", lambda: pod.status is not None or cluster.is_probed(pod, which))
+            cluster.until(f"the {which} of {pod.hostname}", lambda: cluster.is_probed(pod, which))
+            equal(f"the status of {pod.hostname} when it is probed", pod.status, None)
 
 
 def a_run(bench, place, objects):
-    cluster = clustered(bench, place, objects, "6s")
+    cluster = clustered(bench, place, objects, "9s")
     master, workers, mock = parts(cluster)
     begun(place, mock, 1, cluster.tick)
     probed(cluster)
@@ -309,6 +315,25 @@ def master_dies(bench, place):
     holds(f"the master ended with {master.newest(0).status}", master.newest(0).status in (0, 4))
     holds("the workers' Job is not complete", workers.is_complete)
     equal("pods of workers", len(workers.every()), 3)
+
+
+@case
+def server_comes_late(bench, place):
+    """Kubernetes: the server under test is not there yet: the master ends with 2, is tried again, and finds it."""
+    objects = bench.charted()
+    (late,) = objects.deployments.items()
+    objects.deployments.clear()
+    cluster = clustered(bench, place, objects, "4s")
+    by_end = {name.rsplit("-", 1)[1]: pods for name, pods in cluster.jobs.items()}
+    master = by_end["master"]
+    cluster.until("the first master ends", lambda: master.pods and master.newest(0).status is not None)
+    equal("the first master's status", master.newest(0).status, 2)
+    objects.deployments.update([late])
+    cluster.deploy()
+    result = concluded(cluster, place)
+    judged(result, cluster.deployed[late[0]], place)
+    equal("the master's pods", len(master.pods[0]), 2)
+    holds("the workers' Job is not complete", by_end["worker"].is_complete)
 
 
 @case

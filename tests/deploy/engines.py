@@ -58,6 +58,12 @@ class Place:
             time.sleep(0.05)
         return found
 
+    def empty(self, word):
+        """A new folder for one container alone: `empty:OWNER:MODE`."""
+        _, owner, mode = word.split(":")
+        self.started += 1
+        return self.made(f"empty-{self.started}", int(owner), int(owner), int(mode, 8))
+
     def made(self, name, user=None, group=None, mode=0o755):
         """A volume's folder of this name, and whether it is new."""
         path = self.folder / "volumes" / name
@@ -138,6 +144,8 @@ class Compose:
         """A named volume is owned as the image's folder at its place is, when it is made."""
         if mount.source.startswith("/"):
             return Path(mount.source)
+        if mount.source.startswith("empty:"):
+            return self.place.empty(mount.source)
         image = self.place.images[container.image]
         owner = image.user if mount.target in image.folders else 0
         return self.place.made(mount.source, owner, owner)
@@ -234,8 +242,15 @@ class Cluster:
     def __init__(self, place, objects, secrets=None):
         self.place, self.objects = place, objects
         self.secrets = {**objects.secrets, **(secrets or {})}
-        self.deployed = {name: self.start(each.pod, f"{name}-0") for name, each in objects.deployments.items()}
+        self.deployed, self.jobs = {}, {}
+        self.deploy()
         self.jobs = {name: Pods(self, job) for name, job in objects.jobs.items()}
+
+    def deploy(self):
+        """Starts the pods of Deployments that have none."""
+        for name, each in self.objects.deployments.items():
+            if name not in self.deployed:
+                self.deployed[name] = self.start(each.pod, f"{name}-0")
         self.call()
 
     def start(self, container, name):
@@ -257,6 +272,8 @@ class Cluster:
 
     def source(self, volume, container):
         kind, name, *rest = volume.split(":")
+        if kind == "empty":
+            return self.place.empty(volume)
         if kind == "claim":
             if name not in self.objects.claims:
                 raise manifests.Unknown(f"the claim {name}, which is nowhere")
@@ -265,7 +282,7 @@ class Cluster:
         content = (self.objects.config_maps if kind == "config" else self.secrets)[name]
         keys = [key for key in (rest[1].split(",") if len(rest) > 1 else []) if key] or list(content)
         folder = self.place.made(f"{kind}-{name}-{'-'.join(keys)}", 0, container.fs_group)
-        for key in keys:
+        for key in () if any(folder.iterdir()) else keys:
             file = folder / key
             file.write_bytes(content[key])
             os.chmod(file, mode)

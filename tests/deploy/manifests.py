@@ -101,7 +101,7 @@ def compose(path, variables):
 def service(name, entry, volumes, folder):
     # The image is one for all services, however it is built.
     known(name, entry, "build", "image", "user", "read_only", "cap_drop", "security_opt", "stop_grace_period", "command",
-          "network_mode", "volumes", "depends_on", "environment", "deploy", "ulimits", "ports", "profiles", "healthcheck")
+          "network_mode", "volumes", "depends_on", "environment", "deploy", "ulimits", "ports", "profiles", "healthcheck", "tmpfs")
     deploy, limits = entry.get("deploy", {}), entry.get("ulimits", {})
     known(f"{name}: deploy", deploy, "replicas")
     known(f"{name}: ulimits", limits, "nofile")
@@ -113,7 +113,10 @@ def service(name, entry, volumes, folder):
         image=entry["image"].rsplit(":", 1)[0],
         command=tuple(entry["command"]),
         environment=dict(entry.get("environment", {})),
-        mounts=tuple(compose_mount(text, volumes, folder) for text in entry.get("volumes", [])),
+        mounts=(
+            *(compose_mount(text, volumes, folder) for text in entry.get("volumes", [])),
+            *map(compose_tmpfs, entry.get("tmpfs", [])),
+        ),
         user=uid,
         group=gid,
         read_only=entry.get("read_only", False),
@@ -140,6 +143,13 @@ def compose_mount(text, volumes, folder):
     elif source not in volumes:
         raise Unknown(f"the volume {source}, which is not declared")
     return Mount(source, target, mode == ["ro"])
+
+
+def compose_tmpfs(text):
+    target, options = text.split(":")
+    told = dict(option.split("=") for option in options.split(","))
+    known(f"tmpfs {target}", told, "uid", "gid", "mode")
+    return Mount(f"empty:{told['uid']}:{told['mode']}", target)
 
 
 def compose_probe(name, entry):
@@ -324,13 +334,15 @@ def variable(entry):
 
 
 def volume(entry):
-    """A volume in one word: its kind, the name of what is in it, its mode, and which of its keys."""
+    """A volume in one word: its kind, the name of what is in it (the owner, of one of its own), its mode, which of its keys."""
     if "configMap" in entry:
         return f"config:{entry['configMap']['name']}:644"
     if "secret" in entry:
         items = ",".join(each["key"] for each in entry["secret"].get("items", []) if each["key"] == each["path"])
         # YAML reads 0440 as an octal number.
         return f"secret:{entry['secret']['secretName']}:{entry['secret']['defaultMode']:o}:{items}"
+    if "emptyDir" in entry:
+        return "empty:0:2777"
     return f"claim:{entry['persistentVolumeClaim']['claimName']}"
 
 

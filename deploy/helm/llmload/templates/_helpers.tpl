@@ -56,10 +56,9 @@ securityContext:
 
 {{- define "llmload.key" -}}
 {{- with .Values.apiKeySecret }}
-env:
-  - name: API_KEY
-    valueFrom:
-      secretKeyRef: {name: {{ . }}, key: API_KEY}
+- name: API_KEY
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: API_KEY}
 {{- end }}
 {{- end -}}
 
