@@ -28,6 +28,7 @@ mod counts;
 mod dataset;
 mod datasets;
 mod disk;
+mod documents;
 mod embed;
 mod enough;
 mod epochs;
