@@ -99,7 +99,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn mock_command() -> clap::Command {
     let about = "Serve a scripted LLM API: something to test against";
-    MockArgs::augment_args(clap::Command::new(MOCK_SERVER).about(about))
+    MockArgs::augment_args(clap::Command::new(MOCK_SERVER)).about(about)
 }
 
 fn bench_command() -> clap::Command {

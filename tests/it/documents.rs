@@ -1,4 +1,5 @@
-//! What the documents promise: every option that a table of docs/migrating.md names is one of the program's.
+//! What the documents promise: every option that a table of docs/migrating.md names is one of the program's, and every
+//! link leads to something.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,9 +9,13 @@ use crate::process::Program;
 
 /// The options in the help of a command, with their other names.
 fn options_of(command: &str) -> BTreeSet<String> {
-    let help = Program::start(&format!("{command} --help")).wait().expect(0);
+    let help = Program::start(&format!("{command} --help"))
+        .wait()
+        .expect(0);
     let is_name = |word: &&str| word.starts_with('-') && word.len() > 1;
-    let words = help.stdout.split(|c: char| c.is_whitespace() || ",[]<>=`".contains(c));
+    let words = help
+        .stdout
+        .split(|c: char| c.is_whitespace() || ",[]<>=`".contains(c));
     words.filter(is_name).map(str::to_owned).collect()
 }
 
@@ -38,4 +43,49 @@ fn every_option_of_the_tables_for_users_of_other_tools_is_one_of_the_programs() 
         }
     }
     assert!(checked > 100, "only {checked} options were found");
+}
+
+/// How a heading is named in a link.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// The targets of a document's links, without those into the world.
+fn links(text: &str) -> Vec<&str> {
+    let ends = text.split("](").skip(1);
+    let targets = ends.filter_map(|rest| rest.split_once(')').map(|(target, _)| target));
+    targets.filter(|target| !target.contains("://")).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_something() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("README.md"), root.join("src/ARCHITECTURE.md")];
+    let docs = fs::read_dir(root.join("docs")).unwrap();
+    let docs = docs.map(|entry| entry.unwrap().path());
+    documents.extend(docs.filter(|path| path.extension().is_some_and(|ending| ending == "md")));
+    let mut checked = 0;
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in links(&text) {
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => document.clone(),
+                _ => document.parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{}: no {link}", document.display());
+            if !fragment.is_empty() {
+                let there = fs::read_to_string(&target).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#'));
+                let found = headings.any(|heading| anchor(heading) == fragment);
+                assert!(found, "{}: no heading {link}", document.display());
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 40, "only {checked} links were found");
 }
