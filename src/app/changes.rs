@@ -69,6 +69,11 @@ impl Changes {
         self.load
     }
 
+    /// All of them so far, in order.
+    pub(super) fn all(&self) -> &[LoadChange] {
+        &self.all
+    }
+
     /// All of them, in order.
     pub(super) fn into_all(self) -> Vec<LoadChange> {
         self.all

@@ -9,6 +9,7 @@ use super::failure::{Failure, status};
 use super::files::{append_row, replace};
 use super::html::write_page;
 use super::live::Live;
+use super::observe::Outcome as Seen;
 use super::surroundings::wall_clock;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::{Outputs, Settings};
@@ -70,6 +71,47 @@ pub(super) struct Ending<'a> {
     pub(super) command: &'a str,
     /// Nothing is printed of its figures: somebody else shows them.
     pub(super) is_quiet: bool,
+    /// What its views could not bring where it belongs.
+    pub(super) unseen: Vec<Failure>,
+}
+
+/// What a run that is over comes to, before anything is said of it.
+pub(super) struct Judged {
+    /// Why there was no run, or why it did not do what was asked.
+    failure: Option<Failure>,
+    /// `None` if it never began.
+    figures: Option<(Summary, Option<Verdict>)>,
+}
+
+impl Judged {
+    pub(super) fn of(ending: &Ending<'_>) -> Self {
+        if ending.result.tally.counts.sent == 0
+            && let Some(failure) = never_ran(&ending.result.ended_by, ending.cluster)
+        {
+            return Self {
+                failure: Some(failure),
+                figures: None,
+            };
+        }
+        let summary = summarised(&ending.result);
+        let verdict = judge(&summary);
+        Self {
+            failure: shortcoming(&summary, ending),
+            figures: Some((summary, verdict)),
+        }
+    }
+
+    /// For who watched it.
+    pub(super) fn outcome(&self) -> Seen {
+        Seen {
+            figures: self.figures.clone(),
+            failure: self.failure.as_ref().map(words),
+        }
+    }
+}
+
+fn words(failure: &Failure) -> String {
+    format!("{:#}", failure.error)
 }
 
 /// What came of it.
@@ -88,20 +130,16 @@ pub(super) struct Finished {
 }
 
 /// Prints and writes everything.
-pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> Finished {
-    if ending.result.tally.counts.sent == 0
-        && let Some(failure) = never_ran(&ending.result.ended_by, ending.cluster)
-    {
-        complain(&failure);
-        return Finished {
-            status: failure.status,
-            is_whole: true,
-            failure: Some(format!("{:#}", failure.error)),
-            figures: None,
-            course: None,
-        };
-    }
-    let summary = summarised(&ending.result);
+pub(super) fn finish(
+    ending: Ending<'_>,
+    judged: Judged,
+    live: Live,
+    console: &mut Console,
+) -> Finished {
+    let Judged { failure, figures } = judged;
+    let Some((summary, verdict)) = figures else {
+        return never_began(&ending, failure);
+    };
     let workers: Vec<_> = ending
         .result
         .workers
@@ -109,11 +147,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         .filter(|_| ending.cluster)
         .map(worker)
         .collect();
-    let verdict = judge(&summary);
-    let failure = shortcoming(&summary, &ending);
-    let words = failure
-        .as_ref()
-        .map(|failure| format!("{:#}", failure.error));
+    let said = failure.as_ref().map(words);
     let ctx = Context {
         plan: ending.plan,
         endpoint: report::Endpoint {
@@ -127,7 +161,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
         notes: &ending.aftermath.notes,
         version: env!("CARGO_PKG_VERSION"),
         verdict: verdict.as_ref(),
-        failure: words.as_deref(),
+        failure: said.as_deref(),
         watched: ending.watched.as_ref(),
     };
     if !ending.is_quiet {
@@ -140,6 +174,7 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
     unwritten.extend(ending.journal_error);
+    unwritten.extend(ending.unseen);
     let distrust = verdict
         .as_ref()
         .filter(|_| !ending.rules.allow_invalid)
@@ -155,9 +190,25 @@ pub(super) fn finish(ending: Ending<'_>, live: Live, console: &mut Console) -> F
     Finished {
         status: gravest.map_or(status::OK, |failure| failure.status),
         is_whole,
-        failure: gravest.map(|failure| format!("{:#}", failure.error)),
+        failure: gravest.map(words),
         figures: Some((summary, verdict)),
         course,
+    }
+}
+
+/// Says why a run never began.
+fn never_began(ending: &Ending<'_>, failure: Option<Failure>) -> Finished {
+    for failure in ending.unseen.iter().chain(&failure) {
+        complain(failure);
+    }
+    Finished {
+        status: failure
+            .as_ref()
+            .map_or(status::OK, |failure| failure.status),
+        is_whole: ending.unseen.is_empty(),
+        failure: failure.as_ref().map(words),
+        figures: None,
+        course: None,
     }
 }
 

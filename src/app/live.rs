@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::console::{Console, columns};
 use super::failure::Failure;
 use super::files::{replace, try_writing};
-use super::journal::on_the_wall;
+use super::journal::{Replayed, on_the_wall};
 use crate::cluster::{Gauges, MasterEvent};
 use crate::config::Outputs;
 use crate::domain::Offset;
@@ -79,17 +79,6 @@ impl Live {
     /// The run's offset zero is at this time of the wall clock.
     pub(super) fn starting(&mut self, at: OffsetDateTime) {
         self.started_at = at;
-    }
-
-    /// Takes in a second that was shown before, by another process: of all that is written a line a second.
-    pub(super) fn replay(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
-        self.take_in(delta, to, gauges);
-        self.printed = self.now;
-        if let Some(mut csv) = self.csv.take() {
-            let summary = Summary::new(self.tally.clone(), self.observation());
-            self.write_history(&mut csv, &self.context(&summary));
-            self.csv = Some(csv);
-        }
     }
 
     fn take_in(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
@@ -210,6 +199,23 @@ impl Live {
         }
         csv.replace(ctx);
         csv.broken
+    }
+}
+
+impl Replayed for Live {
+    fn starting(&mut self, at: OffsetDateTime) {
+        self.started_at = at;
+    }
+
+    /// Takes in a second that was shown before, by another process: of all that is written a line a second.
+    fn second(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
+        self.take_in(delta, to, gauges);
+        self.printed = self.now;
+        if let Some(mut csv) = self.csv.take() {
+            let summary = Summary::new(self.tally.clone(), self.observation());
+            self.write_history(&mut csv, &self.context(&summary));
+            self.csv = Some(csv);
+        }
     }
 }
 

@@ -1,14 +1,39 @@
-//! Where log lines go: standard error or a file. Figures never go there.
+//! Where log lines go: standard error or a file, and into a book of the last ones, for views. Figures never go there.
 
-use std::fs::OpenOptions;
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use super::failure::Failure;
 use crate::config::{LogLevel, Logging};
+
+/// Lines that the book keeps.
+const KEPT: usize = 1_000;
+
+/// The one book of this process, as there is one log.
+static BOOK: Mutex<Book> = Mutex::new(Book {
+    lines: VecDeque::new(),
+    written: 0,
+    held: None,
+    file: None,
+});
+
+/// The last lines of the log.
+struct Book {
+    lines: VecDeque<Arc<str>>,
+    /// Lines that were ever written into it.
+    written: u64,
+    /// Standard error is somebody else's; what would have gone there meanwhile.
+    held: Option<Vec<u8>>,
+    /// Where lines go; `None` for standard error.
+    file: Option<File>,
+}
 
 /// Starts logging for a command without options for it: what happens, on standard error.
 pub(super) fn start_plain() -> Result<(), Failure> {
@@ -25,31 +50,118 @@ pub(super) fn start(logging: &Logging) -> Result<(), Failure> {
         "off,llmload={},llmload::request=info,llmload::response=info",
         logging.level.name()
     ));
-    let builder = tracing_subscriber::fmt()
+    let file = logging.file.as_ref().map(|path| {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        file.with_context(|| format!("cannot open the log file `{}`", path.display()))
+            .map_err(|error| {
+                Failure::usage(error).hint("--logfile FILE in a folder that can be written")
+            })
+    });
+    let file = file.transpose()?;
+    let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_timer(SystemTime);
-    let started = match &logging.file {
-        None => builder
-            .with_ansi(false)
-            .with_writer(std::io::stderr)
-            .try_init(),
-        Some(path) => {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)
-                .with_context(|| format!("cannot open the log file `{}`", path.display()))
-                .map_err(|error| {
-                    Failure::usage(error).hint("--logfile FILE in a folder that can be written")
-                })?;
-            builder
-                .with_ansi(false)
-                .with_writer(Mutex::new(file))
-                .try_init()
-        }
-    };
+        .with_timer(SystemTime)
+        .with_ansi(false)
+        .with_writer(ToBook)
+        .try_init();
     // A second start in one process (the library used by others) keeps the first one's settings.
-    let _ = started;
+    if started.is_ok() {
+        book().file = file;
+    }
     Ok(())
+}
+
+/// The lines that were written after the first `seen`, as far as they are kept, and how many were ever written.
+pub(super) fn lines_after(seen: u64) -> (Vec<Arc<str>>, u64) {
+    let book = book();
+    let new = usize::try_from(book.written.saturating_sub(seen)).unwrap_or(usize::MAX);
+    let skipped = book.lines.len().saturating_sub(new);
+    let lines = book.lines.iter().skip(skipped).cloned();
+    (lines.collect(), book.written)
+}
+
+/// Keeps log lines from standard error while it lives: the terminal is somebody else's. Then they are written.
+#[derive(Debug)]
+pub(super) struct Hold(());
+
+/// Begins to hold lines back. There is one holder at a time.
+pub(super) fn hold() -> Hold {
+    book().held.get_or_insert_default();
+    Hold(())
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let held = book().held.take().unwrap_or_default();
+        // Nothing can be done when even that fails.
+        let _ = io::stderr().write_all(&held);
+    }
+}
+
+fn book() -> MutexGuard<'static, Book> {
+    BOOK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Book {
+    fn note(&mut self, event: &[u8]) {
+        for line in String::from_utf8_lossy(event).lines() {
+            if self.lines.len() >= KEPT {
+                self.lines.pop_front();
+            }
+            self.lines.push_back(line.into());
+            self.written += 1;
+        }
+    }
+}
+
+/// Writes whole events, one call each.
+struct ToBook;
+
+impl MakeWriter<'_> for ToBook {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
+}
+
+impl Write for ToBook {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let mut book = book();
+        book.note(event);
+        let Book { file, held, .. } = &mut *book;
+        match (file, held) {
+            (Some(file), _) => file.write_all(event)?,
+            (None, Some(held)) => held.extend_from_slice(event),
+            (None, None) => io::stderr().write_all(event)?,
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_book_keeps_the_last_lines_and_says_which_are_new() {
+        let mut book = Book {
+            lines: VecDeque::new(),
+            written: 0,
+            held: None,
+            file: None,
+        };
+        for number in 0..KEPT + 5 {
+            book.note(format!("line {number}\n").as_bytes());
+        }
+        book.note(b"two\nmore\n");
+        assert_eq!((book.lines.len(), book.written), (KEPT, KEPT as u64 + 7));
+        assert_eq!(book.lines.back().map(AsRef::as_ref), Some("more"));
+        assert_eq!(book.lines.front().map(AsRef::as_ref), Some("line 7"));
+    }
 }

@@ -16,6 +16,7 @@ mod door;
 mod failure;
 mod files;
 mod finish;
+mod health;
 mod html;
 mod hub;
 mod journal;
@@ -23,6 +24,8 @@ mod keys;
 mod live;
 mod llmperf;
 mod logging;
+mod manual;
+mod observe;
 mod open_files;
 mod played;
 mod plot;
@@ -30,14 +33,17 @@ mod prepare;
 mod records;
 mod report;
 mod sampler;
+mod screen;
 mod security;
 mod serving;
 mod session;
 mod settle;
 mod signals;
+mod stage;
 mod surroundings;
 mod sweep;
 mod target;
+mod views;
 mod watch;
 mod worker;
 
@@ -69,7 +75,21 @@ const PREFILL: &str = "prefill";
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     install_crypto();
     open_files::raise_limit();
-    let cli = config::command()
+    let cli = cli();
+    let ended = match config::resolve(&cli, args, &Process) {
+        Ok(command) => dispatch(&cli, command),
+        Err(error) => return ExitCode::from(refuse(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        complain(&failure);
+        failure.status
+    });
+    ExitCode::from(code)
+}
+
+/// The whole command line.
+fn cli() -> clap::Command {
+    config::command()
         .subcommand(mock_command())
         .subcommand(bench_command())
         .subcommand(certs_command())
@@ -81,21 +101,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommands(llmperf::commands())
         .subcommands(serving::commands())
         .subcommand(plot::command())
-        .subcommand(compare::command());
-    let ended = match config::resolve(&cli, args, &Process) {
-        Ok(command) => dispatch(command),
-        Err(error) => return ExitCode::from(refuse(&error)),
-    };
-    let code = ended.unwrap_or_else(|failure| {
-        complain(&failure);
-        failure.status
-    });
-    ExitCode::from(code)
+        .subcommand(compare::command())
+        .subcommands(manual::commands())
 }
 
 fn mock_command() -> clap::Command {
     let about = "Serve a scripted LLM API: something to test against";
-    MockArgs::augment_args(clap::Command::new(MOCK_SERVER).about(about))
+    MockArgs::augment_args(clap::Command::new(MOCK_SERVER)).about(about)
 }
 
 fn bench_command() -> clap::Command {
@@ -137,7 +149,7 @@ fn refuse(error: &ConfigError) -> u8 {
     error.exit_status()
 }
 
-fn dispatch(command: Command) -> Result<u8, Failure> {
+fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
     if let Some(logging) = command.logging() {
         logging::start(logging)?;
     }
@@ -186,6 +198,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
+        Command::Other { name, matches } if name == manual::COMPLETIONS => {
+            manual::completions(cli, &matches)
+        }
+        Command::Other { name, matches } if name == manual::MAN => manual::man(cli, &matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))
@@ -193,6 +209,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
         Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
+        Command::Health(options) => runtime()?.block_on(health::health(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
 }

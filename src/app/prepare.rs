@@ -11,11 +11,11 @@ use super::authority;
 use super::data_set;
 use super::failure::Failure;
 use super::hub;
-use super::records::{self, RecordsFile};
+use super::records::{RecordsFile, Sink, hand_out};
 use super::surroundings::Process;
 use crate::cluster::{Prepare, SharedSecrets};
 use crate::config::{self, Secrets};
-use crate::domain::{HttpEngine, Secret, StampSource};
+use crate::domain::{HttpEngine, Record, Secret, StampSource};
 use crate::embed::{Made, Maker, Seat, Taking, job, masks};
 use crate::plan::Plan;
 use crate::provider::{self, Provider};
@@ -37,7 +37,7 @@ pub(super) struct Machine {
     pub(super) hub: HubPaths,
 }
 
-/// Finished requests that may wait for the disk.
+/// Finished requests that may wait to be taken.
 const RECORDS_QUEUE: usize = 8192;
 
 impl Maker for Machine {
@@ -50,8 +50,9 @@ impl Maker for Machine {
         let tokenizer = wanted.map(|wanted| self.tokenizer(wanted)).transpose()?;
         let provider = speak(plan)?;
         let authority = authority::of(plan, &secrets)?;
-        let path = self.records_path(part);
-        let (sender, queue) = path.is_some().then(|| mpsc::channel(RECORDS_QUEUE)).unzip();
+        let wishes = self.wishes(part);
+        let wanted = (!wishes.is_empty()).then(|| mpsc::channel(RECORDS_QUEUE));
+        let (sender, queue) = wanted.unzip();
         let seat = Seat {
             threads: self.threads,
             source_ips: &self.source_ips,
@@ -69,12 +70,13 @@ impl Maker for Machine {
         };
         let (job, notes) = job(part, seat)?;
         tell(&notes, plan);
-        let file = path.zip(queue);
-        let file = file.map(|(path, queue)| records::create(&path, queue));
+        // A job that cannot be done leaves what an earlier one wrote.
+        let sinks: Result<Vec<_>, _> = wishes.into_iter().map(|open| open()).collect();
+        let sinks = sinks?;
         Ok(Made {
             job,
             notes,
-            taking: file.transpose()?.map(taking),
+            taking: queue.map(|queue| taking(queue, sinks)),
         })
     }
 
@@ -97,11 +99,25 @@ fn tell(notes: &[String], plan: &Plan) {
     }
 }
 
-fn taking(file: RecordsFile) -> Taking<Failure> {
-    Box::new(move || file.write_all())
+fn taking(queue: mpsc::Receiver<Record>, sinks: Vec<Box<dyn Sink>>) -> Taking<Failure> {
+    Box::new(move |zero| hand_out(queue, sinks, zero))
 }
 
+/// Opens what takes finished requests.
+type Wish = Box<dyn FnOnce() -> Result<Box<dyn Sink>, Failure>>;
+
 impl Machine {
+    /// Everyone who wants the finished requests of this part.
+    fn wishes(&self, part: &Prepare) -> Vec<Wish> {
+        let mut wishes: Vec<Wish> = Vec::new();
+        if let Some(path) = self.records_path(part) {
+            wishes.push(Box::new(move || {
+                RecordsFile::create(&path).map(|file| Box::new(file) as Box<dyn Sink>)
+            }));
+        }
+        wishes
+    }
+
     /// The tokenizer that a plan names, as this machine has it; its content must be the plan's.
     fn tokenizer(&self, wanted: &TokenizerRef) -> Result<Arc<Tokenizer>, Failure> {
         let tokenizer = load_tokenizer(&wanted.name, &self.hub)?;

@@ -11,7 +11,7 @@ use clap::Args;
 use super::changes::Changes;
 use super::console::{Console, complain};
 use super::failure::{Failure, status};
-use super::finish::{Ending, INTERRUPTED, Rules, finish, never_ran};
+use super::finish::{Ending, INTERRUPTED, Judged, Rules, finish, never_ran};
 use super::journal::{self, Reader, clock_zero, on_the_wall};
 use super::live::Live;
 use super::prepare::speak;
@@ -170,8 +170,10 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         answers: &answers,
         command: &header.command,
         is_quiet: false,
+        unseen: Vec::new(),
     };
-    Ok(finish(ending, live, &mut Console::default()).status)
+    let judged = Judged::of(&ending);
+    Ok(finish(ending, judged, live, &mut Console::default()).status)
 }
 
 /// Why there is no result of a run that never began.

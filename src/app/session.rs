@@ -1,47 +1,35 @@
 //! `run` and `master`: one run from its settings to its exit status. `run` is a master with one worker in this process.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
-use time::OffsetDateTime;
+use anyhow::Context as _;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
-use super::changes::Changes;
-use super::conduct::{Conductor, ORDERS, Said};
-use super::console::Console;
 use super::data_set;
 use super::door::Door;
 use super::failure::Failure;
 use super::files::try_writing;
-use super::finish::{Ending, Rules, finish};
-use super::journal::{self, Writing, on_the_wall};
-use super::live::{Live, in_words};
+use super::finish::Rules;
+use super::journal::{self, Writing};
 use super::played::{Played, Showing};
-use super::prepare::{Machine, speak};
+use super::prepare::Machine;
 use super::security;
 use super::settle::settle;
 use super::signals::{self, Signal};
+use super::stage::Stage;
 use super::surroundings::{cores, draw, hub_paths, worker_name};
-use super::watch::Watch;
 use crate::cluster::{
-    ClusterError, EndedBy, Epoch, JournalPort, Master, MasterCommand, MasterConfig, MasterEvent,
-    OnLoss, RunResult, SharedSecrets, WorkerConfig, engine_port, run_local, serve_master,
+    ClusterError, JournalPort, Master, MasterConfig, OnLoss, RunResult, SharedSecrets,
+    WorkerConfig, engine_port, run_local, serve_master,
 };
 use crate::config::{MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Settings};
 use crate::embed::address::{refuse_contradictions, sources};
-use crate::embed::{Aftermath, serve};
+use crate::embed::serve;
 use crate::mock::{self, MockHandle};
 use crate::plan::Plan;
-use crate::provider::Endpoint;
-use crate::schedule::Load;
-use crate::suite::Trend;
 use crate::workload::PromptSource;
-
-/// Events that may wait to be shown.
-const EVENTS: usize = 256;
 
 /// `llmload run`.
 pub(super) async fn run(options: RunOptions) -> Result<u8, Failure> {
@@ -97,6 +85,7 @@ pub(super) async fn play_run(
     let mut config = local_config(&settings, ready.run, ready.plan.clone());
     config.journal = journal.is_some();
     let stage = Stage {
+        run: ready.run,
         settings,
         plan: ready.plan,
         cluster: false,
@@ -195,6 +184,7 @@ pub(super) async fn play_master_at(
         .context("cannot tell where the master listens")
         .map_err(Failure::failed)?;
     let stage = Stage {
+        run: ready.run,
         settings,
         plan: ready.plan,
         cluster: true,
@@ -332,252 +322,4 @@ pub(super) fn check_outputs(outputs: &Outputs) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// A run that is ready to be played, alone or with a cluster.
-struct Stage<'a> {
-    settings: Settings,
-    plan: Plan,
-    cluster: bool,
-    serving: Option<JoinHandle<Aftermath<Failure>>>,
-    signals: mpsc::Receiver<Signal>,
-    /// The wall clock when the master's showed zero.
-    clock_zero: OffsetDateTime,
-    writing: Option<Writing>,
-    /// Another master began it, and the journal tells what it showed.
-    goes_on: bool,
-    /// The address to look at the server from.
-    source: Option<IpAddr>,
-    /// The epochs that it made.
-    epochs: Vec<Epoch>,
-    showing: Showing<'a>,
-}
-
-/// Where a run is shown, and what is kept of it on the way.
-struct Screen {
-    shown: Shown,
-    live: Live,
-    changes: Changes,
-    console: Console,
-    trend: Trend,
-    begun: Option<OffsetDateTime>,
-}
-
-impl Screen {
-    /// Shows an event. Returns whether who else shows the run wants it to end.
-    fn take(&mut self, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
-        note_start(&mut self.begun, self.shown, event);
-        let is_enough = follow(&mut self.trend, showing, event);
-        show(
-            self.shown,
-            event,
-            &mut self.live,
-            &mut self.changes,
-            &mut self.console,
-        );
-        is_enough
-    }
-}
-
-impl Stage<'_> {
-    async fn play<F>(
-        mut self,
-        perform: impl FnOnce(mpsc::Receiver<MasterCommand>, mpsc::Sender<MasterEvent>) -> F,
-    ) -> Result<Played, Failure>
-    where
-        F: Future<Output = Result<RunResult, ClusterError>>,
-    {
-        let (endpoint, mut screen) = self.open()?;
-        tell_of_seed(&self.plan);
-        let (control, told) = mpsc::channel(ORDERS);
-        let (events, mut happening) = mpsc::channel(EVENTS);
-        let is_quiet = self.showing.is_quiet();
-        let load = screen.changes.load();
-        let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
-        // Who plays many runs compares them: none may be other than its settings say.
-        conductor.hush_if(is_quiet);
-        let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
-        let mut performing = std::pin::pin!(perform(told, events));
-        let mut result = loop {
-            tokio::select! {
-                biased;
-                Some(event) = happening.recv() => {
-                    conductor.note(&event);
-                    watch.note(&event);
-                    if screen.take(&mut self.showing, &event) {
-                        conductor.end_for();
-                    }
-                }
-                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                said = conductor.next() => match said {
-                    Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
-                    Said::Leave(status) => return Ok(Played::left(status)),
-                },
-            }
-        };
-        conductor.hush();
-        while let Ok(event) = happening.try_recv() {
-            screen.take(&mut self.showing, &event);
-        }
-        let watched = watch.end(&mut conductor).await;
-        let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
-        let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
-        let changes = screen.changes.into_all();
-        let is_altered = !changes.is_empty() || was_ended(&result);
-        // Figures are copied on the way, and these are none.
-        let answers = std::mem::take(&mut result.tally.answers);
-        let ending = Ending {
-            outputs: &self.settings.outputs,
-            rules: Rules::from(&self.settings),
-            plan: &self.plan,
-            endpoint: &endpoint,
-            result,
-            aftermath,
-            watched,
-            journal_error,
-            changes,
-            interrupted: conductor.last_signal().map(Signal::exit_status),
-            missing: None,
-            cluster: self.cluster,
-            answers: &answers,
-            command: &command(&self.settings, &self.plan),
-            is_quiet,
-        };
-        let interrupted = ending.interrupted;
-        let finished = finish(ending, screen.live, &mut screen.console);
-        if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
-            writing.remove();
-        }
-        let mut played = Played::of(finished, interrupted, self.plan, screen.trend);
-        played.is_altered = is_altered;
-        played.answers = answers;
-        played.begun = screen.begun;
-        Ok(played)
-    }
-
-    /// Opens what the run is shown in.
-    fn open(&mut self) -> Result<(Endpoint, Screen), Failure> {
-        let endpoint = speak(&self.plan)?.endpoint().clone();
-        let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
-        let live = live
-            .and_then(|live| self.with_past(live))
-            .inspect_err(|_| {
-                if let Some(writing) = self.writing.take() {
-                    writing.remove();
-                }
-            })?;
-        let screen = Screen {
-            shown: Shown {
-                cluster: self.cluster,
-                clock_zero: self.clock_zero,
-            },
-            live,
-            changes: Changes::resumed(Load::of(&self.plan.schedule), &self.epochs),
-            console: Console::default(),
-            trend: Trend::default(),
-            begun: None,
-        };
-        Ok((endpoint, screen))
-    }
-
-    /// What another master showed of the run is in this one's tables and files, too.
-    fn with_past(&self, live: Live) -> Result<Live, Failure> {
-        match &self.writing {
-            Some(writing) if self.goes_on => journal::replay(writing.path(), live),
-            _ => Ok(live),
-        }
-    }
-}
-
-/// Whether somebody ended a run before its time.
-const fn was_ended(result: &RunResult) -> bool {
-    matches!(result.ended_by, EndedBy::Stopped | EndedBy::Aborted)
-}
-
-/// What the engine of a local run leaves behind.
-async fn aftermath(
-    serving: Option<JoinHandle<Aftermath<Failure>>>,
-    conductor: &mut Conductor,
-) -> Result<Aftermath<Failure>, Failure> {
-    let Some(serving) = serving else {
-        return Ok(Aftermath::default());
-    };
-    tokio::select! {
-        served = serving => {
-            served.map_err(|_| Failure::failed(anyhow!("the engine ended by a defect")))
-        }
-        // It is still preparing, or writing to a disk that hangs: what was measured is reported all the same.
-        Some(_) = conductor.signal() => Ok(Aftermath::unfinished()),
-    }
-}
-
-/// Has the journal's last words written. Tells why it is not whole.
-async fn close_journal(
-    writing: &mut Option<Writing>,
-    aftermath: &Aftermath<Failure>,
-    conductor: &mut Conductor,
-) -> Option<Failure> {
-    let writing = writing.as_mut()?;
-    tokio::select! {
-        failure = writing.close(&aftermath.notes) => failure,
-        Some(_) = conductor.signal() => writing.given_up(),
-    }
-}
-
-/// The command line that sends the same requests again.
-fn command(settings: &Settings, plan: &Plan) -> String {
-    journal::with_seed(&settings.command, settings.seed.is_some(), plan)
-}
-
-fn tell_of_seed(plan: &Plan) {
-    let seed = plan.seed.0;
-    tracing::info!("seed {seed}: --seed {seed} sends the same requests again");
-}
-
-/// Keeps how latencies go on, and tells who else shows the run. Returns whether that one has it end.
-fn follow(trend: &mut Trend, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
-    if let MasterEvent::Merged { delta, to, .. } = event {
-        trend.note(*to, delta);
-    }
-    showing.note(event)
-}
-
-/// Keeps when the run began.
-fn note_start(begun: &mut Option<OffsetDateTime>, shown: Shown, event: &MasterEvent) {
-    if let MasterEvent::Starting { at } = event {
-        *begun = Some(on_the_wall(shown.clock_zero, *at));
-    }
-}
-
-/// What of a run decides how its events are shown.
-#[derive(Clone, Copy)]
-struct Shown {
-    /// One worker in the same process is no news.
-    cluster: bool,
-    /// The wall clock when the master's showed zero.
-    clock_zero: OffsetDateTime,
-}
-
-/// Shows what happens: in tables, in files, in the log.
-fn show(
-    shown: Shown,
-    event: &MasterEvent,
-    live: &mut Live,
-    changes: &mut Changes,
-    console: &mut Console,
-) {
-    match event {
-        MasterEvent::Starting { at } => live.starting(on_the_wall(shown.clock_zero, *at)),
-        MasterEvent::Merged { delta, to, gauges } => live.merged(delta, *to, *gauges, console),
-        _ => {}
-    }
-    if let Some(change) = changes.note(event) {
-        tracing::info!("{change}");
-        return;
-    }
-    if let Some(words) =
-        in_words(event).filter(|_| shown.cluster || matches!(event, MasterEvent::Stopping { .. }))
-    {
-        tracing::info!("{words}");
-    }
 }

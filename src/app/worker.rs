@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::console::Console;
 use super::failure::{Failure, status};
+use super::health::{Pulse, keep};
 use super::prepare::Machine;
 use super::security;
 use super::signals::{self, Signal};
@@ -31,7 +32,11 @@ const TURNED_AWAY: Duration = Duration::from_secs(2);
 /// `llmload worker`: carries out one run of its master, or with `--stay` one after another.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
     let stays = options.stay;
+    let health_file = options.health_file.clone();
     let place = Place::new(options)?;
+    // It is kept as long as it is held.
+    let keeping = health_file.map(|path| keep(path, worker_name(), place.pulse.clone()));
+    let _kept = keeping.transpose()?;
     let tasks = TaskTracker::new();
     let mut signals = signals::listen(&tasks);
     if !stays {
@@ -80,6 +85,8 @@ struct Place {
     master: String,
     security: ClientSecurity,
     machine: Arc<Machine>,
+    /// When it last heard of a master.
+    pulse: Pulse,
 }
 
 impl Place {
@@ -98,6 +105,7 @@ impl Place {
             security: security::of_connection(&options.connection)?,
             master: options.connection.master.to_string(),
             machine: Arc::new(machine),
+            pulse: Pulse::default(),
         })
     }
 
@@ -118,7 +126,7 @@ impl Place {
                 incarnation: draw().map_err(Failure::failed)?,
                 cores: self.machine.threads,
             },
-            heard: None,
+            heard: Some(self.pulse.listen()),
             security: self.security.clone(),
             dialer: Dialer::default(),
         };

@@ -108,6 +108,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         },
         records_dir: args.records_dir,
         stay: args.stay,
+        health_file: args.health_file,
         logging: logging(args.log),
     })
 }

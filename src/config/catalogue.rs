@@ -52,8 +52,17 @@ const PLAIN: &[&str] = &[
 
 /// Flags that begin with `no_` and take back no other flag.
 const ALONE: &[&str] = &["no_proxy", "no_journal"];
-/// What `ctl` is told once and no file or variable repeats.
-const ORDERS: &[&str] = &["order", "value", "ctl_spawn_rate", "ctl_json", "abort"];
+/// What `ctl` and `health` are told once and no file or variable repeats.
+const ORDERS: &[&str] = &[
+    "order",
+    "value",
+    "ctl_spawn_rate",
+    "ctl_json",
+    "abort",
+    "max_age",
+    "health_timeout",
+    "ready",
+];
 
 /// Whether an option is part of an order and no setting.
 pub(super) fn is_order(id: &str) -> bool {

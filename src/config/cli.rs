@@ -17,6 +17,7 @@ use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
 use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
+use super::health::HealthArgs;
 use super::pacing::PacingArgs;
 use super::value::{self, Dataset, Patience, Threads};
 
@@ -49,6 +50,10 @@ pub fn command() -> clap::Command {
         .subcommand(subcommand::<CtlArgs>(
             "ctl",
             "Look at a running master, change its load, stop it",
+        ))
+        .subcommand(subcommand::<HealthArgs>(
+            "health",
+            "Tell by the exit status whether a master or a worker is well, for probes",
         ))
 }
 
@@ -147,6 +152,9 @@ pub(super) struct WorkerArgs {
     /// Wait for the next run when one is over, until a signal; a run that fails ends nothing
     #[arg(long, help_heading = "Cluster")]
     pub stay: bool,
+    /// Keep a file that says how this worker is, for `llmload health`
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub health_file: Option<PathBuf>,
     /// Folder for the records file that the master names
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub records_dir: Option<PathBuf>,

@@ -16,7 +16,7 @@ use super::source::{Layer, Source};
 use super::{Surroundings, conf, value};
 
 /// The subcommands that share one settings file.
-pub(super) const SHARING: [&str; 4] = ["run", "master", "worker", "ctl"];
+pub(super) const SHARING: [&str; 5] = ["run", "master", "worker", "ctl", "health"];
 
 /// Below this Jaro-Winkler similarity another key is no help.
 const ALIKE: f64 = 0.75;

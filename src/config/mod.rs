@@ -26,6 +26,7 @@ mod contradictions;
 mod ctl;
 mod error;
 mod google;
+mod health;
 mod layers;
 mod options;
 mod pacing;
@@ -53,6 +54,7 @@ pub use cluster::{
 pub use ctl::{CtlOptions, Order, Users};
 pub use error::ConfigError;
 pub use google::google_key;
+pub use health::{HealthOptions, Patient};
 pub use options::{
     Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
     Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
@@ -115,6 +117,7 @@ pub fn resolve(
         "run" => Command::Run(Box::new(build::run(&merged, around)?)),
         "master" => Command::Master(Box::new(build::master(&merged, around)?)),
         "ctl" => Command::Ctl(Box::new(ctl::build(&merged, around)?)),
+        "health" => Command::Health(Box::new(health::build(&merged, around)?)),
         _ => Command::Worker(Box::new(build::worker(&merged, around)?)),
     })
 }

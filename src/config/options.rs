@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::health::HealthOptions;
 use super::proxy::ProxyTarget;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
@@ -30,6 +31,8 @@ pub enum Command {
     Worker(Box<WorkerOptions>),
     /// `ctl`: ask a running master for something.
     Ctl(Box<CtlOptions>),
+    /// `health`: whether a master or a worker is well.
+    Health(Box<HealthOptions>),
     /// `--show-config`: print this text to standard output and exit with status 0.
     ShowConfig(String),
     /// A subcommand that the app added to [`command`](super::command): its own room reads the matches.
@@ -49,6 +52,7 @@ impl Command {
             Self::Master(options) => Some(&options.settings.logging),
             Self::Worker(options) => Some(&options.logging),
             Self::Ctl(options) => Some(&options.logging),
+            Self::Health(options) => Some(&options.logging),
             Self::ShowConfig(_) | Self::Other { .. } => None,
         }
     }
@@ -117,6 +121,8 @@ pub struct WorkerOptions {
     pub records_dir: Option<PathBuf>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
+    /// A file that says how this worker is.
+    pub health_file: Option<PathBuf>,
     /// How to log.
     pub logging: Logging,
 }

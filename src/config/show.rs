@@ -8,7 +8,7 @@ use super::catalogue::{Setting, Shape, is_order};
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
-use super::{Surroundings, conf, ctl};
+use super::{Surroundings, conf, ctl, health};
 use crate::domain::is_secret_header;
 
 const MASK: &str = "***";
@@ -59,8 +59,12 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
     let settings = match name {
         "run" => build::run(merged, around)?.settings,
         "master" => build::master(merged, around)?.settings,
-        "ctl" => {
-            ctl::build(merged, around)?;
+        "ctl" | "health" => {
+            if name == "ctl" {
+                ctl::build(merged, around)?;
+            } else {
+                health::build(merged, around)?;
+            }
             return Ok(Derived {
                 notes: token_note(merged, around),
                 ..Derived::default()

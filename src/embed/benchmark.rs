@@ -334,7 +334,7 @@ impl Crew {
                 }),
             };
         let (sender, queue) = mpsc::channel(QUEUE);
-        let taking = Box::new(move || {
+        let taking = Box::new(move |_zero| {
             call(queue);
             Ok(())
         });

@@ -2,9 +2,11 @@
 //! What a job is made of is somebody else's affair; `llmload run`, workers, and benchmarks from Rust have one each.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::error::Error;
 use crate::cluster::{EngineCommand, EngineEnd, EngineEvent, Gauges, Prepare, ProcessClock};
@@ -32,8 +34,8 @@ pub(crate) struct Made<F> {
     pub(crate) taking: Option<Taking<F>>,
 }
 
-/// Work for a thread that may wait.
-pub(crate) type Taking<F> = Box<dyn FnOnce() -> Result<(), F> + Send>;
+/// Work for a thread that may wait. It is told when the run's offset zero is by this machine's wall clock.
+pub(crate) type Taking<F> = Box<dyn FnOnce(SystemTime) -> Result<(), F> + Send>;
 
 /// What an engine leaves behind, beside its events.
 #[derive(Debug)]
@@ -206,8 +208,11 @@ async fn send<M: Maker>(
     let unable = |error: EngineError| EngineEvent::Unable {
         reason: M::words(&Error::from(error).into()),
     };
-    let taking = ready.taking.map(spawn_blocking);
-    let mut engine = match ready.standby.start(end.clock.instant(at)) {
+    let start = end.clock.instant(at);
+    let zero = on_the_wall(start);
+    let taking = ready.taking;
+    let taking = taking.map(|taking| spawn_blocking(move || taking(zero)));
+    let mut engine = match ready.standby.start(start) {
         Ok(engine) => engine,
         Err(error) => return (unable(error), None),
     };
@@ -223,6 +228,12 @@ async fn send<M: Maker>(
         },
     };
     (last, taken)
+}
+
+/// What this machine's wall clock shows at an instant that is near.
+fn on_the_wall(at: Instant) -> SystemTime {
+    let (now, wall) = (Instant::now(), SystemTime::now());
+    wall + at.saturating_duration_since(now) - now.saturating_duration_since(at)
 }
 
 /// Passes measurements on and commands in, until there is nothing left to measure.

@@ -13,6 +13,7 @@ pub mod plain;
 pub mod record_line;
 mod rows;
 mod server;
+mod standing;
 pub mod stats_csv;
 pub mod summary_block;
 pub mod summary_file;
@@ -33,6 +34,7 @@ use crate::plan::Plan;
 pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
 pub(crate) use number::python_float;
+pub use standing::{Lately, LifeStage, Standing, WorkerStanding};
 
 /// The percentiles of every table and file: (heading, quantile).
 pub(crate) const PERCENTILES: [(&str, f64); 11] = [

@@ -1,9 +1,13 @@
 //! Small runs with round figures, for the tests of this room.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use time::macros::datetime;
 
-use super::{Context, Endpoint, LoadChange, Worker};
+use super::{
+    Context, Crowd, Endpoint, Lately, LifeStage, LoadChange, Standing, Worker, WorkerStanding,
+};
 use crate::domain::{Index, Mark, Offset, Outcome, Record, Turn, Usage};
 use crate::gauges::Watched;
 use crate::metrics::{
@@ -39,6 +43,55 @@ impl Sample {
             verdict: self.verdict.as_ref(),
             failure: None,
             watched: self.watched.as_deref(),
+        }
+    }
+}
+
+impl Sample {
+    /// The run as it stands after its last second.
+    pub(crate) fn standing(self) -> Standing {
+        let schedule = &self.plan.schedule;
+        Standing {
+            stage: LifeStage::Running,
+            started_at: Some(datetime!(2026-01-02 03:04:05 UTC)),
+            now: self.summary.to,
+            left: Some(std::time::Duration::from_secs(5)),
+            load: super::Load {
+                users: schedule.users,
+                spawn_rate: schedule.spawn_rate,
+                rate: None,
+                paused: false,
+            },
+            asked_per_s: schedule.rate_at(self.summary.to),
+            crowd: Crowd {
+                users: 4,
+                in_flight: 1,
+                waiting: 0,
+            },
+            lately: Arc::new(Lately {
+                phase: self.summary.phase.clone(),
+                span_s: 10.0,
+                requests_per_s: 0.4,
+                failures_per_s: 0.1,
+            }),
+            summary: Arc::new(self.summary),
+            workers: Arc::new(vec![WorkerStanding {
+                worker: 0,
+                name: "host:17".to_owned(),
+                version: "0.1.0".to_owned(),
+                cores: 8,
+                state: "running",
+                connected: true,
+                crowd: Crowd::default(),
+                sent: 5,
+                finished: 4,
+                lost: 0,
+                silent: std::time::Duration::from_millis(240),
+                clock: Some((-1_250_000, 80_000)),
+            }]),
+            changes: Arc::new(self.changes),
+            verdict: self.verdict.map(Arc::new),
+            failure: None,
         }
     }
 }

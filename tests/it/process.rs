@@ -273,6 +273,11 @@ impl Ended {
         self
     }
 
+    /// The exit status; `None` of one that a signal ended.
+    pub(crate) fn status(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -14,13 +14,13 @@ use time::OffsetDateTime;
 
 use super::failure::Failure;
 use super::finish::Rules;
-use super::live::Live;
 use super::surroundings::{draw, variable, wall_clock};
 use crate::cluster::{
-    JournalError, JournalHeader, JournalReader, Past, ProcessClock, journal_head,
+    Gauges, JournalError, JournalHeader, JournalReader, Past, ProcessClock, journal_head,
 };
 use crate::config::Journal;
 use crate::domain::Offset;
+use crate::metrics::Tally;
 use crate::plan::Plan;
 
 pub(super) use place::{JournalFile, is_being_written};
@@ -276,26 +276,35 @@ pub(super) fn on_the_wall(clock_zero: OffsetDateTime, at: Offset) -> OffsetDateT
     clock_zero.saturating_add(time::Duration::nanoseconds(nanos))
 }
 
-/// Shows `live` all that the journal at `path` tells, as it was shown when it happened.
-pub(super) fn replay(path: &Path, mut live: Live) -> Result<Live, Failure> {
+/// Who is shown once more what a journal tells.
+pub(super) trait Replayed {
+    /// The run's offset zero is at this time of the wall clock.
+    fn starting(&mut self, at: OffsetDateTime);
+
+    /// What was merged of a second.
+    fn second(&mut self, delta: &Tally, to: Offset, gauges: Gauges);
+}
+
+/// Shows `to` all that the journal at `path` tells, as it was shown when it happened.
+pub(super) fn replay(path: &Path, to: &mut dyn Replayed) -> Result<(), Failure> {
     let failed = |error: anyhow::Error| {
         Failure::failed(error.context(format!("cannot read the journal `{}`", path.display())))
     };
     let mut reader = read(path).map_err(|error| failed(error.into()))?;
-    while replay_frame(&mut reader, &mut live).map_err(|error| failed(error.into()))? {}
-    Ok(live)
+    while replay_frame(&mut reader, to).map_err(|error| failed(error.into()))? {}
+    Ok(())
 }
 
-/// Shows `live` the next frame; tells whether there was one.
-pub(super) fn replay_frame(reader: &mut Reader, live: &mut Live) -> io::Result<bool> {
+/// Shows `to` the next frame; tells whether there was one.
+pub(super) fn replay_frame(reader: &mut Reader, to: &mut dyn Replayed) -> io::Result<bool> {
     let Some(frame) = reader.next_frame()? else {
         return Ok(false);
     };
     if let Some(at) = frame.started_at {
-        live.starting(on_the_wall(clock_zero(reader.header()), at));
+        to.starting(on_the_wall(clock_zero(reader.header()), at));
     }
     if let Some(gauges) = frame.gauges {
-        live.replay(&frame.delta, frame.to, gauges);
+        to.second(&frame.delta, frame.to, gauges);
     }
     Ok(true)
 }

@@ -490,6 +490,7 @@ fn the_short_help_of_worker_reads_like_this() {
           --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
           --stay                Wait for the next run when one is over, until a signal; a run that fails
                                 ends nothing
+          --health-file <FILE>  Keep a file that says how this worker is, for `llmload health`
 
     Cluster security:
           --token-file <FILE>       File with the token that the master asks for; or the token itself in

@@ -1,0 +1,107 @@
+//! The views of one run: which there are is decided by its settings, and all of them live by this order. Before the run they
+//! are opened, so that what cannot work is found in time; they hear of it while it goes on; when it is over each brings
+//! what it holds where it belongs; and some stay for a while, for whoever comes late. What a view shows is its own matter.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+
+use super::conduct::Conductor;
+use super::failure::Failure;
+use super::observe::{Observation, Observatory, Outcome, Prospect};
+use crate::cluster::MasterEvent;
+use crate::config::Settings;
+
+/// What a view does in its own time.
+pub(super) type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One view of a run, from its opening on.
+pub(super) trait Viewer: Send {
+    /// The run is over, and its last standing is out: brings what it holds where it belongs. Says what went wrong in all its
+    /// time, which is told at the end, beside what the run itself came to.
+    fn close(&mut self) -> Doing<'_, Vec<Failure>>;
+
+    /// All is told: stays for whoever comes late, if it was asked to.
+    fn linger(self: Box<Self>) -> Doing<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+/// All views of a run.
+pub(super) struct Views {
+    observation: Option<Observation>,
+    open: Vec<Box<dyn Viewer>>,
+}
+
+impl Views {
+    /// Opens what the settings ask for. Without any, nothing is followed.
+    pub(super) async fn open(settings: &Settings, prospect: Prospect<'_>) -> Result<Self, Failure> {
+        if !is_any_wanted(settings) {
+            return Ok(Self {
+                observation: None,
+                open: Vec::new(),
+            });
+        }
+        let mut observatory = Observatory::new(prospect)?;
+        let open = wanted(settings, &mut observatory).await?;
+        Ok(Self {
+            observation: Some(observatory.open()),
+            open,
+        })
+    }
+
+    /// Takes note of what happens. Does not wait.
+    pub(super) fn note(&mut self, event: &MasterEvent) {
+        if let Some(observation) = &mut self.observation {
+            observation.note(event);
+        }
+    }
+
+    /// The run is over: each view ends, unless somebody does not want to wait for it. Returns what went wrong.
+    pub(super) async fn close(
+        &mut self,
+        outcome: impl FnOnce() -> Outcome,
+        conductor: &mut Conductor,
+    ) -> Vec<Failure> {
+        let Some(observation) = self.observation.take() else {
+            return Vec::new();
+        };
+        observation.end(outcome()).await;
+        let mut failures = Vec::new();
+        for view in &mut self.open {
+            tokio::select! {
+                went_wrong = view.close() => failures.extend(went_wrong),
+                Some(_) = conductor.signal() => break,
+            }
+        }
+        failures
+    }
+
+    /// Waits for those that stay, until a signal comes.
+    pub(super) async fn linger(self, conductor: &mut Conductor) {
+        let mut staying: VecDeque<_> = self.open.into_iter().map(Viewer::linger).collect();
+        let all = async {
+            while let Some(view) = staying.pop_front() {
+                view.await;
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            Some(_) = conductor.signal() => {}
+        }
+    }
+}
+
+/// Whether the settings ask for any view.
+fn is_any_wanted(settings: &Settings) -> bool {
+    let _ = settings;
+    false
+}
+
+/// The views that the settings ask for, opened.
+async fn wanted(
+    settings: &Settings,
+    observatory: &mut Observatory,
+) -> Result<Vec<Box<dyn Viewer>>, Failure> {
+    let _ = (settings, observatory);
+    Ok(Vec::new())
+}
