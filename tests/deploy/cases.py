@@ -328,6 +328,9 @@ def server_comes_late(bench, place):
     master = by_end["master"]
     cluster.until("the first master ends", lambda: master.pods and master.newest(0).status is not None)
     equal("the first master's status", master.newest(0).status, 2)
+    worker = by_end["worker"].newest(0)
+    cluster.until("a worker that has no master is alive", lambda: cluster.is_probed(worker, "livenessProbe"))
+    holds("a worker that has no master is called ready", not cluster.is_probed(worker, "readinessProbe"))
     objects.deployments.update([late])
     cluster.deploy()
     result = concluded(cluster, place)

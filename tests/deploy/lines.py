@@ -14,7 +14,7 @@ from schemas import CHARTS
 CASES = []
 
 # Subcommands that show what they were told. For the others `--help` as the last word does: what is before it is parsed first.
-SHOWING = ("run", "master", "worker")
+SHOWING = ("run", "master", "worker", "health")
 
 
 def case(play):
