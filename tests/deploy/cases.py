@@ -116,7 +116,7 @@ def compose_told_to_stop(bench, place):
     project = composed(bench, place, LLMLOAD_RUN_TIME="10min")
     project.up()
     mock, master = project.one("mock"), project.one("master")
-    begun(place, mock, 20)
+    begun(place, mock, 40)
     took = master.stop()
     holds(f"the master took {took:.1f} s to end", took < master.container.grace_s - 5)
     result = json.loads((place.folder / "volumes" / "results" / "result.json").read_text())

@@ -244,6 +244,9 @@ class Cluster:
         self.secrets = {**objects.secrets, **(secrets or {})}
         self.deployed, self.jobs = {}, {}
         self.deploy()
+        # Jobs are made when the server is there; a case of its own has it come late.
+        for pod in self.deployed.values():
+            place.until(f"{pod.hostname} is ready", lambda: self.is_probed(pod, "readinessProbe"))
         self.jobs = {name: Pods(self, job) for name, job in objects.jobs.items()}
 
     def deploy(self):
