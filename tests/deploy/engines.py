@@ -132,9 +132,10 @@ class Compose:
         return True
 
     def create(self, name, service):
-        sources = [self.source(mount, service.container) for mount in service.container.mounts]
+        container = service.container
         self.running[name] = [
-            self.place.start(service.container, f"{name}-{number}", sources) for number in range(1, service.replicas + 1)
+            self.place.start(container, f"{name}-{number}", [self.source(mount, container) for mount in container.mounts])
+            for number in range(1, service.replicas + 1)
         ]
         self.place.network.call({
             name: [each.address for each in every if each.address] for name, every in self.running.items()
