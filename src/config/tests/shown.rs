@@ -152,7 +152,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # records is not set                         # default
     # server-metrics is not set                  # default
     server-metrics-step = 1s                     # default
-    headless = true                              # default
+    headless = false                             # default
     # journal is not set                         # default
     csv-full-history = false                     # default
     json = false                                 # default
