@@ -103,8 +103,9 @@ pub(super) fn hold() -> Hold {
 
 impl Hold {
     /// Ends without a word: nobody would take what was held back.
-    pub(super) fn discard(self) {
+    pub(super) fn discard(hold: Self) {
         book().held.take();
+        drop(hold);
     }
 }
 

@@ -3,29 +3,41 @@
 /// Bars from the lowest to the highest.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
+/// Eighths of a line up to which a bar that stands in one line goes: it does not touch what is above.
+const IN_ONE: usize = 7;
+
 /// The last values, at most `width` of them, from left to right: what is not known is a blank.
 pub(super) fn line(values: impl DoubleEndedIterator<Item = Option<f64>>, width: usize) -> String {
-    lines(values, width, 1).concat()
+    bars(values, width, 1, IN_ONE).concat()
 }
 
 /// The same, so many lines high, from the top.
+pub(super) fn lines(
+    values: impl DoubleEndedIterator<Item = Option<f64>>,
+    width: usize,
+    height: usize,
+) -> Vec<String> {
+    bars(values, width, height, 8 * height)
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     reason = "lines of a terminal"
 )]
-pub(super) fn lines(
+fn bars(
     values: impl DoubleEndedIterator<Item = Option<f64>>,
     width: usize,
     height: usize,
+    most: usize,
 ) -> Vec<String> {
     let mut shown: Vec<_> = values.rev().take(width).collect();
     shown.reverse();
     let finite = |value: &Option<f64>| value.filter(|value| value.is_finite() && *value >= 0.0);
     let greatest = shown.iter().filter_map(finite).fold(0.0, f64::max);
     // The lowest bar is there for every value that is known.
-    let steps = (8 * height).saturating_sub(1) as f64;
+    let steps = most.saturating_sub(1) as f64;
     let eighths = |value: &Option<f64>| match finite(value) {
         None => 0,
         Some(value) if greatest > 0.0 => 1 + (value / greatest * steps).round() as usize,
@@ -49,9 +61,9 @@ mod tests {
     #[test]
     fn bars_are_scaled_from_nothing_to_the_greatest_and_the_last_ones_are_kept() {
         let values = [9.0, 0.0, 1.0, 2.0, 4.0, 7.0].map(Some);
-        assert_eq!(line(values.into_iter(), 5), "▁▂▃▅█");
+        assert_eq!(line(values.into_iter(), 5), "▁▂▃▄▇");
         let gaps = [Some(1.0), None, Some(f64::NAN), Some(1.0)];
-        assert_eq!(line(gaps.into_iter(), 9), "█  █");
+        assert_eq!(line(gaps.into_iter(), 9), "▇  ▇");
         assert_eq!(line([Some(0.0); 3].into_iter(), 9), "▁▁▁");
         assert_eq!(line([].into_iter(), 9), "");
         assert_eq!(line([Some(1.0)].into_iter(), 0), "");

@@ -44,6 +44,10 @@ pub(in crate::app) struct Glass {
 
 /// What is known of the screen.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own: ours, entered, owed, over"
+)]
 struct Pane {
     /// It is ours to draw on.
     up: bool,
@@ -179,7 +183,7 @@ impl Glass {
         self.changed.notify_all();
         match hold {
             // Its words would be waited for where nothing is taken.
-            Some(hold) if owes => hold.discard(),
+            Some(hold) if owes => Hold::discard(hold),
             hold => drop(hold),
         }
     }
@@ -234,7 +238,7 @@ impl Glass {
             }
             let since = last.elapsed();
             if since < step {
-                pane = self.wait_for(pane, step - since).0;
+                pane = self.wait_for(pane, step.saturating_sub(since)).0;
                 continue;
             }
             if pane.stirred {
