@@ -25,7 +25,7 @@ import pyte
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A server that fills up: its queue is to be seen in the latency of first tokens.
-SERVER = "--tokens-per-word 1.27 --ttft lognormal(120ms,0.3) --inter-token lognormal(12ms,0.2) --max-running 24 --fault status=0.008:503 --fault cut=0.003"
+SERVER = "--tokens-per-word 1.27 --ttft lognormal(400ms,0.3) --inter-token lognormal(30ms,0.2) --max-running 56 --fault status=0.008:503 --fault cut=0.003"
 LOAD = "--stages 4-23qps:45s,23qps:45s --qps-distribution exponential -u 96 -p 256 -o 64 --seed 7 --expect-workers 3"
 
 CELL_WIDTH, CELL_HEIGHT, FONT = 8.4, 18, 14
@@ -41,10 +41,13 @@ class Screen(pyte.Screen):
 
     def select_graphic_rendition(self, *attrs):
         super().select_graphic_rendition(*attrs)
-        for attr in attrs or (0,):
-            if attr in (0, 2, 22):
-                faint = attr == 2
-                self.cursor.attrs = self.cursor.attrs._replace(blink=faint)
+        rest = list(attrs) or [0]
+        while rest:
+            attr = rest.pop(0)
+            if attr in (38, 48):
+                del rest[: 2 if rest[:1] == [5] else 4]
+            elif attr in (0, 2, 22):
+                self.cursor.attrs = self.cursor.attrs._replace(blink=attr == 2)
 
 
 def look(command, folder, columns, rows, after, keys, started):

@@ -238,7 +238,7 @@ fn a_run_is_seen_while_it_goes_on_and_its_tables_stay() {
     let after = seen.after_it();
     // What was held back, and the tables, once.
     for words in [
-        "no tokenizer: prompts",
+        "no new requests; waiting",
         "not possible: the run",
         "Response time percentiles",
         "\r\nGenerator",
