@@ -40,11 +40,11 @@ pub(super) fn time(nanos: u64) -> String {
     let value = exact(nanos);
     match nanos {
         0 => "0 ms".to_owned(),
-        1..=999_499 => format!("{:.0} µs", value / 1e3),
-        ..=9_994_999 => format!("{:.2} ms", value / 1e6),
-        ..=99_949_999 => format!("{:.1} ms", value / 1e6),
-        ..=999_499_999 => format!("{:.0} ms", value / 1e6),
-        ..=99_949_999_999 => format!("{:.2} s", value / 1e9),
+        1..999_500 => format!("{:.0} µs", value / 1e3),
+        999_500..9_995_000 => format!("{:.2} ms", value / 1e6),
+        9_995_000..99_950_000 => format!("{:.1} ms", value / 1e6),
+        99_950_000..999_500_000 => format!("{:.0} ms", value / 1e6),
+        999_500_000..99_950_000_000 => format!("{:.2} s", value / 1e9),
         _ => format!("{:.0} s", value / 1e9),
     }
 }

@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::*;
 use crate::domain::{Offset, Outcome, Warning};
-use crate::metrics::{ErrorCount, ErrorKey, Metric, Tally, judge};
+use crate::metrics::{ErrorCount, ErrorKey, Metric, Observation, Summary, Tally, judge};
 use crate::report::sample::{self, Sample};
 use crate::report::{Crowd, History, LifeStage, WorkerStanding};
 
@@ -164,7 +164,7 @@ fn a_cluster_that_lost_a_worker() {
 fn a_master_that_waits_for_its_workers() {
     let mut sample = sample::open();
     sample.verdict = None;
-    sample.summary = crate::metrics::Summary::new(Tally::default(), Default::default());
+    sample.summary = Summary::new(Tally::default(), Observation::default());
     let mut drawn = Drawn::of(sample);
     drawn.cluster = true;
     drawn.course = Course::default();
@@ -239,20 +239,23 @@ fn no_word_from_elsewhere_breaks_the_picture() {
     let mut drawn = Drawn::of(sample);
     drawn.log.push(Arc::from("\x1b[31mred\r\x08"));
     let cells = drawn.cells(&mut Look::default(), WHOLE, (80, 24));
-    let symbols = cells.content.iter().map(|cell| cell.symbol());
+    let symbols = cells.content.iter().map(ratatui::buffer::Cell::symbol);
     let text: String = symbols.collect();
     assert!(!text.chars().any(char::is_control));
     assert!(text.contains("1,234,567") && !text.contains('\u{202e}'));
 }
 
-fn any_standing() -> impl Strategy<Value = Drawn> {
-    let stage = prop_oneof![
+fn any_stage() -> impl Strategy<Value = LifeStage> {
+    prop_oneof![
         Just(LifeStage::Waiting),
         Just(LifeStage::Preparing),
         Just(LifeStage::Running),
         Just(LifeStage::Stopping),
         Just(LifeStage::Ended),
-    ];
+    ]
+}
+
+fn any_standing() -> impl Strategy<Value = Drawn> {
     let names = prop::collection::vec("\\PC{0,30}", 0..40);
     let kinds = prop::collection::vec(("\\PC{0,300}", any::<u64>()), 0..30);
     let numbers = (
@@ -268,7 +271,7 @@ fn any_standing() -> impl Strategy<Value = Drawn> {
         any::<bool>(),
     );
     let log = prop::collection::vec("\\PC{0,300}", 0..60);
-    (stage, names, kinds, numbers, floats, log).prop_map(
+    (any_stage(), names, kinds, numbers, floats, log).prop_map(
         |(stage, names, kinds, (crowd, count, nanos, left), (float, asked, open, cluster), log)| {
             let mut sample = if open {
                 sample::open()

@@ -105,7 +105,7 @@ fn in_need(scene: &Scene<'_>) -> String {
         (of(Health::Lost), "lost"),
     ] {
         if number > 0 {
-            words += &format!(", {number} {what}");
+            words = format!("{words}, {number} {what}");
         }
     }
     words

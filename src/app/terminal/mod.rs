@@ -9,7 +9,8 @@ mod drawing;
 mod glass;
 #[cfg(unix)]
 mod panics;
-#[cfg(all(unix, test))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;
 #[cfg(unix)]
 mod view;

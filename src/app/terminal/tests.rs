@@ -35,7 +35,7 @@ struct Pty {
     before: Termios,
     seen: Arc<Mutex<Vec<u8>>>,
     /// For as long as there is a person.
-    _person: Arc<OwnedFd>,
+    person: Arc<OwnedFd>,
 }
 
 impl Pty {
@@ -73,7 +73,7 @@ impl Pty {
             machine,
             before,
             seen,
-            _person: Arc::new(person),
+            person: Arc::new(person),
         }
     }
 
@@ -236,10 +236,10 @@ async fn a_terminal_that_is_gone_ends_the_view_alone() {
     let mut shown = show(&pty);
     pty.wait_for("RUNNING");
     let Pty {
-        machine, _person, ..
+        machine, person, ..
     } = pty;
     assert!(shown.glass.lose() && !shown.glass.lose());
-    drop((machine, _person));
+    drop((machine, person));
     shown.observation.note(&merged(1, 10));
     shown.drawing.join().unwrap();
     shown.glass.close();
