@@ -80,7 +80,9 @@ fn running(scene: &Scene<'_>) -> Progress {
 fn by_time(scene: &Scene<'_>) -> Option<Progress> {
     let left = scene.standing.left?;
     let done = since_start(scene);
-    let whole = done + left;
+    // What is left was asked for a moment before or after.
+    let end = scene.plan.schedule.end_of_sending();
+    let whole = end.map_or(done + left, |end| end.since(Offset::ZERO).max(done));
     // Spans are rounded each for itself: the parts are to add up to the whole that is said.
     let left = Duration::from_secs(rounded(whole).saturating_sub(done.as_secs()));
     let words = format!(
