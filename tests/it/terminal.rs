@@ -63,7 +63,7 @@ impl Seen {
         let (parser, written) = (Arc::clone(&self.parser), Arc::clone(&self.written));
         let looking = Arc::clone(&self.looking);
         thread::spawn(move || {
-            let mut some = [0; 65_536];
+            let mut some = [0; 4_096];
             let moment = Timespec::try_from(Duration::from_millis(20)).unwrap();
             while looking.load(Ordering::Relaxed) {
                 let ready = poll(&mut [PollFd::new(&reading, PollFlags::IN)], Some(&moment));
