@@ -70,6 +70,8 @@ impl Stage<'_> {
         let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
         // Who plays many runs compares them: none may be other than its settings say.
         conductor.hush_if(is_quiet);
+        conductor.show_on(views.glass());
+        screen.console.share(views.glass());
         let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
