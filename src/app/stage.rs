@@ -66,12 +66,10 @@ impl Stage<'_> {
         let (events, mut happening) = mpsc::channel(EVENTS);
         let mut views = self.views(&endpoint, control.clone()).await?;
         let is_quiet = self.showing.is_quiet();
-        let load = screen.changes.load();
-        let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
+        let mut conductor = screen.conductor(control, self.signals, &self.plan);
         // Who plays many runs compares them: none may be other than its settings say.
         conductor.hush_if(is_quiet);
-        conductor.show_on(views.glass());
-        screen.console.share(views.glass());
+        screen.share(&mut conductor, &views);
         let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
