@@ -25,6 +25,7 @@ mod llmperf;
 mod logging;
 mod observe;
 mod open_files;
+mod otlp;
 mod played;
 mod plot;
 mod prepare;

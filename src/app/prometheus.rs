@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::failure::Failure;
@@ -37,7 +37,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The page, while it is there.
 pub(super) struct Prometheus {
-    serving: JoinHandle<()>,
+    /// Ends with it.
+    _serving: JoinSet<()>,
     linger: Duration,
 }
 
@@ -55,16 +56,12 @@ impl Prometheus {
             view,
             printed: Mutex::default(),
         });
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, press));
         Ok(Self {
-            serving: tokio::spawn(serve(listener, press)),
+            _serving: serving,
             linger: wanted.prometheus_linger,
         })
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.serving.abort();
     }
 }
 

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use super::conduct::Conductor;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
+use super::otlp::{Collector, Figures};
 use super::prometheus::Prometheus;
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
@@ -94,7 +95,8 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    settings.telemetry.prometheus.is_some()
+    let telemetry = &settings.telemetry;
+    telemetry.prometheus.is_some() || telemetry.otlp.is_some()
 }
 
 /// The views that the settings ask for, opened.
@@ -107,6 +109,11 @@ async fn wanted(
     if let Some(bind) = &telemetry.prometheus {
         let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
         views.push(Box::new(page));
+    }
+    if let Some(otlp) = &telemetry.otlp {
+        let collector = Collector::own(otlp)?;
+        let figures = Figures::open(&collector, telemetry.otlp_step, observatory.view())?;
+        views.push(Box::new(figures));
     }
     Ok(views)
 }

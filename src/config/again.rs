@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 23] = [
+const OUTPUTS: [&str; 27] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -34,6 +34,10 @@ const OUTPUTS: [&str; 23] = [
     "yes",
     "prometheus",
     "prometheus_linger",
+    "otlp",
+    "otlp_header",
+    "otlp_step",
+    "trace_sample",
 ];
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.

@@ -18,7 +18,7 @@ use super::catalogue::{ALWAYS_ON, is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::pacing::PacingArgs;
-use super::telemetry::TelemetryArgs;
+use super::telemetry::{CollectorArgs, TelemetryArgs};
 use super::value::{self, Dataset, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
@@ -155,6 +155,8 @@ pub(super) struct WorkerArgs {
     pub sending: SendingArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
+    #[command(flatten)]
+    pub collector: CollectorArgs,
     #[command(flatten)]
     pub log: LogArgs,
     #[command(flatten)]

@@ -28,6 +28,7 @@ mod error;
 mod google;
 mod layers;
 mod options;
+mod otlp;
 mod pacing;
 mod proxy;
 mod rules;
@@ -59,6 +60,7 @@ pub use options::{
     Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
     TargetOptions, WorkerOptions,
 };
+pub use otlp::Otlp;
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
 pub use telemetry::Telemetry;

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
 use super::telemetry::Telemetry;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
@@ -116,6 +117,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Where a plan's records file is written; `None` for the working directory.
     pub records_dir: Option<PathBuf>,
+    /// The OpenTelemetry collector that this machine's spans go to; `None` for the plan's.
+    pub otlp: Option<Otlp>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
     /// How to log.

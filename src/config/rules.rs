@@ -61,4 +61,7 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("csv_full_history", &["csv"]),
     ("server_metrics_step", &["server_metrics"]),
     ("prometheus_linger", &["prometheus"]),
+    ("otlp_header", &["otlp"]),
+    ("otlp_step", &["otlp"]),
+    ("trace_sample", &["otlp"]),
 ];

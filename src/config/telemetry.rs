@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{ArgAction, Args};
 
 use super::Endpoint;
 use super::build::{Builder, Result};
 use super::error::Fault;
+use super::otlp::Otlp;
 use super::{target, value};
+use crate::plan::Tracing;
 
 /// Who may look at a page that no host is named for.
 const LOOPBACK: &str = "127.0.0.1";
@@ -22,6 +24,26 @@ pub(super) struct TelemetryArgs {
     /// Keep that page for so long after the end, for a last scrape
     #[arg(long, value_name = "SPAN", default_value = "0", value_parser = value::span)]
     pub prometheus_linger: Duration,
+    #[command(flatten)]
+    pub collector: CollectorArgs,
+    /// Tell the collector how the run stands this often
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = value::positive_span)]
+    pub otlp_step: Duration,
+    /// Share of the requests that have a span there, and a header traceparent; absent: none
+    #[arg(long, value_name = "F", value_parser = value::fraction)]
+    pub trace_sample: Option<f64>,
+}
+
+/// What workers take too.
+#[derive(Args)]
+#[command(next_help_heading = "Telemetry")]
+pub(super) struct CollectorArgs {
+    /// Send the run's metrics and spans to the OpenTelemetry collector at this address (OTLP over HTTP); env: as its own variables say
+    #[arg(long, value_name = "URL")]
+    pub otlp: Option<String>,
+    /// Header that lets in there; repeatable, and kept as a secret
+    #[arg(long, value_name = "NAME:VALUE", action = ArgAction::Append)]
+    pub otlp_header: Vec<String>,
 }
 
 /// What monitoring systems are told.
@@ -31,6 +53,23 @@ pub struct Telemetry {
     pub prometheus: Option<Endpoint>,
     /// How long it is there after the end.
     pub prometheus_linger: Duration,
+    /// The OpenTelemetry collector that is told.
+    pub otlp: Option<Otlp>,
+    /// How often it is told how the run stands.
+    pub otlp_step: Duration,
+    /// Share of the requests that have a span there.
+    pub trace_sample: Option<f64>,
+}
+
+impl Telemetry {
+    /// What a plan says of it: nothing secret.
+    pub(super) fn tracing(&self) -> Option<Tracing> {
+        let (otlp, sample) = self.otlp.as_ref().zip(self.trace_sample)?;
+        (sample > 0.0).then(|| Tracing {
+            sample,
+            collector: otlp.url.clone(),
+        })
+    }
 }
 
 impl Builder<'_> {
@@ -40,7 +79,15 @@ impl Builder<'_> {
         Ok(Telemetry {
             prometheus: self.check("prometheus", page.transpose())?,
             prometheus_linger: args.prometheus_linger,
+            otlp: self.collector(&args.collector)?,
+            otlp_step: args.otlp_step,
+            trace_sample: args.trace_sample,
         })
+    }
+
+    /// The collector that the options name.
+    pub(super) fn collector(&self, args: &CollectorArgs) -> Result<Option<Otlp>> {
+        self.otlp(args.otlp.as_deref(), &args.otlp_header)
     }
 }
 

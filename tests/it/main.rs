@@ -67,6 +67,7 @@ mod telemetry;
 mod timeouts;
 mod tiny;
 mod told;
+mod tracing;
 mod unreachable;
 mod verdict;
 mod warnings;

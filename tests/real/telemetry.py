@@ -1,13 +1,19 @@
-"""Has a real Prometheus scrape a run against the mock server, and holds what it answers against the run's own report.
+"""Has a real Prometheus scrape a run against the mock server and a real OpenTelemetry collector take it, and holds what they have
+against the run's own report and records.
 
-usage: telemetry.py LLMLOAD_BINARY [prometheus]      absent: all
+usage: telemetry.py LLMLOAD_BINARY [prometheus] [otlp]      absent: all
 prometheus  scraped as text and, with native histograms, as protobuf: counters are the report's counts, and
             `histogram_quantile(0.95, ...)` lies within a bucket of the report's p95
 
-Where it is: `prometheus` on the PATH, or LLMLOAD_PROMETHEUS=FILE. LLMLOAD_REQUIRE=prometheus: it must not be skipped.
+otlp        two workers tell Rotel, which passes all on to a server here: there is a span for each sampled request, its times
+            are the record's, its names are what the mock was told, and the metrics are the report's
+
+Where they are: `prometheus` on the PATH, or LLMLOAD_PROMETHEUS=FILE; `rotel` and `opentelemetry-proto` installed for the Python that
+runs this. LLMLOAD_REQUIRE=prometheus,otlp: these must not be skipped.
 All of it is on loopback ports, in a temporary folder.
 """
 
+import http.server
 import json
 import os
 import shutil
@@ -16,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -166,7 +173,131 @@ def compare(port, report, is_native):
     assert totals["sent"] > 100
 
 
-PARTS = {"prometheus": prometheus}
+class Receiver:
+    """What a collector passes on, read by OpenTelemetry's own messages."""
+
+    def __init__(self):
+        self.taken = {"/v1/traces": [], "/v1/metrics": []}
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                receiver.taken[self.path].append(body)
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def spans(self):
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+        messages = [ExportTraceServiceRequest.FromString(body) for body in self.taken["/v1/traces"]]
+        scopes = [scope for m in messages for resource in m.resource_spans for scope in resource.scope_spans]
+        return [span for scope in scopes for span in scope.spans]
+
+    def metrics(self):
+        """The last of each name."""
+        from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+        messages = [ExportMetricsServiceRequest.FromString(body) for body in self.taken["/v1/metrics"]]
+        scopes = [scope for m in messages for resource in m.resource_metrics for scope in resource.scope_metrics]
+        return {metric.name: metric for scope in scopes for metric in scope.metrics}
+
+
+def attribute(span, key):
+    [found] = [a.value for a in span.attributes if a.key == key]
+    return getattr(found, found.WhichOneof("value"))
+
+
+def otlp(binary, folder):
+    try:
+        import opentelemetry.proto.collector.trace.v1.trace_service_pb2  # noqa: F401
+        import rotel
+    except ImportError as missing:
+        raise Missing(f"{missing}") from missing
+    receiver, port = Receiver(), free_port()
+    agent = Path(rotel.__file__).parent / "rotel-agent"
+    collector = [
+        *(str(agent), "start", f"--otlp-http-endpoint=127.0.0.1:{port}", f"--otlp-grpc-endpoint=127.0.0.1:{free_port()}"),
+        *("--exporter=otlp", "--otlp-exporter-protocol=http", f"--otlp-exporter-endpoint=http://127.0.0.1:{receiver.port}"),
+        *("--otlp-exporter-compression=none", f"--pid-file={folder}/pid", f"--log-file={folder}/rotel"),
+    ]
+    mock_port, listen = free_port(), free_port()
+    mock = [binary, "mock-server", "-p", str(mock_port), "--keep-requests", "100000"]
+    master = [
+        *(binary, "master", "--master-bind-port", str(listen), "--expect-workers", "2", "-H", f"http://127.0.0.1:{mock_port}"),
+        *("-m", "mock", "--provider", "openai", "-u", "40", "-r", "1000", "--qps", "100", "-t", "6s", "-o", "16", "--seed", "7"),
+        *("--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "r.jsonl"),
+        *("--otlp", f"http://127.0.0.1:{port}", "--otlp-step", "1s", "--trace-sample", "0.3"),
+    ]
+    worker = [binary, "worker", "--master", f"127.0.0.1:{listen}", "--threads", "1"]
+    with Process(collector, folder, "rotel"), Process(mock, folder, "mock"):
+        eventually("the mock", lambda: connected(mock_port))
+        eventually("the collector", lambda: connected(port))
+        with Process(master, folder, "master") as run, Process(worker, folder, "one") as one, Process(worker, folder, "two") as two:
+            for process in (run, one, two):
+                assert process.child.wait(PATIENCE_S) == 0, process.log.read_text()
+        with urllib.request.urlopen(f"http://127.0.0.1:{mock_port}/stats", timeout=10) as answer:
+            seen = json.load(answer)
+        told = sorted(note["traceparent"] for note in seen["last_requests"] if note["traceparent"])
+        spans = eventually("all spans", lambda: receiver.spans() if len(receiver.spans()) >= len(told) else None)
+    report = json.loads((folder / "result.json").read_text())
+    lines = [line for path in folder.glob("r*.jsonl") for line in path.read_text().splitlines()]
+    records = {record["index"]["arrival"]: record for record in map(json.loads, lines)}
+    hold_spans(spans, told, records)
+    hold_metrics(receiver.metrics(), report)
+
+
+def connected(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return None
+    return True
+
+
+def hold_spans(spans, told, records):
+    names = sorted(f"00-{span.trace_id.hex()}-{span.span_id.hex()}-01" for span in spans)
+    assert names == told, f"{len(names)} spans, and {len(told)} requests that the server was told of"
+    assert 0.2 < len(spans) / len(records) < 0.4, f"{len(spans)} of {len(records)}"
+    for span in spans:
+        record = records[attribute(span, "llmload.arrival")]
+        [first] = [event.time_unix_nano for event in span.events if event.name == "llmload.first_token"]
+        assert first - span.start_time_unix_nano == record["content_ns"][0] - record["sent_ns"]
+        assert span.end_time_unix_nano - span.start_time_unix_nano == record["end_ns"] - record["sent_ns"]
+        assert (span.name, span.kind) == ("chat mock", 3), span
+    print(f"otlp     {len(spans)} spans of {len(records)} requests; times are the records', names are what the server was told")
+
+
+def hold_metrics(metrics, report):
+    [sent] = metrics["llmload_requests_sent"].sum.data_points
+    assert sent.as_int == report["totals"]["sent"], sent
+    for name, key in HISTOGRAMS.items():
+        [point] = metrics[name].exponential_histogram.data_points
+        assert point.count == report["metrics"][key]["count"], (name, point.count)
+        rank, passed, at = 0.95 * point.count, point.zero_count, point.positive.offset
+        for count in point.positive.bucket_counts:
+            at, passed = at + 1, passed + count
+            if passed >= rank:
+                break
+        above, up_to = 2 ** ((at - 1) / 2**point.scale), 2 ** (at / 2**point.scale)
+        wanted = report["metrics"][key]["p95"] / 1e3
+        # The report's figure is rounded.
+        assert above * 0.999 < wanted <= up_to * 1.001, f"{name}: {wanted} is not in {above}..{up_to}"
+        print(f"otlp     {name}: p95 in {above * 1e3:.3f}..{up_to * 1e3:.3f} ms, the report's {wanted * 1e3:.3f} ms")
+
+
+PARTS = {"prometheus": prometheus, "otlp": otlp}
 
 
 def main():
