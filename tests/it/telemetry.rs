@@ -126,11 +126,11 @@ fn the_page_is_there_while_a_run_goes_on_and_has_its_reports_figures_after_its_e
     let program = Program::start(&format!("run {line}"));
     let address = page_of(&program);
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    let during = eventually("requests on the page", || {
+    let during = eventually("requests of all users on the page", || {
         let page = scrape(&address);
-        (one(&page, "llmload_requests_sent_total") > Some(0.0)).then_some(page)
+        let all = by(&page, "llmload_users", "provider").get("openai") == Some(&4.0);
+        (all && one(&page, "llmload_requests_sent_total") > Some(0.0)).then_some(page)
     });
-    assert_eq!(by(&during, "llmload_users", "provider")["openai"], 4.0);
     assert_eq!(by(&during, "llmload_users", "model")["mock"], 4.0);
     assert_eq!(
         by(&during, "llmload_users", "path")["/v1/chat/completions"],
