@@ -13,6 +13,7 @@ runs this. LLMLOAD_REQUIRE=prometheus,otlp: these must not be skipped.
 All of it is on loopback ports, in a temporary folder.
 """
 
+import gzip
 import http.server
 import json
 import os
@@ -185,6 +186,7 @@ class Receiver:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
+                body = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
                 receiver.taken[self.path].append(body)
                 self.send_response(200)
                 self.send_header("content-type", "application/x-protobuf")
@@ -230,7 +232,7 @@ def otlp(binary, folder):
     collector = [
         *(str(agent), "start", f"--otlp-http-endpoint=127.0.0.1:{port}", f"--otlp-grpc-endpoint=127.0.0.1:{free_port()}"),
         *("--exporter=otlp", "--otlp-exporter-protocol=http", f"--otlp-exporter-endpoint=http://127.0.0.1:{receiver.port}"),
-        *("--otlp-exporter-compression=none", f"--pid-file={folder}/pid", f"--log-file={folder}/rotel"),
+        *(f"--pid-file={folder}/pid", f"--log-file={folder}/rotel"),
     ]
     mock_port, listen = free_port(), free_port()
     mock = [binary, "mock-server", "-p", str(mock_port), "--keep-requests", "100000"]
@@ -255,7 +257,7 @@ def otlp(binary, folder):
     lines = [line for path in folder.glob("r*.jsonl") for line in path.read_text().splitlines()]
     records = {record["index"]["arrival"]: record for record in map(json.loads, lines)}
     hold_spans(spans, told, records)
-    hold_metrics(receiver.metrics(), report)
+    hold_metrics(eventually("the last metrics", lambda: last_metrics(receiver, report)), report)
 
 
 def connected(port):
@@ -277,6 +279,14 @@ def hold_spans(spans, told, records):
         assert span.end_time_unix_nano - span.start_time_unix_nano == record["end_ns"] - record["sent_ns"]
         assert (span.name, span.kind) == ("chat mock", 3), span
     print(f"otlp     {len(spans)} spans of {len(records)} requests; times are the records', names are what the server was told")
+
+
+def last_metrics(receiver, report):
+    """Those of a run that is over: Rotel passes them on in its own time."""
+    metrics = receiver.metrics()
+    stages = metrics["llmload_run_stage"].gauge.data_points if metrics else []
+    is_over = any(attribute(point, "stage") == "ended" and point.as_int == 1 for point in stages)
+    return metrics if is_over else None
 
 
 def hold_metrics(metrics, report):
