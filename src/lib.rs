@@ -30,5 +30,6 @@ pub mod runner;
 pub mod schedule;
 pub mod serving;
 pub mod suite;
+pub mod telemetry;
 pub mod tui;
 pub mod workload;

@@ -12,8 +12,23 @@ use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
 const PURE: [&str; 16] = [
-    "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config", "chart",
-    "suite", "llmperf", "compare", "gauges", "page", "serving", "tui",
+    "domain",
+    "workload",
+    "schedule",
+    "provider",
+    "metrics",
+    "plan",
+    "report",
+    "config",
+    "chart",
+    "suite",
+    "llmperf",
+    "compare",
+    "gauges",
+    "page",
+    "serving",
+    "telemetry",
+    "tui",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

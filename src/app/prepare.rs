@@ -11,6 +11,7 @@ use super::authority;
 use super::data_set;
 use super::failure::Failure;
 use super::hub;
+use super::otlp::{Collector, Spans};
 use super::records::{RecordsFile, Sink, hand_out};
 use super::surroundings::Process;
 use crate::cluster::{Prepare, SharedSecrets};
@@ -35,6 +36,8 @@ pub(super) struct Machine {
     pub(super) secrets: Secrets,
     pub(super) records_dir: Option<PathBuf>,
     pub(super) hub: HubPaths,
+    /// The collector of this machine's own settings.
+    pub(super) otlp: Option<Collector>,
 }
 
 /// Finished requests that may wait to be taken.
@@ -113,6 +116,16 @@ impl Machine {
         if let Some(path) = self.records_path(part) {
             wishes.push(Box::new(move || {
                 RecordsFile::create(&path).map(|file| Box::new(file) as Box<dyn Sink>)
+            }));
+        }
+        if let Some(tracing) = &part.plan.observe.tracing {
+            let of_plan = || Collector::of_plan(&tracing.collector);
+            let collector = self.otlp.clone().unwrap_or_else(of_plan);
+            let (who, sample) = ((part.run, part.worker), tracing.sample);
+            let plan = part.plan.clone();
+            wishes.push(Box::new(move || {
+                let spans = Spans::open(&collector, who, &plan, sample)?;
+                Ok(Box::new(spans) as Box<dyn Sink>)
             }));
         }
         wishes

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::Rules;
 use super::journal::{self, Writing};
+use super::otlp::Collector;
 use super::played::{Played, Showing};
 use super::prepare::Machine;
 use super::security;
@@ -24,7 +25,9 @@ use crate::cluster::{
     ClusterError, JournalPort, Master, MasterConfig, OnLoss, RunResult, SharedSecrets,
     WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Settings};
+use crate::config::{
+    MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Sending, Settings,
+};
 use crate::embed::address::{refuse_contradictions, sources};
 use crate::embed::serve;
 use crate::mock::{self, MockHandle};
@@ -64,16 +67,7 @@ pub(super) async fn play_run(
         lease: None,
     })?;
     let (journal, writing) = writing(ready.journal)?;
-    let machine = Machine {
-        threads: options.sending.threads.map_or_else(cores, u32::from),
-        http_engine: options.sending.http_engine,
-        stamps: options.sending.stamps,
-        source_ips: options.sending.source_ips,
-        serves_itself: options.mock,
-        secrets: settings.secrets.clone(),
-        records_dir: settings.outputs.records_dir.clone(),
-        hub: hub_paths(),
-    };
+    let machine = machine(options.sending, options.mock, &settings)?;
     let clock = ready.clock;
     let (port, end) = engine_port(clock);
     let worker = WorkerConfig {
@@ -110,6 +104,22 @@ pub(super) async fn play_run(
     });
     // What a whole run keeps while it waits is too much for a caller's own state.
     Box::pin(playing).await
+}
+
+/// What this machine adds to the plan of its own run.
+fn machine(sending: Sending, serves_itself: bool, settings: &Settings) -> Result<Machine, Failure> {
+    let collector = settings.telemetry.otlp.as_ref().map(Collector::own);
+    Ok(Machine {
+        threads: sending.threads.map_or_else(cores, u32::from),
+        http_engine: sending.http_engine,
+        stamps: sending.stamps,
+        source_ips: sending.source_ips,
+        serves_itself,
+        secrets: settings.secrets.clone(),
+        records_dir: settings.outputs.records_dir.clone(),
+        hub: hub_paths(),
+        otlp: collector.transpose()?,
+    })
 }
 
 /// The plan of a run, with the signals that come from there on. One of many (`is_quiet`) listens before: the process outlives it,

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use super::conduct::Conductor;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
+use super::otlp::{Collector, Figures};
+use super::prometheus::Prometheus;
 use super::terminal::{self, Glass};
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
@@ -105,7 +107,10 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    terminal::is_wanted(&settings.outputs)
+    let telemetry = &settings.telemetry;
+    telemetry.prometheus.is_some()
+        || telemetry.otlp.is_some()
+        || terminal::is_wanted(&settings.outputs)
 }
 
 /// The views that the settings ask for, opened.
@@ -113,7 +118,18 @@ async fn wanted(
     settings: &Settings,
     observatory: &mut Observatory,
 ) -> Result<Vec<Box<dyn Viewer>>, Failure> {
-    let mut open = Vec::new();
-    open.extend(terminal::open(&settings.outputs, observatory));
-    Ok(open)
+    let mut views: Vec<Box<dyn Viewer>> = Vec::new();
+    let telemetry = &settings.telemetry;
+    if let Some(bind) = &telemetry.prometheus {
+        let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
+        views.push(Box::new(page));
+    }
+    if let Some(otlp) = &telemetry.otlp {
+        let collector = Collector::own(otlp)?;
+        let figures = Figures::open(&collector, telemetry.otlp_step, observatory.view())?;
+        views.push(Box::new(figures));
+    }
+    // The last one: what cannot be opened is told on the terminal as it was.
+    views.extend(terminal::open(&settings.outputs, observatory));
+    Ok(views)
 }

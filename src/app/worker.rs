@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::console::Console;
 use super::failure::{Failure, status};
 use super::health::{Pulse, keep};
+use super::otlp::Collector;
 use super::prepare::Machine;
 use super::security;
 use super::signals::{self, Signal};
@@ -100,6 +101,7 @@ impl Place {
             secrets: options.secrets,
             records_dir: options.records_dir,
             hub: hub_paths(),
+            otlp: options.otlp.as_ref().map(Collector::own).transpose()?,
         };
         Ok(Self {
             security: security::of_connection(&options.connection)?,

@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 22] = [
+const OUTPUTS: [&str; 28] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -33,6 +33,12 @@ const OUTPUTS: [&str; 22] = [
     "run_name",
     "ml_repo_timeout",
     "yes",
+    "prometheus",
+    "prometheus_linger",
+    "otlp",
+    "otlp_header",
+    "otlp_step",
+    "trace_sample",
 ];
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.

@@ -19,6 +19,7 @@ use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::health::HealthArgs;
 use super::pacing::PacingArgs;
+use super::telemetry::{CollectorArgs, TelemetryArgs};
 use super::value::{self, Dataset, Patience, Threads};
 
 const SETTINGS_HELP: &str = "\
@@ -161,6 +162,8 @@ pub(super) struct WorkerArgs {
     #[command(flatten)]
     pub secrets: SecretArgs,
     #[command(flatten)]
+    pub collector: CollectorArgs,
+    #[command(flatten)]
     pub log: LogArgs,
     #[command(flatten)]
     pub settings: SettingArgs,
@@ -193,6 +196,8 @@ pub(super) struct TestArgs {
     pub timeout: TimeoutArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -29,12 +29,14 @@ mod google;
 mod health;
 mod layers;
 mod options;
+mod otlp;
 mod pacing;
 mod proxy;
 mod rules;
 mod show;
 mod source;
 mod target;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
@@ -60,8 +62,10 @@ pub use options::{
     Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
     TargetOptions, WorkerOptions,
 };
+pub use otlp::Otlp;
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
+pub use telemetry::Telemetry;
 
 /// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.
 ///

@@ -13,7 +13,9 @@ use indexmap::IndexMap;
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
 use super::health::HealthOptions;
+use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
+use super::telemetry::Telemetry;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
@@ -119,6 +121,8 @@ pub struct WorkerOptions {
     pub secrets: Secrets,
     /// Where a plan's records file is written; `None` for the working directory.
     pub records_dir: Option<PathBuf>,
+    /// The OpenTelemetry collector that this machine's spans go to; `None` for the plan's.
+    pub otlp: Option<Otlp>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
     /// A file that says how this worker is.
@@ -190,6 +194,8 @@ pub struct Settings {
     pub server_metrics: Option<ServerMetrics>,
     /// Where results go.
     pub outputs: Outputs,
+    /// What monitoring systems are told.
+    pub telemetry: Telemetry,
     /// The command line that comes to the same settings, with masks in place of secrets.
     pub command: String,
     /// How to log.

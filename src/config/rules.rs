@@ -60,4 +60,8 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("forced_generation_from_dataset", &["tokenizer"]),
     ("csv_full_history", &["csv"]),
     ("server_metrics_step", &["server_metrics"]),
+    ("prometheus_linger", &["prometheus"]),
+    ("otlp_header", &["otlp"]),
+    ("otlp_step", &["otlp"]),
+    ("trace_sample", &["otlp"]),
 ];

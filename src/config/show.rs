@@ -146,6 +146,10 @@ pub(super) fn masked(id: &str, value: &str) -> Option<String> {
             Some((name, _)) => is_secret_header(name.trim()).then(|| format!("{name}: {MASK}")),
             None => Some(MASK.to_owned()),
         },
+        "otlp_header" => {
+            let name = value.split_once(':').map(|(name, _)| name);
+            Some(name.map_or_else(|| MASK.to_owned(), |name| format!("{name}: {MASK}")))
+        }
         _ => None,
     }
 }

@@ -66,11 +66,13 @@ mod signals;
 mod stay;
 mod strangers;
 mod sweep;
+mod telemetry;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod timeouts;
 mod tiny;
 mod told;
+mod tracing;
 mod unreachable;
 mod verdict;
 mod warnings;

@@ -411,6 +411,18 @@ fn the_short_help_of_run_reads_like_this() {
           --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
                                         reads it, whatever became of the run
 
+    Telemetry:
+          --prometheus <[HOST:]PORT>  Serve the run's metrics for Prometheus at /metrics here; a port
+                                      alone is on 127.0.0.1
+          --prometheus-linger <SPAN>  Keep that page for so long after the end, for a last scrape
+                                      [default: 0]
+          --otlp <URL>                Send the run's metrics and spans to the OpenTelemetry collector at
+                                      this address (OTLP over HTTP); env: as its own variables say
+          --otlp-header <NAME:VALUE>  Header that lets in there; repeatable, and kept as a secret
+          --otlp-step <SPAN>          Tell the collector how the run stands this often [default: 10s]
+          --trace-sample <F>          Share of the requests that have a span there, and a header
+                                      traceparent; absent: none
+
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
                               off, critical, error, warning, info, debug, trace]
@@ -518,6 +530,11 @@ fn the_short_help_of_worker_reads_like_this() {
                                   --share-secrets [env: API_KEY]
           --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
                                   is kept as one
+
+    Telemetry:
+          --otlp <URL>                Send the run's metrics and spans to the OpenTelemetry collector at
+                                      this address (OTLP over HTTP); env: as its own variables say
+          --otlp-header <NAME:VALUE>  Header that lets in there; repeatable, and kept as a secret
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

@@ -161,6 +161,14 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     only-summary = false                         # default
     headless = false                             # default
 
+    # Telemetry
+    # prometheus is not set                      # default
+    prometheus-linger = 0                        # default
+    # otlp is not set                            # default
+    # otlp-header is not set                     # default
+    otlp-step = 10s                              # default
+    # trace-sample is not set                    # default
+
     # Log
     loglevel = info                              # default
     # logfile is not set                         # default
