@@ -16,7 +16,6 @@ const LOOPBACK: &str = "127.0.0.1";
 
 #[derive(Args)]
 #[command(next_help_heading = "Telemetry")]
-#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct TelemetryArgs {
     /// Serve the run's metrics for Prometheus at /metrics here; a port alone is on 127.0.0.1
     #[arg(long, value_name = "[HOST:]PORT")]

@@ -1,4 +1,9 @@
 //! The page of a run, read by other programs' eyes: what is on it, what is promised of it, and that all formats say the same.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    reason = "round figures, and counts that are small"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -341,7 +346,7 @@ fn the_protobuf_format_says_the_same() {
                 Value::Count(count) => assert_eq!(number, Some(*count as f64)),
                 Value::Number(wanted) => assert_eq!(number, Some(*wanted)),
                 Value::Distribution(wanted) => {
-                    same_histogram(metric.histogram.as_ref().unwrap(), wanted)
+                    same_histogram(metric.histogram.as_ref().unwrap(), wanted);
                 }
             }
         }

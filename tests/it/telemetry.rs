@@ -1,5 +1,11 @@
 //! What monitoring systems are told of a run by the binary: the page while it runs and after its end, in each format, for one
 //! machine and for a cluster, held against the report.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "round figures, and counts that are small"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -39,9 +45,9 @@ fn page_of(program: &Program) -> String {
 fn by(scrape: &Scrape, name: &str, label: &str) -> BTreeMap<String, f64> {
     let of = scrape.samples.iter().filter(|sample| sample.metric == name);
     of.map(|sample| {
-        let value = match sample.value {
-            Parsed::Counter(n) | Parsed::Gauge(n) | Parsed::Untyped(n) => n,
-            _ => panic!("{sample:?}"),
+        let (Parsed::Counter(value) | Parsed::Gauge(value) | Parsed::Untyped(value)) = sample.value
+        else {
+            panic!("{sample:?}");
         };
         (
             sample.labels.get(label).unwrap_or_default().to_owned(),

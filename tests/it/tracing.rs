@@ -93,7 +93,8 @@ fn serve(stream: TcpStream, status: &str, taken: &Taken) -> Option<()> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let each = bytes.iter().map(|byte| format!("{byte:02x}"));
+    each.collect::<Vec<_>>().concat()
 }
 
 /// What the server was told, sorted.
