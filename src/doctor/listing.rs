@@ -46,7 +46,7 @@ fn closing(exam: &Exam) -> String {
         more => format!("{more} {one}s"),
     };
     format!(
-        "{}, {}, {} checks as they should be",
+        "{}, {}, {} ok",
         many(Level::Problem, "problem"),
         many(Level::Warning, "warning"),
         exam.count(Level::Ok)
@@ -102,7 +102,7 @@ mod tests {
         server
           problem  streaming   all at once
                                hint: ask it directly
-        1 problem, 1 warning, 1 checks as they should be
+        1 problem, 1 warning, 1 ok
         ");
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Files {
 pub(crate) fn files(of: Files) -> Finding {
     const CHECK: &str = "open files";
     let hint = "ulimit -n, LimitNOFILE= of a unit, --ulimit nofile= of a container; or fewer users, or more workers";
-    let needed = format!("{} are needed by {} users", of.needed, of.users);
+    let needed = format!("{} are needed for -u {}", of.needed, of.users);
     match of.limit {
         None => Finding::ok(CHECK, format!("no limit; {needed}")),
         Some(limit) => {

@@ -228,6 +228,8 @@ fn prompt(answer: &Answer, asked: &Asked) -> Finding {
             let words = format!("the server counts {server}, {wanted} were asked for");
             if is_near(server, wanted, ESTIMATE) {
                 Finding::ok(CHECK, words)
+            } else if asked.tokenizer.is_some() {
+                Finding::warning(CHECK, words, other_tokenizer(asked))
             } else {
                 let hint =
                     "--tokenizer with the model's makes prompts exactly as long as asked for";
