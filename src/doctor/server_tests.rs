@@ -125,8 +125,8 @@ fn lengths_are_held_against_what_was_asked() {
         let mut answer = steady(5_000);
         answer.server_output_tokens = Some(tokens);
         let asked = Asked {
-            ignores_end,
             choices,
+            ignores_end,
             ..asked()
         };
         ending(&[answer], &asked).level

@@ -203,7 +203,7 @@ fn warnings_fail_who_is_strict_and_a_wrong_model_is_named() {
         (found.status, &found.exam["strict"]),
         (1, &Value::Bool(true))
     );
-    let failing = faulty_mock("5ms", "2ms", &["status:503=1"]);
+    let failing = faulty_mock("5ms", "2ms", &["status=1:503"]);
     let refused = Found::of(&towards(&failing, ""));
     assert_eq!(refused.status, 1);
     refused.expect("requests", "problem", "2 of 2 failed: http_5xx");
@@ -228,8 +228,27 @@ fn a_master_results_and_tokenizers_are_looked_at_where_they_are_named() {
 }
 
 #[test]
+fn nothing_is_printed_beside_what_is_found_however_long_an_answer_takes() {
+    let slow = mock("2500ms", "1ms");
+    // Not by `towards`, which asks for no tables itself. What is no JSON is not understood.
+    let line = format!(
+        "-H http://{} -p 40 -o 8 --csv run --html run.html",
+        slow.addr()
+    );
+    let found = Found::of(&line);
+    found.expect(
+        "requests",
+        "ok",
+        "2 answered, the last one: the first token after 25",
+    );
+    let ended = Program::start(&format!("doctor {line}")).wait();
+    assert!(ended.stdout.starts_with("machine\n"), "{}", ended.stdout);
+    assert_eq!(std::fs::read_dir(ended.folder()).unwrap().count(), 0);
+}
+
+#[test]
 fn a_key_is_shown_nowhere() {
-    let refusing = faulty_mock("5ms", "2ms", &["status:401=1"]);
+    let refusing = faulty_mock("5ms", "2ms", &["status=1:401"]);
     let line = "-k sk-do-not-show-me --header X-Key:also-not-this-one";
     for how in ["--json", ""] {
         let line = format!("doctor {how} {}", towards(&refusing, line));
