@@ -31,4 +31,5 @@ pub mod runner;
 pub mod schedule;
 pub mod serving;
 pub mod suite;
+pub mod tui;
 pub mod workload;

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 16] = [
+const PURE: [&str; 17] = [
     "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config", "chart",
-    "suite", "llmperf", "compare", "gauges", "page", "serving", "doctor",
+    "suite", "llmperf", "compare", "gauges", "page", "serving", "tui", "doctor",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

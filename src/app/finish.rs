@@ -138,7 +138,7 @@ pub(super) fn finish(
 ) -> Finished {
     let Judged { failure, figures } = judged;
     let Some((summary, verdict)) = figures else {
-        return never_began(&ending, failure);
+        return never_began(&ending, failure.as_ref());
     };
     let workers: Vec<_> = ending
         .result
@@ -197,16 +197,14 @@ pub(super) fn finish(
 }
 
 /// Says why a run never began.
-fn never_began(ending: &Ending<'_>, failure: Option<Failure>) -> Finished {
-    for failure in ending.unseen.iter().chain(&failure) {
+fn never_began(ending: &Ending<'_>, failure: Option<&Failure>) -> Finished {
+    for failure in ending.unseen.iter().chain(failure) {
         complain(failure);
     }
     Finished {
-        status: failure
-            .as_ref()
-            .map_or(status::OK, |failure| failure.status),
+        status: failure.map_or(status::OK, |failure| failure.status),
         is_whole: ending.unseen.is_empty(),
-        failure: failure.as_ref().map(words),
+        failure: failure.map(words),
         figures: None,
         course: None,
     }

@@ -44,6 +44,7 @@ mod stage;
 mod surroundings;
 mod sweep;
 mod target;
+mod terminal;
 mod views;
 mod watch;
 mod worker;

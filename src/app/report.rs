@@ -77,6 +77,7 @@ impl ReportArgs {
             keeps_course: false,
             records_dir: None,
             only_summary: true,
+            headless: true,
         }
     }
 

@@ -62,15 +62,14 @@ impl Stage<'_> {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let (endpoint, mut screen) = self.open()?;
-        tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
         let mut views = self.views(&endpoint, control.clone()).await?;
         let is_quiet = self.showing.is_quiet();
-        let load = screen.changes.load();
-        let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
+        let mut conductor = screen.conductor(control, self.signals, &self.plan);
         // Who plays many runs compares them: none may be other than its settings say.
         conductor.hush_if(is_quiet);
+        screen.share(&mut conductor, &views);
         let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
         let mut performing = std::pin::pin!(perform(told, events));
         let mut result = loop {
@@ -126,9 +125,7 @@ impl Stage<'_> {
         ending.unseen = views.close(|| judged.outcome(), &mut conductor).await;
         let finished = finish(ending, judged, screen.live, &mut screen.console);
         views.linger(&mut conductor).await;
-        if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
-            writing.remove();
-        }
+        forget(self.writing, finished.is_whole);
         let mut played = Played::of(finished, interrupted, self.plan, screen.trend);
         played.is_altered = is_altered;
         played.answers = answers;
@@ -139,6 +136,7 @@ impl Stage<'_> {
     /// Opens what the run is shown in.
     fn open(&mut self) -> Result<(Endpoint, Screen), Failure> {
         let endpoint = speak(&self.plan)?.endpoint().clone();
+        tell_of_seed(&self.plan);
         let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
         let live = live
             .and_then(|live| self.with_past(live))
@@ -193,6 +191,13 @@ impl Stage<'_> {
             past: self.past(),
         };
         Views::open(&self.settings, prospect).await
+    }
+}
+
+/// A run whose figures are all where they belong needs its journal no more.
+fn forget(writing: Option<Writing>, is_whole: bool) {
+    if let Some(writing) = writing.filter(|_| is_whole) {
+        writing.remove();
     }
 }
 

@@ -4,10 +4,12 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::conduct::Conductor;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
+use super::terminal::{self, Glass};
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
 
@@ -19,6 +21,11 @@ pub(super) trait Viewer: Send {
     /// The run is over, and its last standing is out: brings what it holds where it belongs. Says what went wrong in all its
     /// time, which is told at the end, beside what the run itself came to.
     fn close(&mut self) -> Doing<'_, Vec<Failure>>;
+
+    /// The terminal that it shows the run on, for whoever has that terminal's keys.
+    fn glass(&self) -> Option<Arc<Glass>> {
+        None
+    }
 
     /// All is told: stays for whoever comes late, if it was asked to.
     fn linger(self: Box<Self>) -> Doing<'static, ()> {
@@ -47,6 +54,11 @@ impl Views {
             observation: Some(observatory.open()),
             open,
         })
+    }
+
+    /// The terminal that the run is shown on, if it is.
+    pub(super) fn glass(&self) -> Option<Arc<Glass>> {
+        self.open.iter().find_map(|view| view.glass())
     }
 
     /// Takes note of what happens. Does not wait.
@@ -93,8 +105,7 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    let _ = settings;
-    false
+    terminal::is_wanted(&settings.outputs)
 }
 
 /// The views that the settings ask for, opened.
@@ -102,6 +113,7 @@ async fn wanted(
     settings: &Settings,
     observatory: &mut Observatory,
 ) -> Result<Vec<Box<dyn Viewer>>, Failure> {
-    let _ = (settings, observatory);
-    Ok(Vec::new())
+    let mut open = Vec::new();
+    open.extend(terminal::open(&settings.outputs, observatory));
+    Ok(open)
 }

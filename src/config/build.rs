@@ -358,6 +358,7 @@ fn outputs(args: OutputArgs) -> Outputs {
         keeps_course: false,
         records_dir: None,
         only_summary: args.only_summary,
+        headless: args.headless,
     }
 }
 

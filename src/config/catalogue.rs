@@ -5,9 +5,6 @@ use clap::{Arg, ArgAction};
 
 use super::{aws, google};
 
-/// The flag of old tools that says what is always so here: it cannot be switched off.
-pub(super) const ALWAYS_ON: &str = "headless";
-
 /// Options that Locust has too: their variables keep its prefix.
 const LOCUST: &[&str] = &[
     "host",
@@ -173,7 +170,7 @@ pub(super) fn settings(command: &clap::Command) -> Vec<Setting> {
 fn setting(arg: &Arg, twin: Option<&Arg>) -> Option<Setting> {
     let shape = match arg.get_action() {
         ArgAction::SetTrue => Shape::Flag {
-            default: arg.get_id() == ALWAYS_ON || twin.is_some_and(|twin| !twin.is_hide_set()),
+            default: twin.is_some_and(|twin| !twin.is_hide_set()),
         },
         ArgAction::Set => Shape::Value,
         ArgAction::Append => Shape::List,

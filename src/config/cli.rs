@@ -14,7 +14,7 @@ use crate::workload::LengthLaw;
 
 use super::LogLevel;
 use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
-use super::catalogue::{ALWAYS_ON, is_order, variables_of};
+use super::catalogue::{is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::doctor::DoctorArgs;
@@ -73,9 +73,7 @@ fn subcommand<T: Args>(name: &'static str, about: &'static str) -> clap::Command
 
 /// Gives every flag a hidden `--no-` twin, so that the command line can take back what a file says.
 fn with_negatives(command: clap::Command) -> clap::Command {
-    let takes_back = |id: &str| {
-        !id.starts_with("no_") && id != "show_config" && id != ALWAYS_ON && !is_order(id)
-    };
+    let takes_back = |id: &str| !id.starts_with("no_") && id != "show_config" && !is_order(id);
     let ids: Vec<String> = command
         .get_arguments()
         .map(|arg| arg.get_id().to_string())
@@ -438,7 +436,7 @@ pub(super) struct OutputArgs {
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,
-    /// Run without a web page; always so in this version
+    /// Print tables instead of showing the run live, on a terminal too
     #[arg(long)]
     pub headless: bool,
 }

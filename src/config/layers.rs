@@ -222,12 +222,6 @@ fn switch(setting: &Setting, text: &str, positive: bool) -> Result<String, Fault
     let on = value::boolean(text).ok_or_else(|| {
         Fault::new(format!("`{text}` is not a yes or no for `{long}`")).hint("write true or false")
     })? == positive;
-    if !on && setting.id == catalogue::ALWAYS_ON {
-        return Err(
-            Fault::new(format!("`{long}` cannot be switched off in this version"))
-                .hint("there is no web page to start from yet; leave the setting out"),
-        );
-    }
     Ok(on.to_string())
 }
 

@@ -320,6 +320,8 @@ pub struct Outputs {
     pub records_dir: Option<PathBuf>,
     /// No tables while running.
     pub only_summary: bool,
+    /// No view in the terminal while running.
+    pub headless: bool,
 }
 
 /// How to log.

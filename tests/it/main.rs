@@ -67,6 +67,8 @@ mod signals;
 mod stay;
 mod strangers;
 mod sweep;
+#[cfg(target_os = "linux")]
+mod terminal;
 mod timeouts;
 mod tiny;
 mod told;

@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::task::TaskTracker;
 
 use crate::app::failure::Failure;
 use crate::app::files::replace;
@@ -67,6 +69,7 @@ impl Word {
 pub(in crate::app) struct Pulse {
     /// Milliseconds since 1970; 0 before it ever did.
     heard_ms: Arc<AtomicU64>,
+    noting: TaskTracker,
 }
 
 impl Pulse {
@@ -74,7 +77,7 @@ impl Pulse {
     pub(in crate::app) fn listen(&self) -> mpsc::Sender<Heard> {
         let (sender, mut heard) = mpsc::channel(HEARD);
         let noted = Arc::clone(&self.heard_ms);
-        tokio::spawn(async move {
+        self.noting.spawn(async move {
             while heard.recv().await.is_some() {
                 noted.store(unix_ms(wall_clock()), Ordering::Relaxed);
             }
@@ -100,7 +103,8 @@ pub(in crate::app) fn keep(path: PathBuf, worker: String, pulse: Pulse) -> Resul
         .map_err(|error| {
             Failure::usage(error).hint("--health-file FILE in a folder that can be written")
         })?;
-    let keeping = tokio::spawn(async move {
+    let mut keeping = JoinSet::new();
+    keeping.spawn(async move {
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failed = false;
@@ -115,17 +119,13 @@ pub(in crate::app) fn keep(path: PathBuf, worker: String, pulse: Pulse) -> Resul
             failed = written.is_err();
         }
     });
-    Ok(Keeper(keeping))
+    Ok(Keeper { _keeping: keeping })
 }
 
-/// Somebody who keeps the file.
+/// Somebody who keeps the file, as long as it is held.
 #[derive(Debug)]
-pub(in crate::app) struct Keeper(tokio::task::JoinHandle<()>);
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+pub(in crate::app) struct Keeper {
+    _keeping: JoinSet<()>,
 }
 
 fn unix_ms(at: SystemTime) -> u64 {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::failure::Failure;
@@ -95,7 +95,7 @@ pub(super) struct Outcome {
 pub(super) struct Observation {
     events: mpsc::Sender<MasterEvent>,
     over: oneshot::Sender<Outcome>,
-    following: JoinHandle<()>,
+    following: JoinSet<()>,
     missed: u64,
 }
 
@@ -154,10 +154,12 @@ impl Observatory {
     pub(super) fn open(self) -> Observation {
         let (events, queue) = mpsc::channel(EVENTS);
         let (over, outcome) = oneshot::channel();
+        let mut following = JoinSet::new();
+        following.spawn(self.follow(queue, outcome));
         Observation {
             events,
             over,
-            following: tokio::spawn(self.follow(queue, outcome)),
+            following,
             missed: 0,
         }
     }
@@ -236,7 +238,7 @@ impl Observation {
     }
 
     /// The run is over. Returns when all views were told so.
-    pub(super) async fn end(self, outcome: Outcome) {
+    pub(super) async fn end(mut self, outcome: Outcome) {
         if self.missed > 0 {
             let missed = self.missed;
             tracing::warn!(
@@ -246,7 +248,7 @@ impl Observation {
         drop(self.events);
         // Nobody follows any more only when that task has a defect, which it has told.
         let _told = self.over.send(outcome);
-        let _ended = self.following.await;
+        let _ended = self.following.join_next().await;
     }
 }
 

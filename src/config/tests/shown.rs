@@ -152,7 +152,6 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # records is not set                         # default
     # server-metrics is not set                  # default
     server-metrics-step = 1s                     # default
-    headless = true                              # default
     # journal is not set                         # default
     csv-full-history = false                     # default
     json = false                                 # default
@@ -160,6 +159,7 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     show-response = false                        # default
     first-visible-token = false                  # default
     only-summary = false                         # default
+    headless = false                             # default
 
     # Log
     loglevel = info                              # default
