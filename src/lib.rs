@@ -15,6 +15,7 @@ pub mod client;
 pub mod cluster;
 pub mod compare;
 pub mod config;
+mod doctor;
 pub mod domain;
 pub mod embed;
 pub mod gauges;

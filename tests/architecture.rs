@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 16] = [
+const PURE: [&str; 18] = [
     "domain",
     "workload",
     "schedule",
@@ -29,6 +29,7 @@ const PURE: [&str; 16] = [
     "serving",
     "telemetry",
     "tui",
+    "doctor",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

@@ -12,6 +12,7 @@ mod ctl;
 mod data_set;
 mod dataset;
 mod discover;
+mod doctor;
 mod door;
 mod failure;
 mod files;
@@ -212,6 +213,7 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
         Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
+        Command::Doctor(options) => runtime()?.block_on(doctor::doctor(*options)),
         Command::Health(options) => runtime()?.block_on(health::health(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }

@@ -83,6 +83,24 @@ impl Sampler {
     }
 }
 
+/// One look at the page at `url`: whose names it has, or why it cannot be read.
+///
+/// # Errors
+///
+/// As those of [`Sampler::start`].
+pub(super) async fn glance(
+    url: &str,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<Result<&'static str, String>, Failure> {
+    let mut eye = Eye::new(url, settings, way)?;
+    let looked = timeout(PATIENCE, eye.page()).await;
+    let looked = looked.unwrap_or_else(|_| Err(anyhow!("no answer in {PATIENCE:?}")));
+    Ok(looked
+        .map(|page| page.server)
+        .map_err(|error| eye.masked(&error)))
+}
+
 fn unstarted(error: io::Error) -> Failure {
     Failure::failed(anyhow::Error::new(error).context("cannot start to watch the server"))
 }

@@ -293,7 +293,8 @@ fn writing(
     Ok(started.map_err(Failure::failed)?.unzip())
 }
 
-fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
+/// Starts the mock of `--mock` and aims at it; it serves as long as it is held.
+pub(super) fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
     if !options.mock {
         return Ok(None);
     }

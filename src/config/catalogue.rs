@@ -49,7 +49,7 @@ const PLAIN: &[&str] = &[
 
 /// Flags that begin with `no_` and take back no other flag.
 const ALONE: &[&str] = &["no_proxy", "no_journal"];
-/// What `ctl` and `health` are told once and no file or variable repeats.
+/// What `ctl`, `health` and `doctor` are told once and no file or variable repeats.
 const ORDERS: &[&str] = &[
     "order",
     "value",
@@ -59,6 +59,7 @@ const ORDERS: &[&str] = &[
     "max_age",
     "health_timeout",
     "ready",
+    "strict",
 ];
 
 /// Whether an option is part of an order and no setting.

@@ -17,6 +17,7 @@ use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
 use super::catalogue::{is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
+use super::doctor::DoctorArgs;
 use super::health::HealthArgs;
 use super::pacing::PacingArgs;
 use super::telemetry::{CollectorArgs, TelemetryArgs};
@@ -55,6 +56,10 @@ pub fn command() -> clap::Command {
         .subcommand(subcommand::<HealthArgs>(
             "health",
             "Tell by the exit status whether a master or a worker is well, for probes",
+        ))
+        .subcommand(subcommand::<DoctorArgs>(
+            "doctor",
+            "Look at this machine, the server and the way to it before a run with the same options",
         ))
 }
 

@@ -16,7 +16,7 @@ use super::source::{Layer, Source};
 use super::{Surroundings, conf, value};
 
 /// The subcommands that share one settings file.
-pub(super) const SHARING: [&str; 5] = ["run", "master", "worker", "ctl", "health"];
+pub(super) const SHARING: [&str; 6] = ["run", "master", "worker", "ctl", "health", "doctor"];
 
 /// Below this Jaro-Winkler similarity another key is no help.
 const ALIKE: f64 = 0.75;

@@ -24,6 +24,7 @@ mod cluster;
 mod conf;
 mod contradictions;
 mod ctl;
+mod doctor;
 mod error;
 mod google;
 mod health;
@@ -54,6 +55,7 @@ pub use cluster::{
     ServerTlsFiles, TokenError, TokenSource, token,
 };
 pub use ctl::{CtlOptions, Order, Users};
+pub use doctor::DoctorOptions;
 pub use error::ConfigError;
 pub use google::google_key;
 pub use health::{HealthOptions, Patient};
@@ -121,6 +123,7 @@ pub fn resolve(
         "run" => Command::Run(Box::new(build::run(&merged, around)?)),
         "master" => Command::Master(Box::new(build::master(&merged, around)?)),
         "ctl" => Command::Ctl(Box::new(ctl::build(&merged, around)?)),
+        "doctor" => Command::Doctor(Box::new(doctor::build(&merged, around)?)),
         "health" => Command::Health(Box::new(health::build(&merged, around)?)),
         _ => Command::Worker(Box::new(build::worker(&merged, around)?)),
     })

@@ -12,6 +12,7 @@ use indexmap::IndexMap;
 
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
+use super::doctor::DoctorOptions;
 use super::health::HealthOptions;
 use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
@@ -35,6 +36,8 @@ pub enum Command {
     Ctl(Box<CtlOptions>),
     /// `health`: whether a master or a worker is well.
     Health(Box<HealthOptions>),
+    /// `doctor`: look at everything that a run needs before it is carried out.
+    Doctor(Box<DoctorOptions>),
     /// `--show-config`: print this text to standard output and exit with status 0.
     ShowConfig(String),
     /// A subcommand that the app added to [`command`](super::command): its own room reads the matches.
@@ -55,6 +58,7 @@ impl Command {
             Self::Worker(options) => Some(&options.logging),
             Self::Ctl(options) => Some(&options.logging),
             Self::Health(options) => Some(&options.logging),
+            Self::Doctor(options) => Some(&options.run.settings.logging),
             Self::ShowConfig(_) | Self::Other { .. } => None,
         }
     }

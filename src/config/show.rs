@@ -8,7 +8,7 @@ use super::catalogue::{Setting, Shape, is_order};
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
-use super::{Surroundings, conf, ctl, health};
+use super::{Surroundings, conf, ctl, doctor, health};
 use crate::domain::is_secret_header;
 
 const MASK: &str = "***";
@@ -58,6 +58,7 @@ struct Derived {
 fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Derived, ConfigError> {
     let settings = match name {
         "run" => build::run(merged, around)?.settings,
+        "doctor" => doctor::build(merged, around)?.run.settings,
         "master" => build::master(merged, around)?.settings,
         "ctl" | "health" => {
             if name == "ctl" {
@@ -86,7 +87,7 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
             Source::Environment(proxy.variable),
         )
     });
-    let token = if name == "master" {
+    let token = if matches!(name, "master" | "doctor") {
         token_note(merged, around)
     } else {
         Vec::new()

@@ -28,6 +28,7 @@ mod counts;
 mod dataset;
 mod datasets;
 mod disk;
+mod doctor;
 mod documents;
 mod embed;
 mod enough;

@@ -81,7 +81,8 @@ fn unheard(silent: Option<Duration>) -> String {
     }
 }
 
-async fn of_master(
+/// Whether a master answers, and how its run stands, in words.
+pub(super) async fn of_master(
     connection: &Connection,
     timeout: Duration,
     ready: bool,
