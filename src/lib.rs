@@ -30,4 +30,5 @@ pub mod runner;
 pub mod schedule;
 pub mod serving;
 pub mod suite;
+pub mod web;
 pub mod workload;

@@ -43,6 +43,7 @@ mod sweep;
 mod target;
 mod views;
 mod watch;
+mod web;
 mod worker;
 
 use std::ffi::OsString;
@@ -195,6 +196,10 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             runtime()?.block_on(worker::mock_server(&args))
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
+        Command::Web(options) if options.base.is_master() => {
+            two_threads()?.block_on(web::web(*options))
+        }
+        Command::Web(options) => runtime()?.block_on(web::web(*options)),
         Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),

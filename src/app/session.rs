@@ -206,19 +206,18 @@ pub(super) async fn play_master_at(
         tracing::info!("listening on {address}; waiting for {expected} workers");
     }
     let clock = ready.clock;
-    stage
-        .play(|control, events| {
-            aside(Box::pin(async move {
-                // Only now: from here on the workers of a run that goes on are waited for.
-                let master = match ready.past {
-                    None => Some(Master::new(config, clock.now())),
-                    Some(past) => Master::adopt(config, past, clock.now()),
-                };
-                let master = master.ok_or(ClusterError::NoResult)?;
-                serve_master(listener, terms, clock, master, control, events, journal).await
-            }))
-        })
-        .await
+    let playing = stage.play(|control, events| {
+        aside(Box::pin(async move {
+            // Only now: from here on the workers of a run that goes on are waited for.
+            let master = match ready.past {
+                None => Some(Master::new(config, clock.now())),
+                Some(past) => Master::adopt(config, past, clock.now()),
+            };
+            let master = master.ok_or(ClusterError::NoResult)?;
+            serve_master(listener, terms, clock, master, control, events, journal).await
+        }))
+    });
+    Box::pin(playing).await
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.

@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 21] = [
+const OUTPUTS: [&str; 27] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -19,6 +19,12 @@ const OUTPUTS: [&str; 21] = [
     "html",
     "records",
     "only_summary",
+    "web",
+    "web_host",
+    "web_port",
+    "web_token_file",
+    "autostart",
+    "autoquit",
     "show_request",
     "show_response",
     "loglevel",

@@ -19,6 +19,7 @@ use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::pacing::PacingArgs;
 use super::value::{self, Dataset, Patience, Threads};
+use super::web::WebArgs;
 
 const SETTINGS_HELP: &str = "\
 Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment, command line.
@@ -187,6 +188,8 @@ pub(super) struct TestArgs {
     pub timeout: TimeoutArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub web: WebArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -425,7 +428,7 @@ pub(super) struct OutputArgs {
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,
-    /// Run without a web page; always so in this version
+    /// Run without a web page: so it is without --web
     #[arg(long)]
     pub headless: bool,
 }

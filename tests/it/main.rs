@@ -69,4 +69,5 @@ mod told;
 mod unreachable;
 mod verdict;
 mod warnings;
+mod web;
 mod wire;

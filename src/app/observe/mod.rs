@@ -14,8 +14,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::failure::Failure;
 use super::journal;
-use crate::cluster::{Epoch, Gauges, MasterCommand, MasterEvent, RunStatus, WorkerStatus};
+use crate::cluster::{
+    Epoch, Gauges, MasterCommand, MasterEvent, RunStatus, WorkerStatus, WorkerSummary,
+};
 use crate::domain::Offset;
+use crate::gauges::Look;
 use crate::metrics::{Summary, Tally, Verdict};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
@@ -64,6 +67,8 @@ pub(super) struct View {
     pub(super) history: Arc<Mutex<History>>,
     /// Tells the master; closed when the run is over.
     pub(super) orders: mpsc::Sender<MasterCommand>,
+    /// The last look at the server; `None` before the first, and where nobody looks.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is about to be watched.
@@ -80,6 +85,8 @@ pub(super) struct Prospect<'a> {
     pub(super) epochs: &'a [Epoch],
     /// The journal that tells of what it measured under that master.
     pub(super) past: Option<&'a Path>,
+    /// The last look at the server.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is over, as its report has it.
@@ -89,6 +96,8 @@ pub(super) struct Outcome {
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
     /// Why it did not do what was asked.
     pub(super) failure: Option<String>,
+    /// Everyone who had a part in it, as they were at its end.
+    pub(super) workers: Vec<WorkerSummary>,
 }
 
 /// The run's end of its watchers.
@@ -129,6 +138,7 @@ impl Observatory {
             standing,
             history: fold.history(),
             orders: of.orders,
+            server: of.server,
         };
         Ok(Self {
             view,

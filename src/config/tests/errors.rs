@@ -481,8 +481,8 @@ fn errors_say_where_what_and_what_to_do() {
     hint: write true or false
 
     $ run
-    error: ./locust.conf:1: `headless` cannot be switched off in this version
-    hint: there is no web page to start from yet; leave the setting out
+    error: ./locust.conf:1: `headless` cannot be switched off
+    hint: `web = true` serves a page; leave this setting out
 
     $ run
     error: ./locust.conf:1: `model` needs a value
