@@ -48,9 +48,13 @@ async function apply(event: Event): Promise<void> {
   await order("load", wish, coming);
 }
 
+/** A spawn rate of so many users a second is none. */
+const AT_ONCE = 1e9;
+
 /** Shows a value unless somebody is typing another. */
 function keep(input: HTMLInputElement, value: number | null): void {
-  const now = value === null ? "" : String(Number(value.toPrecision(6)));
+  const now = value === null || value >= AT_ONCE ? "" : String(Number(value.toPrecision(6)));
+  input.placeholder = value !== null && value >= AT_ONCE ? "all at once" : "";
   if (document.activeElement !== input || input.value === input.dataset.now) input.value = now;
   input.dataset.now = now;
 }
