@@ -1,5 +1,6 @@
 //! The web page's API, over real HTTP: who may ask, what is answered, and a whole run started, changed, stopped and taken home.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
@@ -44,10 +45,10 @@ impl Page {
     fn ask(&self, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut head = format!("{line} HTTP/1.0\r\n");
         if !headers.iter().any(|(name, _)| *name == "Host") {
-            head += &format!("Host: localhost:{}\r\n", self.port);
+            write!(head, "Host: localhost:{}\r\n", self.port).unwrap();
         }
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            write!(head, "{name}: {value}\r\n").unwrap();
         }
         let mut text = String::new();
         // What is refused unread may be answered by a reset behind the answer.
@@ -236,26 +237,46 @@ fn what_is_asked_wrongly_is_refused_in_words_and_does_no_harm() {
     page.end(0);
 }
 
-#[test]
-fn a_run_is_started_followed_changed_stopped_and_taken_home() {
-    let _machine = shared();
-    let mock = quick_mock();
-    let line = "-m m -u 2 -r 100 -t 10m -o 4 --records r.jsonl --server-metrics auto";
-    let page = Page::open(&format!("run -H http://{} {line}", mock.addr()));
-    let run = page.start(&json!({"users": "3"}));
-    let again = page.post("/api/runs", &json!({})).refused(409);
-    assert_eq!(again.0, "a run goes on already");
-    page.wait_for_requests(1);
+/// The files of a run have the figures of its last standing.
+fn take_home(page: &Page, run: &str, over: &Value) {
+    let stats = page.file(run, "stats.csv");
+    let last = over["statistics"]["rows"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap();
+    let fields = last
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| field.as_str().unwrap());
+    assert_eq!(
+        stats.lines().last().unwrap(),
+        fields.collect::<Vec<_>>().join(",")
+    );
+    assert!(page.file(run, "history.csv").lines().count() > 3);
+    let steps = page.get(&format!("/api/runs/{run}/steps")).expect(200);
+    let steps = steps.as_described("Steps");
+    assert!(!steps["looks"].as_array().unwrap().is_empty(), "{steps}");
+    let columns = steps["columns"].as_array().unwrap().len();
+    let rows = steps["rows"].as_array().unwrap();
+    assert!(
+        rows.iter()
+            .all(|row| row.as_array().unwrap().len() == columns)
+    );
+    let report = page
+        .get(&format!("/api/runs/{run}/files/report.html?show"))
+        .expect(200);
+    assert!(
+        report.head.contains("content-security-policy: sandbox"),
+        "{}",
+        report.head
+    );
+    assert!(report.body.contains("Time to first token over time"));
+}
 
-    let mut rows = 0;
-    let followed = page.events().find(|event| {
-        let steps = &event["steps"];
-        assert!(steps["first"].as_u64().unwrap() <= rows);
-        rows = steps["first"].as_u64().unwrap() + steps["rows"].as_array().unwrap().len() as u64;
-        rows >= 3
-    });
-    assert_eq!(followed.unwrap()["run"]["load"]["users"], 3);
-
+/// Gives the run five users, and is refused what cannot be.
+fn change(page: &Page, run: &str) {
     let load = format!("/api/runs/{run}/load");
     let coming = page
         .post(&load, &json!({"users": 5}))
@@ -280,8 +301,31 @@ fn a_run_is_started_followed_changed_stopped_and_taken_home() {
     });
     page.get(&format!("/api/runs/{run}/files/result.json"))
         .refused(404);
+}
 
+#[test]
+fn a_run_is_started_followed_changed_stopped_and_taken_home() {
+    let _machine = shared();
+    let mock = quick_mock();
+    let line = "-m m -u 2 -r 100 -t 10m -o 4 --records r.jsonl --server-metrics auto";
+    let page = Page::open(&format!("run -H http://{} {line}", mock.addr()));
+    let run = page.start(&json!({"users": "3"}));
+    let again = page.post("/api/runs", &json!({})).refused(409);
+    assert_eq!(again.0, "a run goes on already");
+    page.wait_for_requests(1);
+
+    let mut rows = 0;
+    let followed = page.events().find(|event| {
+        let steps = &event["steps"];
+        assert!(steps["first"].as_u64().unwrap() <= rows);
+        rows = steps["first"].as_u64().unwrap() + steps["rows"].as_array().unwrap().len() as u64;
+        rows >= 3
+    });
+    assert_eq!(followed.unwrap()["run"]["load"]["users"], 3);
+
+    change(&page, &run);
     let over = page.stop(&run);
+    let load = format!("/api/runs/{run}/load");
     page.post(&load, &json!({"users": 2})).refused(409);
     let result: Value = serde_json::from_str(&page.file(&run, "result.json")).unwrap();
     let sent = settled(&mock).requests.numbered;
@@ -296,40 +340,7 @@ fn a_run_is_started_followed_changed_stopped_and_taken_home() {
         page.file(&run, "records.jsonl").lines().count() as u64,
         sent
     );
-    let stats = page.file(&run, "stats.csv");
-    let last = over["statistics"]["rows"]
-        .as_array()
-        .unwrap()
-        .last()
-        .unwrap();
-    let fields = last
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|field| field.as_str().unwrap());
-    assert_eq!(
-        stats.lines().last().unwrap(),
-        fields.collect::<Vec<_>>().join(",")
-    );
-    assert!(page.file(&run, "history.csv").lines().count() > 3);
-    let steps = page.get(&format!("/api/runs/{run}/steps")).expect(200);
-    let steps = steps.as_described("Steps");
-    assert!(!steps["looks"].as_array().unwrap().is_empty(), "{steps}");
-    let columns = steps["columns"].as_array().unwrap().len();
-    let rows = steps["rows"].as_array().unwrap();
-    assert!(
-        rows.iter()
-            .all(|row| row.as_array().unwrap().len() == columns)
-    );
-    let report = page
-        .get(&format!("/api/runs/{run}/files/report.html?show"))
-        .expect(200);
-    assert!(
-        report.head.contains("content-security-policy: sandbox"),
-        "{}",
-        report.head
-    );
-    assert!(report.body.contains("Time to first token over time"));
+    take_home(&page, &run, &over);
 
     let second = page.start(&json!({"max-requests": "12", "run-time": null}));
     page.wait_for_end(&second);

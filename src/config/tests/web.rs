@@ -23,7 +23,7 @@ fn settings(base: &Base, form: &Form, around: &Around) -> Result<Settings, Strin
         Ok(Command::Run(run)) => Ok(run.settings),
         Ok(Command::Master(master)) => Ok(master.settings),
         Ok(other) => panic!("no run: {other:?}"),
-        Err(error) => Err(format!("{}: {error}", error.field().unwrap_or("-"),)),
+        Err(error) => Err(format!("{}: {error}", error.field().unwrap_or("-"))),
     }
 }
 
