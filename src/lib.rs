@@ -33,4 +33,5 @@ pub mod serving;
 pub mod suite;
 pub mod telemetry;
 pub mod tui;
+pub mod web;
 pub mod workload;

@@ -49,6 +49,7 @@ mod target;
 mod terminal;
 mod views;
 mod watch;
+mod web;
 mod worker;
 
 use std::ffi::OsString;
@@ -211,6 +212,10 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
             runtime()?.block_on(worker::mock_server(&args))
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
+        Command::Web(options) if options.base.is_master() => {
+            two_threads()?.block_on(web::web(*options))
+        }
+        Command::Web(options) => runtime()?.block_on(web::web(*options)),
         Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
         Command::Doctor(options) => runtime()?.block_on(doctor::doctor(*options)),

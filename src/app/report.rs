@@ -171,6 +171,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         answers: &answers,
         command: &header.command,
         is_quiet: false,
+        keeps_documents: false,
         unseen: Vec::new(),
     };
     let judged = Judged::of(&ending);

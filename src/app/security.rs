@@ -95,11 +95,15 @@ pub(super) const fn way_in(rejection: &Rejection) -> &'static str {
 }
 
 fn token(source: &TokenSource) -> Result<Secret, Failure> {
-    let path = match source {
-        TokenSource::Given(token) => return Ok(token.clone()),
-        TokenSource::File(path) => path,
-    };
-    let content = private(path, "--token-file")?;
+    match source {
+        TokenSource::Given(token) => Ok(token.clone()),
+        TokenSource::File(path) => token_in(path, "--token-file"),
+    }
+}
+
+/// The token in a file that `option` names.
+pub(super) fn token_in(path: &Path, option: &str) -> Result<Secret, Failure> {
+    let content = private(path, option)?;
     config::token(content.expose()).map_err(|error| {
         Failure::usage(anyhow!("cannot use `{}`: {error}", path.display())).hint(error.hint())
     })

@@ -12,6 +12,7 @@ use super::observe::{Observation, Observatory, Outcome, Prospect};
 use super::otlp::{Collector, Figures};
 use super::prometheus::Prometheus;
 use super::terminal::{self, Glass};
+use super::web::Site;
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
 
@@ -43,15 +44,22 @@ pub(super) struct Views {
 
 impl Views {
     /// Opens what the settings ask for. Without any, nothing is followed.
-    pub(super) async fn open(settings: &Settings, prospect: Prospect<'_>) -> Result<Self, Failure> {
-        if !is_any_wanted(settings) {
+    pub(super) async fn open(
+        settings: &Settings,
+        prospect: Prospect<'_>,
+        site: Option<&Arc<Site>>,
+    ) -> Result<Self, Failure> {
+        if !is_any_wanted(settings) && site.is_none() {
             return Ok(Self {
                 observation: None,
                 open: Vec::new(),
             });
         }
         let mut observatory = Observatory::new(prospect)?;
-        let open = wanted(settings, &mut observatory).await?;
+        let mut open = wanted(settings, &mut observatory).await?;
+        if let Some(site) = site {
+            open.push(site.attach(&mut observatory));
+        }
         Ok(Self {
             observation: Some(observatory.open()),
             open,

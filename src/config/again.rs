@@ -10,7 +10,7 @@ use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 28] = [
+const OUTPUTS: [&str; 34] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -20,6 +20,12 @@ const OUTPUTS: [&str; 28] = [
     "records",
     "only_summary",
     "headless",
+    "web",
+    "web_host",
+    "web_port",
+    "web_token_file",
+    "autostart",
+    "autoquit",
     "show_request",
     "show_response",
     "loglevel",

@@ -33,7 +33,7 @@ use super::{
 };
 
 /// So many requests stand on a page as points: enough to see a cloud, few enough to draw on a phone.
-const ANSWERS_OF_A_PAGE: u32 = 2_000;
+pub(super) const ANSWERS_OF_A_PAGE: u32 = 2_000;
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 

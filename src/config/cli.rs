@@ -22,6 +22,7 @@ use super::health::HealthArgs;
 use super::pacing::PacingArgs;
 use super::telemetry::{CollectorArgs, TelemetryArgs};
 use super::value::{self, Dataset, Patience, Threads};
+use super::web::WebArgs;
 
 const SETTINGS_HELP: &str = "\
 Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment, command line.
@@ -203,6 +204,8 @@ pub(super) struct TestArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    #[command(flatten)]
+    pub web: WebArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -441,7 +444,7 @@ pub(super) struct OutputArgs {
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,
-    /// Print tables instead of showing the run live, on a terminal too
+    /// Print tables instead of showing the run live, on a terminal too; not with --web
     #[arg(long)]
     pub headless: bool,
 }

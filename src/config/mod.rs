@@ -41,6 +41,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
+mod web;
 
 use std::ffi::OsString;
 use std::io;
@@ -68,6 +69,7 @@ pub use otlp::Otlp;
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
 pub use telemetry::Telemetry;
+pub use web::{Base, Form, FormField, WebOptions};
 
 /// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.
 ///
@@ -118,6 +120,9 @@ pub fn resolve(
     let merged = layers::merge(cli, &name, &typed, words, around)?;
     if merged.matches.get_flag("show_config") {
         return show::show(&name, &merged, around).map(Command::ShowConfig);
+    }
+    if let Some(web) = web::wanted(&name, words, &merged)? {
+        return Ok(Command::Web(Box::new(web)));
     }
     Ok(match name.as_str() {
         "run" => Command::Run(Box::new(build::run(&merged, around)?)),

@@ -17,6 +17,7 @@ use super::health::HealthOptions;
 use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
 use super::telemetry::Telemetry;
+use super::web::WebOptions;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
@@ -30,6 +31,8 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// `master`: a test that workers carry out.
     Master(Box<MasterOptions>),
+    /// `run --web` or `master --web`: a page that starts runs.
+    Web(Box<WebOptions>),
     /// `worker`: carry out what a master asks for.
     Worker(Box<WorkerOptions>),
     /// `ctl`: ask a running master for something.
@@ -55,6 +58,7 @@ impl Command {
         match self {
             Self::Run(options) => Some(&options.settings.logging),
             Self::Master(options) => Some(&options.settings.logging),
+            Self::Web(options) => Some(&options.logging),
             Self::Worker(options) => Some(&options.logging),
             Self::Ctl(options) => Some(&options.logging),
             Self::Health(options) => Some(&options.logging),

@@ -19,6 +19,8 @@ pub(super) const EXCLUSIVE: &[(&str, &str)] = &[
     ("master", "master_port"),
     ("no_journal", "journal"),
     ("enable_rebalancing", "on_worker_loss"),
+    ("web", "headless"),
+    ("web", "journal"),
 ];
 
 /// Flags among them: one that a layer switches off excludes nothing.
@@ -28,6 +30,8 @@ pub(super) const EXCLUSIVE_FLAGS: &[&str] = &[
     "enable_rebalancing",
     "embeddings",
     "forced_generation_from_dataset",
+    "web",
+    "headless",
 ];
 
 /// Options that mean nothing without one of others. In a file they may stand ready for it.
@@ -64,4 +68,9 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("otlp_header", &["otlp"]),
     ("otlp_step", &["otlp"]),
     ("trace_sample", &["otlp"]),
+    ("web_host", &["web"]),
+    ("web_port", &["web"]),
+    ("web_token_file", &["web"]),
+    ("autostart", &["web"]),
+    ("autoquit", &["web"]),
 ];

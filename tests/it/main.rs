@@ -77,4 +77,5 @@ mod tracing;
 mod unreachable;
 mod verdict;
 mod warnings;
+mod web;
 mod wire;

@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use super::Outcome;
 use crate::app::changes::{Changes, reported};
 use crate::app::journal::{Replayed, on_the_wall};
-use crate::cluster::{Epoch, Gauges, MasterEvent, RunPhase, RunStatus, WorkerState, WorkerStatus};
+use crate::cluster::{
+    Epoch, Gauges, MasterEvent, RunPhase, RunStatus, WorkerState, WorkerStatus, WorkerSummary,
+};
 use crate::domain::{Offset, Rate};
 use crate::metrics::{Observation, Recent, Summary, Tally, Verdict, Window, judge};
 use crate::plan::Plan;
@@ -78,11 +80,6 @@ impl Fold {
 
     pub(super) fn history(&self) -> Arc<Mutex<History>> {
         Arc::clone(&self.history)
-    }
-
-    /// Until when figures are known.
-    pub(super) const fn now(&self) -> Offset {
-        self.now
     }
 
     /// Takes note of what happened.
@@ -158,6 +155,13 @@ impl Fold {
             self.verdict = verdict.map(Arc::new);
         }
         self.failure = outcome.failure.map(Arc::from);
+        let workers = Arc::make_mut(&mut self.workers);
+        for of in &outcome.workers {
+            let known = workers.iter_mut().find(|known| known.worker == of.worker);
+            if let Some(known) = known {
+                over(known, of);
+            }
+        }
     }
 
     /// How it stands.
@@ -215,6 +219,15 @@ fn worker(of: &WorkerStatus) -> WorkerStanding {
         silent: of.silent,
         clock: of.clock.map(|clock| (clock.offset_ns, clock.bound_ns)),
     }
+}
+
+/// How a worker stood at the run's end: the last look at it may be from before that.
+fn over(known: &mut WorkerStanding, of: &WorkerSummary) {
+    known.state = state(of.state);
+    known.sent = of.counts.sent;
+    known.finished = of.finished;
+    known.lost = of.counts.lost;
+    known.crowd = Crowd::default();
 }
 
 const fn state(state: WorkerState) -> &'static str {

@@ -14,9 +14,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::failure::Failure;
 use super::journal;
-use crate::cluster::{Epoch, Gauges, MasterCommand, MasterEvent, RunStatus, WorkerStatus};
+use crate::cluster::{Epoch, MasterCommand, MasterEvent, RunStatus, WorkerStatus, WorkerSummary};
 use crate::domain::Offset;
-use crate::metrics::{Summary, Tally, Verdict};
+use crate::gauges::Look;
+use crate::metrics::{Summary, Verdict};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{History, Standing};
@@ -34,14 +35,8 @@ const LEFT_TO_PEOPLE: usize = 16;
 /// One merged second of a run, for who wants every one of them.
 #[derive(Clone, Debug)]
 pub(super) struct Second {
-    /// Since when, in the run's time.
-    pub(super) from: Offset,
-    /// Until when.
+    /// Until when, in the run's time.
     pub(super) to: Offset,
-    /// What all workers measured in it.
-    pub(super) delta: Arc<Tally>,
-    /// Of all workers at work, at its end.
-    pub(super) gauges: Gauges,
     /// How the run stood with it.
     pub(super) standing: Arc<Standing>,
     /// Seconds before it that this listener missed, since the one that it heard before.
@@ -64,6 +59,8 @@ pub(super) struct View {
     pub(super) history: Arc<Mutex<History>>,
     /// Tells the master; closed when the run is over.
     pub(super) orders: mpsc::Sender<MasterCommand>,
+    /// The last look at the server; `None` before the first, and where nobody looks.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is about to be watched.
@@ -80,6 +77,8 @@ pub(super) struct Prospect<'a> {
     pub(super) epochs: &'a [Epoch],
     /// The journal that tells of what it measured under that master.
     pub(super) past: Option<&'a Path>,
+    /// The last look at the server.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is over, as its report has it.
@@ -89,6 +88,8 @@ pub(super) struct Outcome {
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
     /// Why it did not do what was asked.
     pub(super) failure: Option<String>,
+    /// Everyone who had a part in it, as they were at its end.
+    pub(super) workers: Vec<WorkerSummary>,
 }
 
 /// The run's end of its watchers.
@@ -129,6 +130,7 @@ impl Observatory {
             standing,
             history: fold.history(),
             orders: of.orders,
+            server: of.server,
         };
         Ok(Self {
             view,
@@ -195,18 +197,14 @@ impl Observatory {
     }
 
     fn take(&mut self, event: &MasterEvent) {
-        let before = self.fold.now();
         self.fold.note(event);
         let standing = self.publish();
-        let MasterEvent::Merged { delta, to, gauges } = event else {
+        let MasterEvent::Merged { to, .. } = event else {
             return;
         };
         for listener in &mut self.listeners {
             listener.hear(Second {
-                from: before,
                 to: *to,
-                delta: Arc::clone(delta),
-                gauges: *gauges,
                 standing: Arc::clone(&standing),
                 missed: listener.missed,
             });

@@ -156,6 +156,7 @@ fn over() -> Outcome {
     Outcome {
         figures: None,
         failure: None,
+        workers: Vec::new(),
     }
 }
 

@@ -423,6 +423,19 @@ fn the_short_help_of_run_reads_like_this() {
           --trace-sample <F>          Share of the requests that have a span there, and a header
                                       traceparent; absent: none
 
+    Web page:
+          --web                    Serve a page that starts runs, shows them live and changes their
+                                   load; it waits for a start from there
+          --web-host <HOST>        Where the page is served; beyond this machine it asks for a token
+                                   [env: LOCUST_WEB_HOST] [default: 127.0.0.1]
+          --web-port <PORT>        On which port; 0 takes any free one [env: LOCUST_WEB_PORT] [default:
+                                   8089]
+          --web-token-file <FILE>  Whoever opens the page must know the token in this file; without it
+                                   one is drawn where one is needed
+          --autostart              Start the first run at once [env: LOCUST_AUTOSTART]
+          --autoquit <SPAN>        End the program so long after a run is over; absent: never [env:
+                                   LOCUST_AUTOQUIT]
+
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
                               off, critical, error, warning, info, debug, trace]

@@ -169,6 +169,14 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     otlp-step = 10s                              # default
     # trace-sample is not set                    # default
 
+    # Web page
+    web-host = 127.0.0.1                         # default
+    web-port = 8089                              # default
+    # web-token-file is not set                  # default
+    # autoquit is not set                        # default
+    web = false                                  # default
+    autostart = false                            # default
+
     # Log
     loglevel = info                              # default
     # logfile is not set                         # default
