@@ -108,7 +108,7 @@ fn clipped(spans: Vec<Span<'static>>, columns: usize) -> Vec<Span<'static>> {
     let mut kept = Vec::new();
     for span in spans {
         let text = fitting(&span.content, left);
-        left -= text.width();
+        left = left.saturating_sub(text.width());
         kept.push(Span::styled(text, span.style));
     }
     kept
@@ -119,14 +119,14 @@ pub(super) fn fitting(text: &str, columns: usize) -> String {
     if text.width() <= columns {
         return text.to_owned();
     }
-    let (mut kept, mut used) = (String::new(), 1);
+    // Letters that join change each other's widths: the whole is measured, with a column left for the mark.
+    let mut kept = String::new();
     for letter in text.chars() {
-        let mut bytes = [0; 4];
-        used += letter.encode_utf8(&mut bytes).width();
-        if used > columns {
+        kept.push(letter);
+        if kept.width() >= columns {
+            kept.pop();
             break;
         }
-        kept.push(letter);
     }
     if columns > 0 {
         kept.push('…');
@@ -183,6 +183,11 @@ mod tests {
             (fitting("模型模型", 5), fitting("ab", 0)),
             ("模型…".to_owned(), String::new())
         );
+        // The second letter makes the first one wide.
+        for columns in 0..5 {
+            let text = fitting("\u{1f56f}\u{fe0f}\u{1f56f}\u{fe0f}①", columns);
+            assert!(text.width() <= columns, "{text:?} in {columns}");
+        }
         assert_eq!(
             (padded("模", 4), flush_right("ab", 4)),
             ("模  ".to_owned(), "  ab".to_owned())

@@ -406,8 +406,8 @@ fn the_short_help_of_run_reads_like_this() {
                                         auto for /metrics at --host
           --server-metrics-step <SPAN>  Look at them this often [default: 1s]
           --only-summary                No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
-          --headless                    Print tables instead of showing the run live, on a terminal too
-                                        [env: LOCUST_HEADLESS]
+          --headless                    Print tables instead of showing the run live, on a terminal too;
+                                        not with --web [env: LOCUST_HEADLESS]
           --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
                                         reads it, whatever became of the run
 
