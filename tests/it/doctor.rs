@@ -273,3 +273,23 @@ fn a_command_line_that_no_run_could_have_is_another_status() {
         assert!(ended.stdout.is_empty() && !ended.stderr.contains("word@"));
     }
 }
+
+#[test]
+fn looking_opens_no_page_and_tells_no_collector() {
+    let mock = quick_mock();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    taken.set_nonblocking(true).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let found = Found::of(&format!(
+        "-H http://{} -m mock --provider openai --prometheus {port} --otlp http://127.0.0.1:{port} --trace-sample 1",
+        mock.addr()
+    ));
+    let names = found.names("problem");
+    let names: Vec<_> = names
+        .iter()
+        .filter(|it| !OF_THE_MACHINE.contains(it))
+        .collect();
+    assert!(names.is_empty(), "{}", found.told);
+    let told = taken.accept().map(drop).unwrap_err().kind();
+    assert_eq!(told, std::io::ErrorKind::WouldBlock);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::app::failure::Failure;
 use crate::app::played::{Played, Showing};
 use crate::app::session::play_run;
-use crate::config::{Given, Journal, Outputs, RunOptions};
+use crate::config::{Given, Journal, Outputs, RunOptions, Telemetry};
 use crate::domain::Keep;
 use crate::plan::Observe;
 use crate::schedule::{AT_ONCE, Pacing, Spec};
@@ -67,6 +67,8 @@ fn shortened(mut run: RunOptions) -> RunOptions {
     settings.max_fail_ratio = 1.0;
     settings.allow_invalid = true;
     settings.server_metrics = None;
+    // Nobody is told of requests that belong to no run.
+    settings.telemetry = Telemetry::default();
     settings.outputs = Outputs {
         // A slow answer is no occasion for tables.
         only_summary: true,
