@@ -208,12 +208,17 @@ class Receiver:
         return [span for scope in scopes for span in scope.spans]
 
     def metrics(self):
-        """The last of each name."""
+        """The last of each name, by the time that it was taken at: a collector may pass them on in another order."""
         from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
         messages = [ExportMetricsServiceRequest.FromString(body) for body in self.taken["/v1/metrics"]]
         scopes = [scope for m in messages for resource in m.resource_metrics for scope in resource.scope_metrics]
-        return {metric.name: metric for scope in scopes for metric in scope.metrics}
+        metrics = [metric for scope in scopes for metric in scope.metrics]
+        return {metric.name: metric for metric in sorted(metrics, key=taken_at)}
+
+
+def taken_at(metric):
+    return max(point.time_unix_nano for point in getattr(metric, metric.WhichOneof("data")).data_points)
 
 
 def attribute(span, key):
@@ -253,11 +258,12 @@ def otlp(binary, folder):
             seen = json.load(answer)
         told = sorted(note["traceparent"] for note in seen["last_requests"] if note["traceparent"])
         spans = eventually("all spans", lambda: receiver.spans() if len(receiver.spans()) >= len(told) else None)
+        metrics = eventually("the last metrics", lambda: last_metrics(receiver))
     report = json.loads((folder / "result.json").read_text())
     lines = [line for path in folder.glob("r*.jsonl") for line in path.read_text().splitlines()]
     records = {record["index"]["arrival"]: record for record in map(json.loads, lines)}
     hold_spans(spans, told, records)
-    hold_metrics(eventually("the last metrics", lambda: last_metrics(receiver, report)), report)
+    hold_metrics(metrics, report)
 
 
 def connected(port):
@@ -281,7 +287,7 @@ def hold_spans(spans, told, records):
     print(f"otlp     {len(spans)} spans of {len(records)} requests; times are the records', names are what the server was told")
 
 
-def last_metrics(receiver, report):
+def last_metrics(receiver):
     """Those of a run that is over: Rotel passes them on in its own time."""
     metrics = receiver.metrics()
     stages = metrics["llmload_run_stage"].gauge.data_points if metrics else []
