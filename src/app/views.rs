@@ -128,8 +128,8 @@ async fn wanted(
 ) -> Result<Vec<Box<dyn Viewer>>, Failure> {
     let mut views: Vec<Box<dyn Viewer>> = Vec::new();
     let telemetry = &settings.telemetry;
-    if let Some(bind) = &telemetry.prometheus {
-        let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
+    if let Some(page) = &telemetry.prometheus {
+        let page = Prometheus::open(page, observatory.view()).await?;
         views.push(Box::new(page));
     }
     if let Some(otlp) = &telemetry.otlp {

@@ -109,6 +109,7 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         },
         records_dir: args.records_dir,
         otlp: builder.collector(&args.collector)?,
+        prometheus: builder.page(&args.page)?,
         stay: args.stay,
         health_file: args.health_file,
         logging: logging(args.log),

@@ -20,7 +20,7 @@ use super::ctl::CtlArgs;
 use super::doctor::DoctorArgs;
 use super::health::HealthArgs;
 use super::pacing::PacingArgs;
-use super::telemetry::{CollectorArgs, TelemetryArgs};
+use super::telemetry::{CollectorArgs, PageArgs, TelemetryArgs};
 use super::value::{self, Dataset, Patience, Threads};
 use super::web::WebArgs;
 
@@ -167,6 +167,8 @@ pub(super) struct WorkerArgs {
     pub sending: SendingArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
+    #[command(flatten)]
+    pub page: PageArgs,
     #[command(flatten)]
     pub collector: CollectorArgs,
     #[command(flatten)]

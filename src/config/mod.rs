@@ -68,7 +68,7 @@ pub use options::{
 pub use otlp::Otlp;
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
-pub use telemetry::Telemetry;
+pub use telemetry::{Page, Telemetry};
 pub use web::{Base, Form, FormField, WebOptions};
 
 /// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.

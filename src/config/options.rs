@@ -16,7 +16,7 @@ use super::doctor::DoctorOptions;
 use super::health::HealthOptions;
 use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
-use super::telemetry::Telemetry;
+use super::telemetry::{Page, Telemetry};
 use super::web::WebOptions;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
@@ -131,6 +131,8 @@ pub struct WorkerOptions {
     pub records_dir: Option<PathBuf>,
     /// The OpenTelemetry collector that this machine's spans go to; `None` for the plan's.
     pub otlp: Option<Otlp>,
+    /// Where Prometheus finds a page of this worker's part.
+    pub prometheus: Option<Page>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
     /// A file that says how this worker is.

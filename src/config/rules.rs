@@ -21,6 +21,8 @@ pub(super) const EXCLUSIVE: &[(&str, &str)] = &[
     ("enable_rebalancing", "on_worker_loss"),
     ("web", "headless"),
     ("web", "journal"),
+    // One that stays has its page for as long as it does.
+    ("stay", "prometheus_linger"),
 ];
 
 /// Flags among them: one that a layer switches off excludes nothing.
@@ -32,6 +34,7 @@ pub(super) const EXCLUSIVE_FLAGS: &[&str] = &[
     "forced_generation_from_dataset",
     "web",
     "headless",
+    "stay",
 ];
 
 /// Options that mean nothing without one of others. In a file they may stand ready for it.

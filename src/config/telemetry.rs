@@ -17,12 +17,8 @@ const LOOPBACK: &str = "127.0.0.1";
 #[derive(Args)]
 #[command(next_help_heading = "Telemetry")]
 pub(super) struct TelemetryArgs {
-    /// Serve the run's metrics for Prometheus at /metrics here; a port alone is on 127.0.0.1
-    #[arg(long, value_name = "[HOST:]PORT")]
-    pub prometheus: Option<String>,
-    /// Keep that page for so long after the end, for a last scrape
-    #[arg(long, value_name = "SPAN", default_value = "0", value_parser = value::span)]
-    pub prometheus_linger: Duration,
+    #[command(flatten)]
+    pub page: PageArgs,
     #[command(flatten)]
     pub collector: CollectorArgs,
     /// Tell the collector how the run stands this often
@@ -31,6 +27,18 @@ pub(super) struct TelemetryArgs {
     /// Share of the requests that have a span there, and a header traceparent; absent: none
     #[arg(long, value_name = "F", value_parser = value::fraction)]
     pub trace_sample: Option<f64>,
+}
+
+/// Workers have a page too, of their own part.
+#[derive(Args)]
+#[command(next_help_heading = "Telemetry")]
+pub(super) struct PageArgs {
+    /// Serve the run's metrics for Prometheus at /metrics here, a worker those of its part; a port alone is on 127.0.0.1
+    #[arg(long, value_name = "[HOST:]PORT")]
+    pub prometheus: Option<String>,
+    /// Keep that page for so long after the end, for a last scrape
+    #[arg(long, value_name = "SPAN", default_value = "0", value_parser = value::span)]
+    pub prometheus_linger: Duration,
 }
 
 /// What workers take too.
@@ -45,13 +53,20 @@ pub(super) struct CollectorArgs {
     pub otlp_header: Vec<String>,
 }
 
+/// A page for Prometheus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Where it is.
+    pub bind: Endpoint,
+    /// How long it is there after the end.
+    pub linger: Duration,
+}
+
 /// What monitoring systems are told.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telemetry {
     /// Where Prometheus finds a page of the run.
-    pub prometheus: Option<Endpoint>,
-    /// How long it is there after the end.
-    pub prometheus_linger: Duration,
+    pub prometheus: Option<Page>,
     /// The OpenTelemetry collector that is told.
     pub otlp: Option<Otlp>,
     /// How often it is told how the run stands.
@@ -74,14 +89,22 @@ impl Telemetry {
 impl Builder<'_> {
     /// What the options come to.
     pub(super) fn telemetry(&self, args: &TelemetryArgs) -> Result<Telemetry> {
-        let page = args.prometheus.as_deref().map(bound);
         Ok(Telemetry {
-            prometheus: self.check("prometheus", page.transpose())?,
-            prometheus_linger: args.prometheus_linger,
+            prometheus: self.page(&args.page)?,
             otlp: self.collector(&args.collector)?,
             otlp_step: args.otlp_step,
             trace_sample: args.trace_sample,
         })
+    }
+
+    /// The page that the options ask for.
+    pub(super) fn page(&self, args: &PageArgs) -> Result<Option<Page>> {
+        let bind = args.prometheus.as_deref().map(bound);
+        let bind = self.check("prometheus", bind.transpose())?;
+        Ok(bind.map(|bind| Page {
+            bind,
+            linger: args.prometheus_linger,
+        }))
     }
 
     /// The collector that the options name.

@@ -1,4 +1,4 @@
-//! A run as monitoring systems read it: named series with labels, made of how it stands, and the bytes that Prometheus
+//! A run, or one worker's part of it, as monitoring systems read it: named series with labels, made of how it stands, and the bytes that Prometheus
 //! scrapes and OpenTelemetry's collectors are sent. Pure: who serves and sends them is `app`'s matter. Names are a promise, kept in `docs/telemetry.md`.
 
 mod catalogue;

@@ -136,7 +136,7 @@ fn metric(family: &Family, counted: Counted) -> Metric {
         }
     };
     Metric {
-        name: def.stem().to_owned(),
+        name: family.stem().into_owned(),
         description: def.help.to_owned(),
         unit: match def.unit() {
             Some("seconds") => "s",

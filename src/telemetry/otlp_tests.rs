@@ -17,6 +17,7 @@ fn sent() -> (Vec<Family>, ResourceMetrics) {
         plan: &plan,
         path: "/p",
         version: "0.1.0",
+        part: None,
     };
     let bytes = metrics_message(&subject, &standing, COUNTED);
     let mut read = ExportMetricsServiceRequest::decode(bytes.as_slice()).unwrap();

@@ -3,7 +3,8 @@ against the run's own report and records.
 
 usage: telemetry.py LLMLOAD_BINARY [prometheus] [otlp]      absent: all
 prometheus  scraped as text and, with native histograms, as protobuf: counters are the report's counts, and
-            `histogram_quantile(0.95, ...)` lies within a bucket of the report's p95
+            `histogram_quantile(0.95, ...)` lies within a bucket of the report's p95; the pages of two workers add up to
+            their master's
 
 otlp        two workers tell Rotel, which passes all on to a server here: there is a span for each sampled request, its times
             are the record's, its names are what the mock was told, and the metrics are the report's
@@ -126,29 +127,81 @@ def prometheus(binary, folder):
         below = folder / ("native" if is_native else "classic")
         below.mkdir()
         scraped(binary, program, below, is_native)
+    below = folder / "cluster"
+    below.mkdir()
+    scraped_cluster(binary, program, below)
+
+
+def database(program, folder, pages, *features):
+    """A Prometheus that scrapes these pages, and its port."""
+    port = free_port()
+    (folder / "prometheus.yml").write_text(
+        "global: {scrape_interval: 500ms}\n"
+        f"scrape_configs: [{{job_name: llmload, static_configs: [{{targets: {json.dumps(pages)}}}]}}]\n"
+    )
+    server = [
+        *(program, "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
+        *(f"--web.listen-address=127.0.0.1:{port}", *features),
+    ]
+    return Process(server, folder, "prometheus"), port
+
+
+def page_of(process):
+    return process.said("metrics for Prometheus: http://").removesuffix("/metrics")
 
 
 def scraped(binary, program, folder, is_native):
     words = run_words(binary, "--prometheus", "127.0.0.1:0", "--prometheus-linger", "120s")
     with Process(words, folder, "llmload") as run:
-        page = run.said("metrics for Prometheus: http://").removesuffix("/metrics")
-        port = free_port()
-        (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 500ms}\n"
-            f"scrape_configs: [{{job_name: llmload, static_configs: [{{targets: ['{page}']}}]}}]\n"
-        )
         features = ["--enable-feature=native-histograms"] if is_native else []
-        server = [
-            *(program, "--config.file=prometheus.yml", "--storage.tsdb.path=data"),
-            *(f"--web.listen-address=127.0.0.1:{port}", *features),
-        ]
-        with Process(server, folder, "prometheus") as database:
-            database.said("Server is ready to receive web requests")
+        server, port = database(program, folder, [page_of(run)], *features)
+        with server:
+            server.said("Server is ready to receive web requests")
             eventually("a scrape while it runs", lambda: value(port, 'llmload_run_stage{stage="running"} == 1'))
             eventually("the last scrape", lambda: value(port, 'llmload_run_stage{stage="ended"} == 1'))
             report = json.loads((folder / "result.json").read_text())
             compare(port, report, is_native)
         assert run.end(signal.SIGINT) == 0, run.log.read_text()
+
+
+def scraped_cluster(binary, program, folder):
+    """The pages of a master and of its workers at once: the workers' add up to the master's, and no sum counts a request twice."""
+    mock_port, listen = free_port(), free_port()
+    mock = [binary, "mock-server", "-p", str(mock_port)]
+    telling = ["--prometheus", "127.0.0.1:0", "--prometheus-linger", "120s"]
+    master = [
+        *(binary, "master", "--master-bind-port", str(listen), "--expect-workers", "2", "-H", f"http://127.0.0.1:{mock_port}"),
+        *("-m", "mock", "--provider", "openai", "-u", "9", "-t", "6s", "-o", "16", "--seed", "7", "--only-summary"),
+        *("--allow-invalid", "--json-file", "result.json", *telling),
+    ]
+    worker = [binary, "worker", "--master", f"127.0.0.1:{listen}", "--threads", "1", *telling]
+    with Process(mock, folder, "mock"):
+        eventually("the mock", lambda: connected(mock_port))
+        with Process(master, folder, "master") as run, Process(worker, folder, "one") as one, Process(worker, folder, "two") as two:
+            server, port = database(program, folder, [page_of(process) for process in (run, one, two)])
+            with server:
+                server.said("Server is ready to receive web requests")
+                eventually("the last scrape", lambda: value(port, 'llmload_run_stage{stage="ended"} == 1'))
+                parts = 'count(llmload_part_run_stage{stage="ended"} == 1) == 2'
+                eventually("the last scrape of both workers", lambda: value(port, parts))
+                compare_cluster(port, json.loads((folder / "result.json").read_text()))
+            for process in (run, one, two):
+                assert process.end(signal.SIGINT) == 0, process.log.read_text()
+
+
+def compare_cluster(port, report):
+    sent = report["totals"]["sent"]
+    for query in ("sum(llmload_requests_sent_total)", "sum(llmload_part_requests_sent_total)"):
+        told = value(port, query)
+        assert told == sent > 100, f"{query} is {told}, and the report has {sent}"
+    for name, key in HISTOGRAMS.items():
+        part = name.replace("llmload_", "llmload_part_")
+        wanted = report["metrics"][key]["p95"] / 1e3
+        told = value(port, f"histogram_quantile(0.95, sum by (le) ({part}_bucket))")
+        assert told is not None and 1 / CLASSIC <= told / wanted <= CLASSIC, f"p95 of {part} is {told}, the report's {wanted}"
+        count = value(port, f"sum({part}_count)")
+        assert count == report["metrics"][key]["count"], f"{part} has {count} values, the report {report['metrics'][key]['count']}"
+    print(f"cluster  {sent} requests by the master's page, and by those of 2 workers together; p95 within a bucket")
 
 
 def compare(port, report, is_native):

@@ -100,7 +100,7 @@ impl Fold {
     }
 
     /// A part that is dealt again does not make a run begin again.
-    fn reach(&mut self, stage: LifeStage) {
+    pub(super) fn reach(&mut self, stage: LifeStage) {
         self.stage = self.stage.max(stage);
     }
 
@@ -144,17 +144,22 @@ impl Fold {
         self.workers = Arc::new(workers.iter().map(worker).collect());
     }
 
-    /// The run is over: its report's figures take the place of those so far.
-    pub(super) fn over(&mut self, outcome: Outcome) {
+    /// Nothing is to come any more. `failure` is why it did not do what was asked.
+    pub(super) fn ended(&mut self, failure: Option<&str>) {
         self.stage = LifeStage::Ended;
         self.left = None;
         self.gauges.in_flight = 0;
         self.gauges.waiting = 0;
+        self.failure = failure.map(Arc::from);
+    }
+
+    /// The run is over: its report's figures take the place of those so far.
+    pub(super) fn over(&mut self, outcome: Outcome) {
+        self.ended(outcome.failure.as_deref());
         if let Some((summary, verdict)) = outcome.figures {
             self.summary = Arc::new(summary);
             self.verdict = verdict.map(Arc::new);
         }
-        self.failure = outcome.failure.map(Arc::from);
         let workers = Arc::make_mut(&mut self.workers);
         for of in &outcome.workers {
             let known = workers.iter_mut().find(|known| known.worker == of.worker);

@@ -2,6 +2,7 @@
 //! and hands on to views what they asked for. It never holds the run up: who cannot follow misses seconds, which are counted.
 
 mod fold;
+mod part;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,8 @@ use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::report::{History, Standing};
 use fold::Fold;
+
+pub(super) use part::{Part, read_along};
 
 /// How often a run is asked how it stands.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -89,6 +89,7 @@ async fn message(view: View, standing: Arc<Standing>) -> Option<Parcel> {
             plan: &view.plan,
             path: &view.endpoint.path,
             version: env!("CARGO_PKG_VERSION"),
+            part: None,
         };
         telemetry::metrics_message(&subject, &standing, Counted { from, to })
     });
