@@ -17,6 +17,7 @@ pub mod compare;
 pub mod config;
 pub mod domain;
 pub mod embed;
+pub mod export;
 pub mod gauges;
 pub mod llmperf;
 pub mod metrics;

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 15] = [
+const PURE: [&str; 16] = [
     "domain", "workload", "schedule", "provider", "metrics", "plan", "report", "config", "chart",
-    "suite", "llmperf", "compare", "gauges", "page", "serving",
+    "suite", "llmperf", "compare", "gauges", "page", "serving", "export",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

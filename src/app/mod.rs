@@ -13,6 +13,7 @@ mod data_set;
 mod dataset;
 mod discover;
 mod door;
+mod export;
 mod failure;
 mod files;
 mod finish;
@@ -81,7 +82,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommands(llmperf::commands())
         .subcommands(serving::commands())
         .subcommand(plot::command())
-        .subcommand(compare::command());
+        .subcommand(compare::command())
+        .subcommand(export::command());
     let ended = match config::resolve(&cli, args, &Process) {
         Ok(command) => dispatch(command),
         Err(error) => return ExitCode::from(refuse(&error)),
@@ -186,6 +188,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
+        Command::Other { name, matches } if name == export::NAME => export::export(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

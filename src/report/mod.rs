@@ -32,7 +32,7 @@ use crate::plan::Plan;
 
 pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
-pub(crate) use number::python_float;
+pub(crate) use number::{mean, percentile, python_float, shown};
 
 /// The percentiles of every table and file: (heading, quantile).
 pub(crate) const PERCENTILES: [(&str, f64); 11] = [
