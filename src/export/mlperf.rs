@@ -65,7 +65,7 @@ const PERCENTILES: [(&str, &str); 6] = [
 const RULE: &str = "================================================";
 
 /// What the logs say where a result would be valid.
-const NO_RESULT: &str = "Written by llmload in the form of a LoadGen log: not measured by LoadGen, \
+const NO_RESULT: &str = "Written by llmload in the form of a LoadGen log, not measured by LoadGen, \
                          and no result by the rules of MLPerf.";
 
 /// The logs of `run`, as `wished` or as the scenario that sends like it.
@@ -217,20 +217,8 @@ fn summary(run: &Run, scenario: Scenario) -> String {
     }
     put(format!("Scenario : {}", scenario.name()));
     put("Mode     : PerformanceOnly".to_owned());
-    let is_offline = scenario == Scenario::Offline;
-    let (samples, tokens) = if is_offline {
-        ("Samples per second: ", "Tokens per second: ")
-    } else {
-        (
-            "Completed samples per second    : ",
-            "Completed tokens per second: ",
-        )
-    };
-    if let Some(rate) = run.figures.per_s(run.figures.good) {
-        put(format!("{samples}{rate:.2}"));
-    }
-    if let Some(rate) = tokens_per_s(run) {
-        put(format!("{tokens}{rate:.2}"));
+    for line in headline(run, scenario) {
+        put(line);
     }
     put(format!(
         "Result is : INVALID\nRecommendations:\n * {NO_RESULT}\n"
@@ -250,6 +238,31 @@ fn summary(run: &Run, scenario: Scenario) -> String {
     put(encountered("warning", "warnings", warnings(run).len()) + "\n");
     put(encountered("ERROR", "ERRORS", errors(run).len()));
     text
+}
+
+/// The figures that a scenario is about.
+fn headline(run: &Run, scenario: Scenario) -> Vec<String> {
+    let (samples, tokens) = match scenario {
+        Scenario::Server => (
+            "Completed samples per second    : ",
+            "Completed tokens per second: ",
+        ),
+        Scenario::Offline => ("Samples per second: ", "Tokens per second: "),
+        Scenario::SingleStream => {
+            let latencies = distributions(run, scenario).filter_map(|(words, stats)| {
+                let what = words.title.1.strip_suffix("latency")?;
+                let value = nanos(stats.percentiles.get("p90")?.value);
+                Some(format!("90.0th {what}percentile latency (ns) : {value}"))
+            });
+            return latencies.collect();
+        }
+    };
+    let samples = run.figures.per_s(run.figures.good).map(|it| (samples, it));
+    let tokens = tokens_per_s(run).map(|it| (tokens, it));
+    let rates = samples.into_iter().chain(tokens);
+    rates
+        .map(|(name, rate)| format!("{name}{rate:.2}"))
+        .collect()
 }
 
 /// The lines of one distribution, and an empty one.
@@ -475,7 +488,12 @@ mod tests {
             ..closed
         };
         let single = logs(&one, None).unwrap();
-        assert!(single.summary.contains("Scenario : SingleStream\n"));
+        for line in [
+            "Scenario : SingleStream\n",
+            "\n90.0th first token percentile latency (ns) : ",
+        ] {
+            assert!(single.summary.contains(line), "{}", single.summary);
+        }
         let open = run(&sample::open());
         assert!(logs(&open, Some(Scenario::Offline)).is_err());
     }
