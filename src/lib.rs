@@ -18,6 +18,7 @@ pub mod config;
 mod doctor;
 pub mod domain;
 pub mod embed;
+pub mod export;
 pub mod gauges;
 pub mod llmperf;
 pub mod metrics;

@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 19] = [
+const PURE: [&str; 20] = [
     "domain",
     "workload",
     "schedule",
@@ -30,6 +30,7 @@ const PURE: [&str; 19] = [
     "telemetry",
     "tui",
     "doctor",
+    "export",
     "web",
 ];
 const WORLDLY: [&str; 8] = [

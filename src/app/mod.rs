@@ -14,6 +14,7 @@ mod dataset;
 mod discover;
 mod doctor;
 mod door;
+mod export;
 mod failure;
 mod files;
 mod finish;
@@ -108,6 +109,7 @@ fn cli() -> clap::Command {
         .subcommand(plot::command())
         .subcommand(compare::command())
         .subcommands(manual::commands())
+        .subcommand(export::command())
 }
 
 fn mock_command() -> clap::Command {
@@ -207,6 +209,7 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
             manual::completions(cli, &matches)
         }
         Command::Other { name, matches } if name == manual::MAN => manual::man(cli, &matches),
+        Command::Other { name, matches } if name == export::NAME => export::export(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))

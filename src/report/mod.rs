@@ -33,7 +33,7 @@ use crate::plan::Plan;
 
 pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
-pub(crate) use number::python_float;
+pub(crate) use number::{mean, percentile, python_float, shown};
 pub use standing::{Lately, LifeStage, Standing, WorkerStanding};
 
 /// The percentiles of every table and file: (heading, quantile).

@@ -34,6 +34,7 @@ mod embed;
 mod enough;
 mod epochs;
 mod errors;
+mod export;
 mod faults;
 mod fields;
 mod files;
