@@ -181,7 +181,7 @@ impl Figures {
 }
 
 impl Stats {
-    fn of(series: &Series) -> Option<Self> {
+    pub(super) fn of(series: &Series) -> Option<Self> {
         let percentiles = QUANTILES.into_iter().filter_map(|(name, q)| {
             let percentile = Percentile {
                 value: report::percentile(series, q)?,

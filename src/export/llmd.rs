@@ -144,7 +144,7 @@ fn length(stats: &Stats) -> Value {
     clippy::cast_sign_loss,
     reason = "counts of tokens fit into 32 bits"
 )]
-const fn tokens(count: f64) -> u64 {
+fn tokens(count: f64) -> u64 {
     count.round() as u64
 }
 
@@ -210,12 +210,15 @@ fn throughput(run: &Run) -> Value {
 fn statistics(stats: &Stats, units: &str) -> Value {
     let mut fields = Map::new();
     let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    // A histogram tells a count by the end of its bucket, which is less than one thing wide for counts below a thousand.
+    let is_count = units == "count";
     put("units", json!(units));
     put("mean", json!(stats.mean));
     put("min", json!(stats.min));
     for (name, own) in PERCENTILES {
         if let Some(found) = stats.percentiles.get(own).filter(|it| it.is_supported) {
-            put(name, json!(found.value));
+            let value = found.value;
+            put(name, json!(if is_count { value.floor() } else { value }));
         }
     }
     put("max", json!(stats.max));
@@ -252,6 +255,22 @@ mod tests {
         assert_eq!(standardized["rate_qps"], json!(2.0));
         assert!(standardized.get("concurrency").is_none());
         assert_eq!(report["run"]["time"]["start"], "2026-01-02T03:04:05Z");
+    }
+
+    #[test]
+    fn percentiles_of_counts_are_whole() {
+        let mut series = crate::metrics::Series::default();
+        for tokens in [57, 60, 61, 73] {
+            series.record(tokens * crate::metrics::COUNT_SCALE);
+        }
+        let mut run = run(&sample::open());
+        let stats = Stats::of(&series).unwrap();
+        assert!(stats.percentiles["p50"].value > 60.0);
+        run.figures.stats.insert("prompt_tokens".to_owned(), stats);
+        let report = read(&run);
+        let lengths = &report["results"]["request_performance"]["aggregate"]["requests"];
+        assert_eq!(lengths["input_length"]["p50"], json!(60.0));
+        assert_eq!(lengths["input_length"]["mean"], json!(62.75));
     }
 
     #[test]

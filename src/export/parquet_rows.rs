@@ -280,6 +280,7 @@ fn no_column() -> ParquetError {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use parquet::file::metadata::RowGroupMetaData;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::record::{Field, RowAccessor as _};
     use proptest::prelude::*;
@@ -345,7 +346,7 @@ mod tests {
         let short = sample::record(0);
         let reader = written(&[long.clone(), long.clone(), short, long]);
         let groups = reader.metadata().row_groups();
-        let rows: Vec<_> = groups.iter().map(|group| group.num_rows()).collect();
+        let rows: Vec<_> = groups.iter().map(RowGroupMetaData::num_rows).collect();
         assert_eq!(rows, [2, 2]);
     }
 }

@@ -1,6 +1,8 @@
 //! A run as other tools' summaries need it: what was asked for, when, by what, and the figures that came of it.
 //! Whoever knows less of it (files of records alone know no plan and no time of day) leaves the rest empty.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
@@ -80,11 +82,14 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
         sum.update((part.len() as u64).to_le_bytes());
         sum.update(part);
     }
-    let sum = sum.finalize();
-    sum.iter()
+    sum.finalize()
+        .iter()
         .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut digits, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(digits, "{byte:02x}");
+            digits
+        })
 }
 
 #[cfg(test)]

@@ -88,13 +88,16 @@ fn every_format_counts_what_the_run_counted() {
     let _shared = shared();
     let (folder, result) = run("-u 40 --qps 80 -t 3s --warmup 1s");
     let finished = result.total("completed") + result.total("failed");
-    let (good, failures) = (
-        result.count("/measured/good"),
-        result.count("/measured/failures"),
-    );
+    let (good, failures) = measured(&result);
     assert!(good > 0 && failures > 0 && finished > good + failures);
+    tables_count(&folder, &result);
+    summaries_count(&folder, &result);
+    logs_count(&folder, &result);
+}
 
-    let table = export(&folder, "csv --records sent.jsonl").expect(0);
+fn tables_count(folder: &Arc<TempDir>, result: &Report) {
+    let finished = result.total("completed") + result.total("failed");
+    let table = export(folder, "csv --records sent.jsonl").expect(0);
     let rows = rows(&table.stdout);
     assert_eq!(rows.len() as u64, finished);
     let completed = rows.iter().filter(|row| row["good"] == "true").count();
@@ -105,7 +108,7 @@ fn every_format_counts_what_the_run_counted() {
         .sum();
     assert_eq!(tokens, result.count("/tokens/whole_run_output"));
 
-    export(&folder, "parquet --records sent.jsonl -o requests.parquet").expect(0);
+    export(folder, "parquet --records sent.jsonl -o requests.parquet").expect(0);
     let file = fs::File::open(folder.path().join("requests.parquet")).unwrap();
     let reader = SerializedFileReader::new(file).unwrap();
     let events: usize = reader
@@ -122,14 +125,17 @@ fn every_format_counts_what_the_run_counted() {
         Ok(finished)
     );
     assert_eq!(events, in_the_table);
+}
 
+fn summaries_count(folder: &Arc<TempDir>, result: &Report) {
+    let (good, failures) = measured(result);
     for source in [
         "--journal run.journal",
         "--json-file result.json",
         "--records sent.jsonl --json-file result.json",
     ] {
-        export(&folder, &format!("llm-d {source} -o report.json")).expect(0);
-        let report = json(&folder, "report.json");
+        export(folder, &format!("llm-d {source} -o report.json")).expect(0);
+        let report = json(folder, "report.json");
         let requests = "/results/request_performance/aggregate/requests";
         assert_eq!(
             report.count(&format!("{requests}/total")),
@@ -148,18 +154,22 @@ fn every_format_counts_what_the_run_counted() {
             "{source}"
         );
 
-        export(&folder, &format!("mlperf {source} -o logs")).expect(0);
+        export(folder, &format!("mlperf {source} -o logs")).expect(0);
         let text = fs::read_to_string(folder.path().join("logs/mlperf_log_detail.txt")).unwrap();
         let log = detail(&text);
         assert_eq!(log["result_query_count"], good, "{source}");
         assert_eq!(log["effective_scenario"], "Server");
         assert_eq!(log["failed_requests"]["count"], failures);
     }
+}
+
+fn logs_count(folder: &Arc<TempDir>, result: &Report) {
+    let (good, failures) = measured(result);
     for source in [
         "--journal run.journal",
         "--records sent.jsonl --json-file result.json",
     ] {
-        let log = histograms(&export(&folder, &format!("hlog {source}")).expect(0).stdout);
+        let log = histograms(&export(folder, &format!("hlog {source}")).expect(0).stdout);
         assert_eq!(log["total_latency"].len(), good, "{source}");
         assert_eq!(log["failed_time"].len(), failures);
         let before = result.count("/measured/left_out_before_the_window");
@@ -172,6 +182,14 @@ fn every_format_counts_what_the_run_counted() {
         let off = (found as f64 / wanted - 1.0).abs();
         assert!(off < 0.0015, "{found} and {wanted}");
     }
+}
+
+/// Good and failed requests of the measured window.
+fn measured(result: &Report) -> (u64, u64) {
+    (
+        result.count("/measured/good"),
+        result.count("/measured/failures"),
+    )
 }
 
 #[test]

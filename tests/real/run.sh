@@ -3,6 +3,7 @@
 # vLLM, Triton and LiteLLM where they are installed: providers.py and clients.py say how they are told where. A real Prometheus
 # scrapes the product where there is one, and Rotel, an OpenTelemetry collector from PyPI, is told of it (telemetry.py). Amazon's own
 # library and moto take part by LLMLOAD_AWS_PYTHON, a Python that has boto3 and moto[server]; else that is said to be skipped.
+# What `llmload export` writes is read by the programs whose formats they are: tests/peers/export.py, some 100 MB more.
 # bench_suite.py, beside this file, takes a vLLM that is up: see its head.
 # usage: tests/real/run.sh CACHE_FOLDER      needs Python 3.11 or newer; downloads about 200 MB once
 set -euo pipefail
@@ -28,6 +29,7 @@ cargo build --locked
 binary=${CARGO_TARGET_DIR:-target}/debug/llmload
 "$venv/bin/python" "$here/llamacpp.py" "$model" "$binary"
 "$venv/bin/python" -B "$here/clients.py" "$binary"
+python3 -B tests/peers/export.py "$cache" "$binary"
 otlp=$cache/otlp
 if ! [ -f "$otlp/installed" ]; then
   python3 -m venv "$otlp"

@@ -38,6 +38,7 @@ be written. 2 when options contradict each other or an input is none. 4 when the
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) enum Format {
     /// The benchmark report of llm-d, schema 0.2.1, as JSON
     LlmD,
@@ -62,6 +63,7 @@ pub(super) enum ScenarioName {
 
 /// What `export` takes.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "help is plain text")]
 pub(super) struct ExportArgs {
     /// The format
     #[arg(long, value_name = "FORMAT")]

@@ -202,6 +202,10 @@ fn uid(paths: &[PathBuf], requests: u64, figures: &Figures) -> String {
     digest(names.chain([figures.as_bytes()]))
 }
 
+/// Takes the wall clock at the run's offset zero, where that is known by then, what was merged, and until when.
+pub(super) type TakeInterval<'a> =
+    dyn FnMut(Option<OffsetDateTime>, &Tally, Offset) -> Result<(), Stopped> + 'a;
+
 /// A journal, opened.
 pub(super) struct JournalFile<'a> {
     pub(super) reader: Reader,
@@ -222,10 +226,7 @@ impl<'a> JournalFile<'a> {
     }
 
     /// Reads to the end, giving each frame's tally and until when it is; from when is the end of the one before.
-    pub(super) fn each(
-        &mut self,
-        take: &mut dyn FnMut(Option<OffsetDateTime>, &Tally, Offset) -> Result<(), Stopped>,
-    ) -> Result<(), Stopped> {
+    pub(super) fn each(&mut self, take: &mut TakeInterval<'_>) -> Result<(), Stopped> {
         loop {
             let next = self.reader.next_frame();
             let next =
