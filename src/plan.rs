@@ -249,6 +249,18 @@ pub struct Observe {
     /// Of these answers only so many, chosen by their indices alone; `None` for all.
     #[serde(default)]
     pub answers_at_most: Option<u32>,
+    /// Which requests are traced, and who is told of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
+}
+
+/// Requests that are traced: they bear a header `traceparent`, and whoever sends them makes a span of each.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tracing {
+    /// The share of all requests, from 0 to 1, chosen from (seed, index).
+    pub sample: f64,
+    /// The address of the OpenTelemetry collector for spans of who has none of its own. It has no secret.
+    pub collector: String,
 }
 
 impl Plan {

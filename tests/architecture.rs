@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LONGEST_FILE: usize = 600;
-const PURE: [&str; 17] = [
+const PURE: [&str; 21] = [
     "domain",
     "workload",
     "schedule",
@@ -29,6 +29,10 @@ const PURE: [&str; 17] = [
     "serving",
     "telemetry",
     "database",
+    "tui",
+    "doctor",
+    "export",
+    "web",
 ];
 const WORLDLY: [&str; 8] = [
     "tokio::",

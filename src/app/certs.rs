@@ -44,7 +44,20 @@ pub(super) struct CertsArgs {
     /// Replace files that are there
     #[arg(long)]
     force: bool,
+    /// Leave all files as they are when none is missing: for what is started again and again
+    #[arg(long, conflicts_with = "force")]
+    keep: bool,
 }
+
+/// The names of all that [`make`] makes.
+const FILES: [&str; 6] = [
+    "ca.pem",
+    "master.pem",
+    "master.key",
+    "worker.pem",
+    "worker.key",
+    "token",
+];
 
 /// A file to write.
 struct File {
@@ -58,6 +71,14 @@ struct File {
 pub(super) fn certs(args: &CertsArgs) -> Result<u8, Failure> {
     let now = OffsetDateTime::from(wall_clock());
     let names = names(&args.host)?;
+    if args.keep && FILES.iter().all(|name| args.dir.join(name).is_file()) {
+        Console::default().print(&format!(
+            "kept in {}: {}\n",
+            args.dir.display(),
+            FILES.join(", ")
+        ));
+        return Ok(status::OK);
+    }
     let made = make(&names, now, args.days)
         .context("cannot make the certificates")
         .map_err(Failure::usage)?;
@@ -243,6 +264,7 @@ mod tests {
             host: vec!["master.example".to_owned(), "[2001:db8::7]".to_owned()],
             days: 365,
             force: false,
+            keep: false,
         }
     }
 
@@ -302,6 +324,23 @@ mod tests {
         assert_ne!(first, "mine");
         certs(&forced).unwrap();
         assert_ne!(content(&dir, "token"), first);
+    }
+
+    #[test]
+    fn what_is_whole_is_kept_and_what_is_not_is_no_reason_to_overwrite_anything() {
+        let place = tempfile::tempdir().unwrap();
+        let keeping = CertsArgs {
+            keep: true,
+            ..args(place.path().to_owned())
+        };
+        certs(&keeping).unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), FILES.len());
+        let first = FILES.map(|name| content(place.path(), name));
+        certs(&keeping).unwrap();
+        assert_eq!(FILES.map(|name| content(place.path(), name)), first);
+        fs::remove_file(place.path().join("ca.pem")).unwrap();
+        assert_eq!(certs(&keeping).unwrap_err().status, 2);
+        assert_eq!(content(place.path(), "token"), first[5]);
     }
 
     #[test]

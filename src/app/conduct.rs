@@ -2,6 +2,7 @@
 //! words. It decides how often one must ask to be rid of a run, and nothing about the load.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -10,9 +11,11 @@ use tokio::time::Instant;
 use super::changes::reported;
 use super::keys::{Key, Keyboard};
 use super::signals::Signal;
+use super::terminal::Glass;
 use crate::cluster::{Change, Coming, MasterCommand, MasterEvent, Refusal};
 use crate::domain::{Offset, Rate};
 use crate::schedule::{Load, Spec};
+use crate::tui::Glance;
 
 /// Orders that may wait for the master; signals find a place whatever keys are pressed.
 pub(super) const ORDERS: usize = 64;
@@ -79,6 +82,24 @@ impl Conductor {
             plan: Box::new(plan.clone()),
             begun: None,
         }
+    }
+
+    /// The run is shown on the terminal that the keys come from.
+    pub(super) fn show_on(&mut self, glass: Option<Arc<Glass>>) {
+        if let Some(keyboard) = self.keyboard.as_mut().filter(|_| glass.is_some()) {
+            keyboard.show_on(glass);
+        }
+    }
+
+    fn is_shown(&self) -> bool {
+        let glass = self.keyboard.as_ref().and_then(Keyboard::glass);
+        glass.is_some_and(Glass::is_up)
+    }
+
+    /// Whether the run's view showed what a key asks for.
+    fn look(&self, glance: Glance) -> bool {
+        let glass = self.keyboard.as_ref().and_then(Keyboard::glass);
+        glass.is_some_and(|glass| glass.turn(glance))
     }
 
     /// What is said next. Safe to cancel.
@@ -169,6 +190,14 @@ impl Conductor {
     fn press(&mut self, key: Key) -> Option<Said> {
         let is_open = self.plan.has_rate();
         match key {
+            Key::Look(glance) => {
+                self.look(glance);
+                None
+            }
+            // The view says them.
+            Key::Listening if self.is_shown() => None,
+            Key::Help if self.look(Glance::Help) => None,
+            Key::HangUp => self.heed(Signal::HangUp),
             Key::Listening if is_open => Some(words(KEYS_OPEN)),
             Key::Listening => Some(words(KEYS)),
             Key::Help => Some(Said::Words(ALL_KEYS.map(str::to_owned).into())),

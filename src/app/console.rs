@@ -1,17 +1,31 @@
 //! Standard output. A reader that went away (`| head`) ends the printing, never the run.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+
+use super::terminal::Glass;
 
 /// Prints text; remembers that nobody reads any more.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Console {
     closed: bool,
+    glass: Option<Arc<Glass>>,
 }
 
 impl Console {
     /// Whether somebody reads what is printed, as far as anybody knows.
     pub(super) const fn is_open(&self) -> bool {
         !self.closed
+    }
+
+    /// A view may take its place, on this terminal.
+    pub(super) fn share(&mut self, glass: Option<Arc<Glass>>) {
+        self.glass = glass;
+    }
+
+    /// Whether a view has its place just now: what goes on is seen there.
+    pub(super) fn is_taken(&self) -> bool {
+        self.glass.as_ref().is_some_and(|glass| glass.is_up())
     }
 
     /// Prints `text` as it is.

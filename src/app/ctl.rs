@@ -75,7 +75,7 @@ fn shown<T: ?Sized>(
 }
 
 /// Why it came to nothing, and what to do.
-fn explained(error: ControlError) -> Failure {
+pub(super) fn explained(error: ControlError) -> Failure {
     let (status, hint) = match &error {
         ControlError::Address { .. } => (status::USAGE, Some("write --master HOST:PORT")),
         ControlError::NoMaster { .. } => (
@@ -134,7 +134,7 @@ const fn stop_text(abort: bool) -> &'static str {
     }
 }
 
-const fn phase_name(phase: RunPhase) -> &'static str {
+pub(super) const fn phase_name(phase: RunPhase) -> &'static str {
     match phase {
         RunPhase::Waiting => "waiting",
         RunPhase::Preparing => "preparing",

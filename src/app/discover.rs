@@ -76,7 +76,7 @@ async fn find_out(settings: &Settings, way: Way<'_>) -> Result<Discovered, Failu
 }
 
 /// The model's name where the API alone tells it: its servers list none.
-fn unasked(settings: &Settings, kind: Kind) -> Option<&str> {
+pub(super) fn unasked(settings: &Settings, kind: Kind) -> Option<&str> {
     let google = settings.place.google.as_ref();
     match (kind, &settings.azure) {
         (Kind::Azure, Some(azure)) => azure.deployment.as_deref(),
@@ -91,24 +91,12 @@ fn undecided(error: &GuessError) -> Failure {
 
 /// The body of `/v1/models`, or of what stands for it where the API has another root.
 async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result<Vec<u8>, Failure> {
-    let root = settings.place.root.as_deref().unwrap_or("/v1");
-    let url = format!("{}{root}/models", settings.target.base_url);
+    let url = list_url(settings);
     let hint = "is the server up, and is -H its address? --provider and --model spare the question";
     let refused = |error: anyhow::Error| {
         Failure::usage(error.context(format!("cannot ask `{url}`"))).hint(hint)
     };
-    let mut request = client(settings, way)?.get(&url).timeout(PATIENCE);
-    for (name, value) in &settings.headers {
-        request = request.header(name, value);
-    }
-    if let Some(key) = &settings.secrets.api_key {
-        let (name, value) = key_header(kind, settings, key)?;
-        request = request.header(name, value);
-    }
-    for (name, value) in &settings.secrets.headers {
-        request = request.header(name, value.expose());
-    }
-    let response = request
+    let response = listing(settings, kind, way)?
         .send()
         .await
         .map_err(|error| refused(anyhow::Error::new(error.without_url())))?;
@@ -128,6 +116,32 @@ async fn models(settings: &Settings, kind: Option<Kind>, way: Way<'_>) -> Result
             provider::error_text(&body)
         ))),
     }
+}
+
+fn list_url(settings: &Settings) -> String {
+    let root = settings.place.root.as_deref().unwrap_or("/v1");
+    format!("{}{root}/models", settings.target.base_url)
+}
+
+/// The question for the list of models, with everything that lets a request in.
+pub(super) fn listing(
+    settings: &Settings,
+    kind: Option<Kind>,
+    way: Way<'_>,
+) -> Result<reqwest::RequestBuilder, Failure> {
+    let url = list_url(settings);
+    let mut request = client(settings, way)?.get(&url).timeout(PATIENCE);
+    for (name, value) in &settings.headers {
+        request = request.header(name, value);
+    }
+    if let Some(key) = &settings.secrets.api_key {
+        let (name, value) = key_header(kind, settings, key)?;
+        request = request.header(name, value);
+    }
+    for (name, value) in &settings.secrets.headers {
+        request = request.header(name, value.expose());
+    }
+    Ok(request)
 }
 
 /// Before the API is known, most servers take a bearer token.

@@ -25,7 +25,7 @@ pub(super) fn replace(path: &Path, text: &str) -> io::Result<()> {
 /// Also those of `write`; the old file stands then.
 pub(super) fn replace_by<E: From<io::Error>>(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    write: impl FnOnce(&mut (dyn Write + Send)) -> Result<(), E>,
 ) -> Result<(), E> {
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return write(&mut OpenOptions::new().write(true).open(path)?);

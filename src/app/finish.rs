@@ -11,6 +11,7 @@ use super::html::write_page;
 use super::live::Live;
 use super::observe::Outcome as Seen;
 use super::surroundings::wall_clock;
+use super::web::Documents;
 use crate::cluster::{EndedBy, RunResult, WorkerState, WorkerSummary};
 use crate::config::{Outputs, Settings};
 use crate::domain::{Answer, Index, Outcome};
@@ -71,6 +72,8 @@ pub(super) struct Ending<'a> {
     pub(super) command: &'a str,
     /// Nothing is printed of its figures: somebody else shows them.
     pub(super) is_quiet: bool,
+    /// Its files are kept for who asks for them later.
+    pub(super) keeps_documents: bool,
     /// What its views could not bring where it belongs.
     pub(super) unseen: Vec<Failure>,
 }
@@ -81,6 +84,8 @@ pub(super) struct Judged {
     failure: Option<Failure>,
     /// `None` if it never began.
     figures: Option<(Summary, Option<Verdict>)>,
+    /// Who carried it out.
+    workers: Vec<WorkerSummary>,
 }
 
 impl Judged {
@@ -91,6 +96,7 @@ impl Judged {
             return Self {
                 failure: Some(failure),
                 figures: None,
+                workers: ending.result.workers.clone(),
             };
         }
         let summary = summarised(&ending.result);
@@ -98,6 +104,7 @@ impl Judged {
         Self {
             failure: shortcoming(&summary, ending),
             figures: Some((summary, verdict)),
+            workers: ending.result.workers.clone(),
         }
     }
 
@@ -106,6 +113,7 @@ impl Judged {
         Seen {
             figures: self.figures.clone(),
             failure: self.failure.as_ref().map(words),
+            workers: self.workers.clone(),
         }
     }
 }
@@ -127,6 +135,8 @@ pub(super) struct Finished {
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
     /// How it went, where that was to be kept.
     pub(super) course: Option<Course>,
+    /// Its files, where they are kept.
+    pub(super) documents: Option<Documents>,
 }
 
 /// Prints and writes everything.
@@ -136,9 +146,13 @@ pub(super) fn finish(
     live: Live,
     console: &mut Console,
 ) -> Finished {
-    let Judged { failure, figures } = judged;
+    let Judged {
+        failure,
+        figures,
+        workers: _,
+    } = judged;
     let Some((summary, verdict)) = figures else {
-        return never_began(&ending, failure);
+        return never_began(&ending, failure.as_ref());
     };
     let workers: Vec<_> = ending
         .result
@@ -171,6 +185,9 @@ pub(super) fn finish(
     unwritten.extend(write_html(&ctx, &ending, live.history()));
     let kept = live.history().filter(|_| ending.outputs.keeps_course);
     let course = kept.map(|history| Course::of(&ctx, history, ending.command));
+    let documents = live.history().filter(|_| ending.keeps_documents);
+    let documents =
+        documents.map(|history| Documents::of(&ctx, history, ending.answers, ending.command));
     unwritten.extend(live.finish(&ctx));
     unwritten.extend(ending.aftermath.records_error);
     unwritten.extend(ending.journal_error);
@@ -193,22 +210,22 @@ pub(super) fn finish(
         failure: gravest.map(words),
         figures: Some((summary, verdict)),
         course,
+        documents,
     }
 }
 
 /// Says why a run never began.
-fn never_began(ending: &Ending<'_>, failure: Option<Failure>) -> Finished {
-    for failure in ending.unseen.iter().chain(&failure) {
+fn never_began(ending: &Ending<'_>, failure: Option<&Failure>) -> Finished {
+    for failure in ending.unseen.iter().chain(failure) {
         complain(failure);
     }
     Finished {
-        status: failure
-            .as_ref()
-            .map_or(status::OK, |failure| failure.status),
+        status: failure.map_or(status::OK, |failure| failure.status),
         is_whole: ending.unseen.is_empty(),
-        failure: failure.as_ref().map(words),
+        failure: failure.map(words),
         figures: None,
         course: None,
+        documents: None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The keys of the console while a run goes on: single keys, not echoed, from the terminal that standard input is.
 //!
 //! The terminal is another one only while this process is in its foreground: it is given back before the process is
-//! suspended, and whenever the `Keyboard` is dropped. A process in the background neither reads nor sets it. What a key
-//! means for the run is decided by who listens.
+//! suspended, and whenever the `Keyboard` is dropped. A process in the background neither reads nor sets it. What is shown on
+//! that terminal comes and goes with it. What a key means for the run is decided by who listens.
 
 use std::collections::VecDeque;
+
+use crate::tui::Glance;
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub(super) enum Key {
     Quit,
     /// Say the keys.
     Help,
+    /// Show something else of the view.
+    Look(Glance),
+    /// The terminal's signal to hang up, which is there still.
+    HangUp,
     /// No key: from now on there are keys.
     Listening,
 }
@@ -41,23 +47,40 @@ const fn meaning(byte: u8) -> Option<Key> {
         b'p' => Key::Pause,
         b'q' => Key::Quit,
         b'h' | b'?' => Key::Help,
+        b'\t' => Key::Look(Glance::Next),
         _ => return None,
     })
 }
 
-/// The keys among what was typed; nothing in a sequence is a key of ours. A sequence comes in one piece.
+/// The keys among what was typed; no letter in a sequence is a key of ours. A sequence comes in one piece.
 fn keys(typed: &[u8]) -> VecDeque<Key> {
     let mut found = VecDeque::new();
     let mut rest = typed;
     while let Some((&byte, after)) = rest.split_first() {
         rest = if byte == ESCAPE {
-            after_sequence(after)
+            let beyond = after_sequence(after);
+            let sequence = after.get(..after.len() - beyond.len());
+            found.extend(sequence.and_then(glance).map(Key::Look));
+            beyond
         } else {
             found.extend(meaning(byte));
             after
         };
     }
     found
+}
+
+/// What the rest of an escape's sequence asks to be shown.
+const fn glance(sequence: &[u8]) -> Option<Glance> {
+    Some(match sequence {
+        [] => Glance::Back,
+        b"[A" | b"OA" => Glance::Up,
+        b"[B" | b"OB" => Glance::Down,
+        b"[5~" => Glance::PageUp,
+        b"[6~" => Glance::PageDown,
+        b"[Z" => Glance::Previous,
+        _ => return None,
+    })
 }
 
 /// What follows the sequence that an escape began: `[`, parameters and a final byte; `O` and a byte; or a byte.
@@ -84,7 +107,10 @@ pub(super) use terminal::Keyboard;
 mod nowhere {
     //! Systems without such terminals.
 
+    use std::sync::Arc;
+
     use super::Key;
+    use crate::app::terminal::Glass;
 
     /// There is none.
     #[derive(Debug)]
@@ -93,6 +119,14 @@ mod nowhere {
     impl Keyboard {
         pub(in crate::app) const fn open() -> Option<Self> {
             None
+        }
+
+        pub(in crate::app) fn show_on(&mut self, _: Option<Arc<Glass>>) {
+            match *self {}
+        }
+
+        pub(in crate::app) fn glass(&self) -> Option<&Glass> {
+            match *self {}
         }
 
         pub(in crate::app) async fn next(&mut self) -> Key {
@@ -108,6 +142,7 @@ mod terminal {
     use std::collections::VecDeque;
     use std::io::{self, IsTerminal};
     use std::os::fd::{AsFd, OwnedFd};
+    use std::sync::Arc;
     use std::time::Duration;
 
     use nix::sys::signal::{SigSet, Signal as Blocked};
@@ -119,12 +154,12 @@ mod terminal {
     use tokio::time::{Interval, MissedTickBehavior};
 
     use super::{Key, keys};
+    use crate::app::terminal::Glass;
 
     /// How often to look whether the shell has put this process into the foreground, which no signal tells.
     const LOOK_EVERY: Duration = Duration::from_secs(1);
 
     /// A terminal that is read key by key.
-    #[derive(Debug)]
     pub(in crate::app) struct Keyboard {
         input: AsyncFd<OwnedFd>,
         /// The settings to give back; `None` while the terminal is not ours.
@@ -136,6 +171,8 @@ mod terminal {
         continued: unix::Signal,
         killed: unix::Signal,
         look: Interval,
+        /// What is shown on the terminal while it is ours, and the signal that says that it may be gone.
+        shown: Option<(Arc<Glass>, unix::Signal)>,
     }
 
     impl Keyboard {
@@ -161,9 +198,24 @@ mod terminal {
                 continued: signals(Signal::CONT)?,
                 killed: signals(Signal::QUIT)?,
                 look,
+                shown: None,
             };
             keyboard.take();
             Some(keyboard)
+        }
+
+        /// From now on something is shown on the terminal while it is ours.
+        pub(in crate::app) fn show_on(&mut self, glass: Option<Arc<Glass>>) {
+            let hung_up = unix::signal(SignalKind::hangup());
+            self.shown = glass.zip(hung_up.ok());
+            if let (Some((glass, _)), Some(before)) = (&self.shown, &self.before) {
+                glass.raise(before);
+            }
+        }
+
+        /// What that is.
+        pub(in crate::app) fn glass(&self) -> Option<&Glass> {
+            self.shown.as_ref().map(|(glass, _)| &**glass)
         }
 
         /// The next key. Safe to cancel.
@@ -176,7 +228,13 @@ mod terminal {
                 tokio::select! {
                     biased;
                     Some(()) = self.suspended.recv() => self.suspend(),
-                    Some(()) = self.continued.recv() => self.take(),
+                    Some(()) = self.continued.recv() => self.take_again(),
+                    Some(()) = hung_up(&mut self.shown) => {
+                        if self.is_there() {
+                            return Key::HangUp;
+                        }
+                        self.lose();
+                    }
                     Some(()) = self.killed.recv() => {
                         self.give_back();
                         std::process::abort();
@@ -185,7 +243,7 @@ mod terminal {
                     ready = self.input.readable(), if reads => {
                         match ready.map(read) {
                             Ok(Read::Keys(typed)) => self.typed = typed,
-                            Ok(Read::HungUp) | Err(_) => self.hung_up = true,
+                            Ok(Read::HungUp) | Err(_) => self.lose(),
                         }
                     }
                 }
@@ -196,8 +254,15 @@ mod terminal {
         /// has set it as they like.
         fn take(&mut self) {
             if self.hung_up || !self.is_in_foreground() {
-                self.before = None;
+                if self.before.take().is_some()
+                    && let Some(glass) = self.glass()
+                {
+                    glass.forget();
+                }
                 return;
+            }
+            if self.glass().is_some_and(Glass::was_reset) {
+                self.before = None;
             }
             if self.before.is_some() {
                 return;
@@ -206,6 +271,9 @@ mod terminal {
                 return;
             };
             if termios::tcsetattr(&self.input, OptionalActions::Now, &by_key(&before)).is_ok() {
+                if let Some(glass) = self.glass() {
+                    glass.raise(&before);
+                }
                 self.before = Some(before);
                 if !std::mem::replace(&mut self.announced, true) {
                     self.typed.push_back(Key::Listening);
@@ -213,7 +281,19 @@ mod terminal {
             }
         }
 
+        /// The same after a stop, in which others may have had it.
+        fn take_again(&mut self) {
+            let had = self.before.is_some();
+            self.take();
+            if let (true, Some(glass), Some(before)) = (had, self.glass(), &self.before) {
+                glass.raise(before);
+            }
+        }
+
         fn give_back(&mut self) {
+            if let Some(glass) = self.glass() {
+                glass.lower();
+            }
             if let Some(before) = self.before.take()
                 && self.is_in_foreground()
             {
@@ -233,6 +313,18 @@ mod terminal {
             self.take();
         }
 
+        fn is_there(&self) -> bool {
+            termios::tcgetattr(&self.input).is_ok()
+        }
+
+        /// There is no terminal any more; what is shown elsewhere is.
+        fn lose(&mut self) {
+            (self.hung_up, self.before) = (true, None);
+            if self.glass().is_some_and(Glass::lose) {
+                tracing::warn!("the terminal is gone: the run goes on without its view");
+            }
+        }
+
         fn is_in_foreground(&self) -> bool {
             termios::tcgetpgrp(&self.input).is_ok_and(|group| group == process::getpgrp())
         }
@@ -241,6 +333,14 @@ mod terminal {
     impl Drop for Keyboard {
         fn drop(&mut self) {
             self.give_back();
+        }
+    }
+
+    /// The next signal to hang up, where somebody wants to know.
+    async fn hung_up(shown: &mut Option<(Arc<Glass>, unix::Signal)>) -> Option<()> {
+        match shown {
+            Some((_, signal)) => signal.recv().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -320,9 +420,11 @@ mod tests {
         let between = [
             Key::Users(1),
             Key::Quit,
+            Key::Look(Glance::Up),
             Key::Quit,
             Key::Users(1),
             Key::Quit,
+            Key::Look(Glance::Back),
         ];
         assert_eq!(keys(sequences), between);
         assert_eq!(
@@ -333,6 +435,23 @@ mod tests {
                 Key::Rate(-1),
                 Key::RatePercent(-10)
             ]
+        );
+    }
+
+    #[test]
+    fn keys_of_the_cursor_and_of_pages_look_elsewhere() {
+        let glances = [
+            Glance::Next,
+            Glance::Previous,
+            Glance::Up,
+            Glance::Down,
+            Glance::Down,
+            Glance::PageUp,
+            Glance::PageDown,
+        ];
+        assert_eq!(
+            keys(b"\t\x1b[Z\x1b[A\x1b[B\x1bOB\x1b[5~\x1b[6~"),
+            glances.map(Key::Look)
         );
     }
 }

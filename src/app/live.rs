@@ -113,7 +113,8 @@ impl Live {
         if !std::mem::take(&mut self.unshown) {
             return;
         }
-        if self.tables && self.now.since(self.printed) >= TABLE_EVERY {
+        let is_due = self.now.since(self.printed) >= TABLE_EVERY;
+        if self.tables && is_due && !console.is_taken() {
             self.printed = self.now;
             self.print(console);
         }

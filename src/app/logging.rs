@@ -15,6 +15,8 @@ use crate::config::{LogLevel, Logging};
 
 /// Lines that the book keeps.
 const KEPT: usize = 1_000;
+/// Bytes of log lines that are held back at most; the oldest ones beyond that are left out.
+const HELD: usize = 1 << 20;
 
 /// The one book of this process, as there is one log.
 static BOOK: Mutex<Book> = Mutex::new(Book {
@@ -30,9 +32,17 @@ struct Book {
     /// Lines that were ever written into it.
     written: u64,
     /// Standard error is somebody else's; what would have gone there meanwhile.
-    held: Option<Vec<u8>>,
+    held: Option<Held>,
     /// Where lines go; `None` for standard error.
     file: Option<File>,
+}
+
+/// Log lines that wait for standard error.
+#[derive(Default)]
+struct Held {
+    events: VecDeque<Box<[u8]>>,
+    bytes: usize,
+    left_out: usize,
 }
 
 /// Starts logging for a command without options for it: what happens, on standard error.
@@ -91,11 +101,48 @@ pub(super) fn hold() -> Hold {
     Hold(())
 }
 
+impl Hold {
+    /// Ends without a word: nobody would take what was held back.
+    pub(super) fn discard(hold: Self) {
+        book().held.take();
+        drop(hold);
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         let held = book().held.take().unwrap_or_default();
         // Nothing can be done when even that fails.
-        let _ = io::stderr().write_all(&held);
+        let _ = io::stderr().write_all(&held.into_text());
+    }
+}
+
+impl Held {
+    fn push(&mut self, event: &[u8]) {
+        self.bytes += event.len();
+        self.events.push_back(event.into());
+        while self.bytes > HELD {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.len();
+            self.left_out += 1;
+        }
+    }
+
+    fn into_text(self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if self.left_out > 0 {
+            let said = format!(
+                "({} earlier messages were shown and are left out here; --logfile keeps all)\n",
+                self.left_out
+            );
+            text.extend_from_slice(said.as_bytes());
+        }
+        for event in self.events {
+            text.extend_from_slice(&event);
+        }
+        text
     }
 }
 
@@ -133,8 +180,9 @@ impl Write for ToBook {
         let Book { file, held, .. } = &mut *book;
         match (file, held) {
             (Some(file), _) => file.write_all(event)?,
-            (None, Some(held)) => held.extend_from_slice(event),
-            (None, None) => io::stderr().write_all(event)?,
+            (None, Some(held)) => held.push(event),
+            // A terminal that is gone ends no run: who complains about it there would.
+            (None, None) => drop(io::stderr().write_all(event)),
         }
         Ok(event.len())
     }
@@ -163,5 +211,24 @@ mod tests {
         assert_eq!((book.lines.len(), book.written), (KEPT, KEPT as u64 + 7));
         assert_eq!(book.lines.back().map(AsRef::as_ref), Some("more"));
         assert_eq!(book.lines.front().map(AsRef::as_ref), Some("line 7"));
+    }
+
+    #[test]
+    fn what_is_held_back_has_a_bound_and_says_what_is_missing() {
+        let mut held = Held::default();
+        let event = [b"x".repeat(HELD / 4 - 1), b"\n".to_vec()].concat();
+        for _ in 0..4 {
+            held.push(&event);
+        }
+        held.push(b"the last\n");
+        assert_eq!(held.bytes, 3 * (HELD / 4) + 9);
+        let text = String::from_utf8(held.into_text()).unwrap();
+        assert!(
+            text.starts_with("(1 earlier messages were"),
+            "{}",
+            &text[..40]
+        );
+        assert!(text.ends_with("x\nthe last\n"));
+        assert!(Held::default().into_text().is_empty());
     }
 }

@@ -13,10 +13,13 @@ mod data_set;
 mod database;
 mod dataset;
 mod discover;
+mod doctor;
 mod door;
+mod export;
 mod failure;
 mod files;
 mod finish;
+mod health;
 mod html;
 mod hub;
 mod journal;
@@ -24,8 +27,10 @@ mod keys;
 mod live;
 mod llmperf;
 mod logging;
+mod manual;
 mod observe;
 mod open_files;
+mod otlp;
 mod played;
 mod plot;
 mod prepare;
@@ -43,8 +48,10 @@ mod stage;
 mod surroundings;
 mod sweep;
 mod target;
+mod terminal;
 mod views;
 mod watch;
+mod web;
 mod worker;
 
 use std::ffi::OsString;
@@ -75,7 +82,21 @@ const PREFILL: &str = "prefill";
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     install_crypto();
     open_files::raise_limit();
-    let cli = config::command()
+    let cli = cli();
+    let ended = match config::resolve(&cli, args, &Process) {
+        Ok(command) => dispatch(&cli, command),
+        Err(error) => return ExitCode::from(refuse(&error)),
+    };
+    let code = ended.unwrap_or_else(|failure| {
+        complain(&failure);
+        failure.status
+    });
+    ExitCode::from(code)
+}
+
+/// The whole command line.
+fn cli() -> clap::Command {
+    config::command()
         .subcommand(mock_command())
         .subcommand(bench_command())
         .subcommand(certs_command())
@@ -87,22 +108,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .subcommands(llmperf::commands())
         .subcommands(serving::commands())
         .subcommand(plot::command())
+        .subcommand(compare::command())
+        .subcommands(manual::commands())
+        .subcommand(export::command())
         .subcommand(database::pg_load_command())
-        .subcommand(compare::command());
-    let ended = match config::resolve(&cli, args, &Process) {
-        Ok(command) => dispatch(command),
-        Err(error) => return ExitCode::from(refuse(&error)),
-    };
-    let code = ended.unwrap_or_else(|failure| {
-        complain(&failure);
-        failure.status
-    });
-    ExitCode::from(code)
 }
 
 fn mock_command() -> clap::Command {
     let about = "Serve a scripted LLM API: something to test against";
-    MockArgs::augment_args(clap::Command::new(MOCK_SERVER).about(about))
+    MockArgs::augment_args(clap::Command::new(MOCK_SERVER)).about(about)
 }
 
 fn bench_command() -> clap::Command {
@@ -144,7 +158,7 @@ fn refuse(error: &ConfigError) -> u8 {
     error.exit_status()
 }
 
-fn dispatch(command: Command) -> Result<u8, Failure> {
+fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
     if let Some(logging) = command.logging() {
         logging::start(logging)?;
     }
@@ -197,13 +211,24 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
             runtime()?.block_on(database::pg_load(&matches))
         }
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
+        Command::Other { name, matches } if name == manual::COMPLETIONS => {
+            manual::completions(cli, &matches)
+        }
+        Command::Other { name, matches } if name == manual::MAN => manual::man(cli, &matches),
+        Command::Other { name, matches } if name == export::NAME => export::export(&matches),
         Command::Other { matches, .. } => {
             let args = MockArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             runtime()?.block_on(worker::mock_server(&args))
         }
         Command::Run(options) => runtime()?.block_on(session::run(*options)),
+        Command::Web(options) if options.base.is_master() => {
+            two_threads()?.block_on(web::web(*options))
+        }
+        Command::Web(options) => runtime()?.block_on(web::web(*options)),
         Command::Master(options) => two_threads()?.block_on(session::master(*options)),
         Command::Ctl(options) => runtime()?.block_on(ctl::ctl(*options)),
+        Command::Doctor(options) => runtime()?.block_on(doctor::doctor(*options)),
+        Command::Health(options) => runtime()?.block_on(health::health(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
 }

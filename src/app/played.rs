@@ -1,10 +1,12 @@
 //! What a run that was played leaves to whoever had it played, and who shows it meanwhile. It plays none.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use time::OffsetDateTime;
 
 use super::finish::Finished;
+use super::web::{Documents, Site};
 use crate::cluster::MasterEvent;
 use crate::domain::{Answer, Index};
 use crate::metrics::{Summary, Verdict};
@@ -29,12 +31,16 @@ pub(super) struct Played {
     pub(super) answers: BTreeMap<Index, Answer>,
     /// When it began, by the wall clock; `None` if it never did.
     pub(super) begun: Option<OffsetDateTime>,
+    /// Its files, where a page offers them.
+    pub(super) documents: Option<Documents>,
 }
 
 /// Who shows a run.
 pub(super) enum Showing<'a> {
     /// It prints its own figures, and listens to keys.
     Itself,
+    /// It does, and a page shows it as well, which may have others played after it.
+    Web(Arc<Site>),
     /// Somebody else, when it is over.
     Nobody,
     /// Somebody who hears of all that happens.
@@ -56,13 +62,21 @@ pub(super) struct Measured {
 
 impl Showing<'_> {
     pub(super) const fn is_quiet(&self) -> bool {
-        !matches!(self, Self::Itself)
+        !matches!(self, Self::Itself | Self::Web(_))
+    }
+
+    /// The page that shows it.
+    pub(super) const fn site(&self) -> Option<&Arc<Site>> {
+        match self {
+            Self::Web(site) => Some(site),
+            _ => None,
+        }
     }
 
     /// Tells whoever shows it what happens. Returns whether the run is to end.
     pub(super) fn note(&mut self, event: &MasterEvent) -> bool {
         match self {
-            Self::Itself | Self::Nobody => false,
+            Self::Itself | Self::Web(_) | Self::Nobody => false,
             Self::To(watcher) => {
                 watcher(event);
                 false
@@ -86,6 +100,7 @@ impl Played {
             is_altered: false,
             answers: BTreeMap::new(),
             begun: None,
+            documents: finished.documents,
             measured: finished.figures.map(|(summary, verdict)| Measured {
                 plan,
                 summary,
@@ -106,6 +121,7 @@ impl Played {
             measured: None,
             answers: BTreeMap::new(),
             begun: None,
+            documents: None,
         }
     }
 }

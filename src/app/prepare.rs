@@ -12,6 +12,7 @@ use super::data_set;
 use super::database;
 use super::failure::Failure;
 use super::hub;
+use super::otlp::{Collector, Spans};
 use super::records::{RecordsFile, Sink, hand_out};
 use super::surroundings::Process;
 use crate::cluster::{Prepare, SharedSecrets};
@@ -38,6 +39,8 @@ pub(super) struct Machine {
     /// Where a row of each request goes.
     pub(super) database: Option<Database>,
     pub(super) hub: HubPaths,
+    /// The collector of this machine's own settings.
+    pub(super) otlp: Option<Collector>,
 }
 
 /// Finished requests that may wait to be taken.
@@ -128,6 +131,16 @@ impl Machine {
             wishes.push(Box::new(move || {
                 database::Requests::open(&wanted)
                     .map(|requests| Box::new(requests) as Box<dyn Sink>)
+            }));
+        }
+        if let Some(tracing) = &part.plan.observe.tracing {
+            let of_plan = || Collector::of_plan(&tracing.collector);
+            let collector = self.otlp.clone().unwrap_or_else(of_plan);
+            let (who, sample) = ((part.run, part.worker), tracing.sample);
+            let plan = part.plan.clone();
+            wishes.push(Box::new(move || {
+                let spans = Spans::open(&collector, who, &plan, sample)?;
+                Ok(Box::new(spans) as Box<dyn Sink>)
             }));
         }
         wishes

@@ -1,4 +1,4 @@
-//! The page that Prometheus scrapes, as a view of a run: it listens, and hands out what `telemetry` makes of the last standing.
+//! The page that Prometheus scrapes, of a run or of a worker's part: it listens, and hands out what `telemetry` makes of the last standing.
 //! A page is made at most once a second and format, on a thread that may wait, however many ask for it.
 
 use std::collections::BTreeMap;
@@ -17,14 +17,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::failure::Failure;
-use super::observe::View;
+use super::observe::{Part, View};
 use super::views::{Doing, Viewer};
-use crate::config::{Endpoint, Telemetry};
+use crate::config::{Endpoint, Page};
+use crate::plan::Plan;
+use crate::provider;
 use crate::report::Standing;
 use crate::telemetry::{self, Format, Subject};
 
@@ -37,34 +39,71 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The page, while it is there.
 pub(super) struct Prometheus {
-    serving: JoinHandle<()>,
+    /// Ends with it.
+    _serving: JoinSet<()>,
     linger: Duration,
 }
 
 impl Prometheus {
-    /// Takes the port and serves the page from now on.
-    pub(super) async fn open(
-        bind: &Endpoint,
-        wanted: &Telemetry,
-        view: View,
+    /// Takes the port and serves the page of a run from now on.
+    pub(super) async fn open(page: &Page, view: View) -> Result<Self, Failure> {
+        let latest = move || {
+            Some(Matter {
+                run: view.run,
+                worker: None,
+                plan: Arc::clone(&view.plan),
+                endpoint: Arc::clone(&view.endpoint),
+                standing: Arc::clone(&view.standing.borrow()),
+            })
+        };
+        Self::serve(page, Box::new(latest)).await
+    }
+
+    /// The same of whatever part a worker has at the time.
+    pub(super) async fn of_part(
+        page: &Page,
+        part: watch::Receiver<Option<Part>>,
     ) -> Result<Self, Failure> {
+        let latest = move || {
+            let part = part.borrow().clone()?;
+            Some(Matter {
+                run: part.run,
+                worker: Some(part.worker),
+                plan: part.plan,
+                endpoint: part.endpoint,
+                standing: part.standing,
+            })
+        };
+        Self::serve(page, Box::new(latest)).await
+    }
+
+    async fn serve(page: &Page, latest: Latest) -> Result<Self, Failure> {
+        let bind = &page.bind;
         let listener = listen(bind).await?;
         let address = listener.local_addr().map_err(Failure::failed)?;
         tracing::info!("metrics for Prometheus: http://{address}/metrics");
         let press = Arc::new(Press {
-            view,
+            latest,
             printed: Mutex::default(),
         });
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, press));
         Ok(Self {
-            serving: tokio::spawn(serve(listener, press)),
-            linger: wanted.prometheus_linger,
+            _serving: serving,
+            linger: page.linger,
         })
     }
-}
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        self.serving.abort();
+    /// Stays for a last scrape, if it was asked to.
+    pub(super) async fn stay(self) {
+        if !self.linger.is_zero() {
+            let seconds = self.linger.as_secs_f64();
+            tracing::info!(
+                "the metrics stay for {seconds} s (--prometheus-linger); Ctrl-C ends that"
+            );
+            sleep(self.linger).await;
+        }
+        drop(self);
     }
 }
 
@@ -74,16 +113,7 @@ impl Viewer for Prometheus {
     }
 
     fn linger(self: Box<Self>) -> Doing<'static, ()> {
-        Box::pin(async move {
-            if !self.linger.is_zero() {
-                let seconds = self.linger.as_secs_f64();
-                tracing::info!(
-                    "the metrics stay for {seconds} s (--prometheus-linger); Ctrl-C ends that"
-                );
-                sleep(self.linger).await;
-            }
-            drop(self);
-        })
+        Box::pin(self.stay())
     }
 }
 
@@ -168,30 +198,46 @@ fn response(status: StatusCode, kind: HeaderValue, body: Bytes) -> Response<Full
     response
 }
 
+/// What a page is of.
+struct Matter {
+    run: u64,
+    /// Of one worker's part: that worker's number.
+    worker: Option<u32>,
+    plan: Arc<Plan>,
+    endpoint: Arc<provider::Endpoint>,
+    standing: Arc<Standing>,
+}
+
+/// Says how things stand now; nothing while there is no run.
+type Latest = Box<dyn Fn() -> Option<Matter> + Send + Sync>;
+
 /// Makes pages, and keeps the last of each format until the run stands otherwise.
 struct Press {
-    view: View,
+    latest: Latest,
     printed: Mutex<BTreeMap<Format, (Arc<Standing>, Bytes)>>,
 }
 
 impl Press {
     fn page(&self, format: Format) -> Bytes {
-        let standing = Arc::clone(&self.view.standing.borrow());
+        let Some(matter) = (self.latest)() else {
+            return Bytes::new();
+        };
         // Who comes meanwhile wants the same page.
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, page)) = printed.get(&format)
-            && Arc::ptr_eq(of, &standing)
+            && Arc::ptr_eq(of, &matter.standing)
         {
             return page.clone();
         }
         let subject = Subject {
-            run: self.view.run,
-            plan: &self.view.plan,
-            path: &self.view.endpoint.path,
+            run: matter.run,
+            plan: &matter.plan,
+            path: &matter.endpoint.path,
             version: env!("CARGO_PKG_VERSION"),
+            part: matter.worker,
         };
-        let page = Bytes::from(telemetry::page(&subject, &standing, format));
-        printed.insert(format, (standing, page.clone()));
+        let page = Bytes::from(telemetry::page(&subject, &matter.standing, format));
+        printed.insert(format, (matter.standing, page.clone()));
         page
     }
 }

@@ -2,7 +2,7 @@
 //! It adds nothing up itself: frames are replayed, and the cluster's machine says what became of the run.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -77,6 +77,7 @@ impl ReportArgs {
             keeps_course: false,
             records_dir: None,
             only_summary: true,
+            headless: true,
         }
     }
 
@@ -123,13 +124,7 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
     }
     let outputs = args.outputs();
     check_outputs(&outputs)?;
-    let unreadable = |error: anyhow::Error| {
-        let path = args.journal.display();
-        let failure = Failure::usage(error.context(format!("cannot read the journal `{path}`")));
-        failure.hint(
-            "a master says at its start where its journal is, and so does `run --journal FILE`",
-        )
-    };
+    let unreadable = |error| unreadable(&args.journal, error);
     let mut reader = journal::read(&args.journal).map_err(|error| unreadable(error.into()))?;
     let plan = reader.header().plan.clone();
     let endpoint = speak(&plan)?.endpoint().clone();
@@ -170,14 +165,22 @@ pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
         answers: &answers,
         command: &header.command,
         is_quiet: false,
+        keeps_documents: false,
         unseen: Vec::new(),
     };
     let judged = Judged::of(&ending);
     Ok(finish(ending, judged, live, &mut Console::default()).status)
 }
 
+/// Why a journal tells nothing.
+pub(super) fn unreadable(path: &Path, error: anyhow::Error) -> Failure {
+    let error = error.context(format!("cannot read the journal `{}`", path.display()));
+    Failure::usage(error)
+        .hint("a master says at its start where its journal is, and so does `run --journal FILE`")
+}
+
 /// Why there is no result of a run that never began.
-fn nothing_measured(past: &Past, cluster: bool) -> Failure {
+pub(super) fn nothing_measured(past: &Past, cluster: bool) -> Failure {
     let failure = |words: &str| Failure {
         error: anyhow!("{words}"),
         hint: None,
@@ -190,7 +193,7 @@ fn nothing_measured(past: &Past, cluster: bool) -> Failure {
 }
 
 /// What a journal can tell of its run, and what not.
-struct Known<'a> {
+pub(super) struct Known<'a> {
     header: &'a JournalHeader,
     past: &'a Past,
     torn: Option<&'a Torn>,
@@ -198,7 +201,7 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn of(reader: &'a Reader, is_written: bool) -> Self {
+    pub(super) fn of(reader: &'a Reader, is_written: bool) -> Self {
         Self {
             header: reader.header(),
             past: reader.past(),
@@ -244,7 +247,7 @@ impl<'a> Known<'a> {
     }
 
     /// What the figures of a run that broke off lack.
-    fn missing(&self) -> String {
+    pub(super) fn missing(&self) -> String {
         let to = self.past.to;
         if self.is_written {
             return format!(

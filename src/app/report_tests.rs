@@ -112,7 +112,7 @@ fn options_of_what_it_is_not_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("run.journal");
     std::fs::write(&journal, "").unwrap();
-    let refused = |of: &std::path::Path, option: &[&str]| {
+    let refused = |of: &Path, option: &[&str]| {
         let words = ["report", of.to_str().unwrap()];
         let words = words.iter().chain(option);
         let matches = ReportArgs::augment_args(clap::Command::new("report"))

@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use http::header::{ACCEPT, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::discover::{self, Way};
@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::surroundings::wall_clock;
 use crate::config::Settings;
 use crate::domain::Secret;
-use crate::gauges::{self, Page, Watched, Watching};
+use crate::gauges::{self, Look, Page, Watched, Watching};
 
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -58,7 +58,22 @@ impl Sampler {
         settings: &Settings,
         way: Way<'_>,
     ) -> Result<Self, Failure> {
-        let eye = Eye::new(url, settings, way)?;
+        Self::start_telling(url, step, settings, way, watch::channel(None).0)
+    }
+
+    /// The same; the last look is in `glance` meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::start`] has them.
+    pub(super) fn start_telling(
+        url: &str,
+        step: Duration,
+        settings: &Settings,
+        way: Way<'_>,
+        glance: watch::Sender<Option<Look>>,
+    ) -> Result<Self, Failure> {
+        let eye = Eye::new(url, settings, way, glance)?;
         let (stop, stopped) = oneshot::channel();
         let (tell, watched) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,7 +83,7 @@ impl Sampler {
         thread::Builder::new()
             .name("server-metrics".to_owned())
             .spawn(move || {
-                let watched = runtime.block_on(watch(eye, step, stopped));
+                let watched = runtime.block_on(look_on(eye, step, stopped));
                 // Whoever does not wait for it does not want it.
                 let _ = tell.send(watched);
             })
@@ -81,6 +96,26 @@ impl Sampler {
         let _ = self.stop.send(());
         self.watched.await.unwrap_or_default()
     }
+}
+
+/// One look at the page at `url`: whose names it has, or why it cannot be read.
+///
+/// # Errors
+///
+/// As those of [`Sampler::start`].
+pub(super) async fn glance(
+    url: &str,
+    settings: &Settings,
+    way: Way<'_>,
+) -> Result<Result<&'static str, String>, Failure> {
+    // Nobody but the caller sees it.
+    let (unseen, _) = watch::channel(None);
+    let mut eye = Eye::new(url, settings, way, unseen)?;
+    let looked = timeout(PATIENCE, eye.page()).await;
+    let looked = looked.unwrap_or_else(|_| Err(anyhow!("no answer in {PATIENCE:?}")));
+    Ok(looked
+        .map(|page| page.server)
+        .map_err(|error| eye.masked(&error)))
 }
 
 fn unstarted(error: io::Error) -> Failure {
@@ -125,7 +160,7 @@ impl Clock {
     }
 }
 
-async fn watch(mut eye: Eye, step: Duration, mut stop: oneshot::Receiver<()>) -> Watched {
+async fn look_on(mut eye: Eye, step: Duration, mut stop: oneshot::Receiver<()>) -> Watched {
     let mut watching = Watching::new(step);
     let clock = Clock::start();
     let (mut number, mut failed_in_a_row) = (0_u32, 0);
@@ -176,10 +211,16 @@ struct Eye {
     url: Url,
     headers: HeaderMap,
     secrets: Vec<Secret>,
+    glance: watch::Sender<Option<Look>>,
 }
 
 impl Eye {
-    fn new(url: &str, settings: &Settings, way: Way<'_>) -> Result<Self, Failure> {
+    fn new(
+        url: &str,
+        settings: &Settings,
+        way: Way<'_>,
+        glance: watch::Sender<Option<Look>>,
+    ) -> Result<Self, Failure> {
         let client = discover::client_of_page(url, settings, way)?;
         let url: Url = url
             .parse()
@@ -202,6 +243,7 @@ impl Eye {
             url,
             headers,
             secrets,
+            glance,
         })
     }
 
@@ -212,6 +254,7 @@ impl Eye {
         match looked {
             Ok(page) => {
                 watching.saw(at_s, &page);
+                self.glance.send_replace(Some(page.look(at_s)));
                 true
             }
             Err(error) => {

@@ -1,13 +1,18 @@
 //! What a run shows while it goes on: its events become tables, files, lines of the log. What they mean is decided elsewhere.
 
 use time::OffsetDateTime;
+use tokio::sync::mpsc;
 
 use super::changes::Changes;
+use super::conduct::Conductor;
 use super::console::Console;
 use super::journal::on_the_wall;
 use super::live::{Live, in_words};
 use super::played::Showing;
-use crate::cluster::MasterEvent;
+use super::signals::Signal;
+use super::views::Views;
+use crate::cluster::{MasterCommand, MasterEvent};
+use crate::plan::Plan;
 use crate::suite::Trend;
 
 /// Where a run is shown, and what is kept of it on the way.
@@ -21,6 +26,22 @@ pub(super) struct Screen {
 }
 
 impl Screen {
+    /// Whoever conducts the run, from the load that it has by now.
+    pub(super) fn conductor(
+        &self,
+        orders: mpsc::Sender<MasterCommand>,
+        signals: mpsc::Receiver<Signal>,
+        plan: &Plan,
+    ) -> Conductor {
+        Conductor::new(orders, signals, &plan.schedule, self.changes.load())
+    }
+
+    /// Keys and tables find the terminal by the view that has it, if one has.
+    pub(super) fn share(&mut self, conductor: &mut Conductor, views: &Views) {
+        conductor.show_on(views.glass());
+        self.console.share(views.glass());
+    }
+
     /// Shows an event. Returns whether who else shows the run wants it to end.
     pub(super) fn take(&mut self, showing: &mut Showing<'_>, event: &MasterEvent) -> bool {
         note_start(&mut self.begun, self.shown, event);

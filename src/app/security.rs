@@ -95,11 +95,15 @@ pub(super) const fn way_in(rejection: &Rejection) -> &'static str {
 }
 
 fn token(source: &TokenSource) -> Result<Secret, Failure> {
-    let path = match source {
-        TokenSource::Given(token) => return Ok(token.clone()),
-        TokenSource::File(path) => path,
-    };
-    let content = private(path, "--token-file")?;
+    match source {
+        TokenSource::Given(token) => Ok(token.clone()),
+        TokenSource::File(path) => token_in(path, "--token-file"),
+    }
+}
+
+/// The token in a file that `option` names.
+pub(super) fn token_in(path: &Path, option: &str) -> Result<Secret, Failure> {
+    let content = private(path, option)?;
     config::token(content.expose()).map_err(|error| {
         Failure::usage(anyhow!("cannot use `{}`: {error}", path.display())).hint(error.hint())
     })
@@ -123,11 +127,22 @@ fn private(path: &Path, option: &str) -> Result<Secret, Failure> {
     Ok(content)
 }
 
+/// Whether somebody else than the reader was let in. A file of the administrator's that a group may read is meant for the
+/// member of the group that reads it: that is how secrets are mounted into containers and lent to services.
 #[cfg(unix)]
 fn others_may_read(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    const OTHERS: u32 = 0o077;
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & OTHERS != 0)
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path)
+        .is_ok_and(|file| is_too_open(file.mode(), file.uid(), rustix::process::geteuid().as_raw()))
+}
+
+#[cfg(unix)]
+const fn is_too_open(mode: u32, owner: u32, reader: u32) -> bool {
+    const GROUP: u32 = 0o070;
+    const OTHERS: u32 = 0o007;
+    const ROOT: u32 = 0;
+    let lent = owner == ROOT && reader != ROOT && mode & GROUP == 0o040;
+    mode & OTHERS != 0 || (mode & GROUP != 0 && !lent)
 }
 
 #[cfg(not(unix))]
@@ -189,6 +204,26 @@ mod tests {
         for (mode, others) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(others_may_read(&path), others, "{mode:o}");
+        }
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn what_root_lends_to_a_group_is_not_open_to_others() {
+        for (mode, owner, reader, open) in [
+            (0o440, 0, 65532, false),
+            (0o640, 0, 65532, false),
+            (0o660, 0, 65532, true),
+            (0o444, 0, 65532, true),
+            (0o440, 0, 0, true),
+            (0o440, 1000, 65532, true),
+            (0o600, 1000, 1000, false),
+        ] {
+            assert_eq!(
+                is_too_open(mode, owner, reader),
+                open,
+                "{mode:o} {owner} {reader}"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::files::try_writing;
 use super::finish::Rules;
 use super::journal::{self, Writing};
+use super::otlp::Collector;
 use super::played::{Played, Showing};
 use super::prepare::Machine;
 use super::security;
@@ -24,7 +25,9 @@ use crate::cluster::{
     ClusterError, JournalPort, Master, MasterConfig, OnLoss, RunResult, SharedSecrets,
     WorkerConfig, engine_port, run_local, serve_master,
 };
-use crate::config::{MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Settings};
+use crate::config::{
+    MasterOptions, OnWorkerLoss, Outputs, Prompts, RunOptions, Secrets, Sending, Settings,
+};
 use crate::embed::address::{refuse_contradictions, sources};
 use crate::embed::serve;
 use crate::mock::{self, MockHandle};
@@ -65,15 +68,8 @@ pub(super) async fn play_run(
     })?;
     let (journal, writing) = writing(ready.journal)?;
     let machine = Machine {
-        threads: options.sending.threads.map_or_else(cores, u32::from),
-        http_engine: options.sending.http_engine,
-        stamps: options.sending.stamps,
-        source_ips: options.sending.source_ips,
-        serves_itself: options.mock,
-        secrets: settings.secrets.clone(),
-        records_dir: settings.outputs.records_dir.clone(),
         database: settings.database.clone().filter(|_| options.pg_requests),
-        hub: hub_paths(),
+        ..machine(options.sending, options.mock, &settings)?
     };
     let clock = ready.clock;
     let (port, end) = engine_port(clock);
@@ -111,6 +107,23 @@ pub(super) async fn play_run(
     });
     // What a whole run keeps while it waits is too much for a caller's own state.
     Box::pin(playing).await
+}
+
+/// What this machine adds to the plan of its own run.
+fn machine(sending: Sending, serves_itself: bool, settings: &Settings) -> Result<Machine, Failure> {
+    let collector = settings.telemetry.otlp.as_ref().map(Collector::own);
+    Ok(Machine {
+        threads: sending.threads.map_or_else(cores, u32::from),
+        http_engine: sending.http_engine,
+        stamps: sending.stamps,
+        source_ips: sending.source_ips,
+        serves_itself,
+        secrets: settings.secrets.clone(),
+        records_dir: settings.outputs.records_dir.clone(),
+        database: None,
+        hub: hub_paths(),
+        otlp: collector.transpose()?,
+    })
 }
 
 /// The plan of a run, with the signals that come from there on. One of many (`is_quiet`) listens before: the process outlives it,
@@ -207,19 +220,19 @@ pub(super) async fn play_master_at(
         tracing::info!("listening on {address}; waiting for {expected} workers");
     }
     let clock = ready.clock;
-    stage
-        .play(|control, events| {
-            aside(Box::pin(async move {
-                // Only now: from here on the workers of a run that goes on are waited for.
-                let master = match ready.past {
-                    None => Some(Master::new(config, clock.now())),
-                    Some(past) => Master::adopt(config, past, clock.now()),
-                };
-                let master = master.ok_or(ClusterError::NoResult)?;
-                serve_master(listener, terms, clock, master, control, events, journal).await
-            }))
-        })
-        .await
+    let playing = stage.play(|control, events| {
+        aside(Box::pin(async move {
+            // Only now: from here on the workers of a run that goes on are waited for.
+            let master = match ready.past {
+                None => Some(Master::new(config, clock.now())),
+                Some(past) => Master::adopt(config, past, clock.now()),
+            };
+            let master = master.ok_or(ClusterError::NoResult)?;
+            serve_master(listener, terms, clock, master, control, events, journal).await
+        }))
+    });
+    // What a whole run keeps while it waits is too much for a caller's own state.
+    Box::pin(playing).await
 }
 
 /// Does `work` on another thread: a terminal that stands still must not keep heartbeats from being answered.
@@ -284,7 +297,8 @@ fn writing(
     Ok(started.map_err(Failure::failed)?.unzip())
 }
 
-fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
+/// Starts the mock of `--mock` and aims at it; it serves as long as it is held.
+pub(super) fn start_mock(options: &mut RunOptions) -> Result<Option<MockHandle>, Failure> {
     if !options.mock {
         return Ok(None);
     }

@@ -10,12 +10,15 @@ use tokio_util::task::TaskTracker;
 pub(super) enum Signal {
     Interrupt,
     Terminate,
+    /// The terminal's; listened to by who has its keys while a run is shown there.
+    HangUp,
 }
 
 impl Signal {
     /// 128 and the signal's number, as shells have it.
     pub(super) const fn exit_status(self) -> u8 {
         match self {
+            Self::HangUp => 129,
             Self::Interrupt => 130,
             Self::Terminate => 143,
         }

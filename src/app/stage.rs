@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::path::Path;
+use std::pin::Pin;
 
 use anyhow::{Context as _, anyhow};
 use time::OffsetDateTime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::changes::Changes;
@@ -25,6 +26,7 @@ use super::watch::Watch;
 use crate::cluster::{ClusterError, EndedBy, Epoch, MasterCommand, MasterEvent, RunResult};
 use crate::config::Settings;
 use crate::embed::Aftermath;
+use crate::gauges::Look;
 use crate::plan::Plan;
 use crate::provider::Endpoint;
 use crate::schedule::Load;
@@ -62,40 +64,36 @@ impl Stage<'_> {
         F: Future<Output = Result<RunResult, ClusterError>>,
     {
         let (endpoint, mut screen) = self.open()?;
-        tell_of_seed(&self.plan);
         let (control, told) = mpsc::channel(ORDERS);
         let (events, mut happening) = mpsc::channel(EVENTS);
-        let mut views = self.views(&endpoint, control.clone()).await?;
-        let is_quiet = self.showing.is_quiet();
-        let load = screen.changes.load();
-        let mut conductor = Conductor::new(control, self.signals, &self.plan.schedule, load);
+        let (glance, server) = watch::channel(None);
+        let mut views = self.views(&endpoint, control.clone(), server).await?;
+        let mut conductor = screen.conductor(control, self.signals, &self.plan);
         // Who plays many runs compares them: none may be other than its settings say.
-        conductor.hush_if(is_quiet);
-        let mut watch = Watch::over(&self.settings, &self.plan, self.source, self.goes_on);
+        conductor.hush_if(self.showing.is_quiet());
+        screen.share(&mut conductor, &views);
+        let mut watch = Watch::over(
+            &self.settings,
+            &self.plan,
+            self.source,
+            glance,
+            self.goes_on,
+        );
         let mut performing = std::pin::pin!(perform(told, events));
-        let mut result = loop {
-            tokio::select! {
-                biased;
-                Some(event) = happening.recv() => {
-                    conductor.note(&event);
-                    watch.note(&event);
-                    views.note(&event);
-                    if screen.take(&mut self.showing, &event) {
-                        conductor.end_for();
-                    }
-                }
-                result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
-                said = conductor.next() => match said {
-                    Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
-                    Said::Leave(status) => return Ok(Played::left(status)),
-                },
-            }
+        let followed = follow(
+            performing.as_mut(),
+            &mut happening,
+            &mut conductor,
+            &mut watch,
+            &mut views,
+            &mut screen,
+            &mut self.showing,
+        );
+        let mut result = match followed.await? {
+            Ok(result) => result,
+            Err(status) => return Ok(Played::left(status)),
         };
         conductor.hush();
-        while let Ok(event) = happening.try_recv() {
-            views.note(&event);
-            screen.take(&mut self.showing, &event);
-        }
         let watched = watch.end(&mut conductor).await;
         let aftermath = aftermath(self.serving.take(), &mut conductor).await?;
         let journal_error = close_journal(&mut self.writing, &aftermath, &mut conductor).await;
@@ -118,7 +116,8 @@ impl Stage<'_> {
             cluster: self.cluster,
             answers: &answers,
             command: &command(&self.settings, &self.plan),
-            is_quiet,
+            is_quiet: self.showing.is_quiet(),
+            keeps_documents: self.showing.site().is_some(),
             unseen: Vec::new(),
         };
         let interrupted = ending.interrupted;
@@ -126,9 +125,7 @@ impl Stage<'_> {
         ending.unseen = views.close(|| judged.outcome(), &mut conductor).await;
         let finished = finish(ending, judged, screen.live, &mut screen.console);
         views.linger(&mut conductor).await;
-        if let Some(writing) = self.writing.filter(|_| finished.is_whole) {
-            writing.remove();
-        }
+        forget(self.writing, finished.is_whole);
         let mut played = Played::of(finished, interrupted, self.plan, screen.trend);
         played.is_altered = is_altered;
         played.answers = answers;
@@ -139,6 +136,7 @@ impl Stage<'_> {
     /// Opens what the run is shown in.
     fn open(&mut self) -> Result<(Endpoint, Screen), Failure> {
         let endpoint = speak(&self.plan)?.endpoint().clone();
+        tell_of_seed(&self.plan);
         let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
         let live = live
             .and_then(|live| self.with_past(live))
@@ -158,6 +156,7 @@ impl Stage<'_> {
             trend: Trend::default(),
             begun: None,
         };
+        tell_of_seed(&self.plan);
         Ok((endpoint, screen))
     }
 
@@ -180,6 +179,7 @@ impl Stage<'_> {
         &self,
         endpoint: &Endpoint,
         orders: mpsc::Sender<MasterCommand>,
+        server: watch::Receiver<Option<Look>>,
     ) -> Result<Views, Failure> {
         let prospect = Prospect {
             run: self.run,
@@ -191,8 +191,51 @@ impl Stage<'_> {
             clock_zero: self.clock_zero,
             epochs: &self.epochs,
             past: self.past(),
+            server,
         };
-        Views::open(&self.settings, prospect).await
+        Views::open(&self.settings, prospect, self.showing.site()).await
+    }
+}
+
+/// Shows a run until it is over, and all that it said by then; `Err` is the status with which somebody left it.
+async fn follow(
+    mut performing: Pin<&mut impl Future<Output = Result<RunResult, ClusterError>>>,
+    happening: &mut mpsc::Receiver<MasterEvent>,
+    conductor: &mut Conductor,
+    watch: &mut Watch<'_>,
+    views: &mut Views,
+    screen: &mut Screen,
+    showing: &mut Showing<'_>,
+) -> Result<Result<RunResult, u8>, Failure> {
+    let result = loop {
+        tokio::select! {
+            biased;
+            Some(event) = happening.recv() => {
+                conductor.note(&event);
+                watch.note(&event);
+                views.note(&event);
+                if screen.take(showing, &event) {
+                    conductor.end_for();
+                }
+            }
+            result = &mut performing => break result.context("the run broke off").map_err(Failure::failed)?,
+            said = conductor.next() => match said {
+                Said::Words(lines) => lines.iter().for_each(|line| tracing::info!("{line}")),
+                Said::Leave(status) => return Ok(Err(status)),
+            },
+        }
+    };
+    while let Ok(event) = happening.try_recv() {
+        views.note(&event);
+        screen.take(showing, &event);
+    }
+    Ok(Ok(result))
+}
+
+/// A run whose figures are all where they belong needs its journal no more.
+fn forget(writing: Option<Writing>, is_whole: bool) {
+    if let Some(writing) = writing.filter(|_| is_whole) {
+        writing.remove();
     }
 }
 

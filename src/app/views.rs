@@ -4,12 +4,16 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::conduct::Conductor;
 use super::database::Seconds;
 use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
+use super::otlp::{Collector, Figures};
 use super::prometheus::Prometheus;
+use super::terminal::{self, Glass};
+use super::web::Site;
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
 
@@ -21,6 +25,11 @@ pub(super) trait Viewer: Send {
     /// The run is over, and its last standing is out: brings what it holds where it belongs. Says what went wrong in all its
     /// time, which is told at the end, beside what the run itself came to.
     fn close(&mut self) -> Doing<'_, Vec<Failure>>;
+
+    /// The terminal that it shows the run on, for whoever has that terminal's keys.
+    fn glass(&self) -> Option<Arc<Glass>> {
+        None
+    }
 
     /// All is told: stays for whoever comes late, if it was asked to.
     fn linger(self: Box<Self>) -> Doing<'static, ()> {
@@ -36,19 +45,31 @@ pub(super) struct Views {
 
 impl Views {
     /// Opens what the settings ask for. Without any, nothing is followed.
-    pub(super) async fn open(settings: &Settings, prospect: Prospect<'_>) -> Result<Self, Failure> {
-        if !is_any_wanted(settings) {
+    pub(super) async fn open(
+        settings: &Settings,
+        prospect: Prospect<'_>,
+        site: Option<&Arc<Site>>,
+    ) -> Result<Self, Failure> {
+        if !is_any_wanted(settings) && site.is_none() {
             return Ok(Self {
                 observation: None,
                 open: Vec::new(),
             });
         }
         let mut observatory = Observatory::new(prospect)?;
-        let open = wanted(settings, &mut observatory).await?;
+        let mut open = wanted(settings, &mut observatory).await?;
+        if let Some(site) = site {
+            open.push(site.attach(&mut observatory));
+        }
         Ok(Self {
             observation: Some(observatory.open()),
             open,
         })
+    }
+
+    /// The terminal that the run is shown on, if it is.
+    pub(super) fn glass(&self) -> Option<Arc<Glass>> {
+        self.open.iter().find_map(|view| view.glass())
     }
 
     /// Takes note of what happens. Does not wait.
@@ -95,7 +116,11 @@ impl Views {
 
 /// Whether the settings ask for any view.
 fn is_any_wanted(settings: &Settings) -> bool {
-    settings.telemetry.prometheus.is_some() || settings.database.is_some()
+    let telemetry = &settings.telemetry;
+    telemetry.prometheus.is_some()
+        || telemetry.otlp.is_some()
+        || settings.database.is_some()
+        || terminal::is_wanted(&settings.outputs)
 }
 
 /// The views that the settings ask for, opened.
@@ -105,12 +130,19 @@ async fn wanted(
 ) -> Result<Vec<Box<dyn Viewer>>, Failure> {
     let mut views: Vec<Box<dyn Viewer>> = Vec::new();
     let telemetry = &settings.telemetry;
-    if let Some(bind) = &telemetry.prometheus {
-        let page = Prometheus::open(bind, telemetry, observatory.view()).await?;
+    if let Some(page) = &telemetry.prometheus {
+        let page = Prometheus::open(page, observatory.view()).await?;
         views.push(Box::new(page));
     }
     if let Some(database) = &settings.database {
         views.push(Box::new(Seconds::open(database, observatory).await?));
     }
+    if let Some(otlp) = &telemetry.otlp {
+        let collector = Collector::own(otlp)?;
+        let figures = Figures::open(&collector, telemetry.otlp_step, observatory.view())?;
+        views.push(Box::new(figures));
+    }
+    // The last one: what cannot be opened is told on the terminal as it was.
+    views.extend(terminal::open(&settings.outputs, observatory));
     Ok(views)
 }

@@ -2,13 +2,15 @@
 
 use std::net::IpAddr;
 
+use tokio::sync::watch;
+
 use super::conduct::Conductor;
 use super::console::complain;
 use super::discover::Way;
 use super::sampler::{Sampler, usual_page};
 use crate::cluster::MasterEvent;
 use crate::config::Settings;
-use crate::gauges::Watched;
+use crate::gauges::{Look, Watched};
 use crate::plan::Plan;
 
 /// A run's sampler, before and while there is one.
@@ -16,6 +18,8 @@ pub(super) struct Watch<'a> {
     settings: &'a Settings,
     plan: &'a Plan,
     source: Option<IpAddr>,
+    /// Where the last look is told, while the run goes on.
+    glance: watch::Sender<Option<Look>>,
     sampler: Option<Sampler>,
 }
 
@@ -25,12 +29,14 @@ impl<'a> Watch<'a> {
         settings: &'a Settings,
         plan: &'a Plan,
         source: Option<IpAddr>,
+        glance: watch::Sender<Option<Look>>,
         goes_on: bool,
     ) -> Self {
         let mut watch = Self {
             settings,
             plan,
             source,
+            glance,
             sampler: None,
         };
         if goes_on {
@@ -59,7 +65,8 @@ impl<'a> Watch<'a> {
             ca_pem: self.plan.target.ca_pem.as_deref(),
             source: self.source,
         };
-        match Sampler::start(&url, wanted.step, self.settings, way) {
+        let glance = self.glance.clone();
+        match Sampler::start_telling(&url, wanted.step, self.settings, way, glance) {
             Ok(sampler) => self.sampler = Some(sampler),
             // The run itself goes on.
             Err(failure) => complain(&failure.without(&self.settings.secrets.values())),

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 use super::console::Console;
 use super::failure::{Failure, status};
+use super::health::{Pulse, keep};
+use super::observe::{Part, read_along};
+use super::otlp::Collector;
 use super::prepare::Machine;
+use super::prometheus::Prometheus;
 use super::security;
 use super::signals::{self, Signal};
 use super::surroundings::{cores, draw, hub_paths, worker_name};
@@ -31,18 +35,44 @@ const TURNED_AWAY: Duration = Duration::from_secs(2);
 /// `llmload worker`: carries out one run of its master, or with `--stay` one after another.
 pub(super) async fn worker(options: config::WorkerOptions) -> Result<u8, Failure> {
     let stays = options.stay;
-    let place = Place::new(options)?;
+    let health_file = options.health_file.clone();
+    let (shown, part) = watch::channel(None);
+    let page = match &options.prometheus {
+        Some(page) => Some(Prometheus::of_part(page, part).await?),
+        None => None,
+    };
+    let place = Place::new(options, page.is_some().then_some(shown))?;
+    // It is kept as long as it is held.
+    let keeping = health_file.map(|path| keep(path, worker_name(), place.pulse.clone()));
+    let _kept = keeping.transpose()?;
     let tasks = TaskTracker::new();
     let mut signals = signals::listen(&tasks);
-    if !stays {
-        return match place.work(&tasks, &mut signals, &Cell::new(false)).await? {
-            Worked::Ended(status) => Ok(status),
-            Worked::Through(exit) => conclude(&exit),
-        };
+    if stays {
+        return stay(&place, &tasks, &mut signals).await;
     }
+    let is_told = Cell::new(false);
+    let worked = place.work(&tasks, &mut signals, &is_told).await;
+    if let Some(page) = page.filter(|_| !is_told.get()) {
+        tokio::select! {
+            () = page.stay() => {}
+            Some(_) = signals.recv() => {}
+        }
+    }
+    match worked? {
+        Worked::Ended(status) => Ok(status),
+        Worked::Through(exit) => conclude(&exit),
+    }
+}
+
+/// One run after another, until a signal.
+async fn stay(
+    place: &Place,
+    tasks: &TaskTracker,
+    signals: &mut mpsc::Receiver<Signal>,
+) -> Result<u8, Failure> {
     loop {
         let is_told = Cell::new(false);
-        let worked = place.work(&tasks, &mut signals, &is_told).await;
+        let worked = place.work(tasks, signals, &is_told).await;
         let pause = match worked {
             Ok(Worked::Ended(status)) => return Ok(status),
             Ok(Worked::Through(exit)) if is_told.get() => return conclude(&exit),
@@ -80,10 +110,17 @@ struct Place {
     master: String,
     security: ClientSecurity,
     machine: Arc<Machine>,
+    /// When it last heard of a master.
+    pulse: Pulse,
+    /// Where its part is shown; `None` when nobody looks.
+    shown: Option<watch::Sender<Option<Part>>>,
 }
 
 impl Place {
-    fn new(options: config::WorkerOptions) -> Result<Self, Failure> {
+    fn new(
+        options: config::WorkerOptions,
+        shown: Option<watch::Sender<Option<Part>>>,
+    ) -> Result<Self, Failure> {
         let machine = Machine {
             threads: options.sending.threads.map_or_else(cores, u32::from),
             http_engine: options.sending.http_engine,
@@ -94,11 +131,14 @@ impl Place {
             records_dir: options.records_dir,
             database: options.database,
             hub: hub_paths(),
+            otlp: options.otlp.as_ref().map(Collector::own).transpose()?,
         };
         Ok(Self {
             security: security::of_connection(&options.connection)?,
             master: options.connection.master.to_string(),
             machine: Arc::new(machine),
+            pulse: Pulse::default(),
+            shown,
         })
     }
 
@@ -111,6 +151,10 @@ impl Place {
         is_told: &Cell<bool>,
     ) -> Result<Worked, Failure> {
         let (port, end) = engine_port(ProcessClock::start());
+        let port = match &self.shown {
+            Some(shown) => read_along(port, shown.clone(), tasks),
+            None => port,
+        };
         let serving = tasks.spawn(serve(end, Arc::clone(&self.machine)));
         let cluster_options = cluster::WorkerOptions {
             master: self.master.clone(),
@@ -119,7 +163,7 @@ impl Place {
                 incarnation: draw().map_err(Failure::failed)?,
                 cores: self.machine.threads,
             },
-            heard: None,
+            heard: Some(self.pulse.listen()),
             security: self.security.clone(),
             dialer: Dialer::default(),
         };

@@ -75,6 +75,7 @@ impl Words {
             timeout: self.plan.limits.connect,
         };
         Ok(Job {
+            run: 0,
             worker: 0,
             share: Share::first(&self.plan.schedule, 0, 1),
             workload: Arc::new(self.workload),

@@ -129,7 +129,7 @@ impl Connector {
         self.timed(self.link(receiver)).await
     }
 
-    async fn timed<C>(
+    pub(super) async fn timed<C>(
         &self,
         opening: impl Future<Output = Result<C, Failure>>,
     ) -> Result<C, Failure> {
@@ -146,7 +146,16 @@ impl Connector {
     }
 
     async fn link(&self, receiver: &Rc<Receiver>) -> Result<Link, Failure> {
-        let mut stream = StampedTcp::new(self.dial().await?, Stamps::new(), receiver);
+        self.secure(self.dial().await?, receiver).await
+    }
+
+    /// What is spoken on below HTTP: the connection itself, or TLS, through the proxy's tunnel where there is one.
+    pub(super) async fn secure(
+        &self,
+        tcp: TcpStream,
+        receiver: &Rc<Receiver>,
+    ) -> Result<Link, Failure> {
+        let mut stream = StampedTcp::new(tcp, Stamps::new(), receiver);
         if !self.target.tls {
             return Ok(Link::Plain(stream));
         }

@@ -16,6 +16,7 @@ mod proxy;
 mod stamp;
 mod tls;
 mod transport;
+mod walk;
 
 pub use clock::Clock;
 pub use connect::{Connector, Target};
@@ -28,3 +29,4 @@ pub use pool::{MAX_STREAMS, Reuse};
 pub use proxy::Proxy;
 pub use tls::{TlsError, TlsSettings, install_crypto};
 pub use transport::{Fields, Head, Observer, Transport};
+pub use walk::{Stretch, Walk};

@@ -4,13 +4,13 @@
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::catalogue::{ALWAYS_ON, Setting, Shape};
+use super::catalogue::{Setting, Shape};
 use super::layers::Merged;
 use super::show::{is_on, masked};
 use crate::domain::shell_word;
 
 /// Where results go, and how much is told meanwhile: another run has its own.
-const OUTPUTS: [&str; 34] = [
+const OUTPUTS: [&str; 45] = [
     "summary_file",
     "csv",
     "csv_full_history",
@@ -19,6 +19,13 @@ const OUTPUTS: [&str; 34] = [
     "html",
     "records",
     "only_summary",
+    "headless",
+    "web",
+    "web_host",
+    "web_port",
+    "web_token_file",
+    "autostart",
+    "autoquit",
     "show_request",
     "show_response",
     "loglevel",
@@ -45,12 +52,16 @@ const OUTPUTS: [&str; 34] = [
     "pg_spool",
     "pg_spool_max",
     "pg_requests",
+    "otlp",
+    "otlp_header",
+    "otlp_step",
+    "trace_sample",
 ];
 
 /// The words for subcommand `name`, as a shell takes them: all that was set by anybody.
 pub(super) fn command_line(name: &str, merged: &Merged) -> String {
     let given = merged.settings.iter().filter(|setting| {
-        let is_about_settings = matches!(setting.id.as_str(), "config" | "show_config" | ALWAYS_ON);
+        let is_about_settings = matches!(setting.id.as_str(), "config" | "show_config");
         merged.is_given(&setting.id) && !is_about_settings && !is_output(&setting.id)
     });
     let mut words = vec!["llmload".to_owned(), name.to_owned()];

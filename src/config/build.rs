@@ -25,6 +25,7 @@ use super::layers::Merged;
 use super::pacing::PacingArgs;
 use super::proxy::{ProxyTarget, proxy_for};
 use super::target::{self, Headers};
+use super::telemetry::Telemetry;
 use super::value::Patience;
 use super::{
     Endpoint, Given, Journal, Logging, MasterOptions, Outputs, RunOptions, Secrets, Sending,
@@ -32,7 +33,7 @@ use super::{
 };
 
 /// So many requests stand on a page as points: enough to see a cloud, few enough to draw on a phone.
-const ANSWERS_OF_A_PAGE: u32 = 2_000;
+pub(super) const ANSWERS_OF_A_PAGE: u32 = 2_000;
 
 pub(super) type Result<T> = std::result::Result<T, ConfigError>;
 
@@ -109,7 +110,10 @@ pub(super) fn worker(merged: &Merged, around: &dyn Surroundings) -> Result<Worke
         },
         records_dir: args.records_dir,
         database: builder.database(args.database)?,
+        otlp: builder.collector(&args.collector)?,
+        prometheus: builder.page(&args.page)?,
         stay: args.stay,
+        health_file: args.health_file,
         logging: logging(args.log),
     })
 }
@@ -159,6 +163,7 @@ impl Builder<'_> {
         let aws = self.aws_secrets(args.target.provider);
         let (url, proxy_credentials) = proxy.map_or((None, None), ProxyTarget::into_parts);
         let server_metrics = self.server_metrics(&args.output, args.target.no_proxy)?;
+        let telemetry = self.telemetry(&args.telemetry)?;
         Ok(Settings {
             provider: args.target.provider,
             model: args.target.model.clone(),
@@ -192,14 +197,14 @@ impl Builder<'_> {
             prompts: self.prompts(args.prompt, &args.dataset)?,
             schedule,
             limits: limits(&args.timeout, &args.load),
-            observe: observe(&args.output, &args.pacing),
+            observe: observe(&args.output, &args.pacing, &telemetry),
             seed: args.load.seed.map(Seed),
             max_fail_ratio: args.load.max_fail_ratio,
             exit_code_on_error: args.load.exit_code_on_error,
             allow_invalid: args.load.allow_invalid,
             server_metrics,
-            telemetry: self.telemetry(&args.telemetry)?,
             database: self.database(args.database)?,
+            telemetry,
             outputs: outputs(args.output),
             command: String::new(),
             logging: logging(args.log),
@@ -336,7 +341,7 @@ fn limits(args: &TimeoutArgs, load: &LoadArgs) -> Limits {
     }
 }
 
-fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
+fn observe(args: &OutputArgs, pacing: &PacingArgs, telemetry: &Telemetry) -> Observe {
     Observe {
         show_request: args.show_request,
         show_response: args.show_response,
@@ -347,6 +352,7 @@ fn observe(args: &OutputArgs, pacing: &PacingArgs) -> Observe {
         slos: pacing.slo.clone(),
         answers: args.html.as_ref().map(|_| Keep::Figures),
         answers_at_most: args.html.as_ref().map(|_| ANSWERS_OF_A_PAGE),
+        tracing: telemetry.tracing(),
     }
 }
 
@@ -361,6 +367,7 @@ fn outputs(args: OutputArgs) -> Outputs {
         keeps_course: false,
         records_dir: None,
         only_summary: args.only_summary,
+        headless: args.headless,
     }
 }
 

@@ -5,9 +5,6 @@ use clap::{Arg, ArgAction};
 
 use super::{aws, database, google};
 
-/// The flag of old tools that says what is always so here: it cannot be switched off.
-pub(super) const ALWAYS_ON: &str = "headless";
-
 /// Options that Locust has too: their variables keep its prefix.
 const LOCUST: &[&str] = &[
     "host",
@@ -18,6 +15,10 @@ const LOCUST: &[&str] = &[
     "reset_stats",
     "exit_code_on_error",
     "headless",
+    "web_host",
+    "web_port",
+    "autostart",
+    "autoquit",
     "only_summary",
     "csv",
     "csv_full_history",
@@ -52,8 +53,18 @@ const PLAIN: &[&str] = &[
 
 /// Flags that begin with `no_` and take back no other flag.
 const ALONE: &[&str] = &["no_proxy", "no_journal"];
-/// What `ctl` is told once and no file or variable repeats.
-const ORDERS: &[&str] = &["order", "value", "ctl_spawn_rate", "ctl_json", "abort"];
+/// What `ctl`, `health` and `doctor` are told once and no file or variable repeats.
+const ORDERS: &[&str] = &[
+    "order",
+    "value",
+    "ctl_spawn_rate",
+    "ctl_json",
+    "abort",
+    "max_age",
+    "health_timeout",
+    "ready",
+    "strict",
+];
 
 /// Whether an option is part of an order and no setting.
 pub(super) fn is_order(id: &str) -> bool {
@@ -164,7 +175,7 @@ pub(super) fn settings(command: &clap::Command) -> Vec<Setting> {
 fn setting(arg: &Arg, twin: Option<&Arg>) -> Option<Setting> {
     let shape = match arg.get_action() {
         ArgAction::SetTrue => Shape::Flag {
-            default: arg.get_id() == ALWAYS_ON || twin.is_some_and(|twin| !twin.is_hide_set()),
+            default: twin.is_some_and(|twin| !twin.is_hide_set()),
         },
         ArgAction::Set => Shape::Value,
         ArgAction::Append => Shape::List,

@@ -14,13 +14,16 @@ use crate::workload::LengthLaw;
 
 use super::LogLevel;
 use super::asking::{DatasetArgs, ProviderArgs, VectorArgs};
-use super::catalogue::{ALWAYS_ON, is_order, variables_of};
+use super::catalogue::{is_order, variables_of};
 use super::cluster::{BindArgs, ConnectArgs};
 use super::ctl::CtlArgs;
 use super::database::DatabaseArgs;
+use super::doctor::DoctorArgs;
+use super::health::HealthArgs;
 use super::pacing::PacingArgs;
-use super::telemetry::TelemetryArgs;
+use super::telemetry::{CollectorArgs, PageArgs, TelemetryArgs};
 use super::value::{self, Dataset, Patience, Threads};
+use super::web::WebArgs;
 
 const SETTINGS_HELP: &str = "\
 Settings, weakest first: defaults, ~/.locust.conf, ./locust.conf, --config FILE, environment, command line.
@@ -52,6 +55,14 @@ pub fn command() -> clap::Command {
             "ctl",
             "Look at a running master, change its load, stop it",
         ))
+        .subcommand(subcommand::<HealthArgs>(
+            "health",
+            "Tell by the exit status whether a master or a worker is well, for probes",
+        ))
+        .subcommand(subcommand::<DoctorArgs>(
+            "doctor",
+            "Look at this machine, the server and the way to it before a run with the same options",
+        ))
 }
 
 fn subcommand<T: Args>(name: &'static str, about: &'static str) -> clap::Command {
@@ -65,9 +76,7 @@ fn subcommand<T: Args>(name: &'static str, about: &'static str) -> clap::Command
 
 /// Gives every flag a hidden `--no-` twin, so that the command line can take back what a file says.
 fn with_negatives(command: clap::Command) -> clap::Command {
-    let takes_back = |id: &str| {
-        !id.starts_with("no_") && id != "show_config" && id != ALWAYS_ON && !is_order(id)
-    };
+    let takes_back = |id: &str| !id.starts_with("no_") && id != "show_config" && !is_order(id);
     let ids: Vec<String> = command
         .get_arguments()
         .map(|arg| arg.get_id().to_string())
@@ -152,6 +161,9 @@ pub(super) struct WorkerArgs {
     /// Wait for the next run when one is over, until a signal; a run that fails ends nothing
     #[arg(long, help_heading = "Cluster")]
     pub stay: bool,
+    /// Keep a file that says how this worker is, for `llmload health`
+    #[arg(long, value_name = "FILE", help_heading = "Cluster")]
+    pub health_file: Option<PathBuf>,
     /// Folder for the records file that the master names
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub records_dir: Option<PathBuf>,
@@ -161,6 +173,10 @@ pub(super) struct WorkerArgs {
     pub sending: SendingArgs,
     #[command(flatten)]
     pub secrets: SecretArgs,
+    #[command(flatten)]
+    pub page: PageArgs,
+    #[command(flatten)]
+    pub collector: CollectorArgs,
     #[command(flatten)]
     pub log: LogArgs,
     #[command(flatten)]
@@ -198,6 +214,8 @@ pub(super) struct TestArgs {
     pub telemetry: TelemetryArgs,
     #[command(flatten)]
     pub database: DatabaseArgs,
+    #[command(flatten)]
+    pub web: WebArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -436,7 +454,7 @@ pub(super) struct OutputArgs {
     /// No tables while the run goes on
     #[arg(long)]
     pub only_summary: bool,
-    /// Run without a web page; always so in this version
+    /// Print tables instead of showing the run live, on a terminal too; not with --web
     #[arg(long)]
     pub headless: bool,
 }

@@ -58,6 +58,17 @@ impl ConfigError {
         }
     }
 
+    /// The field of a form that is wrong, where it is one's.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Setting {
+                place: Source::Form(field),
+                ..
+            } => Some(field),
+            _ => None,
+        }
+    }
+
     /// The process's exit status: 0 for help and version, 2 for all else.
     pub fn exit_status(&self) -> u8 {
         match self {

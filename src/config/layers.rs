@@ -13,10 +13,11 @@ use super::catalogue::{self, Setting, Shape};
 use super::error::{ConfigError, Fault};
 use super::rules::{EXCLUSIVE, EXCLUSIVE_FLAGS, NEEDS};
 use super::source::{Layer, Source};
+use super::web::{self, Form};
 use super::{Surroundings, conf, value};
 
 /// The subcommands that share one settings file.
-pub(super) const SHARING: [&str; 4] = ["run", "master", "worker", "ctl"];
+pub(super) const SHARING: [&str; 6] = ["run", "master", "worker", "ctl", "health", "doctor"];
 
 /// Below this Jaro-Winkler similarity another key is no help.
 const ALIKE: f64 = 0.75;
@@ -57,6 +58,19 @@ pub(super) fn merge(
     words: &[OsString],
     around: &dyn Surroundings,
 ) -> Result<Merged, ConfigError> {
+    let none = Form::new();
+    merge_under(cli, name, typed, words, around, &none)
+}
+
+/// The same under a form, whose fields are stronger than the command line.
+pub(super) fn merge_under(
+    cli: &clap::Command,
+    name: &str,
+    typed: &ArgMatches,
+    words: &[OsString],
+    around: &dyn Surroundings,
+    form: &Form,
+) -> Result<Merged, ConfigError> {
     let Some(command) = cli.find_subcommand(name) else {
         return Err(Fault::new(format!("`{name}` takes no settings")).at(Source::CommandLine));
     };
@@ -77,9 +91,16 @@ pub(super) fn merge(
             assigned.insert(id, assignment);
         }
     }
+    fill_in(&settings, form, &mut sources, &mut assigned)?;
     exclude(&settings, &mut sources, &mut assigned)?;
     need(&settings, &sources)?;
-    let matches = parse(command, &settings, &assigned, words)?;
+    let matches = if form.is_empty() {
+        parse(command, &settings, &assigned, words)?
+    } else {
+        let stands = |setting: &&Setting| sources.get(&setting.id) == Some(&Source::CommandLine);
+        let words = web::retyped(typed, settings.iter().filter(stands));
+        parse(command, &settings, &assigned, &words)?
+    };
     Ok(Merged {
         matches,
         settings,
@@ -90,6 +111,33 @@ pub(super) fn merge(
 fn is_typed(typed: &ArgMatches, setting: &Setting) -> bool {
     let given = |id: &str| typed.value_source(id) == Some(ValueSource::CommandLine);
     given(&setting.id) || (setting.has_negative && given(&setting.negative_id()))
+}
+
+/// Lays a form over everything else.
+fn fill_in(
+    settings: &[Setting],
+    form: &Form,
+    sources: &mut BTreeMap<String, Source>,
+    assigned: &mut Assignments,
+) -> Result<(), ConfigError> {
+    for (name, value) in form {
+        let setting = web::named(settings, name)?;
+        let place = Source::Form(name.clone());
+        let (id, value) = (setting.id.clone(), value.as_deref().map(str::trim));
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            sources.remove(&id);
+            assigned.remove(&id);
+            continue;
+        };
+        let values = match setting.shape {
+            Shape::Flag { .. } => switch(setting, value, true).map(|word| vec![word]),
+            Shape::Value | Shape::List => Ok(vec![value.to_owned()]),
+        };
+        let values = values.map_err(|fault| fault.at(place.clone()))?;
+        sources.insert(id.clone(), place.clone());
+        assigned.insert(id, Assignment { values, place });
+    }
+    Ok(())
 }
 
 type Assignments = BTreeMap<String, Assignment>;
@@ -222,12 +270,6 @@ fn switch(setting: &Setting, text: &str, positive: bool) -> Result<String, Fault
     let on = value::boolean(text).ok_or_else(|| {
         Fault::new(format!("`{text}` is not a yes or no for `{long}`")).hint("write true or false")
     })? == positive;
-    if !on && setting.id == catalogue::ALWAYS_ON {
-        return Err(
-            Fault::new(format!("`{long}` cannot be switched off in this version"))
-                .hint("there is no web page to start from yet; leave the setting out"),
-        );
-    }
     Ok(on.to_string())
 }
 
@@ -310,7 +352,9 @@ fn exclude(
 fn need(settings: &[Setting], sources: &BTreeMap<String, Source>) -> Result<(), ConfigError> {
     for &(one, others) in NEEDS {
         let missing = others.iter().all(|other| !sources.contains_key(*other));
-        if sources.get(one) == Some(&Source::CommandLine) && missing {
+        let source = sources.get(one);
+        let is_said = matches!(source, Some(Source::CommandLine | Source::Form(_)));
+        if let Some(place) = source.filter(|_| is_said && missing) {
             let one = long_of(settings, one);
             let others: Vec<String> = others
                 .iter()
@@ -320,7 +364,7 @@ fn need(settings: &[Setting], sources: &BTreeMap<String, Source>) -> Result<(), 
             return Err(
                 Fault::new(format!("--{one} means nothing without {others}"))
                     .hint(format!("give {others}, or leave --{one} out"))
-                    .at(Source::CommandLine),
+                    .at(place.clone()),
             );
         }
     }

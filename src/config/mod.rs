@@ -25,10 +25,13 @@ mod conf;
 mod contradictions;
 mod ctl;
 mod database;
+mod doctor;
 mod error;
 mod google;
+mod health;
 mod layers;
 mod options;
+mod otlp;
 mod pacing;
 mod proxy;
 mod rules;
@@ -39,6 +42,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 pub(crate) mod value;
+mod web;
 
 use std::ffi::OsString;
 use std::io;
@@ -54,16 +58,20 @@ pub use cluster::{
 };
 pub use ctl::{CtlOptions, Order, Users};
 pub use database::{Database, database_of, database_options};
+pub use doctor::DoctorOptions;
 pub use error::ConfigError;
 pub use google::google_key;
+pub use health::{HealthOptions, Patient};
 pub use options::{
     Command, DataOptions, Endpoint, ForcedOptions, Found, Given, LogLevel, Logging, MasterOptions,
     Outputs, Prompts, RunOptions, Secrets, Sending, ServerMetrics, Settings, TRACE_USERS,
     TargetOptions, WorkerOptions,
 };
+pub use otlp::Otlp;
 pub use proxy::{ProxyTarget, proxy_for};
 pub use source::{Layer, Source};
-pub use telemetry::Telemetry;
+pub use telemetry::{Page, Telemetry};
+pub use web::{Base, Form, FormField, WebOptions};
 
 /// The address of a server, `http://host:port/base` without a trailing slash, as `--host` takes it.
 ///
@@ -115,10 +123,15 @@ pub fn resolve(
     if merged.matches.get_flag("show_config") {
         return show::show(&name, &merged, around).map(Command::ShowConfig);
     }
+    if let Some(web) = web::wanted(&name, words, &merged)? {
+        return Ok(Command::Web(Box::new(web)));
+    }
     Ok(match name.as_str() {
         "run" => Command::Run(Box::new(build::run(&merged, around)?)),
         "master" => Command::Master(Box::new(build::master(&merged, around)?)),
         "ctl" => Command::Ctl(Box::new(ctl::build(&merged, around)?)),
+        "doctor" => Command::Doctor(Box::new(doctor::build(&merged, around)?)),
+        "health" => Command::Health(Box::new(health::build(&merged, around)?)),
         _ => Command::Worker(Box::new(build::worker(&merged, around)?)),
     })
 }

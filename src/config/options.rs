@@ -13,8 +13,12 @@ use indexmap::IndexMap;
 use super::cluster::{Connection, Heartbeats, Journal, MasterSecurity, OnWorkerLoss};
 use super::ctl::CtlOptions;
 use super::database::Database;
+use super::doctor::DoctorOptions;
+use super::health::HealthOptions;
+use super::otlp::Otlp;
 use super::proxy::ProxyTarget;
-use super::telemetry::Telemetry;
+use super::telemetry::{Page, Telemetry};
+use super::web::WebOptions;
 use crate::domain::{AwsSecrets, HttpEngine, Secret, Seed, StampSource};
 use crate::plan::{ConnectionReuse, HttpVersion, Limits, Observe, Plan, Target};
 use crate::provider::{Azure, Custom, Fireworks, Kind, Place, Sampling, Task};
@@ -28,10 +32,16 @@ pub enum Command {
     Run(Box<RunOptions>),
     /// `master`: a test that workers carry out.
     Master(Box<MasterOptions>),
+    /// `run --web` or `master --web`: a page that starts runs.
+    Web(Box<WebOptions>),
     /// `worker`: carry out what a master asks for.
     Worker(Box<WorkerOptions>),
     /// `ctl`: ask a running master for something.
     Ctl(Box<CtlOptions>),
+    /// `health`: whether a master or a worker is well.
+    Health(Box<HealthOptions>),
+    /// `doctor`: look at everything that a run needs before it is carried out.
+    Doctor(Box<DoctorOptions>),
     /// `--show-config`: print this text to standard output and exit with status 0.
     ShowConfig(String),
     /// A subcommand that the app added to [`command`](super::command): its own room reads the matches.
@@ -49,8 +59,11 @@ impl Command {
         match self {
             Self::Run(options) => Some(&options.settings.logging),
             Self::Master(options) => Some(&options.settings.logging),
+            Self::Web(options) => Some(&options.logging),
             Self::Worker(options) => Some(&options.logging),
             Self::Ctl(options) => Some(&options.logging),
+            Self::Health(options) => Some(&options.logging),
+            Self::Doctor(options) => Some(&options.run.settings.logging),
             Self::ShowConfig(_) | Self::Other { .. } => None,
         }
     }
@@ -121,8 +134,14 @@ pub struct WorkerOptions {
     pub records_dir: Option<PathBuf>,
     /// Where a row of each request goes.
     pub database: Option<Database>,
+    /// The OpenTelemetry collector that this machine's spans go to; `None` for the plan's.
+    pub otlp: Option<Otlp>,
+    /// Where Prometheus finds a page of this worker's part.
+    pub prometheus: Option<Page>,
     /// Wait for the next run when one is over, until told to end.
     pub stay: bool,
+    /// A file that says how this worker is.
+    pub health_file: Option<PathBuf>,
     /// How to log.
     pub logging: Logging,
 }
@@ -320,6 +339,8 @@ pub struct Outputs {
     pub records_dir: Option<PathBuf>,
     /// No tables while running.
     pub only_summary: bool,
+    /// No view in the terminal while running.
+    pub headless: bool,
 }
 
 /// How to log.

@@ -19,6 +19,10 @@ pub(super) const EXCLUSIVE: &[(&str, &str)] = &[
     ("master", "master_port"),
     ("no_journal", "journal"),
     ("enable_rebalancing", "on_worker_loss"),
+    ("web", "headless"),
+    ("web", "journal"),
+    // One that stays has its page for as long as it does.
+    ("stay", "prometheus_linger"),
 ];
 
 /// Flags among them: one that a layer switches off excludes nothing.
@@ -28,6 +32,9 @@ pub(super) const EXCLUSIVE_FLAGS: &[&str] = &[
     "enable_rebalancing",
     "embeddings",
     "forced_generation_from_dataset",
+    "web",
+    "headless",
+    "stay",
 ];
 
 /// Options that mean nothing without one of others. In a file they may stand ready for it.
@@ -70,6 +77,14 @@ pub(super) const NEEDS: &[(&str, &[&str])] = &[
     ("pg_spool", DATABASE),
     ("pg_spool_max", DATABASE),
     ("pg_requests", DATABASE),
+    ("otlp_header", &["otlp"]),
+    ("otlp_step", &["otlp"]),
+    ("trace_sample", &["otlp"]),
+    ("web_host", &["web"]),
+    ("web_port", &["web"]),
+    ("web_token_file", &["web"]),
+    ("autostart", &["web"]),
+    ("autoquit", &["web"]),
 ];
 
 /// What asks for a database.

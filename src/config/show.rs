@@ -9,7 +9,7 @@ use super::database::masked_url;
 use super::error::ConfigError;
 use super::layers::Merged;
 use super::source::Source;
-use super::{Surroundings, conf, ctl};
+use super::{Surroundings, conf, ctl, doctor, health};
 use crate::domain::is_secret_header;
 
 const MASK: &str = "***";
@@ -59,9 +59,14 @@ struct Derived {
 fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Derived, ConfigError> {
     let settings = match name {
         "run" => build::run(merged, around)?.settings,
+        "doctor" => doctor::build(merged, around)?.run.settings,
         "master" => build::master(merged, around)?.settings,
-        "ctl" => {
-            ctl::build(merged, around)?;
+        "ctl" | "health" => {
+            if name == "ctl" {
+                ctl::build(merged, around)?;
+            } else {
+                health::build(merged, around)?;
+            }
             return Ok(Derived {
                 notes: token_note(merged, around),
                 ..Derived::default()
@@ -83,7 +88,7 @@ fn derived(name: &str, merged: &Merged, around: &dyn Surroundings) -> Result<Der
             Source::Environment(proxy.variable),
         )
     });
-    let token = if name == "master" {
+    let token = if matches!(name, "master" | "doctor") {
         token_note(merged, around)
     } else {
         Vec::new()
@@ -144,6 +149,10 @@ pub(super) fn masked(id: &str, value: &str) -> Option<String> {
             Some((name, _)) => is_secret_header(name.trim()).then(|| format!("{name}: {MASK}")),
             None => Some(MASK.to_owned()),
         },
+        "otlp_header" => {
+            let name = value.split_once(':').map(|(name, _)| name);
+            Some(name.map_or_else(|| MASK.to_owned(), |name| format!("{name}: {MASK}")))
+        }
         _ => None,
     }
 }

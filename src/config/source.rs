@@ -20,6 +20,8 @@ pub enum Source {
     Environment(String),
     /// The command line.
     CommandLine,
+    /// A field of the page's form, by the option's long name.
+    Form(String),
 }
 
 /// The settings files, weakest first.
@@ -41,13 +43,14 @@ impl Source {
             Self::File { layer, .. } => 1 + *layer as u8,
             Self::Environment(_) => 4,
             Self::CommandLine => 5,
+            Self::Form(_) => 6,
         }
     }
 
     /// How an error message about a value from here begins.
     pub(super) fn prefix(&self) -> String {
         match self {
-            Self::Default | Self::CommandLine => String::new(),
+            Self::Default | Self::CommandLine | Self::Form(_) => String::new(),
             Self::File { .. } | Self::Environment(_) => format!("{self}: "),
         }
     }
@@ -60,6 +63,7 @@ impl fmt::Display for Source {
             Self::File { name, line, .. } => write!(f, "{name}:{line}"),
             Self::Environment(variable) => write!(f, "environment {variable}"),
             Self::CommandLine => f.write_str("command line"),
+            Self::Form(field) => write!(f, "form: {field}"),
         }
     }
 }

@@ -76,7 +76,7 @@ pub(super) fn page(text: &str) -> Result<Option<String>, Fault> {
     Ok(Some(text.to_owned()))
 }
 
-fn check_address(text: &str) -> Result<(), Fault> {
+pub(super) fn check_address(text: &str) -> Result<(), Fault> {
     let wrong = || {
         Fault::new(format!("`{text}` is not an address"))
             .hint("write one like http://localhost:8000 or http://[::1]:8000/base")

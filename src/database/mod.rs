@@ -5,8 +5,10 @@ mod batch;
 mod copy;
 mod rows;
 mod schema;
+mod seconds;
 
 pub use batch::{Batch, Frames, Part, SPOOL_HEAD, SpoolError, frame};
 pub use copy::Rows;
 pub use rows::{Sender, Subject, request, run, second};
 pub use schema::{MIGRATIONS, NameError, Table, lock_key, schema_name};
+pub use seconds::{Second, Seconds};

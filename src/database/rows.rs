@@ -5,11 +5,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-use super::{Part, Rows, Table};
+use super::{Part, Rows, Second, Table};
 use crate::domain::{Offset, Outcome, Record};
 use crate::metrics::{Metric, Phase, Tally, time_per_output_token};
 use crate::plan::Plan;
-use crate::report::{Crowd, LifeStage, Standing};
+use crate::report::{LifeStage, Standing};
 
 /// Percentiles that have columns.
 const PERCENTILES: [f64; 3] = [0.5, 0.95, 0.99];
@@ -174,29 +174,29 @@ fn workers(run: &str, standing: &Standing) -> Part {
     Part::new(Table::Workers, rows)
 }
 
-/// The row of a second: all that `delta` holds, from `from` to `to` in the run's time, as the run stood at its end.
-pub fn second(
-    run: &str,
-    at: OffsetDateTime,
-    [from, to]: [Offset; 2],
-    delta: &Tally,
-    crowd: Crowd,
-    standing: &Standing,
-) -> Part {
-    let mut all = delta.warmup.clone();
-    all.merge(&delta.measured);
-    let length_s = to.since(from).as_secs_f64();
+/// The row of a second, as the run stood at its end.
+pub fn second(run: &str, at: OffsetDateTime, of: &Second) -> Part {
+    let Second {
+        tally,
+        crowd,
+        standing,
+        ..
+    } = of;
+    let mut all = tally.warmup.clone();
+    all.merge(&tally.measured);
+    let length_s = of.to.since(of.from).as_secs_f64();
     let rate = |count: u64| (length_s > 0.0).then(|| exact(count) / length_s);
     let mut rows = Rows::default();
     rows.words(Some(run));
     rows.moment(Some(at));
-    rows.figure(Some(from.as_secs_f64()));
-    rows.figure(Some(to.as_secs_f64()));
+    rows.count_of(of.number);
+    rows.figure(Some(of.from.as_secs_f64()));
+    rows.figure(Some(of.to.as_secs_f64()));
     for count in [crowd.users, crowd.in_flight, crowd.waiting].map(u64::from) {
         rows.count_of(count);
     }
     rows.figure(standing.asked_per_s);
-    let counts = &delta.counts;
+    let counts = &tally.counts;
     for count in [
         counts.scheduled,
         counts.sent,
@@ -213,8 +213,8 @@ pub fn second(
     for count in [
         good,
         failed,
-        delta.measured.count(Outcome::is_good),
-        delta.measured.count(Outcome::is_failure),
+        tally.measured.count(Outcome::is_good),
+        tally.measured.count(Outcome::is_failure),
     ] {
         rows.count_of(count);
     }
@@ -224,7 +224,7 @@ pub fn second(
     rows.count_of(all.prompt_tokens);
     rows.figure(rate(all.output_tokens));
     percentiles(&mut rows, &all);
-    trust(&mut rows, delta, &all, standing);
+    trust(&mut rows, tally, &all, standing);
     rows.end();
     Part::new(Table::Seconds, rows)
 }
@@ -312,10 +312,12 @@ fn index(record: &Record) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use time::macros::datetime;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::{Crowd, sample};
 
     /// The named fields of the one row of a part.
     fn fields(part: &Part) -> Vec<(&'static str, String)> {
@@ -381,16 +383,17 @@ mod tests {
             in_flight: 3,
             waiting: 0,
         };
-        let times = [1_000_000_000, 3_000_000_000].map(Offset::from_nanos);
-        let part = second(
-            "ab",
-            datetime!(2026-01-02 03:04:05 UTC),
-            times,
-            &delta,
+        let of = Second {
+            number: 3,
+            from: Offset::from_nanos(1_000_000_000),
+            to: Offset::from_nanos(3_000_000_000),
+            tally: delta,
             crowd,
-            &standing,
-        );
+            standing: Arc::new(standing),
+        };
+        let part = second("ab", datetime!(2026-01-02 03:04:05 UTC), &of);
         for (column, value) in [
+            ("second", "3"),
             ("users", "4"),
             ("sent", "5"),
             ("ok", "3"),

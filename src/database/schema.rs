@@ -136,6 +136,7 @@ const RUNS: &[&str] = &[
 const SECONDS: &[&str] = &[
     "run",
     "at",
+    "second",
     "from_s",
     "to_s",
     "users",

@@ -15,6 +15,7 @@ mod shell;
 mod slo;
 mod span;
 mod time;
+mod traced;
 mod trouble;
 mod wire;
 
@@ -32,5 +33,6 @@ pub use shell::shell_word;
 pub use slo::{Slo, SloError, SloFigure};
 pub use span::{SpanError, format_span, parse_span};
 pub use time::Offset;
+pub use traced::Traced;
 pub use trouble::Warning;
 pub use wire::{HttpEngine, StampSource};

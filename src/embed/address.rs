@@ -98,7 +98,8 @@ pub(crate) fn refuse_contradictions(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-fn proxy(url: &str, credentials: Option<Secret>) -> Result<Proxy, Error> {
+/// A proxy by its address.
+pub(crate) fn proxy(url: &str, credentials: Option<Secret>) -> Result<Proxy, Error> {
     let parsed = parse(url).map_err(|error| match error {
         // The proxy's own address must not be shown either.
         Error::UserInfo => Error::UserInfo,

@@ -59,6 +59,7 @@ pub(crate) fn job(part: &Prepare, seat: Seat<'_>) -> Result<(Job, Vec<String>), 
     try_words(&workload, &*seat.provider, &plan)?;
     let notes = workload.notes().to_vec();
     let job = Job {
+        run: part.run,
         worker: part.worker,
         share: part.share.clone(),
         workload: Arc::new(workload),

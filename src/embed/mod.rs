@@ -10,7 +10,7 @@ mod engine;
 mod error;
 mod handle;
 mod job;
-mod open_files;
+pub(crate) mod open_files;
 mod outcome;
 mod planning;
 

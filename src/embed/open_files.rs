@@ -18,9 +18,9 @@ pub(super) fn check(plan: &Plan, share: &Share, threads: u32, ends: u64) -> Resu
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return Ok(());
     };
-    let cores = threads.max(1);
-    let connections = connections(plan, share.users.len(), cores);
-    let own = RESERVE + EACH_CORE * u64::from(cores);
+    let target = &plan.target;
+    let (http, reuse) = (target.http, target.connection_reuse);
+    let (connections, own) = needed(http, reuse, share.users.len(), threads);
     let needed = connections * ends + own;
     if needed <= limit {
         return Ok(());
@@ -34,10 +34,21 @@ pub(super) fn check(plan: &Plan, share: &Share, threads: u32, ends: u64) -> Resu
     })
 }
 
+/// The connections of so many users of a plan, and the open files that are none.
+pub(crate) fn needed(
+    http: HttpVersion,
+    reuse: ConnectionReuse,
+    users: u32,
+    threads: u32,
+) -> (u64, u64) {
+    let cores = threads.max(1);
+    let own = RESERVE + EACH_CORE * u64::from(cores);
+    (connections(http, reuse, users, cores), own)
+}
+
 /// The most connections that so many users have open at once.
-fn connections(plan: &Plan, users: u32, cores: u32) -> u64 {
-    let shares = plan.target.http == HttpVersion::Http2
-        && plan.target.connection_reuse != ConnectionReuse::Never;
+fn connections(http: HttpVersion, reuse: ConnectionReuse, users: u32, cores: u32) -> u64 {
+    let shares = http == HttpVersion::Http2 && reuse != ConnectionReuse::Never;
     if !shares {
         return u64::from(users);
     }

@@ -300,7 +300,7 @@ const fn rounded(nanos: u64, parts: u64) -> u64 {
 
 /// (last content − first content) / (N − n₁). Undefined when N ≤ n₁, and for a stream of one content event,
 /// whose tokens have no time between them.
-pub fn time_per_output_token(record: &Record) -> Option<u64> {
+pub(crate) fn time_per_output_token(record: &Record) -> Option<u64> {
     let (first, last) = (record.marks.first()?, record.marks.last()?);
     let (output, _) = record.output_tokens()?;
     let rest = output

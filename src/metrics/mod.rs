@@ -18,7 +18,7 @@ mod verdict;
 
 pub use answers::{Keeping, Sieve};
 pub use buckets::{MAX_V2_BYTES, SeriesError};
-pub use fold::time_per_output_token;
+pub(crate) use fold::time_per_output_token;
 #[cfg(test)]
 pub(crate) use generator::tests as generator_tests;
 pub use generator::{CoreLoad, Generator, MAX_CORES, Machine, core_name, core_number};

@@ -208,6 +208,7 @@ fn stats(lane: &Lane) -> Response<Reply> {
 /// What a request says outside of its body.
 struct Head {
     request_id: Option<String>,
+    traceparent: Option<String>,
     fault: Option<Fault>,
 }
 
@@ -217,6 +218,7 @@ impl Head {
         let fault = text("x-mock-fault").map(str::parse).transpose();
         Ok(Self {
             request_id: text("x-request-id").map(str::to_owned),
+            traceparent: text("traceparent").map(str::to_owned),
             fault: fault.map_err(|error: super::fault::FaultError| error.to_string())?,
         })
     }
@@ -257,6 +259,7 @@ async fn generate(lane: Arc<Lane>, request: Request<Incoming>, endpoint: Endpoin
     let note = RequestNote {
         number,
         request_id: head.request_id,
+        traceparent: head.traceparent,
         fault: course.fault.map(|fault| fault.kind().name()),
         received_ns,
         body_sha256: fingerprint(lane.stats(), &body),

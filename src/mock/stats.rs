@@ -448,6 +448,8 @@ pub struct RequestNote {
     pub number: u64,
     /// `x-request-id`, if it was sent.
     pub request_id: Option<String>,
+    /// `traceparent`, if it was sent.
+    pub traceparent: Option<String>,
     /// Its fault, by name.
     pub fault: Option<&'static str>,
     /// `completed`, `broken` or `aborted`.

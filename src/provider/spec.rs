@@ -75,6 +75,15 @@ impl Spec {
     pub const fn streams(&self) -> bool {
         self.stream && self.task.generates()
     }
+
+    /// Whether requests tell the server not to end before the length asked for (`ignore_eos`, `min_tokens`).
+    pub const fn ignores_end(&self) -> bool {
+        let always = matches!(
+            self.kind,
+            Kind::Vllm | Kind::SgLang | Kind::LlamaCpp | Kind::Together
+        );
+        self.task.generates() && (always || self.fireworks.force_min_tokens)
+    }
 }
 
 /// What is asked for.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Context, PERCENTILES, Worker, generator, load, number, objectives, server};
 use crate::domain::Outcome;
 use crate::metrics::{Metric, Series, Summary};
+use crate::plan::Plan;
 
 /// The version of the result's shape; a field's meaning never changes without a new one.
 pub const FORMAT: u32 = 2;
@@ -101,7 +102,12 @@ const DATA: [&str; 3] = [
 
 /// The plan, with what comes from data sets replaced by its number: a result is no copy of the data.
 pub(crate) fn plan(ctx: &Context<'_>) -> Result<Value, serde_json::Error> {
-    let mut plan = serde_json::to_value(ctx.plan)?;
+    shown_plan(ctx.plan)
+}
+
+/// The same of a plan alone.
+pub(crate) fn shown_plan(plan: &Plan) -> Result<Value, serde_json::Error> {
+    let mut plan = serde_json::to_value(plan)?;
     for place in DATA {
         if let Some(data) = plan.pointer_mut(place) {
             *data = json!(data.as_array().map_or(0, Vec::len));

@@ -33,7 +33,7 @@ use crate::plan::Plan;
 
 pub use history::{Crowd, History, Step};
 pub use load::{Load, LoadChange};
-pub(crate) use number::python_float;
+pub(crate) use number::{mean, percentile, python_float, shown};
 pub use standing::{Lately, LifeStage, Standing, WorkerStanding};
 
 /// The percentiles of every table and file: (heading, quantile).
@@ -106,6 +106,11 @@ pub struct Worker {
     pub lost: bool,
 }
 
+/// What the generator says of itself, line by line: its load, its delays, its stamps, its cores, the verdict.
+pub fn generator_lines(ctx: &Context<'_>) -> Vec<String> {
+    generator::lines(ctx)
+}
+
 impl Context<'_> {
     /// The wall-clock time of an offset, as RFC 3339 with milliseconds.
     fn wall_clock(&self, at: Offset) -> String {
@@ -115,7 +120,8 @@ impl Context<'_> {
     }
 }
 
-fn rfc3339(at: OffsetDateTime) -> String {
+/// A time of the wall clock, as RFC 3339 with milliseconds.
+pub fn rfc3339(at: OffsetDateTime) -> String {
     let whole_millis = at.replace_millisecond(at.millisecond()).unwrap_or(at);
     // A year beyond 9999 is the only thing that the format cannot hold.
     whole_millis.format(&Rfc3339).unwrap_or_default()

@@ -15,6 +15,9 @@ const FAILURES_HEADER: [&str; 6] = [
     "Last Seen",
 ];
 
+const STATS_HEADING: &str = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,\
+                             Max Response Time,Average Content Size,Requests/s,Failures/s";
+
 /// One moment of the history file.
 #[derive(Clone, Copy, Debug)]
 pub struct Point<'a> {
@@ -30,17 +33,30 @@ pub struct Point<'a> {
 
 /// The content of `PREFIX_stats.csv`.
 pub fn stats(ctx: &Context<'_>) -> Result<String, csv::Error> {
-    let heading = "Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,\
-                   Max Response Time,Average Content Size,Requests/s,Failures/s";
-    let mut text = heading_with_percentiles(heading) + "\n";
-    for row in all_rows(ctx, &ctx.summary.phase) {
-        let mut fields = vec![row.kind.to_owned(), row.name.to_owned()];
-        fields.extend(totals(&row, &ctx.summary.phase));
-        fields.extend(rates(&row, ctx.summary.window_s()));
-        fields.extend(percentiles(row.series));
+    let mut text = heading_with_percentiles(STATS_HEADING) + "\n";
+    for fields in stats_rows(ctx) {
         text.push_str(&line(&fields)?);
     }
     Ok(text)
+}
+
+/// The names of its columns.
+pub fn stats_columns() -> Vec<String> {
+    let heading = heading_with_percentiles(STATS_HEADING);
+    heading.split(',').map(str::to_owned).collect()
+}
+
+/// Its rows, field by field, the aggregated one last.
+pub fn stats_rows(ctx: &Context<'_>) -> Vec<Vec<String>> {
+    let fields = |row: &Row<'_>| {
+        let mut fields = vec![row.kind.to_owned(), row.name.to_owned()];
+        fields.extend(totals(row, &ctx.summary.phase));
+        fields.extend(rates(row, ctx.summary.window_s()));
+        fields.extend(percentiles(row.series));
+        fields
+    };
+    let rows = all_rows(ctx, &ctx.summary.phase);
+    rows.iter().map(fields).collect()
 }
 
 /// The first line of `PREFIX_stats_history.csv`.
@@ -88,17 +104,26 @@ pub fn history_rows(
 /// The content of `PREFIX_failures.csv`; times are UTC, as RFC 3339.
 pub fn failures(ctx: &Context<'_>) -> Result<String, csv::Error> {
     let mut text = line(&FAILURES_HEADER)?;
-    for (key, seen) in &ctx.summary.errors {
-        text.push_str(&line(&[
+    for fields in failure_rows(ctx) {
+        text.push_str(&line(&fields)?);
+    }
+    Ok(text)
+}
+
+/// Its rows, field by field: method, name, error, occurrences, first and last seen.
+pub fn failure_rows(ctx: &Context<'_>) -> Vec<[String; 6]> {
+    let errors = ctx.summary.errors.iter();
+    let fields = errors.map(|(key, seen)| {
+        [
             ctx.endpoint.method.to_owned(),
             ctx.endpoint.name.to_owned(),
             error_words(key),
             seen.count.to_string(),
             ctx.wall_clock(seen.first_seen),
             ctx.wall_clock(seen.last_seen),
-        ])?);
-    }
-    Ok(text)
+        ]
+    });
+    fields.collect()
 }
 
 /// The content of `PREFIX_exceptions.csv`: the header alone. Locust lists what user code threw; here there is none.

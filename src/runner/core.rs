@@ -228,10 +228,13 @@ impl<T: Transport + 'static> Core<T> {
         ask: &Ask,
         lost: Option<RowLost>,
     ) -> Prepared {
-        let request = match lost {
+        let mut request = match lost {
             None => self.job.words(ask),
             Some(lost) => Err(Failure::new(Outcome::Connect, lost.to_string())),
         };
+        if let Ok(request) = &mut request {
+            self.job.note_trace(index, request);
+        }
         Prepared {
             index,
             let_in: self.job.authority.as_ref().map(|_| self.clock.now()),

@@ -29,7 +29,7 @@ use super::warm;
 use crate::client::{
     Clock, Connector, Failure, HyperTransport, LeanTransport, ReadProbe, Reuse, Transport,
 };
-use crate::domain::{Ask, HttpEngine, Index, Offset, Outcome, Record, Secret, StampSource};
+use crate::domain::{Ask, HttpEngine, Index, Offset, Outcome, Record, Secret, StampSource, Traced};
 use crate::metrics::{Keeping, MAX_CORES, Rules, Tally};
 use crate::plan::{Limits, Plan};
 use crate::provider::Provider;
@@ -45,6 +45,8 @@ const _: () = assert!(ASIDE.as_millis() < GRACE.as_millis());
 
 /// Everything an engine needs to carry out its share of a plan.
 pub struct Job {
+    /// A number drawn for the run.
+    pub run: u64,
     /// The run.
     pub plan: Plan,
     /// The number of this worker in the cluster, from 0: no other worker of the run has it.
@@ -405,6 +407,9 @@ where
     core.run().await;
 }
 
+/// The header of W3C's Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 impl Job {
     /// A request in the provider's words, with the secret headers.
     pub(super) fn words(&self, ask: &Ask) -> Result<Request<Bytes>, Failure> {
@@ -449,6 +454,18 @@ impl Job {
                 first_token: None,
                 ..limits
             }
+        }
+    }
+
+    /// Tells the server that request `index` is traced, and by what name, if it is.
+    pub(super) fn note_trace(&self, index: Index, request: &mut Request<Bytes>) {
+        let Some(tracing) = &self.plan.observe.tracing else {
+            return;
+        };
+        let traced = Traced::sampled(self.run, self.plan.seed, index, tracing.sample);
+        let value = traced.and_then(|traced| HeaderValue::try_from(traced.traceparent()).ok());
+        if let Some(value) = value {
+            request.headers_mut().insert(TRACEPARENT, value);
         }
     }
 

@@ -77,6 +77,9 @@ impl Def {
 /// The labels that all series have.
 pub(super) const COMMON: [&str; 3] = ["provider", "model", "path"];
 
+/// The label that those of a part have beside them: the worker's number in the run, from 1.
+pub(super) const PART: &str = "worker";
+
 macro_rules! plain {
     ($($id:ident = $kind:ident $name:literal [$($label:literal)*] $help:literal;)+) => {
         $(pub(super) const $id: Def = Def::new(Kind::$kind, concat!("llmload_", $name), &[$($label),*], $help);)+

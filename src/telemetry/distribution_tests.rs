@@ -1,4 +1,10 @@
 //! What other systems' buckets say is what the series says, as near as they can.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "round figures, and counts that are small"
+)]
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -7,7 +13,9 @@ use super::*;
 
 fn of(values: &[u64]) -> Series {
     let mut series = Series::default();
-    values.iter().for_each(|&value| series.record(value));
+    for &value in values {
+        series.record(value);
+    }
     series
 }
 

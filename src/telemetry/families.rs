@@ -1,11 +1,13 @@
-//! A run as it stands, as families of series: which there are now, and their values. It writes no bytes.
+//! A run as it stands, or one worker's part of it, as families of series: which there are now, and their values. It writes no bytes.
+
+use std::borrow::Cow;
 
 use super::catalogue::{
     ASKED, CHANGES, COMMON, CORE_BUSY, CORE_TIME, DROPPED, Def, ERROR_KINDS, EVENTS, FAILED,
     FINISHED, IN_FLIGHT, LATE, LEFT, LOST, MEASURED, MEASURED_BYTES, MEASURED_OUTPUT,
-    MEASURED_PROMPT, MET, MET_ALL, OPENED, OUTPUT_TOKENS, PAUSED, PROMPT_TOKENS, READS, REUSED,
-    RUN, SCHEDULED, SENT, SHARED, STAGE, STAMPED, STARTED, TIME, USERS, USERS_WANTED, VERDICT,
-    WAITING, WARMED, WARNINGS, WORKER_FINISHED, WORKER_LOST, WORKER_SENT, WORKER_SILENCE,
+    MEASURED_PROMPT, MET, MET_ALL, OPENED, OUTPUT_TOKENS, PART, PAUSED, PROMPT_TOKENS, READS,
+    REUSED, RUN, SCHEDULED, SENT, SHARED, STAGE, STAMPED, STARTED, TIME, USERS, USERS_WANTED,
+    VERDICT, WAITING, WARMED, WARNINGS, WORKER_FINISHED, WORKER_LOST, WORKER_SENT, WORKER_SILENCE,
     WORKER_UP, WORKERS,
 };
 use super::distribution::Distribution;
@@ -26,6 +28,8 @@ pub struct Subject<'a> {
     pub path: &'a str,
     /// This program's version.
     pub version: &'a str,
+    /// Of one worker's part, that worker's number in the run, from 0; `None` of the whole.
+    pub part: Option<u32>,
 }
 
 /// Series of one name.
@@ -35,6 +39,28 @@ pub struct Family {
     pub def: Def,
     /// One or more, each with labels of its own.
     pub samples: Vec<Sample>,
+    /// They are of one worker's part.
+    pub is_part: bool,
+}
+
+impl Family {
+    /// The name that is scraped. One of a part is another one than the whole's: who adds up all series of a name
+    /// must count no request twice.
+    pub fn name(&self) -> Cow<'static, str> {
+        self.named(self.def.name)
+    }
+
+    /// The name without what a kind adds at its end.
+    pub(super) fn stem(&self) -> Cow<'static, str> {
+        self.named(self.def.stem())
+    }
+
+    fn named(&self, name: &'static str) -> Cow<'static, str> {
+        match name.strip_prefix("llmload_") {
+            Some(rest) if self.is_part => format!("llmload_part_{rest}").into(),
+            _ => name.into(),
+        }
+    }
 }
 
 /// One series as it is now.
@@ -57,14 +83,16 @@ pub enum Value {
     Distribution(Box<Distribution>),
 }
 
-/// Everything of a run that can be told now, in the catalogue's order.
+/// Everything of a run, or a part, that can be told now, in the catalogue's order.
 pub fn families(subject: &Subject<'_>, standing: &Standing) -> Vec<Family> {
     let mut page = Page::new(subject);
     page.run(subject, standing);
     page.load(standing);
     page.requests(standing);
     page.figures(subject, standing);
-    page.workers(&standing.workers);
+    if subject.part.is_none() {
+        page.workers(&standing.workers);
+    }
     page.generator(&standing.summary);
     page.histograms(measured(standing));
     page.families
@@ -81,6 +109,7 @@ fn measured(standing: &Standing) -> Option<&Phase> {
 struct Page {
     common: Vec<(&'static str, String)>,
     families: Vec<Family>,
+    is_part: bool,
 }
 
 impl Page {
@@ -88,9 +117,13 @@ impl Page {
         let spec = &subject.plan.provider;
         let values = [spec.kind.name(), &spec.model, subject.path];
         let common = COMMON.into_iter().zip(values.map(str::to_owned));
+        // People count workers from 1, as tables and files do.
+        let number = |worker| (u64::from(worker) + 1).to_string();
+        let part = subject.part.map(|worker| (PART, number(worker)));
         Self {
-            common: common.collect(),
+            common: common.chain(part).collect(),
             families: Vec::new(),
+            is_part: subject.part.is_some(),
         }
     }
 
@@ -109,7 +142,11 @@ impl Page {
         };
         let samples: Vec<Sample> = told.into_iter().map(sample).collect();
         if !samples.is_empty() {
-            self.families.push(Family { def: *def, samples });
+            self.families.push(Family {
+                def: *def,
+                samples,
+                is_part: self.is_part,
+            });
         }
     }
 
@@ -170,15 +207,23 @@ impl Page {
         });
         self.number(&STARTED, started);
         self.number(&TIME, standing.now.as_secs_f64());
-        self.number(&LEFT, standing.left.map(|left| left.as_secs_f64()));
+        if !self.is_part {
+            self.number(&LEFT, standing.left.map(|left| left.as_secs_f64()));
+        }
     }
 
     fn load(&mut self, standing: &Standing) {
         let crowd = standing.crowd;
         self.count(&USERS, crowd.users.into());
-        self.count(&USERS_WANTED, standing.load.users.into());
+        if !self.is_part {
+            self.count(&USERS_WANTED, standing.load.users.into());
+        }
         self.count(&IN_FLIGHT, crowd.in_flight.into());
         self.count(&WAITING, crowd.waiting.into());
+        // What is asked for is the whole's, and only the master knows its changes.
+        if self.is_part {
+            return;
+        }
         self.number(&ASKED, standing.asked_per_s);
         self.count(&PAUSED, u64::from(standing.load.paused));
         self.count(&CHANGES, standing.changes.len() as u64);
@@ -191,7 +236,9 @@ impl Page {
         self.count(&SENT, counts.sent);
         self.count(&DROPPED, counts.dropped);
         self.count(&LATE, counts.late_cancelled);
-        self.count(&LOST, counts.lost);
+        if !self.is_part {
+            self.count(&LOST, counts.lost);
+        }
         let of = |outcomes: &std::collections::BTreeMap<Outcome, u64>| {
             Outcome::ALL.map(|outcome| {
                 let count = outcomes.get(&outcome).copied().unwrap_or_default();

@@ -1,18 +1,22 @@
-//! A run as monitoring systems read it: named series with labels, made of how it stands, and the bytes that Prometheus
-//! scrapes. Pure: who serves and sends them is `app`'s matter. Names are a promise, kept in `docs/telemetry.md`.
+//! A run, or one worker's part of it, as monitoring systems read it: named series with labels, made of how it stands, and the bytes that Prometheus
+//! scrapes and OpenTelemetry's collectors are sent. Pure: who serves and sends them is `app`'s matter. Names are a promise, kept in `docs/telemetry.md`.
 
 mod catalogue;
 mod distribution;
 mod families;
 mod histograms;
 mod negotiate;
+mod otlp;
 mod protobuf;
+mod spans;
 mod text;
 
 pub use catalogue::{Def, Kind, catalogue};
 pub use distribution::{Distribution, Native};
 pub use families::{Family, Sample, Subject, Value, families};
 pub use negotiate::Format;
+pub use otlp::{Counted, metrics_message, rejected, spans_message};
+pub use spans::Tracer;
 
 /// The page that is scraped, in `format`.
 pub fn page(subject: &Subject<'_>, standing: &crate::report::Standing, format: Format) -> Vec<u8> {

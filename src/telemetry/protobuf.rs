@@ -123,7 +123,7 @@ fn family(family: &families::Family) -> MetricFamily {
         }
     };
     MetricFamily {
-        name: Some(family.def.name.to_owned()),
+        name: Some(family.name().into_owned()),
         help: Some(family.def.help.to_owned()),
         kind: Some(kind.into()),
         metric: family.samples.iter().map(metric).collect(),

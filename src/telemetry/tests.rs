@@ -1,4 +1,9 @@
 //! The page of a run, read by other programs' eyes: what is on it, what is promised of it, and that all formats say the same.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_precision_loss,
+    reason = "round figures, and counts that are small"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +21,7 @@ fn subject(plan: &crate::plan::Plan) -> Subject<'_> {
         plan,
         path: "/v1/chat/completions",
         version: "0.1.0",
+        part: None,
     }
 }
 
@@ -86,6 +92,53 @@ fn a_page_says_what_the_run_is_and_how_it_stands() {
         (label("provider"), label("model"), label("path")),
         ("openai", "m", "/v1/chat/completions")
     );
+}
+
+#[test]
+fn a_parts_page_has_names_of_its_own_and_nothing_that_only_a_master_knows() {
+    let of = sample::open();
+    let (plan, standing) = (of.plan.clone(), of.standing());
+    let whole = subject(&plan);
+    let part = Subject {
+        part: Some(2),
+        ..whole
+    };
+    let names = |subject: &Subject<'_>| -> BTreeSet<String> {
+        let families = families(subject, &standing);
+        families
+            .iter()
+            .map(|family| family.name().into_owned())
+            .collect()
+    };
+    let (all, own) = (names(&whole), names(&part));
+    assert!(all.is_disjoint(&own), "{:?}", all.intersection(&own));
+    let named = |own: &String| own.replacen("llmload_part_", "llmload_", 1);
+    let told: BTreeSet<String> = own.iter().map(named).collect();
+    let untold: BTreeSet<&str> = all.difference(&told).map(String::as_str).collect();
+    let masters = [
+        "llmload_asked_requests_per_second",
+        "llmload_load_changes_total",
+        "llmload_paused",
+        "llmload_requests_lost_total",
+        "llmload_run_left_seconds",
+        "llmload_users_wanted",
+        "llmload_worker_requests_finished_total",
+        "llmload_worker_requests_lost_total",
+        "llmload_worker_requests_sent_total",
+        "llmload_worker_silence_seconds",
+        "llmload_worker_up",
+        "llmload_workers",
+    ];
+    assert_eq!(untold, masters.into());
+    for family in families(&part, &standing) {
+        for sample in &family.samples {
+            assert_eq!(sample.labels[3], ("worker", "3".to_owned()));
+        }
+    }
+    let text = String::from_utf8(page(&part, &standing, Format::OpenMetrics)).unwrap();
+    assert!(text.contains("# TYPE llmload_part_requests_sent counter\n"));
+    assert!(text.contains("\nllmload_part_requests_sent_total{provider="));
+    assert!(!text.contains("llmload_requests_"));
 }
 
 #[test]
@@ -341,7 +394,7 @@ fn the_protobuf_format_says_the_same() {
                 Value::Count(count) => assert_eq!(number, Some(*count as f64)),
                 Value::Number(wanted) => assert_eq!(number, Some(*wanted)),
                 Value::Distribution(wanted) => {
-                    same_histogram(metric.histogram.as_ref().unwrap(), wanted)
+                    same_histogram(metric.histogram.as_ref().unwrap(), wanted);
                 }
             }
         }

@@ -25,9 +25,10 @@ pub(super) fn open_metrics(families: &[Family]) -> String {
 fn write(families: &[Family], dialect: Dialect) -> String {
     let mut text = String::new();
     for family in families {
+        let name = family.name();
         head(&mut text, family, dialect);
         for sample in &family.samples {
-            body(&mut text, family.def.name, sample);
+            body(&mut text, &name, sample);
         }
     }
     text
@@ -36,15 +37,19 @@ fn write(families: &[Family], dialect: Dialect) -> String {
 fn head(text: &mut String, family: &Family, dialect: Dialect) {
     let def = &family.def;
     let is_open = dialect == Dialect::Open;
-    let name = if is_open { def.stem() } else { def.name };
+    let name = if is_open {
+        family.stem()
+    } else {
+        family.name()
+    };
     let kind = match def.kind {
         Kind::Info if is_open => "info",
         kind => kind.name(),
     };
-    line(text, &["# HELP ", name, " ", &help(def.help, dialect)]);
-    line(text, &["# TYPE ", name, " ", kind]);
+    line(text, &["# HELP ", &name, " ", &help(def.help, dialect)]);
+    line(text, &["# TYPE ", &name, " ", kind]);
     if let Some(unit) = def.unit().filter(|_| is_open) {
-        line(text, &["# UNIT ", name, " ", unit]);
+        line(text, &["# UNIT ", &name, " ", unit]);
     }
 }
 

@@ -10,6 +10,7 @@ fn family(kind: Kind, name: &'static str, help: &'static str, value: &str) -> Fa
             labels: vec![("model", value.to_owned())],
             value: Value::Count(3),
         }],
+        is_part: false,
     }
 }
 

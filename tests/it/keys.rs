@@ -14,19 +14,20 @@ use tempfile::TempDir;
 use crate::process::{Program, eventually, mock, quick_mock, shared, towards, wait_for_requests};
 
 /// A pseudo-terminal.
-struct Terminal {
-    person: OwnedFd,
-    machine: OwnedFd,
+pub(crate) struct Terminal {
+    pub(crate) person: OwnedFd,
+    pub(crate) machine: OwnedFd,
     before: Termios,
 }
 
 impl Terminal {
-    fn new() -> Self {
-        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    pub(crate) fn new() -> Self {
+        let person =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
         let name = ptsname(&person, Vec::new()).unwrap();
-        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let machine = open(name.as_c_str(), flags, Mode::empty()).unwrap();
         let before = tcgetattr(&machine).unwrap();
         assert!(before.local_modes.contains(by_line()));
@@ -55,7 +56,7 @@ impl Terminal {
         self.start(&words.collect::<Vec<_>>())
     }
 
-    fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         assert_eq!(
             rustix::io::write(&self.person, keys.as_bytes()).unwrap(),
             keys.len()
@@ -68,12 +69,12 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn is_as_before(&self) {
+    pub(crate) fn is_as_before(&self) {
         let now = format!("{:?}", tcgetattr(&self.machine).unwrap());
         assert_eq!(now, format!("{:?}", self.before));
     }
 
-    fn wait_until_as_before(&self) {
+    pub(crate) fn wait_until_as_before(&self) {
         eventually("the terminal is as before", || {
             let now = format!("{:?}", tcgetattr(&self.machine).unwrap());
             (now == format!("{:?}", self.before)).then_some(())
@@ -86,7 +87,7 @@ fn by_line() -> LocalModes {
 }
 
 /// Says loudly that a test cannot be made here.
-fn can_run() -> bool {
+pub(crate) fn can_run() -> bool {
     let can = std::path::Path::new("/usr/bin/setsid").exists();
     if !can {
         println!("SKIPPED: there is no /usr/bin/setsid to make a terminal a controlling one");

@@ -273,6 +273,11 @@ impl Ended {
         self
     }
 
+    /// The exit status; `None` of one that a signal ended.
+    pub(crate) fn status(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -345,13 +350,22 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts a master with the options of `line`, on a free port, and so many workers.
     pub(crate) fn start(line: &str, workers: usize) -> Self {
+        Self::with(line, workers, "")
+    }
+
+    /// The same, with these options of the workers.
+    pub(crate) fn with(line: &str, workers: usize, of_workers: &str) -> Self {
         let master = Program::start(&format!(
             "master --master-bind-port 0 --expect-workers {} {line}",
             workers.max(1)
         ));
         let address = master.wait_for_words("listening on ");
         let address = address.split(';').next().unwrap().to_owned();
-        let worker = |_| Program::start(&format!("worker --master {address} --threads 1"));
+        let worker = |_| {
+            Program::start(&format!(
+                "worker --master {address} --threads 1 {of_workers}"
+            ))
+        };
         Self {
             workers: (0..workers).map(worker).collect(),
             master,

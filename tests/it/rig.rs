@@ -150,6 +150,7 @@ impl Worker {
         let (sender, records) = mpsc::channel(100_000);
         let workload = Workload::new(&plan.workload, Api::Chat, SEED, None, None, spec.users);
         let job = Job {
+            run: 0,
             worker: 0,
             share,
             workload: Arc::new(workload.unwrap()),

@@ -1,5 +1,11 @@
 //! What monitoring systems are told of a run by the binary: the page while it runs and after its end, in each format, for one
 //! machine and for a cluster, held against the report.
+#![expect(
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "round figures, and counts that are small"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -39,9 +45,9 @@ fn page_of(program: &Program) -> String {
 fn by(scrape: &Scrape, name: &str, label: &str) -> BTreeMap<String, f64> {
     let of = scrape.samples.iter().filter(|sample| sample.metric == name);
     of.map(|sample| {
-        let value = match sample.value {
-            Parsed::Counter(n) | Parsed::Gauge(n) | Parsed::Untyped(n) => n,
-            _ => panic!("{sample:?}"),
+        let (Parsed::Counter(value) | Parsed::Gauge(value) | Parsed::Untyped(value)) = sample.value
+        else {
+            panic!("{sample:?}");
         };
         (
             sample.labels.get(label).unwrap_or_default().to_owned(),
@@ -126,11 +132,11 @@ fn the_page_is_there_while_a_run_goes_on_and_has_its_reports_figures_after_its_e
     let program = Program::start(&format!("run {line}"));
     let address = page_of(&program);
     assert!(address.starts_with("127.0.0.1:"), "{address}");
-    let during = eventually("requests on the page", || {
+    let during = eventually("requests of all users on the page", || {
         let page = scrape(&address);
-        (one(&page, "llmload_requests_sent_total") > Some(0.0)).then_some(page)
+        let all = by(&page, "llmload_users", "provider").get("openai") == Some(&4.0);
+        (all && one(&page, "llmload_requests_sent_total") > Some(0.0)).then_some(page)
     });
-    assert_eq!(by(&during, "llmload_users", "provider")["openai"], 4.0);
     assert_eq!(by(&during, "llmload_users", "model")["mock"], 4.0);
     assert_eq!(
         by(&during, "llmload_users", "path")["/v1/chat/completions"],
@@ -194,6 +200,78 @@ fn a_masters_page_is_of_all_its_workers() {
         by(&page, "llmload_workers", "state").values().sum::<f64>(),
         2.0
     );
+}
+
+#[test]
+fn workers_have_pages_of_their_parts_which_add_up_to_the_report() {
+    let _shared = shared();
+    let mock = mock("5ms", "1ms");
+    let line = towards(&mock, "-u 5 -t 3s");
+    let page = "--prometheus 0 --prometheus-linger 60s";
+    let cluster = Cluster::with(&line, 2, page);
+    let addresses: Vec<_> = cluster.workers.iter().map(page_of).collect();
+    for worker in &cluster.workers {
+        worker.wait_for_words("the metrics stay for 60 s");
+    }
+    let pages: Vec<_> = addresses.iter().map(|address| scrape(address)).collect();
+    for worker in &cluster.workers {
+        worker.signal(Signal::INT);
+    }
+    let (master, _) = cluster.succeed();
+    let sum = |name: &str| -> u64 {
+        let of = pages.iter().map(|page| by(page, name, "worker"));
+        let all: Vec<f64> = of.flat_map(BTreeMap::into_values).collect();
+        assert!(
+            all.len() == 2 && all.iter().all(|n| *n > 0.0),
+            "{name}: {all:?}"
+        );
+        all.iter().map(|n| *n as u64).sum()
+    };
+    let result = master.result();
+    assert_eq!(
+        sum("llmload_part_requests_sent_total"),
+        result.total("sent")
+    );
+    let good: f64 = pages
+        .iter()
+        .flat_map(|page| by(page, "llmload_part_requests_finished_total", "outcome"))
+        .filter(|(outcome, _)| ["ok", "truncated"].contains(&outcome.as_str()))
+        .map(|(_, count)| count)
+        .sum();
+    assert_eq!(good as u64, result.total("completed"));
+    let counted: f64 = pages
+        .iter()
+        .map(|page| {
+            buckets(page, "llmload_part_time_to_first_token_seconds")
+                .last()
+                .unwrap()
+                .1
+        })
+        .sum();
+    assert_eq!(counted, result.number("/metrics/ttft_ms/count"));
+    let workers: Vec<_> = pages
+        .iter()
+        .flat_map(|page| by(page, "llmload_part_users", "worker").into_keys())
+        .collect();
+    assert!(
+        workers.contains(&"1".to_owned()) && workers.contains(&"2".to_owned()),
+        "{workers:?}"
+    );
+    // Nothing that a sum over all pages would count a second time.
+    let whole = |name: &str| !name.starts_with("llmload_part_");
+    for page in &pages {
+        assert!(!page.samples.iter().any(|sample| whole(&sample.metric)));
+    }
+}
+
+#[test]
+fn a_workers_page_is_empty_before_its_first_run() {
+    let _shared = shared();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    let worker = Program::start(&format!("worker --master {address} --prometheus 0"));
+    let page = scrape(&page_of(&worker));
+    assert!(page.samples.is_empty());
 }
 
 #[test]

@@ -10,7 +10,6 @@ use crate::app::surroundings::wall_clock;
 use crate::app::views::{Doing, Viewer};
 use crate::config::Database;
 use crate::database::{self, Part, Subject};
-use crate::report::Crowd;
 
 /// The view.
 pub(in crate::app) struct Seconds {
@@ -78,39 +77,36 @@ fn rows(view: &View, run: &str) -> Vec<Part> {
 /// Until the run is over; returns how many seconds were missed.
 async fn follow(
     mut writer: Writer,
-    mut seconds: mpsc::Receiver<Second>,
+    mut heard: mpsc::Receiver<Second>,
     view: View,
 ) -> (Writer, u64) {
     let (mut missed, mut is_begun) = (0, false);
-    while let Some(second) = seconds.recv().await {
+    let told = view.standing.borrow().now;
+    let mut seconds = database::Seconds::after(told);
+    while let Some(second) = heard.recv().await {
         missed += second.missed;
-        let standing = &second.standing;
         let mut parts = Vec::new();
-        if !is_begun && standing.started_at.is_some() {
+        if !is_begun && second.standing.started_at.is_some() {
             is_begun = true;
             parts = rows(&view, writer.run());
         }
-        let at = standing
-            .started_at
-            .map(|zero| zero.saturating_add(span(second.to.as_nanos())));
-        let crowd = Crowd {
-            users: second.gauges.users,
-            in_flight: second.gauges.in_flight,
-            waiting: second.gauges.waiting,
-        };
-        let at = at.unwrap_or_else(|| wall_clock().into());
-        let times = [second.from, second.to];
-        parts.push(database::second(
-            writer.run(),
-            at,
-            times,
-            &second.delta,
-            crowd,
-            standing,
-        ));
-        writer.put(parts);
+        let over = seconds.push(second.to, &second.delta, second.crowd, second.standing);
+        parts.extend(over.map(|over| row(writer.run(), &over)));
+        if !parts.is_empty() {
+            writer.put(parts);
+        }
+    }
+    if let Some(last) = seconds.rest() {
+        let row = row(writer.run(), &last);
+        writer.put(vec![row]);
     }
     (writer, missed)
+}
+
+fn row(run: &str, second: &database::Second) -> Part {
+    let started_at = second.standing.started_at;
+    let at = started_at.map(|zero| zero.saturating_add(span(second.to.as_nanos())));
+    database::second(run, at.unwrap_or_else(|| wall_clock().into()), second)
 }
 
 fn span(nanos: u64) -> time::Duration {

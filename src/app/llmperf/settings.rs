@@ -240,6 +240,7 @@ fn pace(settings: &mut Settings, args: &TestArgs, requests: u64) {
     settings.max_fail_ratio = 1.0;
     settings.outputs = Outputs {
         only_summary: true,
+        headless: true,
         keeps_course: true,
         ..Outputs::default()
     };

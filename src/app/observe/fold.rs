@@ -8,7 +8,9 @@ use time::OffsetDateTime;
 use super::Outcome;
 use crate::app::changes::{Changes, reported};
 use crate::app::journal::{Replayed, on_the_wall};
-use crate::cluster::{Epoch, Gauges, MasterEvent, RunPhase, RunStatus, WorkerState, WorkerStatus};
+use crate::cluster::{
+    Epoch, Gauges, MasterEvent, RunPhase, RunStatus, WorkerState, WorkerStatus, WorkerSummary,
+};
 use crate::domain::{Offset, Rate};
 use crate::metrics::{Observation, Recent, Summary, Tally, Verdict, Window, judge};
 use crate::plan::Plan;
@@ -80,11 +82,6 @@ impl Fold {
         Arc::clone(&self.history)
     }
 
-    /// Until when figures are known.
-    pub(super) const fn now(&self) -> Offset {
-        self.now
-    }
-
     /// Takes note of what happened.
     pub(super) fn note(&mut self, event: &MasterEvent) {
         match event {
@@ -103,7 +100,7 @@ impl Fold {
     }
 
     /// A part that is dealt again does not make a run begin again.
-    fn reach(&mut self, stage: LifeStage) {
+    pub(super) fn reach(&mut self, stage: LifeStage) {
         self.stage = self.stage.max(stage);
     }
 
@@ -147,17 +144,29 @@ impl Fold {
         self.workers = Arc::new(workers.iter().map(worker).collect());
     }
 
-    /// The run is over: its report's figures take the place of those so far.
-    pub(super) fn over(&mut self, outcome: Outcome) {
+    /// Nothing is to come any more. `failure` is why it did not do what was asked.
+    pub(super) fn ended(&mut self, failure: Option<&str>) {
         self.stage = LifeStage::Ended;
         self.left = None;
         self.gauges.in_flight = 0;
         self.gauges.waiting = 0;
+        self.failure = failure.map(Arc::from);
+    }
+
+    /// The run is over: its report's figures take the place of those so far.
+    pub(super) fn over(&mut self, outcome: Outcome) {
+        self.ended(outcome.failure.as_deref());
         if let Some((summary, verdict)) = outcome.figures {
             self.summary = Arc::new(summary);
             self.verdict = verdict.map(Arc::new);
         }
-        self.failure = outcome.failure.map(Arc::from);
+        let workers = Arc::make_mut(&mut self.workers);
+        for of in &outcome.workers {
+            let known = workers.iter_mut().find(|known| known.worker == of.worker);
+            if let Some(known) = known {
+                over(known, of);
+            }
+        }
     }
 
     /// How it stands.
@@ -215,6 +224,15 @@ fn worker(of: &WorkerStatus) -> WorkerStanding {
         silent: of.silent,
         clock: of.clock.map(|clock| (clock.offset_ns, clock.bound_ns)),
     }
+}
+
+/// How a worker stood at the run's end: the last look at it may be from before that.
+fn over(known: &mut WorkerStanding, of: &WorkerSummary) {
+    known.state = state(of.state);
+    known.sent = of.counts.sent;
+    known.finished = of.finished;
+    known.lost = of.counts.lost;
+    known.crowd = Crowd::default();
 }
 
 const fn state(state: WorkerState) -> &'static str {

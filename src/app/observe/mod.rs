@@ -2,6 +2,7 @@
 //! and hands on to views what they asked for. It never holds the run up: who cannot follow misses seconds, which are counted.
 
 mod fold;
+mod part;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +10,21 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::failure::Failure;
 use super::journal;
-use crate::cluster::{Epoch, Gauges, MasterCommand, MasterEvent, RunStatus, WorkerStatus};
+use crate::cluster::{Epoch, MasterCommand, MasterEvent, RunStatus, WorkerStatus, WorkerSummary};
 use crate::domain::Offset;
+use crate::gauges::Look;
 use crate::metrics::{Summary, Tally, Verdict};
 use crate::plan::Plan;
 use crate::provider::Endpoint;
-use crate::report::{History, Standing};
+use crate::report::{Crowd, History, Standing};
 use fold::Fold;
+
+pub(super) use part::{Part, read_along};
 
 /// How often a run is asked how it stands.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -34,14 +38,12 @@ const LEFT_TO_PEOPLE: usize = 16;
 /// One merged second of a run, for who wants every one of them.
 #[derive(Clone, Debug)]
 pub(super) struct Second {
-    /// Since when, in the run's time.
-    pub(super) from: Offset,
-    /// Until when.
+    /// Until when, in the run's time.
     pub(super) to: Offset,
     /// What all workers measured in it.
     pub(super) delta: Arc<Tally>,
     /// Of all workers at work, at its end.
-    pub(super) gauges: Gauges,
+    pub(super) crowd: Crowd,
     /// How the run stood with it.
     pub(super) standing: Arc<Standing>,
     /// Seconds before it that this listener missed, since the one that it heard before.
@@ -64,6 +66,8 @@ pub(super) struct View {
     pub(super) history: Arc<Mutex<History>>,
     /// Tells the master; closed when the run is over.
     pub(super) orders: mpsc::Sender<MasterCommand>,
+    /// The last look at the server; `None` before the first, and where nobody looks.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is about to be watched.
@@ -80,6 +84,8 @@ pub(super) struct Prospect<'a> {
     pub(super) epochs: &'a [Epoch],
     /// The journal that tells of what it measured under that master.
     pub(super) past: Option<&'a Path>,
+    /// The last look at the server.
+    pub(super) server: watch::Receiver<Option<Look>>,
 }
 
 /// A run that is over, as its report has it.
@@ -89,13 +95,15 @@ pub(super) struct Outcome {
     pub(super) figures: Option<(Summary, Option<Verdict>)>,
     /// Why it did not do what was asked.
     pub(super) failure: Option<String>,
+    /// Everyone who had a part in it, as they were at its end.
+    pub(super) workers: Vec<WorkerSummary>,
 }
 
 /// The run's end of its watchers.
 pub(super) struct Observation {
     events: mpsc::Sender<MasterEvent>,
     over: oneshot::Sender<Outcome>,
-    following: JoinHandle<()>,
+    following: JoinSet<()>,
     missed: u64,
 }
 
@@ -129,6 +137,7 @@ impl Observatory {
             standing,
             history: fold.history(),
             orders: of.orders,
+            server: of.server,
         };
         Ok(Self {
             view,
@@ -154,10 +163,12 @@ impl Observatory {
     pub(super) fn open(self) -> Observation {
         let (events, queue) = mpsc::channel(EVENTS);
         let (over, outcome) = oneshot::channel();
+        let mut following = JoinSet::new();
+        following.spawn(self.follow(queue, outcome));
         Observation {
             events,
             over,
-            following: tokio::spawn(self.follow(queue, outcome)),
+            following,
             missed: 0,
         }
     }
@@ -193,18 +204,16 @@ impl Observatory {
     }
 
     fn take(&mut self, event: &MasterEvent) {
-        let before = self.fold.now();
         self.fold.note(event);
         let standing = self.publish();
-        let MasterEvent::Merged { delta, to, gauges } = event else {
+        let MasterEvent::Merged { delta, to, .. } = event else {
             return;
         };
         for listener in &mut self.listeners {
             listener.hear(Second {
-                from: before,
                 to: *to,
                 delta: Arc::clone(delta),
-                gauges: *gauges,
+                crowd: standing.crowd,
                 standing: Arc::clone(&standing),
                 missed: listener.missed,
             });
@@ -236,7 +245,7 @@ impl Observation {
     }
 
     /// The run is over. Returns when all views were told so.
-    pub(super) async fn end(self, outcome: Outcome) {
+    pub(super) async fn end(mut self, outcome: Outcome) {
         if self.missed > 0 {
             let missed = self.missed;
             tracing::warn!(
@@ -246,7 +255,7 @@ impl Observation {
         drop(self.events);
         // Nobody follows any more only when that task has a defect, which it has told.
         let _told = self.over.send(outcome);
-        let _ended = self.following.await;
+        let _ended = self.following.join_next().await;
     }
 }
 

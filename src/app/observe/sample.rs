@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 use time::macros::datetime;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::Prospect;
 use crate::cluster::{Gauges, MasterCommand, MasterEvent};
@@ -45,6 +45,7 @@ impl Run {
             clock_zero: datetime!(2026-01-02 03:04:05 UTC),
             epochs: &[],
             past: None,
+            server: watch::channel(None).1,
         }
     }
 }

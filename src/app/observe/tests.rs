@@ -29,6 +29,7 @@ async fn a_standing_follows_the_events_and_ends_with_the_reports_figures() {
     let outcome = Outcome {
         figures: None,
         failure: Some("too slow".to_owned()),
+        workers: Vec::new(),
     };
     observation.end(outcome).await;
     let last = Arc::clone(&view.standing.borrow_and_update());

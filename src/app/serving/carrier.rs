@@ -166,6 +166,7 @@ impl Carrier {
         settings.max_fail_ratio = 1.0;
         settings.outputs = Outputs {
             only_summary: true,
+            headless: true,
             ..Outputs::default()
         };
         settings.observe.answers = Some(Keep::Times);

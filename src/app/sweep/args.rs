@@ -123,9 +123,22 @@ pub(in crate::app) fn command() -> clap::Command {
         .after_help(EXAMPLES)
 }
 
+/// Options of one run that a sweep has not: pages of it.
+const OF_ONE: [&str; 9] = [
+    "html",
+    "web",
+    "no_web",
+    "web_host",
+    "web_port",
+    "web_token_file",
+    "autostart",
+    "no_autostart",
+    "autoquit",
+];
+
 /// The options of `run` that a sweep's runs have: a page is of all of them.
 fn of_run() -> impl Iterator<Item = Arg> {
-    let is_its_own = |arg: &Arg| arg.get_id() != "html";
+    let is_its_own = |arg: &Arg| !OF_ONE.contains(&arg.get_id().as_str());
     options_of("run").into_iter().filter(is_its_own)
 }
 

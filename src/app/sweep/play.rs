@@ -168,6 +168,7 @@ fn could_not_be_played(failure: &Failure) -> Played {
         measured: None,
         answers: BTreeMap::new(),
         begun: None,
+        documents: None,
     }
 }
 

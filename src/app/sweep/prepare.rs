@@ -60,7 +60,8 @@ pub(super) fn resolve(
         .cloned()
         .chain(combination.argv(is_flag).into_iter().map(OsString::from))
         .collect();
-    let argv = ["llmload".into(), "run".into()]
+    // The environment or a settings file may ask for the page of single runs.
+    let argv = ["llmload".into(), "run".into(), "--no-web".into()]
         .into_iter()
         .chain(words.clone());
     let command = config::resolve(&config::command(), argv, &Process).map_err(|error| {

@@ -139,7 +139,6 @@ fn errors_say_where_what_and_what_to_do() {
         ("run", conf("zzz = 3")),
         ("run", conf("users = 3\n\nusers = x")),
         ("run", conf("json = perhaps")),
-        ("run", conf("headless = false")),
         ("run", conf("model")),
         ("run", conf("host = nowhere")),
         ("run", conf("prompt-text = a\nprompt = b")),
@@ -479,10 +478,6 @@ fn errors_say_where_what_and_what_to_do() {
     $ run
     error: ./locust.conf:1: `perhaps` is not a yes or no for `json`
     hint: write true or false
-
-    $ run
-    error: ./locust.conf:1: `headless` cannot be switched off in this version
-    hint: there is no web page to start from yet; leave the setting out
 
     $ run
     error: ./locust.conf:1: `model` needs a value

@@ -363,6 +363,7 @@ fn pacing() -> Vec<Row> {
             Plan("/schedule/measure_ramp", json!(true)),
         ),
         ("--only-summary", "", Beside("only_summary: true")),
+        ("--headless", "", Beside("headless: true")),
         (
             "--server-metrics auto",
             "",

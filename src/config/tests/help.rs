@@ -1,13 +1,11 @@
-//! Help, and the example file against the options.
+//! What help says, and of which options. The example file is held against them in `example`.
 
 use std::collections::BTreeSet;
 
-use super::super::catalogue::{self, Setting, Shape};
+use super::super::catalogue::{self, Setting};
 use super::super::layers::SHARING;
 use super::super::*;
-use super::{Around, resolved};
-
-const EXAMPLE: &str = include_str!("../../../locust.conf.example");
+use super::Around;
 
 fn help(name: &str, option: &str) -> String {
     let cli = command()
@@ -18,20 +16,14 @@ fn help(name: &str, option: &str) -> String {
     error.to_string()
 }
 
-fn all_settings() -> Vec<(&'static str, Setting)> {
+/// Every setting of the commands that share files, with its command.
+pub(super) fn all_settings() -> Vec<(&'static str, Setting)> {
     let cli = command();
     let of = |name: &'static str| {
         let settings = catalogue::settings(cli.find_subcommand(name).unwrap());
         settings.into_iter().map(move |setting| (name, setting))
     };
     SHARING.into_iter().flat_map(of).collect()
-}
-
-/// The switched-off lines of the example, switched on.
-fn example_lines() -> Vec<String> {
-    let is_key = |line: &&str| line.starts_with(|letter: char| letter.is_ascii_lowercase());
-    let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix('#'));
-    lines.filter(is_key).map(str::to_owned).collect()
 }
 
 #[test]
@@ -108,65 +100,6 @@ fn variables_belong_to_one_setting_each() {
     assert_eq!(variables("max-tokens"), ["MAX_TOKENS"]);
     assert_eq!(variables("qps"), ["LLMLOAD_QPS"]);
     assert_eq!(variables("no-proxy"), ["LLMLOAD_NO_PROXY"]);
-}
-
-#[test]
-fn the_example_has_every_key_and_no_other() {
-    let written: Vec<String> = example_lines()
-        .iter()
-        .map(|line| line.split(' ').next().unwrap().to_owned())
-        .collect();
-    let unique: BTreeSet<_> = written.iter().cloned().collect();
-    assert_eq!(unique.len(), written.len(), "a key stands twice");
-    let known: BTreeSet<_> = all_settings()
-        .into_iter()
-        .filter(|(_, setting)| setting.in_files())
-        .map(|(_, setting)| setting.long)
-        .collect();
-    assert_eq!(unique, known);
-}
-
-#[test]
-fn every_line_of_the_example_can_be_switched_on() {
-    let lines = example_lines();
-    assert!(lines.len() > 60, "{}", lines.len());
-    // The files of TLS mean nothing one by one.
-    let of_tls = |line: &&String| line.starts_with("tls-");
-    let together: Vec<_> = lines.iter().filter(of_tls).cloned().collect();
-    let alone = lines.iter().filter(|line| !of_tls(line)).cloned();
-    for line in alone.chain([together.join("\n")]) {
-        for name in SHARING {
-            let outcome = resolved(name, &Around::conf(&line));
-            assert!(outcome.is_ok(), "{name} {line}: {outcome:?}");
-        }
-    }
-    for name in SHARING {
-        assert!(resolved(name, &Around::conf(EXAMPLE)).is_ok());
-    }
-}
-
-#[test]
-fn the_example_shows_the_defaults() {
-    let lines = example_lines();
-    for (name, setting) in all_settings() {
-        let cli = command();
-        let sub = cli.find_subcommand(name).unwrap();
-        let arg = sub
-            .get_arguments()
-            .find(|arg| *arg.get_id() == setting.id)
-            .unwrap();
-        let default = match setting.shape {
-            Shape::Flag { default } => Some(default.to_string()),
-            _ => arg
-                .get_default_values()
-                .first()
-                .map(|value| value.to_string_lossy().into_owned()),
-        };
-        if let Some(default) = default.filter(|_| setting.in_files()) {
-            let line = format!("{} = {default}", setting.long);
-            assert!(lines.contains(&line), "{line}");
-        }
-    }
 }
 
 #[test]
@@ -406,16 +339,35 @@ fn the_short_help_of_run_reads_like_this() {
                                         auto for /metrics at --host
           --server-metrics-step <SPAN>  Look at them this often [default: 1s]
           --only-summary                No tables while the run goes on [env: LOCUST_ONLY_SUMMARY]
-          --headless                    Run without a web page; always so in this version [env:
-                                        LOCUST_HEADLESS]
+          --headless                    Print tables instead of showing the run live, on a terminal too;
+                                        not with --web [env: LOCUST_HEADLESS]
           --journal <FILE>              Write down what is measured here, as it comes: `llmload report`
                                         reads it, whatever became of the run
 
     Telemetry:
-          --prometheus <[HOST:]PORT>  Serve the run's metrics for Prometheus at /metrics here; a port
-                                      alone is on 127.0.0.1
+          --prometheus <[HOST:]PORT>  Serve the run's metrics for Prometheus at /metrics here, a worker
+                                      those of its part; a port alone is on 127.0.0.1
           --prometheus-linger <SPAN>  Keep that page for so long after the end, for a last scrape
                                       [default: 0]
+          --otlp <URL>                Send the run's metrics and spans to the OpenTelemetry collector at
+                                      this address (OTLP over HTTP); env: as its own variables say
+          --otlp-header <NAME:VALUE>  Header that lets in there; repeatable, and kept as a secret
+          --otlp-step <SPAN>          Tell the collector how the run stands this often [default: 10s]
+          --trace-sample <F>          Share of the requests that have a span there, and a header
+                                      traceparent; absent: none
+
+    Web page:
+          --web                    Serve a page that starts runs, shows them live and changes their
+                                   load; it waits for a start from there
+          --web-host <HOST>        Where the page is served; beyond this machine it asks for a token
+                                   [env: LOCUST_WEB_HOST] [default: 127.0.0.1]
+          --web-port <PORT>        On which port; 0 takes any free one [env: LOCUST_WEB_PORT] [default:
+                                   8089]
+          --web-token-file <FILE>  Whoever opens the page must know the token in this file; without it
+                                   one is drawn where one is needed
+          --autostart              Start the first run at once [env: LOCUST_AUTOSTART]
+          --autoquit <SPAN>        End the program so long after a run is over; absent: never [env:
+                                   LOCUST_AUTOQUIT]
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:
@@ -496,6 +448,7 @@ fn the_short_help_of_worker_reads_like_this() {
           --master-port <PORT>  Port of the master [env: LOCUST_MASTER_NODE_PORT] [default: 5557]
           --stay                Wait for the next run when one is over, until a signal; a run that fails
                                 ends nothing
+          --health-file <FILE>  Keep a file that says how this worker is, for `llmload health`
 
     Cluster security:
           --token-file <FILE>       File with the token that the master asks for; or the token itself in
@@ -523,6 +476,15 @@ fn the_short_help_of_worker_reads_like_this() {
                                   --share-secrets [env: API_KEY]
           --header <NAME:VALUE>   Header to add to every request; repeatable. One that carries a secret
                                   is kept as one
+
+    Telemetry:
+          --prometheus <[HOST:]PORT>  Serve the run's metrics for Prometheus at /metrics here, a worker
+                                      those of its part; a port alone is on 127.0.0.1
+          --prometheus-linger <SPAN>  Keep that page for so long after the end, for a last scrape
+                                      [default: 0]
+          --otlp <URL>                Send the run's metrics and spans to the OpenTelemetry collector at
+                                      this address (OTLP over HTTP); env: as its own variables say
+          --otlp-header <NAME:VALUE>  Header that lets in there; repeatable, and kept as a secret
 
     Log:
       -L, --loglevel <LEVEL>  How much to log [env: LOCUST_LOGLEVEL] [default: info] [possible values:

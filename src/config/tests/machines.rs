@@ -46,6 +46,23 @@ fn a_proxy_of_the_environment_is_used_unless_told_otherwise() {
 }
 
 #[test]
+fn a_worker_has_a_page_of_its_own_which_one_that_stays_does_not_keep_afterwards() {
+    let worker = |line: &str| worker_in(line, &Around::default());
+    assert!(worker("").prometheus.is_none());
+    let page = worker("--prometheus 9465 --prometheus-linger 5s").prometheus;
+    let page = page.map(|page| (page.bind.to_string(), page.linger));
+    let bind = "127.0.0.1:9465".to_owned();
+    assert_eq!(page, Some((bind, Duration::from_secs(5))));
+    assert!(worker("--stay --prometheus 0").prometheus.is_some());
+    for line in [
+        "worker --stay --prometheus 0 --prometheus-linger 5s",
+        "worker --prometheus-linger 5s",
+    ] {
+        assert!(resolved(line, &Around::default()).is_err(), "{line}");
+    }
+}
+
+#[test]
 fn a_master_listens_on_loopback_unless_plain_text_is_allowed() {
     let options = master("--expect-workers 4 --expect-workers-max-wait 90 --records r.jsonl");
     assert_eq!(options.bind.to_string(), "127.0.0.1:5557");

@@ -4,6 +4,7 @@ mod aws;
 mod cluster;
 mod ctl;
 mod errors;
+mod example;
 mod flags;
 mod google;
 mod help;

@@ -158,6 +158,7 @@ fn every_option_of_a_test_arrives_where_it_belongs() {
     assert!(
         settings.outputs.csv_full_history && settings.outputs.json && settings.outputs.only_summary
     );
+    assert!(settings.outputs.headless);
     assert_eq!(
         settings.logging,
         Logging {

@@ -152,7 +152,6 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     # records is not set                         # default
     # server-metrics is not set                  # default
     server-metrics-step = 1s                     # default
-    headless = true                              # default
     # journal is not set                         # default
     csv-full-history = false                     # default
     json = false                                 # default
@@ -160,10 +159,23 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     show-response = false                        # default
     first-visible-token = false                  # default
     only-summary = false                         # default
+    headless = false                             # default
 
     # Telemetry
     # prometheus is not set                      # default
     prometheus-linger = 0                        # default
+    # otlp is not set                            # default
+    # otlp-header is not set                     # default
+    otlp-step = 10s                              # default
+    # trace-sample is not set                    # default
+
+    # Web page
+    web-host = 127.0.0.1                         # default
+    web-port = 8089                              # default
+    # web-token-file is not set                  # default
+    # autoquit is not set                        # default
+    web = false                                  # default
+    autostart = false                            # default
 
     # Log
     loglevel = info                              # default

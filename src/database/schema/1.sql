@@ -57,6 +57,7 @@ CREATE TABLE runs (
 CREATE TABLE seconds (
   run text NOT NULL,
   at timestamptz NOT NULL,
+  second bigint NOT NULL,
   from_s double precision NOT NULL,
   to_s double precision NOT NULL,
   users bigint,
