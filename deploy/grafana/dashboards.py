@@ -31,6 +31,11 @@ def sql(columns, table="llmload.seconds"):
     return f"SELECT at AS time, {columns} FROM {table} WHERE $__timeFilter(at) AND run IN (${{run:sqlstring}}) ORDER BY at"
 
 
+BY_SENT = ("SELECT date_trunc('second', at) AS time, percentile_cont(0.5) WITHIN GROUP (ORDER BY ttft_s) AS p50, "
+           "percentile_cont(0.99) WITHIN GROUP (ORDER BY ttft_s) AS p99, max(ttft_s) AS max FROM llmload.requests "
+           "WHERE $__timeFilter(at) AND run IN (${run:sqlstring}) GROUP BY 1 ORDER BY 1")
+
+
 def postgres_panels():
     yield "Users and requests now", "none", [(sql("users, in_flight, waiting"), "")]
     yield "Requests a second by outcome", "reqps", [(sql("good_per_s, failed_per_s"), "")]
@@ -39,7 +44,7 @@ def postgres_panels():
         yield title, "s", [(sql(", ".join(f"{name}_{p}_s AS {p}" for p in ("p50", "p95", "p99"))), "")]
     yield "Busiest sending core", "percentunit", [(sql("busiest_core"), "")]
     yield "Generator's own delays, p99", "s", [(sql("send_delay_p99_s, receive_lag_p99_s"), "")]
-    yield "Time to first token of each request", "s", [(sql("ttft_s", "llmload.requests"), "")]
+    yield "Time to first token, by when requests were sent", "s", [(BY_SENT, "")]
     yield "Runs", "none", [("SELECT run, started_at, ended_at, provider, model, verdict, completed, failed, requests_per_s, output_tokens_per_s, "
                             "ttft_p95_s, latency_p95_s FROM llmload.runs WHERE $__timeFilter(started_at) ORDER BY started_at DESC", "")]
     yield "Failures", "none", [("SELECT outcome, words, count FROM llmload.errors WHERE run IN (${run:sqlstring}) ORDER BY count DESC", "")]
@@ -66,7 +71,7 @@ def dashboard(kind):
         query = {"name": "model", "label": "Model", "query": "label_values(llmload_run_info, model)"}
     else:
         query = {"name": "run", "label": "Run", "query": "SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 100"}
-    variable = {**query, "type": "query", "datasource": source, "refresh": 2, "includeAll": kind == "prometheus", "multi": True}
+    variable = {**query, "type": "query", "datasource": source, "refresh": 2, "includeAll": kind == "prometheus", "multi": kind == "prometheus"}
     return {"uid": f"llmload-{kind}", "title": f"llmload ({'Prometheus' if kind == 'prometheus' else 'PostgreSQL'})", "tags": ["llmload"],
             "schemaVersion": 39, "version": 1, "editable": True, "refresh": "5s", "time": {"from": "now-15m", "to": "now"},
             "timezone": "browser", "templating": {"list": [variable]}, "annotations": {"list": []},

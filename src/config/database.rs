@@ -65,7 +65,7 @@ pub struct Database {
     pub host: Option<String>,
     /// The port.
     pub port: Option<u16>,
-    /// The user.
+    /// The user; where none is named, who runs this.
     pub user: Option<String>,
     /// The user's password.
     pub password: Option<Secret>,
@@ -118,7 +118,7 @@ impl AddressArgs {
             url,
             host: self.pghost,
             port: self.pgport,
-            user: self.pguser,
+            user: self.pguser.or_else(|| variable("USER")),
             password: self.pgpassword.map(Secret::new),
             name: self.pgdatabase,
             tls: variable("PGSSLMODE"),
@@ -159,22 +159,27 @@ pub(super) fn has_variable(id: &str) -> bool {
 
 /// An address with a mask in place of its password.
 pub(super) fn masked_url(url: &str) -> String {
-    const MASK: &str = "***";
+    without_password(url, Some("***"))
+}
+
+/// An address with `mask` in place of its password, or without it.
+fn without_password(url: &str, mask: Option<&str>) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
     // A password may hold an @ that nobody wrote as %40.
     let base = match base.rsplit_once('@') {
-        Some((user, place)) => match user.split_once(':') {
-            Some((name, _)) => format!("{name}:{MASK}@{place}"),
-            None => base.to_owned(),
+        Some((user, place)) => match (user.split_once(':'), mask) {
+            (Some((name, _)), Some(mask)) => format!("{name}:{mask}@{place}"),
+            (Some((name, _)), None) => format!("{name}@{place}"),
+            (None, _) => base.to_owned(),
         },
         None => base.to_owned(),
     };
     let fields = query.split('&').filter(|field| !field.is_empty());
     let fields: Vec<_> = fields
-        .map(|field| match field.split_once('=') {
-            Some((name, _)) if name.contains("pass") => format!("{name}={MASK}"),
-            _ => field.to_owned(),
+        .filter_map(|field| match field.split_once('=') {
+            Some((name, _)) if name.contains("pass") => mask.map(|mask| format!("{name}={mask}")),
+            _ => Some(field.to_owned()),
         })
         .collect();
     let query = if fields.is_empty() {
@@ -183,18 +188,22 @@ pub(super) fn masked_url(url: &str) -> String {
         format!("?{}", fields.join("&"))
     };
     if scheme.is_empty() {
-        return MASK.to_owned();
+        return mask.unwrap_or_default().to_owned();
     }
     format!("{scheme}://{base}{query}")
 }
 
 impl Database {
-    /// The address as people may see it; empty where there is none.
-    pub fn shown(&self) -> String {
-        self.url
-            .as_ref()
-            .map(|url| masked_url(url.expose()))
-            .unwrap_or_default()
+    /// The address without its password, as somebody may give it again; `None` where there is none.
+    pub fn bare_url(&self) -> Option<String> {
+        let url = self.url.as_ref()?;
+        Some(without_password(url.expose(), None))
+    }
+
+    /// Whether the way in needs a password that is not in the environment, but in the address or an option.
+    pub fn has_password(&self) -> bool {
+        let is_in_url = |url: &Secret| masked_url(url.expose()) != url.expose();
+        self.password.is_some() || self.url.as_ref().is_some_and(is_in_url)
     }
 }
 
@@ -215,9 +224,10 @@ pub fn database_of(
     let mut args = AddressArgs::from_arg_matches(matches).map_err(|error| error.to_string())?;
     let variable = |name: &str| around.variable(name).filter(|value| !value.is_empty());
     args.pghost = args.pghost.or_else(|| variable("PGHOST"));
-    args.pgport = args
-        .pgport
-        .or_else(|| variable("PGPORT").and_then(|port| port.parse().ok()));
+    if let (None, Some(port)) = (args.pgport, variable("PGPORT")) {
+        let number = port.parse();
+        args.pgport = Some(number.map_err(|_| format!("PGPORT: `{port}` is no port"))?);
+    }
     args.pguser = args.pguser.or_else(|| variable("PGUSER"));
     args.pgpassword = args.pgpassword.or_else(|| variable("PGPASSWORD"));
     args.pgdatabase = args.pgdatabase.or_else(|| variable("PGDATABASE"));
@@ -245,7 +255,11 @@ mod tests {
             ("geheim", "***"),
         ] {
             assert_eq!(masked_url(url), shown);
+            let bare = without_password(url, None);
+            assert!(!bare.contains("geheim") && !bare.contains("***"), "{bare}");
         }
+        let bare = without_password("postgresql://u:a@h/d?password=b&sslmode=require", None);
+        assert_eq!(bare, "postgresql://u@h/d?sslmode=require");
     }
 
     #[test]

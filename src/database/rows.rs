@@ -411,13 +411,13 @@ mod tests {
 
     #[test]
     fn a_runs_row_is_whole_before_and_after() {
-        let sample = sample::open();
-        let mut standing = sample.standing();
+        let mut standing = sample::open().standing();
+        let plan = sample::open().plan;
         let subject = Subject {
             run: "ab",
             command: "llmload run",
             version: "1",
-            plan: &sample.plan,
+            plan: &plan,
             path: "/v1/x",
             is_cluster: false,
         };

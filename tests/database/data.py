@@ -151,8 +151,8 @@ def hold(postgres, folder, what):
     assert mine == theirs, f"{what}: {len(theirs)} rows of requests, {len(mine)} records"
     verdict = postgres.sql(f"SELECT verdict, ended_at > started_at, length(plan_sha256) FROM llmload.runs {of}")
     assert verdict == f"{report['verdict']}|t|64", verdict
-    seconds = postgres.sql(f"SELECT count(*), count(DISTINCT to_s) FROM llmload.seconds {of}").split("|")
-    assert seconds[0] == seconds[1], seconds
+    seconds = postgres.sql(f"SELECT count(*), count(DISTINCT second), min(second), max(second), max(ceil(to_s)) FROM llmload.seconds {of}").split("|")
+    assert seconds == [seconds[0], seconds[0], "1", seconds[0], seconds[0]], f"{what}: rows, seconds, first, last: {seconds}"
     print(f"   {what}: {seconds[0]} seconds, {len(theirs)} requests as in the report and the records")
 
 
@@ -249,24 +249,56 @@ def cluster(binary, postgres, folder):
     assert postgres.sql("SELECT count(DISTINCT worker) FROM llmload.requests") == "2"
 
 
-def grafana(binary, postgres, folder):
-    """Every query of the dashboard gives rows of a run."""
-    here = Path(__file__).resolve().parents[2] / "deploy/grafana/dashboards/postgres.json"
-    run = start(folder, words(binary, postgres, "5s", "--timeout-first-token", "5s"))
-    assert run.wait(PATIENCE_S) == 0
-    number = postgres.sql("SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 1")
-    dashboard = json.loads(here.read_text())
-    queries = [target["rawSql"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
-    queries += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
-    empty = []
-    for query in queries:
-        text = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 BETWEEN now() - interval '1 hour' AND now()", query)
-        text = text.replace("${run:sqlstring}", f"'{number}'")
-        assert "$" not in text, text
-        if not postgres.sql(text):
-            empty.append(query)
-    assert all("llmload.errors" in query for query in empty), empty
-    print(f"   {len(queries)} queries")
+def timescale(binary, postgres, folder):
+    """Debian has no TimescaleDB: in its place stand an entry among the extensions and a function of its signature, which notes its calls."""
+    postgres.sql("CREATE DATABASE scaled")
+    postgres.sql(
+        "SET allow_system_table_mods = on;"
+        "INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion) VALUES (99999, 'timescaledb', 10, 2200, false, '0');"
+        "CREATE TABLE public.calls (number serial, named text, by_column name, indexes boolean);"
+        "CREATE FUNCTION public.create_hypertable(relation regclass, time_column_name name, partitioning_column name DEFAULT NULL,"
+        " number_partitions integer DEFAULT NULL, associated_schema_name name DEFAULT NULL, associated_table_prefix name DEFAULT NULL,"
+        " chunk_time_interval anyelement DEFAULT NULL::bigint, create_default_indexes boolean DEFAULT true,"
+        " if_not_exists boolean DEFAULT false, OUT hypertable_id integer) LANGUAGE sql AS"
+        " $$ INSERT INTO public.calls (named, by_column, indexes) VALUES (relation::text, time_column_name, create_default_indexes) RETURNING number $$",
+        "scaled")
+    url = postgres.url().replace("/postgres", "/scaled")
+    for _ in range(2):
+        told = subprocess.run([binary, "pg-load", str(folder), "--pg-url", url], cwd=folder, capture_output=True, text=True, env=environment())
+        assert told.returncode == 0, told
+    calls = postgres.sql("SELECT named, by_column, indexes FROM public.calls ORDER BY number", "scaled")
+    assert re.sub("llmload[.]", "", calls) == "seconds|at|f\nrequests|at|f", calls
+    # A hypertable bears no unique index without its time.
+    unique = "SELECT count(*) FROM pg_index WHERE indisunique AND indrelid IN ('llmload.seconds'::regclass, 'llmload.requests'::regclass)"
+    assert postgres.sql(unique, "scaled") == "0"
+    assert postgres.sql("SELECT to_regproc('create_hypertable') IS NULL") == "t", "the others have none"
+    print("   hypertables are asked for once, where their extension is")
+
+
+def refused(binary, postgres, folder):
+    """What cannot work is found before the run, with what to do."""
+    def told(url, *more):
+        command = words(binary, postgres, "1s", *more)
+        command[command.index("--pg-url") + 1] = url
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+    postgres.sql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    postgres.sql("CREATE DATABASE newer")
+    newer = postgres.url().replace("/postgres", "/newer")
+    assert told(newer).returncode == 0
+    postgres.sql("INSERT INTO llmload.migrations (version) VALUES (99)", "newer")
+    postgres.sql(f"CREATE ROLE other LOGIN PASSWORD '{PASSWORD}'")
+    whole(binary, postgres, folder)
+    postgres.sql("GRANT USAGE ON SCHEMA llmload TO other; GRANT SELECT ON ALL TABLES IN SCHEMA llmload TO other")
+    for url, what, hint in (
+        (newer, "is version 99, and this program knows 1", "use a newer llmload"),
+        (postgres.url().replace("/postgres", "/latin"), "its encoding is LATIN1", "ENCODING 'UTF8'"),
+        (postgres.url().replace("loads@", "other@"), "may not write to the tables", "GRANT INSERT"),
+        (postgres.url().replace("/postgres", "/nowhere"), 'database "nowhere" does not exist', "look at --pg-url"),
+    ):
+        answer = told(url)
+        assert answer.returncode == 2 and what in answer.stderr and hint in answer.stderr, answer
+        assert PASSWORD not in answer.stderr
+        print("   " + answer.stderr.strip().splitlines()[0])
 
 
 PARTS = {
@@ -277,7 +309,8 @@ PARTS = {
     "gone": gone,
     "tls": tls,
     "cluster": cluster,
-    "grafana": grafana,
+    "timescale": timescale,
+    "refused": refused,
 }
 
 

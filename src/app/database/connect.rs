@@ -166,8 +166,7 @@ fn fill(config: &mut Config, database: &Database) {
         config.port(port);
     }
     if config.get_user().is_none() {
-        let own = std::env::var("USER").unwrap_or_else(|_| "postgres".to_owned());
-        config.user(database.user.as_deref().unwrap_or(&own));
+        config.user(database.user.as_deref().unwrap_or("postgres"));
     }
     if let (None, Some(password)) = (config.get_password(), &database.password) {
         config.password(password.expose());

@@ -4,18 +4,75 @@
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
+use thiserror::Error;
 use tokio_postgres::{Client, Transaction};
 
 use crate::database::{Batch, MIGRATIONS, Part, Table, lock_key};
+
+/// A database that answers, and cannot take the rows.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum Unfit {
+    #[error("the schema `{schema}` is version {found}, and this program knows {latest}")]
+    Newer {
+        schema: String,
+        found: i32,
+        latest: i32,
+    },
+    #[error("its encoding is {0}, which cannot hold every text")]
+    Encoding(String),
+    #[error("it can only be read: it is a standby")]
+    Standby,
+    #[error("the user may not write to the tables there")]
+    NoRight,
+}
+
+impl Unfit {
+    /// What to do.
+    pub(super) const fn hint(&self) -> &'static str {
+        match self {
+            Self::Newer { .. } => "use a newer llmload, or another --pg-schema",
+            Self::Encoding(_) => "make a database with ENCODING 'UTF8'",
+            Self::Standby => "name the primary in --pg-url",
+            Self::NoRight => {
+                "GRANT INSERT, SELECT, UPDATE ON ALL TABLES IN the schema to the user, or another --pg-schema"
+            }
+        }
+    }
+}
+
+/// Finds out whether rows can be written, before any is.
+pub(super) async fn check(client: &Client) -> anyhow::Result<()> {
+    let row = client
+        .query_one(
+            "SELECT current_setting('server_encoding'), pg_is_in_recovery(),
+               bool_and(has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'SELECT'))
+             FROM unnest($1::text[]) AS name",
+            &[&Table::ALL.map(Table::name).as_slice()],
+        )
+        .await?;
+    let encoding: String = row.get(0);
+    if !matches!(encoding.as_str(), "UTF8" | "SQL_ASCII") {
+        bail!(Unfit::Encoding(encoding));
+    }
+    if row.get(1) {
+        bail!(Unfit::Standby);
+    }
+    if !row.get::<_, bool>(2) {
+        bail!(Unfit::NoRight);
+    }
+    Ok(())
+}
 
 /// Makes the schema what this program needs.
 pub(super) async fn migrate(client: &mut Client, schema: &str) -> anyhow::Result<()> {
     let latest = i32::try_from(MIGRATIONS.len())?;
     let found = version(client, schema).await?;
     if found > latest {
-        bail!(
-            "the schema `{schema}` is version {found}, and this program knows {latest}: use a newer llmload"
-        );
+        bail!(Unfit::Newer {
+            schema: schema.to_owned(),
+            found,
+            latest
+        });
     }
     if found < latest {
         let transaction = client.transaction().await?;

@@ -1,6 +1,7 @@
 //! Whoever writes to the database: a thread with a runtime of its own, to which batches are handed. Nobody waits for it. What it
 //! cannot take, and what the database does not take in time, goes to a spool, from which it is brought in when that is possible.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::connect::{Connection, Connector};
-use super::load::{load, migrate};
+use super::load::{Unfit, check, load, migrate};
 use super::spool::{Counts, Spool};
 use crate::app::failure::{Failure, chain};
 use crate::app::surroundings::draw;
@@ -58,11 +59,7 @@ impl Writer {
         let spool = spool.map_err(|error| {
             Failure::usage(error).hint("--pg-spool DIR: a folder that can be written")
         })?;
-        let hint = format!(
-            "llmload pg-load {}{}",
-            shell_word(&spool.path().display().to_string()),
-            told_again(database)
-        );
+        let hint = loading(spool.path(), database);
         let spool = Arc::new(Mutex::new(spool));
         let (queue, batches) = mpsc::channel(QUEUE);
         let work = Work {
@@ -129,7 +126,7 @@ impl Writer {
         let path = spool.path().display();
         if waiting > 0 {
             tracing::warn!(
-                "{waiting} rows did not reach the database; they wait in `{path}`, and this loads them: {}",
+                "{waiting} rows did not reach the database; they wait in `{path}`, and {}",
                 self.hint
             );
         }
@@ -149,13 +146,15 @@ impl Writer {
     }
 }
 
-/// How `pg-load` is told the same database.
-fn told_again(database: &Database) -> String {
-    let mut words = String::new();
-    let shown = database.shown();
+/// The command that loads the spool into the same database: what is told where a log may be read, so without the password.
+fn loading(spool: &Path, database: &Database) -> String {
+    let mut words = vec![
+        "llmload pg-load".to_owned(),
+        shell_word(&spool.display().to_string()),
+    ];
     let port = database.port.map(|port| port.to_string());
     for (option, value) in [
-        ("--pg-url", Some(shown).filter(|url| !url.is_empty())),
+        ("--pg-url", database.bare_url()),
         ("--pghost", database.host.clone()),
         ("--pgport", port),
         ("--pguser", database.user.clone()),
@@ -166,10 +165,15 @@ fn told_again(database: &Database) -> String {
         ),
     ] {
         if let Some(value) = value {
-            words.push_str(&format!(" {option} {}", shell_word(&value)));
+            words.push(format!("{option} {}", shell_word(&value)));
         }
     }
-    words
+    let words = words.join(" ");
+    if database.has_password() {
+        format!("with its password in PGPASSWORD this loads them: {words}")
+    } else {
+        format!("this loads them: {words}")
+    }
 }
 
 fn locked(spool: &Mutex<Spool>) -> MutexGuard<'_, Spool> {
@@ -179,17 +183,20 @@ fn locked(spool: &Mutex<Spool>) -> MutexGuard<'_, Spool> {
 /// The failure to reach a database that was asked for.
 pub(super) fn unreachable(connector: &Connector, error: anyhow::Error) -> Failure {
     let place = connector.place();
+    let own = error.downcast_ref::<Unfit>().map(Unfit::hint);
     let error = error.context(format!(
         "cannot write to the database {place} as `{}`",
         connector.user()
     ));
-    Failure::usage(error).hint("look at --pg-url, PGPASSWORD and sslmode; the user needs the right to CREATE in the database")
+    let hint = own.unwrap_or("look at --pg-url, PGPASSWORD and sslmode; the user needs the right to CREATE in the database");
+    Failure::usage(error).hint(hint)
 }
 
 /// A connection to a schema that is what this program needs.
 pub(super) async fn open(connector: &Connector, schema: &str) -> anyhow::Result<Connection> {
     let mut connection = connector.connect().await?;
     migrate(&mut connection.client, schema).await?;
+    check(&connection.client).await?;
     Ok(connection)
 }
 

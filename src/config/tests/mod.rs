@@ -3,11 +3,13 @@
 mod aws;
 mod cluster;
 mod ctl;
+mod database;
 mod errors;
 mod example;
 mod flags;
 mod google;
 mod help;
+mod help_of_others;
 mod machines;
 mod settings;
 mod shown;

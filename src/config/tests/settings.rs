@@ -57,9 +57,11 @@ fn without_a_word_the_defaults_of_the_old_tool_hold() {
         settings,
         sending,
         mock,
+        pg_requests,
         journal,
     } = run("");
-    assert_eq!((sending.threads, mock), (None, false));
+    assert_eq!((sending.threads, mock, pg_requests), (None, false, false));
+    assert_eq!(settings.database, None);
     assert_eq!(journal, Journal::Off);
     assert_eq!(
         (sending.http_engine, sending.stamps),
