@@ -8,15 +8,17 @@ use crate::metrics::Tally;
 use crate::report::{Crowd, Standing};
 
 const NANOS: u64 = 1_000_000_000;
+/// A piece that ends so little after a second's end is of that second: workers tell theirs when they come to it.
+const LATE_NS: u64 = 250_000_000;
 
 /// One second of a run.
 #[derive(Clone, Debug)]
 pub struct Second {
-    /// Which, from 1: it ends so many seconds after the start.
+    /// Which, from 1.
     pub number: u64,
-    /// From when it holds what was measured: the end of the second that was told before.
+    /// From when it holds what was measured: until when the one before does.
     pub from: Offset,
-    /// Until when: before the second's end only in the last one.
+    /// Until when: the same, if nothing was told of this second.
     pub to: Offset,
     /// What all workers measured in it.
     pub tally: Tally,
@@ -26,48 +28,70 @@ pub struct Second {
     pub standing: Arc<Standing>,
 }
 
+impl Second {
+    /// When it is over.
+    pub fn at(&self) -> Offset {
+        if self.from < self.to {
+            self.to
+        } else {
+            Offset::from_nanos(self.number.saturating_mul(NANOS))
+        }
+    }
+}
+
 /// A run's seconds, as they come.
 #[derive(Debug)]
 pub struct Seconds {
     open: Option<Second>,
     told: Offset,
+    /// The last second that is over; `None` before the first of a run that goes on.
+    last: Option<u64>,
 }
 
 impl Seconds {
     /// Of a run that was told of until then.
-    pub const fn after(told: Offset) -> Self {
-        Self { open: None, told }
+    pub fn after(told: Offset) -> Self {
+        Self {
+            open: None,
+            told,
+            last: (told == Offset::ZERO).then_some(0),
+        }
     }
 
-    /// Takes in what was measured until `to`, and gives what was open before if that is over.
+    /// Takes in what was measured until `to`, and gives the seconds that are over by that.
     ///
-    /// A second about which nothing is told is a part of the next one's span. What comes late, of a second that is over, counts in
-    /// the one that is open: nothing is lost, and no second comes twice.
+    /// Each comes once and in order. One of which nothing was told is empty, and its time is a part of the next one's span. What comes
+    /// late, of a second that is over, counts in the one that is open.
     pub fn push(
         &mut self,
         to: Offset,
         delta: &Tally,
         crowd: Crowd,
         standing: Arc<Standing>,
-    ) -> Option<Second> {
+    ) -> Vec<Second> {
         let to = to.max(self.told);
-        let number = to.as_nanos().div_ceil(NANOS).max(1);
-        let over = match &self.open {
-            Some(open) if number > open.number => self.rest(),
-            _ => None,
-        };
-        let open = self.open.get_or_insert_with(|| Second {
-            number,
-            from: self.told,
-            to,
-            tally: Tally::default(),
-            crowd,
-            standing: Arc::clone(&standing),
-        });
-        open.to = open.to.max(to);
-        open.tally.merge_figures(delta);
-        open.crowd = crowd;
-        open.standing = standing;
+        let number = to.as_nanos().saturating_sub(LATE_NS).div_ceil(NANOS).max(1);
+        let mut over = Vec::new();
+        if self.open.as_ref().is_none_or(|open| number > open.number) {
+            over.extend(self.rest());
+            let silent = self.last.map_or(number, |last| last + 1)..number;
+            let second = |number| Second {
+                number,
+                from: self.told,
+                to: self.told,
+                tally: Tally::default(),
+                crowd,
+                standing: Arc::clone(&standing),
+            };
+            over.extend(silent.map(second));
+            self.open = Some(second(number));
+        }
+        if let Some(open) = &mut self.open {
+            open.to = open.to.max(to);
+            open.tally.merge_figures(delta);
+            open.crowd = crowd;
+            open.standing = standing;
+        }
         over
     }
 
@@ -75,6 +99,7 @@ impl Seconds {
     pub fn rest(&mut self) -> Option<Second> {
         let open = self.open.take()?;
         self.told = open.to;
+        self.last = Some(open.number);
         Some(open)
     }
 }
@@ -116,26 +141,46 @@ mod tests {
 
     #[test]
     fn pieces_of_a_second_are_one() {
-        let pieces = [(1000, 1), (1300, 2), (2000, 4), (2000, 8), (2900, 16)];
-        let wanted = [(1, 0, 1000, 1), (2, 1000, 2000, 14), (3, 2000, 2900, 16)];
+        let pieces = [(1000, 1), (1300, 2), (2000, 4), (2050, 8), (2900, 16)];
+        let wanted = [(1, 0, 1000, 1), (2, 1000, 2050, 14), (3, 2050, 2900, 16)];
         assert_eq!(brief(&told(&pieces)), wanted);
     }
 
     #[test]
-    fn a_silent_second_is_in_the_next_ones_span_and_what_is_late_counts_where_it_comes() {
-        let wanted = [(1, 0, 1000, 1), (4, 1000, 4000, 6)];
-        assert_eq!(brief(&told(&[(1000, 1), (4000, 2), (3000, 4)])), wanted);
+    fn a_silent_second_is_empty_and_what_is_late_counts_where_it_comes() {
+        let all = told(&[(1000, 1), (4000, 2), (3000, 4)]);
+        let wanted = [
+            (1, 0, 1000, 1),
+            (2, 1000, 1000, 0),
+            (3, 1000, 1000, 0),
+            (4, 1000, 4000, 6),
+        ];
+        assert_eq!(brief(&all), wanted);
+        assert_eq!(all[1].at(), Offset::from_nanos(2 * NANOS));
         assert_eq!(brief(&told(&[(0, 1)])), [(1, 0, 0, 1)]);
+    }
+
+    #[test]
+    fn a_run_that_goes_on_begins_where_it_was() {
+        let standing = Arc::new(sample::open().standing());
+        let half = |number: u64| Offset::from_nanos(number * NANOS / 2);
+        let mut seconds = Seconds::after(half(5));
+        let delta = Tally::default();
+        let none = seconds.push(half(14), &delta, Crowd::default(), standing);
+        assert!(none.is_empty());
+        let rest: Vec<_> = seconds.rest().into_iter().collect();
+        assert_eq!(brief(&rest), [(7, 2500, 7000, 0)]);
     }
 
     proptest! {
         #[test]
-        fn seconds_come_once_in_order_without_gaps_and_add_up(pieces in proptest::collection::vec((0..9_000_u64, 0..99_u64), 0..60)) {
+        fn each_second_comes_once_without_gaps_and_they_add_up(pieces in proptest::collection::vec((0..9_000_u64, 0..99_u64), 1..60)) {
             let all = told(&pieces);
             let sent: u64 = all.iter().map(|of| of.tally.counts.sent).sum();
             prop_assert_eq!(sent, pieces.iter().map(|(_, sent)| sent).sum::<u64>());
-            prop_assert!(all.windows(2).all(|two| two[0].number < two[1].number && two[0].to == two[1].from));
-            prop_assert!(all.iter().all(|of| of.to.as_nanos().div_ceil(NANOS).max(1) == of.number));
+            prop_assert!(all.windows(2).all(|two| two[0].to == two[1].from && two[0].at() < two[1].at()));
+            prop_assert!(all.iter().zip(1..).all(|(of, number)| of.number == number));
+            prop_assert_eq!(all.last().unwrap().to.as_nanos() / 1_000_000, pieces.iter().map(|(to, _)| *to).max().unwrap());
         }
     }
 }

@@ -41,7 +41,7 @@ def queries(of, key):
 
 def faulty(binary, folder):
     """A mock that fails some requests, so that there are failures to show."""
-    words = [binary, "mock-server", "--port", "0", "--fault", "status:500=0.2"]
+    words = [binary, "mock-server", "--port", "0", "--fault", "status=0.2:500"]
     return telemetry.Process(words, folder, "mock")
 
 

@@ -55,6 +55,10 @@ impl Connector {
             .as_ref()
             .map_or("postgresql://", Secret::expose);
         let (url, own) = without_tls(url);
+        let url = match database.port {
+            Some(port) => with_port(&url, port),
+            None => url,
+        };
         let mut config: Config = url
             .parse()
             .context("the database's address cannot be read")?;
@@ -157,6 +161,32 @@ fn without_tls(url: &str) -> (String, Own) {
     (url, own)
 }
 
+/// The address with `port` at each host that is named without one: the library would take 5432 there, libpq takes `PGPORT`.
+fn with_port(url: &str, port: u16) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (place, more) = rest.split_at(end);
+    let (user, hosts) = match place.rfind('@') {
+        Some(at) => place.split_at(at + 1),
+        None => ("", place),
+    };
+    if hosts.is_empty() || more.contains("port=") {
+        return url.to_owned();
+    }
+    let hosts = hosts.split(',').map(|host| {
+        let after_address = host.rsplit(']').next().unwrap_or(host);
+        if after_address.contains(':') {
+            host.to_owned()
+        } else {
+            format!("{host}:{port}")
+        }
+    });
+    let hosts: Vec<_> = hosts.collect();
+    format!("{scheme}://{user}{}{more}", hosts.join(","))
+}
+
 /// What the address does not say, as libpq takes it from elsewhere.
 fn fill(config: &mut Config, database: &Database) {
     if config.get_hosts().is_empty() {
@@ -243,6 +273,33 @@ mod tests {
         assert_eq!((some.place().as_str(), some.user()), ("here:7/runs", "me"));
         assert_eq!(some.config.get_password(), Some(&b"geheim"[..]));
         assert_eq!(some.config.get_ssl_mode(), SslMode::Disable);
+    }
+
+    #[test]
+    fn a_port_is_put_where_none_is() {
+        for (url, wanted) in [
+            ("postgresql://h/d", "postgresql://h:7/d"),
+            ("postgresql://u:p:q@h", "postgresql://u:p:q@h:7"),
+            ("postgresql://[::1],h:8?a=b", "postgresql://[::1]:7,h:8?a=b"),
+            ("postgresql://u@/d", "postgresql://u@/d"),
+            ("postgresql://h/d?port=9", "postgresql://h/d?port=9"),
+        ] {
+            assert_eq!(with_port(url, 7), wanted);
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_read_is_not_quoted() {
+        for url in [
+            "postgresql://u:geheim@h:x/d",
+            "postgresql://u:geheim@h/d?nothing=geheim",
+            "postgresql://u:geheim@h/d?connect_timeout=geheim",
+            "postgresql://u:ge%heim@h/d",
+        ] {
+            let made = Connector::new(&database(Some(url)), Duration::from_secs(1));
+            let error = format!("{:#}", made.err().unwrap());
+            assert!(!error.contains("heim"), "{error}");
+        }
     }
 
     #[test]

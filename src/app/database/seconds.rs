@@ -91,7 +91,7 @@ async fn follow(
             parts = rows(&view, writer.run());
         }
         let over = seconds.push(second.to, &second.delta, second.crowd, second.standing);
-        parts.extend(over.map(|over| row(writer.run(), &over)));
+        parts.extend(over.iter().map(|over| row(writer.run(), over)));
         if !parts.is_empty() {
             writer.put(parts);
         }
@@ -105,7 +105,7 @@ async fn follow(
 
 fn row(run: &str, second: &database::Second) -> Part {
     let started_at = second.standing.started_at;
-    let at = started_at.map(|zero| zero.saturating_add(span(second.to.as_nanos())));
+    let at = started_at.map(|zero| zero.saturating_add(span(second.at().as_nanos())));
     database::second(run, at.unwrap_or_else(|| wall_clock().into()), second)
 }
 

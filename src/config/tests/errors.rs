@@ -152,7 +152,7 @@ fn errors_say_where_what_and_what_to_do() {
         assert!(!refused.contains("hunter2"), "{refused}");
         writeln!(text, "$ {line}\n{refused}").unwrap();
     }
-    insta::assert_snapshot!(text, @r#"
+    insta::assert_snapshot!(text, @r"
     $ run -u 0
     error: invalid value '0' for '--users <N>': must be at least 1
 
@@ -424,7 +424,7 @@ fn errors_say_where_what_and_what_to_do() {
     $ worker --users 3
     error: unexpected argument '--users' found
 
-      tip: a similar argument exists: '--master'
+      tip: a similar argument exists: '--pguser'
 
     $ run
     error: environment LOCUST_USERS: invalid value 'many' for '--users <N>': not a whole number
@@ -500,5 +500,5 @@ fn errors_say_where_what_and_what_to_do() {
 
     $ run
     error: ./locust.conf:1: the API key has characters that a header cannot carry
-    "#);
+    ");
 }

@@ -357,6 +357,26 @@ fn the_short_help_of_run_reads_like_this() {
           --trace-sample <F>          Share of the requests that have a span there, and a header
                                       traceparent; absent: none
 
+    Database:
+          --pg-url <URL>           Write rows to the PostgreSQL or TimescaleDB database there while the
+                                   run goes on; the password better in PGPASSWORD
+          --pghost <HOST>          The database's host, or the folder of its socket, where no URL says
+                                   it [env: PGHOST]
+          --pgport <PORT>          Its port, likewise [env: PGPORT]
+          --pguser <NAME>          The user there [env: PGUSER]
+          --pgpassword <PASSWORD>  Their password; a command line can be seen by everybody on this
+                                   machine: better PGPASSWORD [env: PGPASSWORD]
+          --pgdatabase <NAME>      The database's name [env: PGDATABASE]
+          --pg-schema <NAME>       Schema of the tables, which is made if it is not there [default:
+                                   llmload]
+          --timescale              Write rows to the database that --pghost and the like, or its own
+                                   variables, name
+          --pg-spool <DIR>         Folder for rows that the database does not take in time [default:
+                                   llmload-spool]
+          --pg-spool-max <MB>      Most megabytes that wait there; rows beyond are dropped and counted
+                                   [default: 1024]
+          --pg-requests            Write a row of each request to the database too
+
     Web page:
           --web                    Serve a page that starts runs, shows them live and changes their
                                    load; it waits for a start from there

@@ -49,7 +49,7 @@ fn the_short_help_of_master_adds_its_own_group() {
 
 #[test]
 fn the_short_help_of_worker_reads_like_this() {
-    insta::assert_snapshot!(help("worker", "-h"), @r#"
+    insta::assert_snapshot!(help("worker", "-h"), @r"
     Send requests for a master; the test's settings come from there
 
     Usage: llmload worker [OPTIONS]
@@ -77,6 +77,25 @@ fn the_short_help_of_worker_reads_like_this() {
 
     Output:
           --records-dir <DIR>  Folder for the records file that the master names
+
+    Database:
+          --pg-url <URL>           Write rows to the PostgreSQL or TimescaleDB database there while the
+                                   run goes on; the password better in PGPASSWORD
+          --pghost <HOST>          The database's host, or the folder of its socket, where no URL says
+                                   it [env: PGHOST]
+          --pgport <PORT>          Its port, likewise [env: PGPORT]
+          --pguser <NAME>          The user there [env: PGUSER]
+          --pgpassword <PASSWORD>  Their password; a command line can be seen by everybody on this
+                                   machine: better PGPASSWORD [env: PGPASSWORD]
+          --pgdatabase <NAME>      The database's name [env: PGDATABASE]
+          --pg-schema <NAME>       Schema of the tables, which is made if it is not there [default:
+                                   llmload]
+          --timescale              Write rows to the database that --pghost and the like, or its own
+                                   variables, name
+          --pg-spool <DIR>         Folder for rows that the database does not take in time [default:
+                                   llmload-spool]
+          --pg-spool-max <MB>      Most megabytes that wait there; rows beyond are dropped and counted
+                                   [default: 1024]
 
     Load:
           --threads <N>  Cores to send from; absent or -1: all [env: LLMLOAD_THREADS, LOCUST_PROCESSES]
@@ -116,7 +135,7 @@ fn the_short_help_of_worker_reads_like_this() {
     Long options may be written with _ for -. Any option can stand in a file by its long name (see
     locust.conf.example) and in the environment by the name that --help shows. A flag set there is
     turned off by --no-FLAG.
-    "#);
+    ");
 }
 
 #[test]

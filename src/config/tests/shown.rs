@@ -169,6 +169,19 @@ fn show_config_tells_values_and_sources_and_no_secret() {
     otlp-step = 10s                              # default
     # trace-sample is not set                    # default
 
+    # Database
+    # pg-url is not set                          # default
+    # pghost is not set                          # default
+    # pgport is not set                          # default
+    # pguser is not set                          # default
+    # pgpassword is not set                      # default
+    # pgdatabase is not set                      # default
+    pg-schema = llmload                          # default
+    pg-spool = llmload-spool                     # default
+    pg-spool-max = 1024                          # default
+    timescale = false                            # default
+    pg-requests = false                          # default
+
     # Web page
     web-host = 127.0.0.1                         # default
     web-port = 8089                              # default
