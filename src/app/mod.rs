@@ -207,8 +207,7 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
         }
         Command::Other { name, matches } if name == plot::NAME => plot::plot(&matches),
         Command::Other { name, matches } if name == database::PG_LOAD => {
-            logging::start_plain()?;
-            runtime()?.block_on(database::pg_load(&matches))
+            database::pg_load(&matches)
         }
         Command::Other { name, matches } if name == compare::NAME => compare::compare(&matches),
         Command::Other { name, matches } if name == manual::COMPLETIONS => {

@@ -152,7 +152,7 @@ const VARIABLES: [(&str, &str); 5] = [
     ("pgdatabase", "PGDATABASE"),
 ];
 
-/// Whether PostgreSQL's own variable sets option `id`.
+/// Whether `PostgreSQL`'s own variable sets option `id`.
 pub(super) fn has_variable(id: &str) -> bool {
     VARIABLES.iter().any(|(option, _)| *option == id)
 }

@@ -1,4 +1,4 @@
-//! A run as rows of a PostgreSQL database: the tables and how they came to be, the rows of a second, a request and a run, the
+//! A run as rows of a `PostgreSQL` database: the tables and how they came to be, the rows of a second, a request and a run, the
 //! text that `COPY` reads, and the batches in which rows travel and wait. It opens no connection and no file.
 
 mod batch;

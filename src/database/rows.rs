@@ -95,7 +95,8 @@ fn about(rows: &mut Rows, of: &Subject<'_>) {
 fn digest(plan: &Plan) -> Option<String> {
     let json = serde_json::to_vec(plan).ok()?;
     let digest = Sha256::digest(json);
-    Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    let hex = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    Some(digest.iter().fold(String::new(), hex))
 }
 
 fn figures(rows: &mut Rows, standing: &Standing) {

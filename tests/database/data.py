@@ -116,7 +116,7 @@ class Postgres:
 
 
 def words(binary, postgres, span="8s", *more):
-    return [binary, "run", "--mock", "-m", "mock", "--provider", "openai", "-u", "8", "-t", span, "-o", "8", "--threads", "1",
+    return [binary, "run", "--mock", "-m", "mock", "--provider", "openai", "-u", "8", "-r", "8", "-t", span, "-o", "8", "--threads", "1",
             "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
             "--pg-url", postgres.url(), "--pg-requests", *more]
 
@@ -206,6 +206,10 @@ def gone(binary, postgres, folder):
     hold(postgres, folder, "loaded later, three times")
 
 
+def error_of(told):
+    return next(line for line in told.stderr.splitlines() if line.startswith("error"))
+
+
 def tls(binary, postgres, folder):
     """The certificate is checked, name included; a wrong password is refused and not told."""
     ca = postgres.folder / "ca.pem"
@@ -220,7 +224,7 @@ def tls(binary, postgres, folder):
     for wrong in (run("127.0.0.1", "verify-full"), run("localhost", "verify-full", pem=None), run("localhost", "disable", "falsch-9", None)):
         assert wrong.returncode == 2 and "cannot write to the database" in wrong.stderr, wrong
         assert PASSWORD not in wrong.stderr and "falsch-9" not in wrong.stderr
-        print("   " + wrong.stderr.strip().splitlines()[0])
+        print("   " + error_of(wrong))
 
 
 def cluster(binary, postgres, folder):
@@ -232,7 +236,7 @@ def cluster(binary, postgres, folder):
     mock = subprocess.Popen([binary, "mock-server", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
     try:
         target = re.search(r"http://[\d.:]+", mock.stdout.readline()).group(0)
-        master = start(folder, [binary, "master", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-t", "4s", "-o", "8",
+        master = start(folder, [binary, "master", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-r", "8", "-t", "4s", "-o", "8",
                                 "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
                                 "--expect-workers", "2", "--no-journal", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--pg-url", postgres.url()])
         workers = [subprocess.Popen([binary, "worker", "--master-host", "127.0.0.1", "--master-port", port, "--threads", "1", "--pg-url", postgres.url()],
@@ -298,7 +302,7 @@ def refused(binary, postgres, folder):
         answer = told(url)
         assert answer.returncode == 2 and what in answer.stderr and hint in answer.stderr, answer
         assert PASSWORD not in answer.stderr
-        print("   " + answer.stderr.strip().splitlines()[0])
+        print("   " + error_of(answer))
 
 
 PARTS = {

@@ -47,7 +47,7 @@ def faulty(binary, folder):
 
 def words(binary, mock, *more):
     target = "http://" + mock.said("http://").split()[0].rstrip("/")
-    return [binary, "run", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-o", "8", "--threads", "1", "--only-summary",
+    return [binary, "run", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-r", "8", "-o", "8", "--threads", "1", "--only-summary",
             "--allow-invalid", "--max-fail-ratio", "1", *more]
 
 

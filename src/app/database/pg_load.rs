@@ -13,6 +13,7 @@ use super::writer::{open, unreachable};
 use crate::app::console::Console;
 use crate::app::failure::{Failure, status};
 use crate::app::surroundings::Process;
+use crate::app::{logging, runtime};
 use crate::config;
 use crate::database::Frames;
 
@@ -36,7 +37,12 @@ struct LoadArgs {
 }
 
 /// `llmload pg-load`.
-pub(in crate::app) async fn pg_load(matches: &ArgMatches) -> Result<u8, Failure> {
+pub(in crate::app) fn pg_load(matches: &ArgMatches) -> Result<u8, Failure> {
+    logging::start_plain()?;
+    runtime()?.block_on(load_all(matches))
+}
+
+async fn load_all(matches: &ArgMatches) -> Result<u8, Failure> {
     let args = LoadArgs::from_arg_matches(matches).map_err(Failure::usage)?;
     let database = config::database_of(matches, &Process)
         .map_err(|words| Failure::usage(anyhow!("{words}")))?;

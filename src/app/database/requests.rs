@@ -1,8 +1,9 @@
 //! The database as one who takes finished requests: a row each, in batches.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use super::writer::Writer;
 use crate::app::failure::Failure;

@@ -1,7 +1,7 @@
 //! The database as a view of a run: a row each second, and the run's own at its start and end.
 
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinSet, spawn_blocking};
 
 use super::writer::Writer;
 use crate::app::failure::Failure;
@@ -14,7 +14,8 @@ use crate::database::{self, Part, Subject};
 /// The view.
 pub(in crate::app) struct Seconds {
     view: View,
-    writing: Option<JoinHandle<(Writer, u64)>>,
+    /// One task, until it is closed.
+    writing: JoinSet<(Writer, u64)>,
 }
 
 impl Seconds {
@@ -29,21 +30,20 @@ impl Seconds {
         let mut writer = started.map_err(Failure::failed)??;
         writer.put(rows(&view, writer.run()));
         let seconds = observatory.listen();
-        Ok(Self {
-            writing: Some(tokio::spawn(follow(writer, seconds, view.clone()))),
-            view,
-        })
+        let mut writing = JoinSet::new();
+        writing.spawn(follow(writer, seconds, view.clone()));
+        Ok(Self { view, writing })
     }
 }
 
 impl Viewer for Seconds {
     fn close(&mut self) -> Doing<'_, Vec<Failure>> {
         Box::pin(async move {
-            let Some(writing) = self.writing.take() else {
+            let Some(writing) = self.writing.join_next().await else {
                 return Vec::new();
             };
             let ended = async {
-                let (mut writer, missed) = writing.await.map_err(Failure::failed)?;
+                let (mut writer, missed) = writing.map_err(Failure::failed)?;
                 writer.put(rows(&self.view, writer.run()));
                 spawn_blocking(move || writer.end())
                     .await

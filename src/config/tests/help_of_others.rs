@@ -48,6 +48,7 @@ fn the_short_help_of_master_adds_its_own_group() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the text is long, not the test")]
 fn the_short_help_of_worker_reads_like_this() {
     insta::assert_snapshot!(help("worker", "-h"), @r"
     Send requests for a master; the test's settings come from there
