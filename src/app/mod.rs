@@ -167,10 +167,7 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
             Console::default().print(&text);
             Ok(status::OK)
         }
-        Command::Other { name, matches } if name == BENCH_SELF => {
-            let args = BenchArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
-            bench::bench_self(&args)
-        }
+        Command::Other { name, matches } if name == BENCH_SELF => bench_self(&matches),
         Command::Other { name, matches } if name == CERTS => {
             let args = CertsArgs::from_arg_matches(&matches).map_err(Failure::usage)?;
             certs::certs(&args)
@@ -230,6 +227,11 @@ fn dispatch(cli: &clap::Command, command: Command) -> Result<u8, Failure> {
         Command::Health(options) => runtime()?.block_on(health::health(*options)),
         Command::Worker(options) => runtime()?.block_on(worker::worker(*options)),
     }
+}
+
+fn bench_self(matches: &clap::ArgMatches) -> Result<u8, Failure> {
+    let args = BenchArgs::from_arg_matches(matches).map_err(Failure::usage)?;
+    bench::bench_self(&args)
 }
 
 /// The runtime of a master: what is shown, and what its workers hear, each on a thread of its own.
