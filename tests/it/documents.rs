@@ -45,6 +45,54 @@ fn every_option_of_the_tables_for_users_of_other_tools_is_one_of_the_programs() 
     assert!(checked > 100, "only {checked} options were found");
 }
 
+/// The commands in the blocks of a document that a shell is to run, continued lines joined.
+fn commands_in(text: &str) -> Vec<String> {
+    let blocks = text.split("```sh\n").skip(1);
+    let blocks = blocks.filter_map(|rest| rest.split_once("```").map(|(block, _)| block));
+    let joined: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
+    let lines = joined.iter().flat_map(|block| block.lines());
+    lines
+        .filter_map(|line| line.split_once("llmload ").map(|(_, words)| words))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_command_is_in_the_document_of_commands_with_options_that_it_has() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let text = fs::read_to_string(path).unwrap();
+    let mut shown = BTreeSet::new();
+    for words in commands_in(&text) {
+        let command = words.split(' ').next().unwrap();
+        let known = options_of(command);
+        let words = words.split(" #").next().unwrap();
+        for option in words.split(' ').filter(|word| word.starts_with("--")) {
+            let name = option.split('=').next().unwrap();
+            assert!(known.contains(name), "{name} is none of {command}");
+        }
+        shown.insert(command.to_owned());
+    }
+    let help = Program::start("--help").wait().expect(0).stdout;
+    let listed = help.split("Commands:\n").nth(1).unwrap();
+    let listed = listed.split("\n\n").next().unwrap().lines();
+    // Lines that only go on with a description are further in.
+    let named = listed.filter(|line| !line.starts_with("   "));
+    let all: BTreeSet<String> = named
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    // The suite is described beside its single benchmarks, for it takes minutes.
+    let missing: Vec<_> = all
+        .difference(&shown)
+        .filter(|name| !text.contains(&format!("`llmload {name}")))
+        .collect();
+    assert!(
+        missing.is_empty() && all.len() > 20,
+        "{missing:?} of {all:?}"
+    );
+}
+
 /// How a heading is named in a link.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();

@@ -23,6 +23,13 @@ use crate::schedule::records_file;
 
 const FILES: &str = "--records sent.jsonl --journal run.journal";
 
+/// What tells all of a run, in three ways.
+const SUMMARY_SOURCES: [&str; 3] = [
+    "--journal run.journal",
+    "--json-file result.json",
+    "--records sent.jsonl --json-file result.json",
+];
+
 fn folder() -> Arc<TempDir> {
     Arc::new(TempDir::new().unwrap())
 }
@@ -129,11 +136,7 @@ fn tables_count(folder: &Arc<TempDir>, result: &Report) {
 
 fn summaries_count(folder: &Arc<TempDir>, result: &Report) {
     let (good, failures) = measured(result);
-    for source in [
-        "--journal run.journal",
-        "--json-file result.json",
-        "--records sent.jsonl --json-file result.json",
-    ] {
+    for source in SUMMARY_SOURCES {
         export(folder, &format!("llm-d {source} -o report.json")).expect(0);
         let report = json(folder, "report.json");
         let requests = "/results/request_performance/aggregate/requests";
@@ -153,6 +156,7 @@ fn summaries_count(folder: &Arc<TempDir>, result: &Report) {
             (ttft - result.number("/metrics/ttft_ms/mean")).abs() < 1e-6,
             "{source}"
         );
+        output_rate_is_the_results(&report, result, source);
 
         export(folder, &format!("mlperf {source} -o logs")).expect(0);
         let text = fs::read_to_string(folder.path().join("logs/mlperf_log_detail.txt")).unwrap();
@@ -160,6 +164,26 @@ fn summaries_count(folder: &Arc<TempDir>, result: &Report) {
         assert_eq!(log["result_query_count"], good, "{source}");
         assert_eq!(log["effective_scenario"], "Server");
         assert_eq!(log["failed_requests"]["count"], failures);
+    }
+}
+
+fn output_rate_is_the_results(report: &Report, result: &Report, source: &str) {
+    let throughput = "/results/request_performance/aggregate/throughput";
+    let found = report.number(&format!("{throughput}/output_token_rate/mean"));
+    let wanted = result.number("/tokens/output_per_s");
+    assert!(
+        (found / wanted - 1.0).abs() < 1e-9,
+        "{source}: {found} and {wanted}"
+    );
+}
+
+#[test]
+fn the_last_tokens_of_a_counted_run_are_in_its_window() {
+    let _shared = shared();
+    let (folder, result) = run("-u 3 -r 1000 --max-requests 60");
+    for source in SUMMARY_SOURCES {
+        export(&folder, &format!("llm-d {source} -o report.json")).expect(0);
+        output_rate_is_the_results(&json(&folder, "report.json"), &result, source);
     }
 }
 

@@ -59,24 +59,17 @@ impl RecordsFiles {
     ) -> Result<Account, Stopped> {
         let mut account = Account::default();
         for (path, mut file) in self.files {
-            let before = account.requests;
             read_file(&path, &mut file, &mut account, take)?;
-            if account.requests == before && account.lost > 0 {
-                let words = account.broken.first().cloned().unwrap_or_default();
-                let error = anyhow!("`{}` holds no record: {words}", path.display());
-                let failure = Failure::usage(error);
-                return Err(Stopped::Failed(failure.hint(
-                    "--records takes the lines of JSON that `run --records FILE` writes",
-                )));
+        }
+        match account.broken.first() {
+            _ if account.requests > 0 => Ok(account),
+            Some(words) => Err(refused(format!("no whole request in the records: {words}"))),
+            None => {
+                let failure = Failure::usage(anyhow!("no request in the records"));
+                let hint = "they are empty: did the run send anything?";
+                Err(Stopped::Failed(failure.hint(hint)))
             }
         }
-        if account.requests == 0 {
-            let failure = Failure::usage(anyhow!("no request in the records"));
-            return Err(Stopped::Failed(
-                failure.hint("they are empty: did the run send anything?"),
-            ));
-        }
-        Ok(account)
     }
 }
 
@@ -95,12 +88,22 @@ fn open(path: &Path) -> Result<File, Failure> {
         })
 }
 
+/// Of files that are something else.
+fn refused(words: String) -> Stopped {
+    let failure = Failure::usage(anyhow!(words));
+    let hint = "--records takes the lines of JSON that `run --records FILE` writes";
+    Stopped::Failed(failure.hint(hint))
+}
+
+/// A file without a record is refused when it holds something else; nothing, or the beginning of a first line, is what a worker leaves
+/// behind that sent nothing, or was killed.
 fn read_file(
     path: &Path,
     file: &mut impl BufRead,
     account: &mut Account,
     take: &mut dyn FnMut(&Record) -> Result<(), Stopped>,
 ) -> Result<(), Stopped> {
+    let (before, mut strange) = (account.requests, None);
     let mut line = Vec::new();
     for number in 1_u64.. {
         line.clear();
@@ -119,10 +122,22 @@ fn read_file(
                 take(&record)?;
                 account.requests += 1;
             }
-            Err(error) => account.lose(path, number, &error),
+            Err(error) => {
+                let words = format!("line {number} of `{}`: {error}", path.display());
+                if !matches!(error, LineError::Cut) {
+                    strange.get_or_insert_with(|| words.clone());
+                }
+                account.lose(words);
+            }
         }
     }
-    Ok(())
+    match strange.filter(|_| account.requests == before) {
+        Some(words) => {
+            let what = format!("`{}` holds no record: {words}", path.display());
+            Err(refused(what))
+        }
+        None => Ok(()),
+    }
 }
 
 fn unreadable(path: &Path, line: u64, error: io::Error) -> Stopped {
@@ -134,11 +149,10 @@ fn unreadable(path: &Path, line: u64, error: io::Error) -> Stopped {
 }
 
 impl Account {
-    fn lose(&mut self, path: &Path, line: u64, error: &LineError) {
+    fn lose(&mut self, words: String) {
         self.lost += 1;
         if self.broken.len() < TOLD {
-            self.broken
-                .push(format!("line {line} of `{}`: {error}", path.display()));
+            self.broken.push(words);
         }
     }
 
@@ -224,6 +238,28 @@ mod tests {
         let many = [lines(1), b"x\n".repeat(9)].concat();
         let words = read(&[&many]).0.unwrap().failure().unwrap().to_string();
         assert!(words.contains("and 4 more lines"), "{words}");
+    }
+
+    #[test]
+    fn a_worker_that_left_nothing_whole_behind_costs_nobody_elses_requests() {
+        let whole = lines(3);
+        let (cut, damaged) = (&whole[..30], [&whole[..], b"x\n"].concat());
+        for (files, lost) in [
+            ([cut, &whole], 1),
+            ([&whole, cut], 1),
+            ([&whole, b""], 0),
+            ([&damaged, b""], 1),
+        ] {
+            let (account, taken) = read(&files);
+            let account = account.unwrap();
+            assert_eq!((account.requests, account.lost, taken), (3, lost, 3));
+        }
+        let Err(Stopped::Failed(failure)) = read(&[cut]).0 else {
+            panic!("there was no request");
+        };
+        let words = failure.to_string();
+        assert!(words.contains("no whole request") && words.contains("cut off"));
+        assert_eq!(failure.status, 2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Where the figures of an export come from: a journal, a result, records folded anew. It reads them and formats nothing.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::Value;
@@ -104,6 +105,7 @@ pub(super) struct Folded {
     pub(super) tally: Tally,
     pub(super) account: Account,
     window: Window,
+    counted: Window,
     is_open: bool,
     users: u64,
 }
@@ -120,8 +122,14 @@ impl Folded {
             tally: Tally::default(),
             account: Account::default(),
             window: result.map(ResultFile::window).unwrap_or_default(),
+            counted: Window::default(),
             is_open: false,
             users: 0,
+        };
+        folded.counted = Window {
+            // A window that ends with the last answer, as that of a counted run does, has the end of that answer in it.
+            end: folded.window.end.map(|end| end + Duration::from_nanos(1)),
+            ..folded.window
         };
         let account = files.each(&mut |record| {
             folded.add(record, &rules);
@@ -136,7 +144,7 @@ impl Folded {
     }
 
     fn add(&mut self, record: &Record, rules: &Rules) {
-        self.tally.record(record, &self.window, rules);
+        self.tally.record(record, &self.counted, rules);
         match record.index {
             Index::Arrival(_) => self.is_open = true,
             Index::Turn { user, .. } => self.users = self.users.max(u64::from(user) + 1),
