@@ -8,6 +8,7 @@ terminal    the live view, on a pseudo terminal of 160 x 50 that is read
 web         the live page's API, with a reader of its stream of events (in place of the terminal: there is one or the other)
 prometheus  a page, scraped each second, in turns as text and as protobuf with native histograms
 otlp        metrics each second, and spans of 1% of the requests, to a server here
+database    rows of seconds and of requests, to a PostgreSQL of its own: Debian's, or LLMLOAD_POSTGRES=FOLDER of its programs
 Without --view two sets are measured: all with the terminal, and all with the web page. --check: more than 3% is a failure.
 Linux, two cores, Python 3.11 or newer; all of it on loopback, in a temporary folder.
 """
@@ -33,7 +34,7 @@ from pathlib import Path
 
 MOST = 0.03
 INTER_TOKEN_MS, TOKENS = 10, 100
-SETS = [["terminal", "prometheus", "otlp"], ["web", "prometheus", "otlp"]]
+SETS = [["terminal", "prometheus", "otlp", "database"], ["web", "prometheus", "otlp", "database"]]
 PROTOBUF = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 
 
@@ -41,6 +42,11 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+sys.dont_write_bytecode = True
+sys.path.append(str(Path(__file__).resolve().parent / "database"))
+import data
 
 
 class Collector(http.server.BaseHTTPRequestHandler):
@@ -108,12 +114,30 @@ class Bench:
             sys.exit("two cores are needed: one for the server, and one for the generator")
         os.sched_setaffinity(0, {self.cores[1]})
         self.collector = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-        self.collector.taken = 0
+        self.collector.taken, self.postgres = 0, None
         threading.Thread(target=self.collector.serve_forever, daemon=True).start()
         self.port = free_port()
         mock = [options.binary, "mock-server", "-p", str(self.port), "--threads", "1", "--ttft", "20ms"]
         self.mock = subprocess.Popen([*mock, "--inter-token", f"{INTER_TOKEN_MS}ms"], stdout=subprocess.PIPE)
         self.mock.stdout.readline()
+
+    def database(self):
+        """The server of a PostgreSQL of its own, which has a core with the others."""
+        if self.postgres is None:
+            self.place = tempfile.TemporaryDirectory()
+            os.chmod(self.place.name, 0o755)
+            below = Path(self.place.name) / "postgres"
+            below.mkdir()
+            self.postgres = data.Postgres(below)
+            self.postgres.start()
+        return self.postgres
+
+    def close(self):
+        self.mock.kill()
+        self.mock.wait()
+        if self.postgres is not None:
+            self.postgres.end()
+            self.place.cleanup()
 
     def run(self, views):
         """CPU seconds and tokens of one run."""
@@ -141,6 +165,8 @@ class Bench:
                 elif view == "otlp":
                     at = f"http://127.0.0.1:{self.collector.server_address[1]}"
                     words += ["--otlp", at, "--otlp-step", "1s", "--trace-sample", "0.01"]
+                elif view == "database":
+                    words += ["--pg-url", self.database().url("?sslmode=disable"), "--pg-requests"]
             if "terminal" not in views and "web" not in views:
                 words.append("--headless")
             taken = self.collector.taken
@@ -150,7 +176,7 @@ class Bench:
                 stdin=streams[0],
                 stdout=streams[1],
                 stderr=subprocess.DEVNULL if terminal is None else streams[1],
-                env={**os.environ, "TERM": "xterm-256color"},
+                env={**data.environment(), "TERM": "xterm-256color"},
                 preexec_fn=lambda: os.sched_setaffinity(0, {self.cores[0]}),
                 start_new_session=True,
             )
@@ -166,6 +192,10 @@ class Bench:
             assert child.returncode == 0, f"status {child.returncode} of {words}"
             assert "otlp" not in views or self.collector.taken - taken > options.seconds / 2
             result = json.loads((Path(folder) / "result.json").read_text())
+            if "database" in views:
+                last = "(SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 1)"
+                rows = self.postgres.sql(f"SELECT count(*) FROM llmload.requests WHERE run = {last}")
+                assert int(rows) == result["totals"]["sent"], rows
         return usage.ru_utime + usage.ru_stime, result["tokens"]["whole_run_output"]
 
     def compare(self, views):
@@ -203,8 +233,7 @@ def main():
         print(f"{options.streams} streams, at most {rate:.0f} tokens/s, {options.rounds} rounds of {options.seconds} s", flush=True)
         costs = [bench.compare(views) for views in sets]
     finally:
-        bench.mock.kill()
-        bench.mock.wait()
+        bench.close()
     if options.check and max(costs) > MOST:
         sys.exit(f"more than {100 * MOST:.0f}%")
 
