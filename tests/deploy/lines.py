@@ -63,8 +63,11 @@ def compose(bench, folder):
     services = manifests.compose(bench.root / "deploy" / "compose.yaml", {})
     ours = [each.container for each in services.values() if each.container.image == "llmload"]
     equal("services of ours", len(ours), 4)
+    own, word = folder / "own.conf", "9f-a-password"
+    own.write_text(f"pgpassword = {word}\n")
     for container in ours:
-        pod(bench, container, list(container.command), folder)
+        words = [each.replace("/passwords/llmload.conf", str(own)) for each in container.command]
+        holds(f"{container.name} shows the database's password", word not in pod(bench, container, words, folder))
     known = {name for each in ours for name in each.environment}
     holds(f"variables {known}", known <= variables(bench))
 
