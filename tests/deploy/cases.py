@@ -245,6 +245,7 @@ def clustered(bench, place, objects, run_time, users=6):
     for files in objects.config_maps.values():
         if "llmload.conf" in files:
             text = re.sub(r"(?m)^run-time = .*", f"run-time = {run_time}", files["llmload.conf"].decode())
+            text = re.sub(r"(?m)^prometheus-linger = .*", "prometheus-linger = 1s", text)
             files["llmload.conf"] = re.sub(r"(?m)^users = .*", f"users = {users}", text).encode()
     return engines.Cluster(place, objects, {"llmload-api-key": {"API_KEY": bench.key.encode()}})
 
@@ -273,11 +274,21 @@ def probed(cluster):
             equal(f"the status of {pod.hostname} when it is probed", pod.status, None)
 
 
+def scraped(place, pods):
+    """Each pod has the run's metrics where its port of that name is; the master all of them, a worker its part."""
+    for pod in pods:
+        holds(f"{pod.hostname} has no port for metrics", "metrics" in pod.container.ports)
+        kind = b"llmload_run_info{" if "master" in pod.hostname else b"llmload_part_run_info{"
+        page = lambda: engines.fetched(pod, pod.container.ports["metrics"], "/metrics") or b""
+        place.until(f"the metrics of {pod.hostname}", lambda: kind in page())
+
+
 def a_run(bench, place, objects):
     cluster = clustered(bench, place, objects, "9s")
     master, workers, mock = parts(cluster)
     begun(place, mock, 1, cluster.tick)
     probed(cluster)
+    scraped(place, [*master.every(), *workers.every()])
     result = concluded(cluster, place)
     judged(result, mock, place)
     ended_well(master.newest(0).status, result)

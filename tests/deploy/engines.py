@@ -265,10 +265,10 @@ class Cluster:
         for name, value in container.environment.items():
             if isinstance(value, str):
                 yield name, value
-            elif value["name"] in self.secrets:
+            elif value["key"] in self.secrets.get(value["name"], ()):
                 yield name, self.secrets[value["name"]][value["key"]].decode()
             elif not value.get("optional"):
-                raise manifests.Unknown(f"the Secret {value['name']}, which is nowhere")
+                raise manifests.Unknown(f"{value['key']} of the Secret {value['name']}, which is nowhere")
 
     def with_variable(self, container, name, value):
         return replaced(container, {**container.environment, name: value})

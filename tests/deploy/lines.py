@@ -46,15 +46,18 @@ def settings(objects, folder):
 
 def pod(bench, container, words, folder):
     """A container's command line and its probes'. Returns what the program says of the first."""
-    environment = {
-        key: value if isinstance(value, str) else "sk-lines" for key, value in container.environment.items()
-    }
+    environment = {key: value if isinstance(value, str) else secret(value["key"]) for key, value in container.environment.items()}
     for probe in container.probes.values():
         if "exec" in probe:
             program, *probing = probe["exec"]
             equal("the program of a probe", program, "/llmload")
             parsed(bench, probing, environment, folder)
     return parsed(bench, words, environment, folder)
+
+
+def secret(key):
+    """What a Secret could have under a key."""
+    return "postgresql://llmload@db/llmload" if key.endswith("_URL") else "sk-lines"
 
 
 @case
