@@ -136,7 +136,6 @@ impl Stage<'_> {
     /// Opens what the run is shown in.
     fn open(&mut self) -> Result<(Endpoint, Screen), Failure> {
         let endpoint = speak(&self.plan)?.endpoint().clone();
-        tell_of_seed(&self.plan);
         let live = Live::new(self.plan.clone(), endpoint.clone(), &self.settings.outputs);
         let live = live
             .and_then(|live| self.with_past(live))

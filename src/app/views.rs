@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::observe::{Observation, Observatory, Outcome, Prospect};
 use super::otlp::{Collector, Figures};
 use super::prometheus::Prometheus;
+use super::signals::Signal;
 use super::terminal::{self, Glass};
 use super::web::Site;
 use crate::cluster::MasterEvent;
@@ -99,8 +100,11 @@ impl Views {
         failures
     }
 
-    /// Waits for those that stay, until a signal comes.
+    /// Waits for those that stay, until a signal comes. A run that was told to go by other than Ctrl-C is waited for by who told it.
     pub(super) async fn linger(self, conductor: &mut Conductor) {
+        if !matches!(conductor.last_signal(), None | Some(Signal::Interrupt)) {
+            return;
+        }
         let mut staying: VecDeque<_> = self.open.into_iter().map(Viewer::linger).collect();
         let all = async {
             while let Some(view) = staying.pop_front() {

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import time
+import urllib.parse
 
 import engines
 import manifests
@@ -62,9 +63,19 @@ def ended_well(status, result):
 # Compose
 
 
-def composed(bench, place, profiles=(), **variables):
-    named = {"LLMLOAD_RUN_TIME": "4s", "LLMLOAD_USERS": "6", "API_KEY": bench.key, **variables}
-    return engines.Compose(place, bench.root / "deploy" / "compose.yaml", named, profiles)
+# What this machine has no stand-in for: Grafana is not to be had, and is looked at by schemas.py.
+ABSENT = ("grafana",)
+
+
+def composed(bench, place, **variables):
+    """The project, without what this machine lacks: then no rows are written, and nothing is scraped."""
+    absent, named = list(ABSENT), {"LLMLOAD_RUN_TIME": "4s", "LLMLOAD_USERS": "6", "API_KEY": bench.key, **variables}
+    if not bench.has_prometheus:
+        absent.append("prometheus")
+    if not bench.has_postgres:
+        absent.append("postgres")
+        named["LLMLOAD_PG_URL"] = ""
+    return engines.Compose(place, bench.root / "deploy" / "compose.yaml", named, absent)
 
 
 def run_of(project, place):
@@ -146,22 +157,73 @@ def compose_strangers(bench, place):
     judged(result, project.one("mock"), place)
 
 
+def metric(prometheus, query):
+    """What Prometheus answers, as one number; none while it has none."""
+    answer = engines.fetched(prometheus, 9090, "/api/v1/query?" + urllib.parse.urlencode({"query": query}))
+    found = json.loads(answer)["data"]["result"] if answer else []
+    return float(found[0]["value"][1]) if found else None
+
+
 @case
 def compose_prometheus(bench, place):
-    """Compose: Prometheus, as the profile observability starts it, finds what it is told to look at."""
+    """Compose: Prometheus finds the server, the master and every worker by their names; the final counts are the report's."""
     if not bench.has_prometheus:
         return "no prometheus here"
-    project = composed(bench, place, ("observability",), LLMLOAD_RUN_TIME="10min")
+    project = composed(bench, place, LLMLOAD_RUN_TIME="14s")
     project.up()
-    prometheus = project.one("prometheus")
-    query = "/api/v1/query?query=sum(vllm:request_success_total)"
+    prometheus, master = project.one("prometheus"), project.one("master")
+    place.until("the server's counts", lambda: metric(prometheus, "sum(vllm:request_success_total)"))
+    place.until("all workers", lambda: metric(prometheus, "count(llmload_part_run_info)") == 3)
+    place.until("the end, as the master's page has it", lambda: metric(prometheus, 'llmload_run_stage{stage="ended"}'))
+    place.until("the master ends", lambda: master.status is not None)
+    result = json.loads((place.folder / "volumes" / "results" / "result.json").read_text())
+    judged(result, project.one("mock"), place)
+    counted = metric(prometheus, "max_over_time(llmload_requests_sent_total[5m])")
+    equal("requests that Prometheus has", counted, result["totals"]["sent"])
+    return None
 
-    def counted():
-        answer = engines.fetched(prometheus, 9090, query)
-        found = json.loads(answer)["data"]["result"] if answer else []
-        return found and float(found[0]["value"][1]) > 0
 
-    place.until("Prometheus has the server's counts", counted)
+@case
+def compose_database(bench, place):
+    """Compose: a run's rows are in the database, requests too; its reader may only read; each password is its reader's alone."""
+    if not bench.has_postgres:
+        return "no postgresql here"
+    project = composed(bench, place, LLMLOAD_REQUESTS_PG_URL="postgresql://llmload@postgres/llmload")
+    result = run_of(project, place)
+    totals = judged(result, project.one("mock"), place)
+    postgres = project.one("postgres")
+    folder = place.folder / "volumes" / "passwords"
+    owned = {path.name: (path.stat().st_uid, path.stat().st_mode & 0o777) for path in folder.iterdir()}
+    readers = {"owner": 999, "reader": 999, "llmload.conf": 65532, "grafana-reader": 472, "grafana-admin": 472, "drawn": 0}
+    equal("the passwords' files", owned, {name: (user, 0o600) for name, user in readers.items()})
+    words = {name: (folder / name).read_text() for name in ("owner", "reader", "grafana-admin")}
+    equal("different passwords", len(set(words.values())), 3)
+    equal("Grafana's password", (folder / "grafana-reader").read_text(), words["reader"])
+
+    def asked(role, word, query):
+        command = ["env", f"PGPASSWORD={word}", "psql", "-XAtq", "-h", "postgres", "-U", role, "-d", "llmload", "-c", query]
+        return postgres.execute(command)
+
+    rows = asked("llmload_reader", words["reader"], "SELECT sum(sent), sum(good), sum(lost) FROM llmload.seconds")
+    equal("rows of seconds", rows, (0, f"{totals['sent']}|{totals['completed']}|0\n"))
+    rows = asked("llmload_reader", words["reader"], "SELECT count(*), count(DISTINCT worker) FROM llmload.requests")
+    equal("rows of requests", rows, (0, f"{totals['sent']}|3\n"))
+    status, said = asked("llmload_reader", words["reader"], "DELETE FROM llmload.runs")
+    holds(f"the reader may write: {said}", status != 0 and "permission denied" in said)
+    status, said = asked("llmload_reader", words["owner"], "SELECT 1")
+    holds(f"another password does: {said}", status != 0)
+    told = [each.hostname for each in place.all if any(word in each.words() for word in words.values())]
+    equal("logs that show a password", told, [])
+    started = [" ".join([*each.container.entrypoint, *each.container.command, *map(str, each.container.environment.values())]) for each in place.all]
+    holds("a password is an argument or a variable", not any(word in each for each in started for word in words.values()))
+    project.down()
+    project = composed(bench, place)
+    result = run_of(project, place)
+    equal("passwords of a second start", {name: (folder / name).read_text() for name in words}, words)
+    runs = project.one("postgres").execute(
+        ["env", f"PGPASSWORD={words['owner']}", "psql", "-XAtq", "-h", "postgres", "-U", "llmload", "-c", "SELECT count(*) FROM llmload.runs"]
+    )
+    equal("runs in the database", runs, (0, "2\n"))
     return None
 
 
@@ -183,6 +245,7 @@ def clustered(bench, place, objects, run_time, users=6):
     for files in objects.config_maps.values():
         if "llmload.conf" in files:
             text = re.sub(r"(?m)^run-time = .*", f"run-time = {run_time}", files["llmload.conf"].decode())
+            text = re.sub(r"(?m)^prometheus-linger = .*", "prometheus-linger = 1s", text)
             files["llmload.conf"] = re.sub(r"(?m)^users = .*", f"users = {users}", text).encode()
     return engines.Cluster(place, objects, {"llmload-api-key": {"API_KEY": bench.key.encode()}})
 
@@ -211,11 +274,21 @@ def probed(cluster):
             equal(f"the status of {pod.hostname} when it is probed", pod.status, None)
 
 
+def scraped(place, pods):
+    """Each pod has the run's metrics where its port of that name is; the master all of them, a worker its part."""
+    for pod in pods:
+        holds(f"{pod.hostname} has no port for metrics", "metrics" in pod.container.ports)
+        kind = b"llmload_run_info{" if "master" in pod.hostname else b"llmload_part_run_info{"
+        page = lambda: engines.fetched(pod, pod.container.ports["metrics"], "/metrics") or b""
+        place.until(f"the metrics of {pod.hostname}", lambda: kind in page())
+
+
 def a_run(bench, place, objects):
     cluster = clustered(bench, place, objects, "9s")
     master, workers, mock = parts(cluster)
     begun(place, mock, 1, cluster.tick)
     probed(cluster)
+    scraped(place, [*master.every(), *workers.every()])
     result = concluded(cluster, place)
     judged(result, mock, place)
     ended_well(master.newest(0).status, result)

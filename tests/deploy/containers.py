@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import dns
 import net
 
 HUB = 1
@@ -31,6 +32,8 @@ class Image:
     program: Path
     user: int
     folders: tuple
+    # Its users, as lines of /etc/passwd.
+    users: tuple = ()
 
 
 def own_image(dockerfile, binary):
@@ -50,11 +53,14 @@ class Network:
         self.number, self.bridge, self.names = number, f"d{number}", {}
         self.hosts, self.next = folder / "hosts", HUB + 1
         self.hosts.write_text("")
+        self.known = {}
         net.batch([
             f"link add {self.bridge} type bridge forward_delay 0",
             f"link set {self.bridge} up",
             f"addr add {self.address(HUB)}/24 dev {self.bridge}",
         ])
+        # For programs that ask a server and look into no file.
+        self.server = dns.Names(self.address(HUB), lambda name: self.known.get(name, []))
 
     def address(self, node):
         return f"10.{self.number}.0.{node}"
@@ -73,6 +79,7 @@ class Network:
 
     def call(self, names):
         """Makes these names known to all containers at once: name → addresses."""
+        self.known = names
         lines = ["127.0.0.1 localhost", *(f"{at} {name}" for name, every in names.items() for at in every)]
         # Written in place: containers have this file, not its name. A line is never half there: it grows or ends in blanks.
         text = "\n".join(lines) + "\n"
@@ -80,6 +87,7 @@ class Network:
             file.write(text.ljust(self.hosts.stat().st_size, "\n"))
 
     def close(self):
+        self.server.close()
         subprocess.run(["ip", "link", "del", self.bridge], capture_output=True)
 
 
@@ -119,6 +127,8 @@ class Running:
             "for file in null zero full random urandom; do touch dev/$file; mount --bind /dev/$file dev/$file; done",
             "ln -s /proc/self/fd dev/fd",
             "echo 'hosts: files' > etc/nsswitch.conf",
+            *(f"echo {shlex.quote(line)} >> etc/passwd" for line in self.image.users),
+            f"echo nameserver {place.network.address(HUB)} > etc/resolv.conf",
             f"touch etc/hosts program; mount --bind {shlex.quote(str(place.network.hosts))} etc/hosts",
             f"mount --bind {shlex.quote(str(self.image.program))} program",
         ]
@@ -136,7 +146,7 @@ class Running:
                 lines.append(f"mount -o remount,bind,ro {target}")
         if self.container.read_only:
             lines.append("mount -o remount,ro .")
-        lines.append(f"exec {shlex.join(self.within(['/program', *self.container.command]))}")
+        lines.append(f"exec {shlex.join(self.within([*(self.container.entrypoint or ['/program']), *self.container.command]))}")
         return "\n".join(lines)
 
     def within(self, command):
@@ -149,7 +159,8 @@ class Running:
             *(["/usr/bin/prlimit", f"--nofile={limit}:{limit}"] if limit else []),
             "/usr/bin/setpriv", f"--reuid={self.user}", f"--regid={self.group}",
             f"--groups={','.join(groups)}" if groups else "--clear-groups",
-            "--no-new-privs", "--inh-caps=-all", "--bounding-set=-all", "--",
+            "--no-new-privs", "--inh-caps=-all",
+            f"--bounding-set={','.join(['-all', *(f'+{name}' for name in self.container.capabilities)])}", "--",
             *command,
         ]
 

@@ -94,13 +94,11 @@ def stats(mock):
 class Compose:
     """A project of Compose: its services' containers."""
 
-    def __init__(self, place, file, variables, profiles=()):
-        self.place = place
-        self.services = {
-            name: service
-            for name, service in manifests.compose(file, variables).items()
-            if not service.profiles or set(service.profiles) & set(profiles)
-        }
+    def __init__(self, place, file, variables, absent=()):
+        """Without the services of `absent`, on which nobody waits then."""
+        self.place, self.absent = place, absent
+        every = manifests.compose(file, variables)
+        self.services = {name: service for name, service in every.items() if name not in absent}
         self.running = {}
 
     def up(self):
@@ -114,7 +112,8 @@ class Compose:
                 self.place.until("some service may start", lambda: any(map(self.may_start, waiting.values())))
 
     def may_start(self, service):
-        return all(self.is_met(name, condition) for name, condition in service.needs.items())
+        needs = {name: condition for name, condition in service.needs.items() if name not in self.absent}
+        return all(self.is_met(name, condition) for name, condition in needs.items())
 
     def is_met(self, name, condition):
         every = self.running.get(name)
@@ -266,10 +265,10 @@ class Cluster:
         for name, value in container.environment.items():
             if isinstance(value, str):
                 yield name, value
-            elif value["name"] in self.secrets:
+            elif value["key"] in self.secrets.get(value["name"], ()):
                 yield name, self.secrets[value["name"]][value["key"]].decode()
             elif not value.get("optional"):
-                raise manifests.Unknown(f"the Secret {value['name']}, which is nowhere")
+                raise manifests.Unknown(f"{value['key']} of the Secret {value['name']}, which is nowhere")
 
     def with_variable(self, container, name, value):
         return replaced(container, {**container.environment, name: value})

@@ -46,9 +46,7 @@ def settings(objects, folder):
 
 def pod(bench, container, words, folder):
     """A container's command line and its probes'. Returns what the program says of the first."""
-    environment = {
-        key: value if isinstance(value, str) else "sk-lines" for key, value in container.environment.items()
-    }
+    environment = {key: value if isinstance(value, str) else secret(value["key"]) for key, value in container.environment.items()}
     for probe in container.probes.values():
         if "exec" in probe:
             program, *probing = probe["exec"]
@@ -57,14 +55,22 @@ def pod(bench, container, words, folder):
     return parsed(bench, words, environment, folder)
 
 
+def secret(key):
+    """What a Secret could have under a key."""
+    return "postgresql://llmload@db/llmload" if key.endswith("_URL") else "sk-lines"
+
+
 @case
 def compose(bench, folder):
     """Command lines of compose.yaml."""
     services = manifests.compose(bench.root / "deploy" / "compose.yaml", {})
     ours = [each.container for each in services.values() if each.container.image == "llmload"]
     equal("services of ours", len(ours), 4)
+    own, word = folder / "own.conf", "9f-a-password"
+    own.write_text(f"pgpassword = {word}\n")
     for container in ours:
-        pod(bench, container, list(container.command), folder)
+        words = [each.replace("/passwords/llmload.conf", str(own)) for each in container.command]
+        holds(f"{container.name} shows the database's password", word not in pod(bench, container, words, folder))
     known = {name for each in ours for name in each.environment}
     holds(f"variables {known}", known <= variables(bench))
 

@@ -36,6 +36,10 @@ class Container:
     group: int | None = None
     # Kubernetes gives volumes this group.
     fs_group: int | None = None
+    # In place of the image's own program.
+    entrypoint: tuple = ()
+    # What it may do that a plain user may not: all others are dropped here, whether they are asked for or not.
+    capabilities: tuple = ()
     read_only: bool = False
     open_files: int | None = None
     grace_s: float = 10.0
@@ -67,13 +71,18 @@ class Service:
 
 
 def interpolated(text, variables):
-    """`${NAME:-default}` as Compose replaces it; a NAME that has no default and no value is nothing."""
+    """`${NAME:-default}` and `${NAME-default}` as Compose replaces them, the second of an empty NAME by nothing; a NAME that has no
+    default and no value is nothing; `$$` is a dollar."""
 
     def value(found):
-        name, default = found[1], found[2]
+        if found[0] == "$$":
+            return "$"
+        name, how, default = found[1], found[2], found[3]
+        if how == "-" and name in variables:
+            return variables[name]
         return variables.get(name) or default or ""
 
-    return re.sub(r"\$\{([A-Z_]+)(?::-([^}]*))?\}", value, text)
+    return re.sub(r"\$\$|\$\{([A-Z_]+)(?:(:?-)([^}]*))?\}", value, text)
 
 
 def deep(value, change):
@@ -100,7 +109,7 @@ def compose(path, variables):
 
 def service(name, entry, volumes, folder):
     # The image is one for all services, however it is built.
-    known(name, entry, "build", "image", "user", "read_only", "cap_drop", "security_opt", "stop_grace_period", "command",
+    known(name, entry, "build", "image", "user", "read_only", "cap_drop", "cap_add", "security_opt", "entrypoint", "stop_grace_period", "command",
           "network_mode", "volumes", "depends_on", "environment", "deploy", "ulimits", "ports", "profiles", "healthcheck", "tmpfs")
     deploy, limits = entry.get("deploy", {}), entry.get("ulimits", {})
     known(f"{name}: deploy", deploy, "replicas")
@@ -111,7 +120,7 @@ def service(name, entry, volumes, folder):
     container = Container(
         name=name,
         image=entry["image"].rsplit(":", 1)[0],
-        command=tuple(entry["command"]),
+        command=tuple(entry.get("command", [])),
         environment=dict(entry.get("environment", {})),
         mounts=(
             *(compose_mount(text, volumes, folder) for text in entry.get("volumes", [])),
@@ -119,6 +128,8 @@ def service(name, entry, volumes, folder):
         ),
         user=uid,
         group=gid,
+        entrypoint=tuple(entry.get("entrypoint", [])),
+        capabilities=tuple(name.lower() for name in entry.get("cap_add", [])),
         read_only=entry.get("read_only", False),
         open_files=limits.get("nofile"),
         grace_s=seconds(entry.get("stop_grace_period", "10s")),

@@ -89,6 +89,10 @@ class Bench:
         self.images = {"llmload": containers.own_image(ROOT / "deploy" / "Dockerfile", self.binary)}
         if prometheus:
             self.images["prom/prometheus"] = containers.Image(Path(prometheus), 65534, ("/prometheus",))
+        self.has_postgres = any(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+        users = ("root:x:0:0::/:/bin/sh", "postgres:x:999:999::/:/bin/sh")
+        entry = Path(__file__).with_name("postgres.sh")
+        self.images["postgres"] = containers.Image(entry, 999, ("/var/lib/postgresql/data",), users)
         self.copied = self.copy()
 
     def copy(self):

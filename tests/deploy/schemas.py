@@ -35,6 +35,8 @@ REFUSED = {
     "workers.resources.cpu=0": "minimum",
     "image.pullPolicy=Sometimes": "pullPolicy",
     "stopTimeoutSeconds=-1": "minimum",
+    "settings.prometheus=9464": "prometheus",
+    "metrics.linger=1": "linger",
 }
 
 # Values with which the chart has other objects, or other parts of them.
@@ -42,6 +44,8 @@ CHARTS = {
     "plain": (),
     "target": ("--set", "target=http://vllm:8000", "--set", "mock.enabled=false", "--set", "apiKeySecret=key"),
     "data": ("--set-json", 'data={"prompts.jsonl": "{\\"prompt\\": \\"Why?\\"}"}', "--set", "settings.dataset=@/data/prompts.jsonl"),
+    "bare": ("--set", "metrics.enabled=false"),
+    "database": ("--set", "databaseSecret=rows", "--set", "metrics.namespace=observing", "--set", "metrics.lingerSeconds=0"),
     "own": ("--set", "clusterSecret=mine", "--set", "results.existingClaim=mine", "--set", "networkPolicy.enabled=false"),
     "many": ("--set", "workers.count=40", "--set", "settings.users=1000000", "--set", "settings.qps=2.5",
              "--set", "stopTimeoutSeconds=120", "--set", "workers.nodeSelector.pool=load", "--set", "image.pullSecrets={one}",
@@ -140,7 +144,7 @@ def sound(documents):
     for document in documents:
         if document["kind"] == "NetworkPolicy":
             selectors = [document["spec"]["podSelector"]]
-            selectors += [peer["podSelector"] for rule in document["spec"]["ingress"] for peer in rule["from"]]
+            selectors += [peer["podSelector"] for rule in document["spec"]["ingress"] for peer in rule["from"] if "podSelector" in peer]
         elif document["kind"] == "Service":
             selectors = [{"matchLabels": document["spec"]["selector"]}]
         else:
@@ -190,12 +194,36 @@ def secrets(bench, folder):
 
 @case
 def compose(bench, folder):
-    """compose.yaml by the Compose specification, the Action by GitHub's schema, Prometheus' settings by promtool."""
+    """compose.yaml by the Compose specification, the Action by GitHub's schema, Prometheus' settings by promtool; what Grafana is told."""
     deploy = bench.root / "deploy"
     schema("vendor.compose-spec", deploy / "compose.yaml")
     schema("vendor.github-actions", deploy / "github-action" / "action.yml")
     if shutil.which("promtool"):
         bench.said("promtool", "check", "config", deploy / "prometheus" / "prometheus.yml")
+    provisioned(deploy)
+
+
+def provisioned(deploy):
+    """Grafana's settings name the variables, files and services that compose.yaml gives it, and no other."""
+    services = manifests.compose(deploy / "compose.yaml", {})
+    grafana = services["grafana"].container
+    shown = (deploy / "grafana" / "provisioning").glob("*/*.yaml")
+    named = {name for file in shown for name in re.findall(r"\$([A-Z_]+)", file.read_text())}
+    exported = set(re.findall(r"export ([A-Z_]+)=", " ".join(grafana.command)))
+    equal("variables of Grafana's data sources", {name for name in grafana.environment if name.startswith("LLMLOAD_")} | exported, named)
+    mounts = {mount.target: mount.source for mount in grafana.mounts}
+    (dashboards,) = (deploy / "grafana" / "provisioning" / "dashboards").iterdir()
+    (provider,) = yaml.safe_load(dashboards.read_text())["providers"]
+    equal("where the dashboards are", mounts[provider["options"]["path"]], str((deploy / "grafana" / "dashboards").resolve()))
+    for folder in ("datasources", "dashboards"):
+        source = mounts[f"/etc/grafana/provisioning/{folder}"]
+        equal(f"where {folder} are", source, str((deploy / "grafana" / "provisioning" / folder).resolve()))
+    role = re.search(r"CREATE ROLE (\w+)", (deploy / "postgres" / "reader.sh").read_text())[1]
+    equal("the reader", grafana.environment["LLMLOAD_POSTGRES_READER"], role)
+    equal("the database", grafana.environment["LLMLOAD_POSTGRES_DATABASE"], services["postgres"].container.environment["POSTGRES_DB"])
+    for name in ("LLMLOAD_PROMETHEUS_URL", "LLMLOAD_POSTGRES_HOST"):
+        host = re.match(r"(?:http://)?(\w+):\d+$", grafana.environment[name])[1]
+        holds(f"{name} is {host}, which is no service", host in services)
 
 
 @case

@@ -178,6 +178,29 @@ fn the_page_is_there_while_a_run_goes_on_and_has_its_reports_figures_after_its_e
 }
 
 #[test]
+fn who_tells_a_run_to_go_does_not_wait_for_a_last_scrape() {
+    let _shared = shared();
+    let mock = mock("5ms", "1ms");
+    let line = towards(
+        &mock,
+        "--threads 1 -u 4 -t 50s --prometheus 0 --prometheus-linger 60s",
+    );
+    let program = Program::start(&format!("run {line}"));
+    eventually("requests", || {
+        let page = scrape(&page_of(&program));
+        (one(&page, "llmload_requests_sent_total") > Some(20.0)).then_some(())
+    });
+    program.signal(Signal::TERM);
+    let ended = program.wait().expect(0);
+    assert!(
+        !ended.stderr.contains("the metrics stay"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.result().total("sent") > 20);
+}
+
+#[test]
 fn a_masters_page_is_of_all_its_workers() {
     let _shared = shared();
     let mock = mock("5ms", "1ms");

@@ -55,6 +55,19 @@ fn a_run_without_doubts_warns_of_nothing() {
 }
 
 #[test]
+fn a_run_says_each_thing_once() {
+    let (ran, _) = twenty(&faulty(&[]), EXACT);
+    // What is said when is another matter: the time stands before the level.
+    let said = ran.stderr.lines().map(|line| line.split_once(" INFO "));
+    let mut said: Vec<_> = said.flatten().map(|(_, text)| text).collect();
+    assert!(!said.is_empty(), "{}", ran.stderr);
+    said.sort_unstable();
+    let all = said.len();
+    said.dedup();
+    assert_eq!(said.len(), all, "{}", ran.stderr);
+}
+
+#[test]
 fn a_wrong_number_of_tokens_is_warned_of_once_with_its_count() {
     let mock = faulty(&["short=0.3:5"]);
     let (ran, result) = twenty(&mock, EXACT);

@@ -62,6 +62,27 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{- /* The database's address under one of the Secret's keys, and its password. */ -}}
+{{- define "llmload.database" -}}
+{{- with .root.Values.databaseSecret }}
+- name: LLMLOAD_PG_URL
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: {{ $.key }}, optional: true}
+- name: PGPASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: PGPASSWORD, optional: true}
+- {name: LLMLOAD_PG_SPOOL, value: {{ $.spool }}}
+{{- end }}
+{{- end -}}
+
+{{- define "llmload.scraped" -}}
+{{- if .Values.metrics.enabled }}
+annotations:
+  prometheus.io/scrape: "true"
+  prometheus.io/port: "9464"
+{{- end }}
+{{- end -}}
+
 {{- define "llmload.clusterSecret" -}}
 {{- .Values.clusterSecret | default (include "llmload.name" (dict "root" . "part" "cluster")) -}}
 {{- end -}}
