@@ -303,6 +303,31 @@ def refused(binary, postgres, folder):
         assert answer.returncode == 2 and what in answer.stderr and hint in answer.stderr, answer
         assert PASSWORD not in answer.stderr
         print("   " + error_of(answer))
+        looked = doctor(binary, postgres, folder, url)
+        assert looked.returncode == 1 and what in looked.stdout and hint in looked.stdout, looked
+        assert PASSWORD not in looked.stdout + looked.stderr
+
+
+def doctor(binary, postgres, folder, url):
+    command = words(binary, postgres, "1s")
+    command[1], command[command.index("--pg-url") + 1] = "doctor", url
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment())
+
+
+def looked_at(binary, postgres, folder):
+    """A database is looked at before a run without anything being left there."""
+    postgres.sql("CREATE DATABASE fresh")
+    url = postgres.url().replace("/postgres", "/fresh")
+    for schema in ("can be made", "can be made"):
+        looked = doctor(binary, postgres, folder, url)
+        assert looked.returncode == 0 and f"the schema `llmload` {schema}" in looked.stdout, looked
+    assert postgres.sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'llmload'", "fresh") == "0"
+    whole(binary, postgres, folder)
+    looked = doctor(binary, postgres, folder, postgres.url())
+    assert looked.returncode == 0 and "the schema `llmload` is there" in looked.stdout, looked
+    runs = postgres.sql("SELECT count(*) FROM llmload.runs")
+    assert doctor(binary, postgres, folder, postgres.url()).returncode == 0
+    assert postgres.sql("SELECT count(*) FROM llmload.runs") == runs
 
 
 PARTS = {
@@ -315,6 +340,7 @@ PARTS = {
     "cluster": cluster,
     "timescale": timescale,
     "refused": refused,
+    "looked at": looked_at,
 }
 
 

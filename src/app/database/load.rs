@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use thiserror::Error;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
 use crate::database::{Batch, MIGRATIONS, Part, Table, lock_key};
 
@@ -41,7 +41,7 @@ impl Unfit {
 }
 
 /// Finds out whether rows can be written, before any is.
-pub(super) async fn check(client: &Client) -> anyhow::Result<()> {
+pub(super) async fn check(client: &impl GenericClient) -> anyhow::Result<()> {
     let row = client
         .query_one(
             "SELECT current_setting('server_encoding'), pg_is_in_recovery(),
@@ -65,16 +65,7 @@ pub(super) async fn check(client: &Client) -> anyhow::Result<()> {
 
 /// Makes the schema what this program needs.
 pub(super) async fn migrate(client: &mut Client, schema: &str) -> anyhow::Result<()> {
-    let latest = i32::try_from(MIGRATIONS.len())?;
-    let found = version(client, schema).await?;
-    if found > latest {
-        bail!(Unfit::Newer {
-            schema: schema.to_owned(),
-            found,
-            latest
-        });
-    }
-    if found < latest {
+    if known_version(client, schema).await? < MIGRATIONS.len() {
         let transaction = client.transaction().await?;
         bring_up_to_date(&transaction, schema).await?;
         transaction.commit().await?;
@@ -84,6 +75,35 @@ pub(super) async fn migrate(client: &mut Client, schema: &str) -> anyhow::Result
         .batch_execute(&format!("SET search_path TO {schema}, public"))
         .await?;
     Ok(())
+}
+
+/// Does as a run would before its first row, and takes it back. Returns whether the schema is there as it must be.
+pub(super) async fn rehearse(client: &mut Client, schema: &str) -> anyhow::Result<bool> {
+    let is_there = known_version(client, schema).await? == MIGRATIONS.len();
+    let transaction = client.transaction().await?;
+    if !is_there {
+        bring_up_to_date(&transaction, schema).await?;
+    }
+    transaction
+        .batch_execute(&format!("SET LOCAL search_path TO {schema}, public"))
+        .await?;
+    check(&transaction).await?;
+    transaction.rollback().await?;
+    Ok(is_there)
+}
+
+/// The schema's version, which is one of this program's.
+async fn known_version(client: &Client, schema: &str) -> anyhow::Result<usize> {
+    let latest = i32::try_from(MIGRATIONS.len())?;
+    let found = version(client, schema).await?;
+    if found > latest {
+        bail!(Unfit::Newer {
+            schema: schema.to_owned(),
+            found,
+            latest
+        });
+    }
+    Ok(usize::try_from(found)?)
 }
 
 async fn bring_up_to_date(transaction: &Transaction<'_>, schema: &str) -> anyhow::Result<()> {

@@ -3,12 +3,14 @@
 
 mod connect;
 mod load;
+mod look;
 mod pg_load;
 mod requests;
 mod seconds;
 mod spool;
 mod writer;
 
+pub(super) use look::look;
 pub(super) use pg_load::{NAME as PG_LOAD, command as pg_load_command, pg_load};
 pub(super) use requests::{Requests, Wanted};
 pub(super) use seconds::Seconds;

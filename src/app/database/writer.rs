@@ -22,7 +22,7 @@ use crate::domain::shell_word;
 /// Batches that may wait in memory.
 const QUEUE: usize = 64;
 /// How long the database may take for a batch, or to let us in.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts to reach a database that is away.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a spool may be brought in after the end.

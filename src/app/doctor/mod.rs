@@ -34,7 +34,7 @@ pub(super) async fn doctor(options: DoctorOptions) -> Result<u8, Failure> {
         let found = of_master(&connection).await;
         exam.note(Part::Master, found);
     }
-    results::look(&run, &mut exam);
+    results::look(&run, &mut exam).await;
     mask(&mut exam, &run.settings.secrets.values());
     let told = if run.settings.outputs.json {
         json(&exam, strict)

@@ -1,21 +1,30 @@
-//! Where the results of a run would go: whether anything can be written there, and how much. It leaves nothing behind.
+//! Where the results of a run would go: whether anything can be written there, files and rows, and how much. It leaves nothing behind.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::problem;
+use crate::app::database;
 use crate::app::files::try_writing;
 use crate::app::session::check_outputs;
 use crate::config::{Journal, Outputs, RunOptions};
 use crate::doctor::{Exam, Finding, Part, disk};
 
-pub(super) fn look(run: &RunOptions, exam: &mut Exam) {
+pub(super) async fn look(run: &RunOptions, exam: &mut Exam) {
     let outputs = &run.settings.outputs;
     if let Err(failure) = check_outputs(outputs) {
         exam.note(Part::Results, problem("result files", &failure));
     }
     for folder in folders(outputs, &run.journal) {
         exam.note(Part::Results, of(&folder));
+    }
+    if let Some(wanted) = &run.settings.database {
+        const CHECK: &str = "database";
+        let found = match database::look(wanted).await {
+            Ok(words) => Finding::ok(CHECK, words),
+            Err(failure) => problem(CHECK, &failure),
+        };
+        exam.note(Part::Results, found);
     }
 }
 

@@ -69,6 +69,7 @@ fn shortened(mut run: RunOptions) -> RunOptions {
     settings.server_metrics = None;
     // Nobody is told of requests that belong to no run.
     settings.telemetry = Telemetry::default();
+    settings.database = None;
     settings.outputs = Outputs {
         // A slow answer is no occasion for tables.
         only_summary: true,
