@@ -155,20 +155,22 @@ pub(super) fn walk(payload: &[u8], mut each: impl FnMut(u64, u64)) -> Result<u64
     Ok(bucket)
 }
 
-/// The V2 form of `counts`, the first of which is that of bucket 0 and the last of which is not 0.
-pub(super) fn v2(counts: &[u64]) -> Vec<u8> {
+/// The V2 form of `counts`, which are those of the buckets from `first` on; the last one is not 0.
+pub(super) fn v2(first: usize, counts: &[u64]) -> Vec<u8> {
     let mut bytes = header(0).to_vec();
-    let mut rest = counts;
-    while let Some((&count, behind)) = rest.split_first() {
-        let empty = rest.iter().take_while(|&&count| count == 0).count();
-        // One empty bucket is a zero; more are a run.
-        if empty > 1 {
-            push_number(&mut bytes, (empty as u64 - 1) << 1 | 1);
-            rest = &rest[empty..];
-        } else {
-            push_number(&mut bytes, count.min(MOST_IN_A_BUCKET) << 1);
-            rest = behind;
+    let mut empty = first as u64;
+    for &count in counts {
+        if count == 0 {
+            empty += 1;
+            continue;
         }
+        // One empty bucket is a zero; more are a run.
+        match std::mem::take(&mut empty) {
+            0 => {}
+            1 => push_number(&mut bytes, 0),
+            run => push_number(&mut bytes, (run - 1) << 1 | 1),
+        }
+        push_number(&mut bytes, count.min(MOST_IN_A_BUCKET) << 1);
     }
     let length = u32::try_from(bytes.len() - HEADER).unwrap_or(u32::MAX);
     bytes[..HEADER].copy_from_slice(&header(length));

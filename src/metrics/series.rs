@@ -26,9 +26,10 @@ pub struct Bucket {
 
 /// A distribution of values. Merging two gives what recording all values into one would have given.
 ///
-/// The histogram is allocated with the first value: about 240 KB of address space, of which only touched pages cost. One that
-/// came from another process stays the bytes that it came as until something else than reading or merging it is wanted.
-#[derive(Clone, Debug, Default)]
+/// The histogram is allocated with the first value that is recorded: about 240 KB of address space, of which only touched pages cost.
+/// A copy, and one that is only merged into, has the buckets between its least and its greatest value. One that came from another
+/// process stays the bytes that it came as until something else than reading or merging it is wanted.
+#[derive(Debug, Default)]
 pub struct Series {
     count: u64,
     sum: u128,
@@ -51,7 +52,7 @@ impl Series {
             return;
         }
         self.note_exact(n, u128::from(value) * u128::from(n), value, value);
-        self.dense().record(value, n);
+        self.whole().record(value, n);
     }
 
     /// Adds all values of `other`. One that is packed goes bucket by bucket into this one's histogram.
@@ -59,10 +60,12 @@ impl Series {
         if other.is_empty() {
             return;
         }
+        let (min, max) = (other.min, other.max);
         match &other.dense {
-            Some(theirs) => self.dense().merge(theirs, other.min, other.max),
+            Some(theirs) if self.is_bare() => self.dense = Some(theirs.cut(min, max)),
+            Some(theirs) => self.widened(min, max).merge(theirs, min, max),
             None if self.is_bare() => self.packed.clone_from(&other.packed),
-            None => self.dense().merge_packed(other.payload()),
+            None => self.widened(min, max).merge_packed(other.payload()),
         }
         self.note_exact(other.count, other.sum, other.min, other.max);
     }
@@ -70,7 +73,7 @@ impl Series {
     /// An empty one that has its memory already, so that recording into it never waits for any.
     pub fn roomy() -> Self {
         let mut series = Self::default();
-        series.dense();
+        series.whole();
         series
     }
 
@@ -283,27 +286,65 @@ impl Series {
         buckets::payload(&self.packed).unwrap_or_default()
     }
 
-    /// The histogram to write into.
-    fn dense(&mut self) -> &mut Dense {
+    /// The histogram to record into.
+    fn whole(&mut self) -> &mut Dense {
         let packed = &mut self.packed;
-        self.dense
-            .get_or_insert_with(|| unpacked(&std::mem::take(packed)))
+        let dense = self.dense.get_or_insert_with(|| {
+            let mut dense = Dense::new();
+            dense.merge_packed(buckets::payload(&std::mem::take(packed)).unwrap_or_default());
+            dense
+        });
+        dense.make_whole();
+        dense
+    }
+
+    /// The histogram to merge what is between `min` and `max` into.
+    fn widened(&mut self, min: u64, max: u64) -> &mut Dense {
+        let (packed, own) = (&mut self.packed, (self.min, self.max));
+        let dense = self
+            .dense
+            .get_or_insert_with(|| unpacked(&std::mem::take(packed), own));
+        dense.widen(min, max);
+        dense
+    }
+
+    /// Whether the buckets are the same; the exact figures are.
+    fn has_buckets_of(&self, other: &Self) -> bool {
+        match (self.unpacked(), other.unpacked()) {
+            (Some(ours), Some(theirs)) => {
+                let (min, max) = (self.min, self.max);
+                ours.each(min, max).eq(theirs.each(min, max))
+            }
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        }
     }
 
     /// The histogram to compare, if there are values.
     fn unpacked(&self) -> Option<Cow<'_, Dense>> {
         (self.count > 0).then(|| match &self.dense {
             Some(dense) => Cow::Borrowed(dense),
-            None => Cow::Owned(unpacked(&self.packed)),
+            None => Cow::Owned(unpacked(&self.packed, (self.min, self.max))),
         })
     }
 }
 
-/// The values of checked bytes.
-fn unpacked(v2: &[u8]) -> Dense {
-    let mut dense = Dense::new();
+/// The values of checked bytes, the least and the greatest of which are known.
+fn unpacked(v2: &[u8], (min, max): (u64, u64)) -> Dense {
+    let mut dense = Dense::between(min, max);
     dense.merge_packed(buckets::payload(v2).unwrap_or_default());
     dense
+}
+
+impl Clone for Series {
+    /// As much of the histogram as is used; memory that waits for values is not copied.
+    fn clone(&self) -> Self {
+        let used = self.dense.as_ref().filter(|_| self.count > 0);
+        Self {
+            dense: used.map(|dense| dense.cut(self.min, self.max)),
+            packed: self.packed.clone(),
+            ..*self
+        }
+    }
 }
 
 impl PartialEq for Series {
@@ -312,7 +353,7 @@ impl PartialEq for Series {
         let are_packed = self.dense.is_none() && other.dense.is_none();
         exact(self) == exact(other)
             // Encoders may write the same buckets differently, but the same bytes are the same buckets.
-            && ((are_packed && self.packed == other.packed) || self.unpacked() == other.unpacked())
+            && ((are_packed && self.packed == other.packed) || self.has_buckets_of(other))
     }
 }
 

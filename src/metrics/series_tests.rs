@@ -221,6 +221,32 @@ proptest! {
     }
 
     #[test]
+    fn copies_and_what_is_merged_are_what_recording_all_would_have_given(steps in prop::collection::vec((values(), 0..5), 1..6), q in 0.0_f64..=1.0) {
+        let (mut series, mut want) = (Series::default(), Vec::new());
+        for (values, how) in &steps {
+            let part = self::series(values);
+            match how {
+                0 => values.iter().for_each(|value| series.record(*value)),
+                1 => series.merge(&part),
+                2 => series.merge(&part.clone()),
+                3 => series.merge(&round_trip(&part).unwrap()),
+                _ => {
+                    // A copy takes the original's place, and goes on.
+                    series = series.clone();
+                    series.merge(&part);
+                }
+            }
+            want.extend(values);
+            let whole = self::series(&want);
+            prop_assert_eq!(&series, &whole);
+            prop_assert_eq!(&series.clone(), &whole);
+            prop_assert_eq!(series.to_v2(), whole.to_v2());
+            prop_assert_eq!(series.buckets(), whole.buckets());
+            prop_assert_eq!(shown(&series, q), shown(&whole, q));
+        }
+    }
+
+    #[test]
     fn series_of_other_values_differ_in_any_form(first in values(), second in values()) {
         let (one, two) = (series(&first), series(&second));
         let exact = |of: &Series| (of.sum(), of.min(), of.max());
