@@ -165,15 +165,16 @@ pub(super) fn masked_url(url: &str) -> String {
 /// An address with `mask` in place of its password, or without it.
 fn without_password(url: &str, mask: Option<&str>) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // A password may hold an @ that nobody wrote as %40.
-    let base = match base.rsplit_once('@') {
-        Some((user, place)) => match (user.split_once(':'), mask) {
-            (Some((name, _)), Some(mask)) => format!("{name}:{mask}@{place}"),
-            (Some((name, _)), None) => format!("{name}@{place}"),
-            (None, _) => base.to_owned(),
-        },
-        None => base.to_owned(),
+    // The library takes all up to an @ before the path for credentials, a ? in them too; and a password may hold an @ that nobody
+    // wrote as %40. What is after the last @ names the place.
+    let begin = rest.rfind('@').map_or(0, |at| at + 1);
+    let (user, place) = rest.split_at(begin);
+    let (place, query) = place.split_once('?').unwrap_or((place, ""));
+    let user = user.strip_suffix('@');
+    let base = match (user.map(|user| user.split_once(':').ok_or(user)), mask) {
+        (Some(Ok((name, _))), Some(mask)) => format!("{name}:{mask}@{place}"),
+        (Some(Ok((name, _)) | Err(name)), _) => format!("{name}@{place}"),
+        (None, _) => place.to_owned(),
     };
     let fields = query.split('&').filter(|field| !field.is_empty());
     let fields: Vec<_> = fields
@@ -248,6 +249,12 @@ mod tests {
             ),
             ("postgres://u:a@b:c@h/d", "postgres://u:***@h/d"),
             ("postgresql://u@h/d", "postgresql://u@h/d"),
+            (
+                "postgresql://u:ge?heim@h/d?sslmode=require",
+                "postgresql://u:***@h/d?sslmode=require",
+            ),
+            ("postgresql://u:g?e@heim@h/d", "postgresql://u:***@h/d"),
+            ("postgresql://h:5432/d", "postgresql://h:5432/d"),
             (
                 "postgresql:///d?host=/s&password=geheim",
                 "postgresql:///d?host=/s&password=***",

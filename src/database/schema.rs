@@ -60,7 +60,7 @@ impl Table {
     }
 
     /// What tells its rows apart, where a later row takes an earlier one's place.
-    pub const fn key(self) -> Option<&'static [&'static str]> {
+    const fn key(self) -> Option<&'static [&'static str]> {
         match self {
             Self::Runs => Some(&["run"]),
             Self::Errors => Some(&["run", "outcome", "words"]),
@@ -69,21 +69,40 @@ impl Table {
         }
     }
 
+    /// Whether rows that are there are changed.
+    pub const fn is_updated(self) -> bool {
+        self.key().is_some()
+    }
+
+    /// Whether rows are only ever added, and are so many that they go there straight.
+    pub const fn is_long(self) -> bool {
+        matches!(self, Self::Requests)
+    }
+
     /// The statement that rows of it are copied by, into `into`.
     pub fn copy(self, into: &str) -> String {
         let columns = self.columns().join(", ");
         format!("COPY {into} ({columns}) FROM STDIN")
     }
 
-    /// The statement that brings the rows of `from` into the table: what a later one does not know, an earlier one told.
-    pub fn upsert(self, from: &str, key: &[&str]) -> String {
+    /// The statement that brings the rows of `from` into the table: what a later one does not know, an earlier one told. A second of
+    /// a run that is there stays as it is: who goes on with a run tells again what a predecessor may not have told.
+    pub fn bring(self, from: &str) -> String {
         let (name, columns) = (self.name(), self.columns().join(", "));
+        let insert = format!("INSERT INTO {name} ({columns}) SELECT {columns} FROM {from}");
+        let Some(key) = self.key() else {
+            // The moment bounds the search: it may differ by what a second was told of.
+            return format!(
+                "{insert} AS new WHERE NOT EXISTS (SELECT FROM {name} AS old WHERE old.run = new.run AND old.second = new.second \
+                 AND old.at BETWEEN new.at - interval '1 minute' AND new.at + interval '1 minute')"
+            );
+        };
         let told = self.columns().iter().filter(|column| !key.contains(column));
         let told =
             told.map(|column| format!("{column} = COALESCE(EXCLUDED.{column}, {name}.{column})"));
         let told: Vec<_> = told.collect();
         format!(
-            "INSERT INTO {name} ({columns}) SELECT {columns} FROM {from} ON CONFLICT ({}) DO UPDATE SET {}",
+            "{insert} ON CONFLICT ({}) DO UPDATE SET {}",
             key.join(", "),
             told.join(", ")
         )
@@ -301,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_later_row_fills_in_what_an_earlier_one_did_not_know() {
-        let text = Table::Workers.upsert("t", &["run", "worker"]);
+        let text = Table::Workers.bring("t");
         assert!(text.starts_with("INSERT INTO workers (run, worker, name"));
         assert!(text.contains(
             "ON CONFLICT (run, worker) DO UPDATE SET name = COALESCE(EXCLUDED.name, workers.name), "

@@ -40,24 +40,15 @@ impl Second {
 }
 
 /// A run's seconds, as they come.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Seconds {
     open: Option<Second>,
     told: Offset,
-    /// The last second that is over; `None` before the first of a run that goes on.
-    last: Option<u64>,
+    /// The last second that is over.
+    last: u64,
 }
 
 impl Seconds {
-    /// Of a run that was told of until then.
-    pub fn after(told: Offset) -> Self {
-        Self {
-            open: None,
-            told,
-            last: (told == Offset::ZERO).then_some(0),
-        }
-    }
-
     /// Takes in what was measured until `to`, and gives the seconds that are over by that.
     ///
     /// Each comes once and in order. One of which nothing was told is empty, and its time is a part of the next one's span. What comes
@@ -74,7 +65,7 @@ impl Seconds {
         let mut over = Vec::new();
         if self.open.as_ref().is_none_or(|open| number > open.number) {
             over.extend(self.rest());
-            let silent = self.last.map_or(number, |last| last + 1)..number;
+            let silent = self.last + 1..number;
             let second = |number| Second {
                 number,
                 from: self.told,
@@ -99,7 +90,7 @@ impl Seconds {
     pub fn rest(&mut self) -> Option<Second> {
         let open = self.open.take()?;
         self.told = open.to;
-        self.last = Some(open.number);
+        self.last = open.number;
         Some(open)
     }
 }
@@ -113,7 +104,7 @@ mod tests {
 
     fn told(pieces: &[(u64, u64)]) -> Vec<Second> {
         let standing = Arc::new(sample::open().standing());
-        let mut seconds = Seconds::after(Offset::ZERO);
+        let mut seconds = Seconds::default();
         let mut all = Vec::new();
         for &(millis, sent) in pieces {
             let mut delta = Tally::default();
@@ -158,18 +149,6 @@ mod tests {
         assert_eq!(brief(&all), wanted);
         assert_eq!(all[1].at(), Offset::from_nanos(2 * NANOS));
         assert_eq!(brief(&told(&[(0, 1)])), [(1, 0, 0, 1)]);
-    }
-
-    #[test]
-    fn a_run_that_goes_on_begins_where_it_was() {
-        let standing = Arc::new(sample::open().standing());
-        let half = |number: u64| Offset::from_nanos(number * NANOS / 2);
-        let mut seconds = Seconds::after(half(5));
-        let delta = Tally::default();
-        let none = seconds.push(half(14), &delta, Crowd::default(), standing);
-        assert!(none.is_empty());
-        let rest: Vec<_> = seconds.rest().into_iter().collect();
-        assert_eq!(brief(&rest), [(7, 2500, 7000, 0)]);
     }
 
     proptest! {

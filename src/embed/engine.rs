@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
 use super::error::Error;
@@ -93,11 +93,16 @@ pub(crate) async fn serve<M: Maker>(mut end: EngineEnd, maker: Arc<M>) -> Afterm
                 say(&end, answer).await;
             }
             EngineCommand::Start { at } => {
-                let mut last = EngineEvent::Drained;
+                let (mut last, mut taking) = (EngineEvent::Drained, None);
                 if let Some(ready) = prepared.take() {
-                    (last, aftermath.records_error) = send::<M>(&mut end, ready, at).await;
+                    (last, taking) = send::<M>(&mut end, ready, at).await;
                 }
+                // Whoever takes the finished requests may be slow, and a worker that says nothing is given up.
                 say(&end, last).await;
+                aftermath.records_error = match taking {
+                    Some(taking) => taken(taking).await,
+                    None => None,
+                };
             }
             EngineCommand::Abort => prepared = None,
             told => {
@@ -199,12 +204,12 @@ async fn hear_until_abort(
 }
 
 /// Runs an engine to its end and hands over everything that it measured. Returns its last word, which is for the
-/// caller to say, and what became of the records file.
+/// caller to say, and who takes the finished requests, for the caller to wait for.
 async fn send<M: Maker>(
     end: &mut EngineEnd,
     ready: Ready<M::Fault>,
     at: Offset,
-) -> (EngineEvent, Option<M::Fault>) {
+) -> (EngineEvent, Option<JoinHandle<Result<(), M::Fault>>>) {
     let unable = |error: EngineError| EngineEvent::Unable {
         reason: M::words(&Error::from(error).into()),
     };
@@ -220,14 +225,15 @@ async fn send<M: Maker>(
     let last = engine
         .finish()
         .map_or_else(unable, |()| EngineEvent::Drained);
-    let taken = match taking {
-        None => None,
-        Some(taking) => match taking.await {
-            Ok(result) => result.err(),
-            Err(_) => Some(Error::Defect("taking the records").into()),
-        },
-    };
-    (last, taken)
+    (last, taking)
+}
+
+/// What went wrong for who takes the finished requests, when all are taken.
+async fn taken<F: From<Error>>(taking: JoinHandle<Result<(), F>>) -> Option<F> {
+    match taking.await {
+        Ok(result) => result.err(),
+        Err(_) => Some(Error::Defect("taking the records").into()),
+    }
 }
 
 /// What this machine's wall clock shows at an instant that is near.

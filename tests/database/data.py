@@ -5,6 +5,7 @@ usage: data.py LLMLOAD_BINARY [PART...]      absent: all
 Where it is: LLMLOAD_POSTGRES=FOLDER of initdb and postgres, else Debian's. All is in a temporary folder, on a loopback port.
 """
 
+import contextlib
 import json
 import os
 import pwd
@@ -111,6 +112,13 @@ class Postgres:
         told = subprocess.run(words, check=True, capture_output=True, text=True, env=environment())
         return told.stdout.strip()
 
+    def has_rows(self, text):
+        """Whether a question is answered with yes; a table that is not there yet has no rows."""
+        try:
+            return self.sql(text) == "t"
+        except subprocess.CalledProcessError:
+            return False
+
     def url(self, more=""):
         return f"postgresql://loads@127.0.0.1:{self.port}/postgres{more}"
 
@@ -206,6 +214,90 @@ def gone(binary, postgres, folder):
     hold(postgres, folder, "loaded later, three times")
 
 
+SLOW = """CREATE FUNCTION llmload.slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(3); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE INSERT ON llmload.batches FOR EACH ROW EXECUTE FUNCTION llmload.slow()"""
+
+
+def slow(postgres, binary, folder):
+    """Each batch takes three seconds from now on. Returns what ends that."""
+    below = folder / "before"
+    below.mkdir()
+    whole(binary, postgres, below)
+    postgres.sql(SLOW)
+    return lambda: postgres.sql("DROP FUNCTION llmload.slow CASCADE")
+
+
+def load_all(binary, postgres, folder):
+    told = subprocess.run([binary, "pg-load", "llmload-spool", "--pg-url", postgres.url()], cwd=folder, capture_output=True, text=True, env=environment())
+    assert told.returncode == 0, told
+    return told.stdout
+
+
+def lags(binary, postgres, folder):
+    """A database that is too slow costs neither the run nor a row."""
+    quick = slow(postgres, binary, folder)
+    run = start(folder, words(binary, postgres, "8s", "--stop-timeout", "1s"))
+    status = run.wait(PATIENCE_S)
+    said = (folder / "run.log").read_text()
+    assert status == 0 and "did not reach the database" in said, (status, said)
+    quick()
+    load_all(binary, postgres, folder)
+    hold(postgres, folder, "too slow, loaded later")
+
+
+def sums(postgres, folder, what):
+    """The newest run's seconds against its report's totals, each second once."""
+    run = postgres.sql("SELECT run FROM llmload.runs ORDER BY started_at DESC LIMIT 1")
+    totals = json.loads((folder / "result.json").read_text())["totals"]
+    told = postgres.sql(f"SELECT sum(scheduled), sum(sent), sum(good), sum(failed), sum(lost) FROM llmload.seconds WHERE run = '{run}'")
+    wanted = "|".join(str(totals[name]) for name in ("scheduled", "sent", "completed", "failed", "lost"))
+    seconds = postgres.sql(f"SELECT count(*), count(DISTINCT second), max(second) FROM llmload.seconds WHERE run = '{run}'").split("|")
+    assert told == wanted and len(set(seconds)) == 1, (what, told, wanted, seconds)
+    row = postgres.sql(f"SELECT scheduled, sent, completed, failed, lost FROM llmload.runs WHERE run = '{run}'")
+    assert row == told, (what, row, told)
+    print(f"   {what}: {seconds[0]} seconds add up to the report")
+
+
+def interrupted(binary, postgres, folder):
+    """Who does not want to wait for a slow database says so once; what it did not take waits."""
+    quick = slow(postgres, binary, folder)
+    command = [word for word in words(binary, postgres, "8s") if word != "--pg-requests"]
+    run = start(folder, command)
+    log = folder / "run.log"
+    # Eight seconds, one of ramp, and some of the wait for the database, which lasts fifteen.
+    time.sleep(13)
+    assert run.poll() is None, log.read_text()
+    run.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    status = run.wait(PATIENCE_S)
+    took, said = time.monotonic() - begun, log.read_text()
+    assert status == 0 and took < 6 and "did not reach the database" in said, (status, took, said)
+    quick()
+    load_all(binary, postgres, folder)
+    sums(postgres, folder, f"interrupted, over in {took:.1f} s, loaded later")
+
+
+def until(condition, what):
+    limit = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < limit, f"never: {what}"
+        time.sleep(0.1)
+
+
+def in_use(binary, postgres, folder):
+    """A spool that a run writes to is passed over."""
+    run = start(folder, words(binary, postgres, "8s"))
+    until(lambda: list((folder / "llmload-spool").glob("*.spool")), "a spool")
+    told = subprocess.run([binary, "pg-load", "llmload-spool", "--pg-url", postgres.url()], cwd=folder, capture_output=True, text=True, env=environment())
+    assert told.returncode == 1 and "a run still writes to it" in told.stdout, told
+    time.sleep(2)
+    postgres.end(signal.SIGKILL)
+    assert run.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+    postgres.start()
+    load_all(binary, postgres, folder)
+    hold(postgres, folder, "passed over, loaded later")
+
+
 def error_of(told):
     return next(line for line in told.stderr.splitlines() if line.startswith("error"))
 
@@ -227,26 +319,62 @@ def tls(binary, postgres, folder):
         print("   " + error_of(wrong))
 
 
-def cluster(binary, postgres, folder):
-    """Two workers write their own requests; three processes make the tables at once."""
-    postgres.sql("DROP SCHEMA IF EXISTS llmload CASCADE")
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
+        return str(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(binary, folder):
     mock = subprocess.Popen([binary, "mock-server", "--port", "0"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment())
     try:
-        target = re.search(r"http://[\d.:]+", mock.stdout.readline()).group(0)
-        master = start(folder, [binary, "master", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-r", "8", "-t", "4s", "-o", "8",
-                                "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
-                                "--expect-workers", "2", "--no-journal", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--pg-url", postgres.url()])
-        workers = [subprocess.Popen([binary, "worker", "--master-host", "127.0.0.1", "--master-port", port, "--threads", "1", "--pg-url", postgres.url()],
-                                    cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) for _ in range(2)]
-        assert master.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
-        for worker in workers:
-            assert worker.wait(PATIENCE_S) == 0
+        yield re.search(r"http://[\d.:]+", mock.stdout.readline()).group(0)
     finally:
         mock.kill()
         mock.wait()
+
+
+def directing(binary, postgres, target, port, span, *more):
+    return [binary, "master", "-H", target, "-m", "mock", "--provider", "openai", "-u", "8", "-r", "8", "-t", span, "-o", "8",
+            "--only-summary", "--allow-invalid", "--json-file", "result.json", "--records", "records.jsonl",
+            "--expect-workers", "2", "--master-bind-host", "127.0.0.1", "--master-bind-port", port, "--pg-url", postgres.url(), *more]
+
+
+def working(binary, folder, port, *more):
+    command = [binary, "worker", "--master-host", "127.0.0.1", "--master-port", port, "--threads", "1", *more]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment())
+
+
+def continued(binary, postgres, folder):
+    """A master is killed, and another goes on: each second has one row, those included that the first had not told of."""
+    with served(binary, folder) as target:
+        port = free_port()
+        command = directing(binary, postgres, target, port, "14s", "--journal", "run.journal")
+        first = start(folder, command)
+        workers = [working(binary, folder, port) for _ in range(2)]
+        until(lambda: postgres.has_rows("SELECT count(*) > 3 FROM llmload.seconds WHERE run = (SELECT run FROM llmload.runs ORDER BY started_at DESC NULLS LAST LIMIT 1) AND at > now() - interval '20 s'"), "some seconds")
+        first.kill()
+        first.wait()
+        time.sleep(1)
+        again = start(folder, command)
+        assert again.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+        for worker in workers:
+            assert worker.wait(PATIENCE_S) == 0
+    assert "goes on" in (folder / "run.log").read_text(), (folder / "run.log").read_text()
+    sums(postgres, folder, "a master killed, another went on")
+
+
+def cluster(binary, postgres, folder):
+    """Two workers write their own requests; three processes make the tables at once."""
+    postgres.sql("DROP SCHEMA IF EXISTS llmload CASCADE")
+    with served(binary, folder) as target:
+        port = free_port()
+        master = start(folder, directing(binary, postgres, target, port, "4s", "--no-journal"))
+        workers = [working(binary, folder, port, "--pg-url", postgres.url()) for _ in range(2)]
+        assert master.wait(PATIENCE_S) == 0, (folder / "run.log").read_text()
+        for worker in workers:
+            assert worker.wait(PATIENCE_S) == 0
     lines = "".join(path.read_text() for path in sorted(folder.glob("records.*.jsonl")))
     (folder / "records.jsonl").write_text(lines)
     hold(postgres, folder, "a cluster")
@@ -292,11 +420,19 @@ def refused(binary, postgres, folder):
     postgres.sql("INSERT INTO llmload.migrations (version) VALUES (99)", "newer")
     postgres.sql(f"CREATE ROLE other LOGIN PASSWORD '{PASSWORD}'")
     whole(binary, postgres, folder)
+    # One who may write all rows but the ledger's, and a database without temporary tables.
+    postgres.sql(f"CREATE ROLE half LOGIN PASSWORD '{PASSWORD}'; GRANT USAGE ON SCHEMA llmload TO half;"
+                 "GRANT INSERT, SELECT, UPDATE ON ALL TABLES IN SCHEMA llmload TO half; REVOKE INSERT ON llmload.batches FROM half")
+    postgres.sql(f"CREATE ROLE plain LOGIN PASSWORD '{PASSWORD}'")
+    postgres.sql("CREATE DATABASE bare OWNER plain")
+    postgres.sql("REVOKE TEMPORARY ON DATABASE bare FROM PUBLIC; REVOKE TEMPORARY ON DATABASE bare FROM plain")
     postgres.sql("GRANT USAGE ON SCHEMA llmload TO other; GRANT SELECT ON ALL TABLES IN SCHEMA llmload TO other")
     for url, what, hint in (
         (newer, "is version 99, and this program knows 1", "use a newer llmload"),
         (postgres.url().replace("/postgres", "/latin"), "its encoding is LATIN1", "ENCODING 'UTF8'"),
         (postgres.url().replace("loads@", "other@"), "may not write to the tables", "GRANT INSERT"),
+        (postgres.url().replace("/postgres", "/bare").replace("loads@", "plain@"), "may not make temporary tables", "GRANT TEMPORARY"),
+        (postgres.url().replace("loads@", "half@"), "may not write to the tables", "GRANT INSERT"),
         (postgres.url().replace("/postgres", "/nowhere"), 'database "nowhere" does not exist', "look at --pg-url"),
     ):
         answer = told(url)
@@ -336,6 +472,10 @@ PARTS = {
     "killed": disturbed(lambda pg: pg.end(signal.SIGKILL), lambda pg: pg.start()),
     "hung": disturbed(lambda pg: (pg.each(signal.SIGSTOP), time.sleep(4)), lambda pg: pg.each(signal.SIGCONT)),
     "gone": gone,
+    "lags": lags,
+    "interrupted": interrupted,
+    "in use": in_use,
+    "continued": continued,
     "tls": tls,
     "cluster": cluster,
     "timescale": timescale,

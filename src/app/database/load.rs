@@ -1,6 +1,8 @@
 //! Brings batches into the database, each once: its rows and its line in the ledger are one transaction. Makes the tables, and
 //! brings older ones up to date, under a lock, so that several processes may begin at once.
 
+use std::borrow::Cow;
+
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
@@ -24,6 +26,8 @@ pub(super) enum Unfit {
     Standby,
     #[error("the user may not write to the tables there")]
     NoRight,
+    #[error("the user may not make temporary tables there")]
+    NoTemporary,
 }
 
 impl Unfit {
@@ -36,18 +40,28 @@ impl Unfit {
             Self::NoRight => {
                 "GRANT INSERT, SELECT, UPDATE ON ALL TABLES IN the schema to the user, or another --pg-schema"
             }
+            Self::NoTemporary => "GRANT TEMPORARY ON DATABASE to the user",
         }
     }
 }
 
+/// The table of batches that are in.
+const LEDGER: &str = "batches";
+
 /// Finds out whether rows can be written, before any is.
 pub(super) async fn check(client: &impl GenericClient) -> anyhow::Result<()> {
+    let mut written = Table::ALL.map(Table::name).to_vec();
+    written.push(LEDGER);
+    let changed = Table::ALL.into_iter().filter(|table| table.is_updated());
+    let changed: Vec<_> = changed.map(Table::name).collect();
     let row = client
         .query_one(
             "SELECT current_setting('server_encoding'), pg_is_in_recovery(),
-               bool_and(has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'SELECT'))
-             FROM unnest($1::text[]) AS name",
-            &[&Table::ALL.map(Table::name).as_slice()],
+               (SELECT bool_and(has_table_privilege(name, 'INSERT') AND has_table_privilege(name, 'SELECT'))
+                FROM unnest($1::text[]) AS name),
+               (SELECT bool_and(has_table_privilege(name, 'UPDATE')) FROM unnest($2::text[]) AS name),
+               has_database_privilege(current_database(), 'TEMPORARY')",
+            &[&written.as_slice(), &changed.as_slice()],
         )
         .await?;
     let encoding: String = row.get(0);
@@ -57,8 +71,11 @@ pub(super) async fn check(client: &impl GenericClient) -> anyhow::Result<()> {
     if row.get(1) {
         bail!(Unfit::Standby);
     }
-    if !row.get::<_, bool>(2) {
+    if !(row.get::<_, bool>(2) && row.get::<_, bool>(3)) {
         bail!(Unfit::NoRight);
+    }
+    if !row.get::<_, bool>(4) {
+        bail!(Unfit::NoTemporary);
     }
     Ok(())
 }
@@ -178,41 +195,58 @@ pub(super) async fn load(client: &mut Client, batch: &Batch) -> Result<(), tokio
         )
         .await?;
     if is_new == 1 {
-        for part in &batch.parts {
-            bring(&transaction, part).await?;
+        for (table, text) in by_table(&batch.parts) {
+            bring(&transaction, table, &text).await?;
         }
     }
     transaction.commit().await
 }
 
-async fn bring(transaction: &Transaction<'_>, part: &Part) -> Result<(), tokio_postgres::Error> {
-    let table = part.table;
-    let Some(key) = table.key() else {
-        return copy(transaction, part, table.name()).await;
-    };
+/// The rows of each table, at once where that is allowed: rows that change another must come one after the other.
+fn by_table(parts: &[Part]) -> Vec<(Table, Cow<'_, str>)> {
+    let mut all: Vec<(Table, Cow<'_, str>)> = Vec::new();
+    for part in parts {
+        match all.last_mut() {
+            Some((table, text)) if *table == part.table && !table.is_updated() => {
+                text.to_mut().push_str(&part.text);
+            }
+            _ => all.push((part.table, Cow::Borrowed(&part.text))),
+        }
+    }
+    all
+}
+
+async fn bring(
+    transaction: &Transaction<'_>,
+    table: Table,
+    text: &str,
+) -> Result<(), tokio_postgres::Error> {
+    if table.is_long() {
+        return copy(transaction, table, text, table.name()).await;
+    }
     let waiting = format!("new_{}", table.name());
     let make = format!(
         "CREATE TEMP TABLE {waiting} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP",
         table.name()
     );
     transaction.batch_execute(&make).await?;
-    copy(transaction, part, &waiting).await?;
+    copy(transaction, table, text, &waiting).await?;
+    transaction.execute(&table.bring(&waiting), &[]).await?;
+    // The batch may have more rows of the table.
     transaction
-        .execute(&table.upsert(&waiting, key), &[])
-        .await?;
-    Ok(())
+        .batch_execute(&format!("DROP TABLE {waiting}"))
+        .await
 }
 
 async fn copy(
     transaction: &Transaction<'_>,
-    part: &Part,
+    table: Table,
+    text: &str,
     into: &str,
 ) -> Result<(), tokio_postgres::Error> {
-    let table: Table = part.table;
     let sink = transaction.copy_in(&table.copy(into)).await?;
     let mut sink = std::pin::pin!(sink);
-    sink.send(Bytes::copy_from_slice(part.text.as_bytes()))
-        .await?;
+    sink.send(Bytes::copy_from_slice(text.as_bytes())).await?;
     sink.finish().await?;
     Ok(())
 }

@@ -11,6 +11,9 @@ use crate::app::views::{Doing, Viewer};
 use crate::config::Database;
 use crate::database::{self, Part, Subject};
 
+/// Seconds of another master that are a batch.
+const AT_A_TIME: usize = 200;
+
 /// The view.
 pub(in crate::app) struct Seconds {
     view: View,
@@ -29,9 +32,10 @@ impl Seconds {
         let started = spawn_blocking(move || Writer::start(&database, run, "run".to_owned())).await;
         let mut writer = started.map_err(Failure::failed)??;
         writer.put(rows(&view, writer.run()));
-        let seconds = observatory.listen();
+        let seconds = retell(observatory, &mut writer)?;
+        let heard = observatory.listen();
         let mut writing = JoinSet::new();
-        writing.spawn(follow(writer, seconds, view.clone()));
+        writing.spawn(follow(writer, seconds, heard, view.clone()));
         Ok(Self { view, writing })
     }
 }
@@ -45,6 +49,8 @@ impl Viewer for Seconds {
             let ended = async {
                 let (mut writer, missed) = writing.map_err(Failure::failed)?;
                 writer.put(rows(&self.view, writer.run()));
+                // Who does not want to wait drops this.
+                let _giving_up = writer.giving_up();
                 spawn_blocking(move || writer.end())
                     .await
                     .map_err(Failure::failed)??;
@@ -74,15 +80,31 @@ fn rows(view: &View, run: &str) -> Vec<Part> {
     database::run(&subject, &standing, wall_clock().into())
 }
 
+/// Tells the database of the seconds that another master measured, of which it may not have told all; those that are there stay.
+fn retell(observatory: &Observatory, writer: &mut Writer) -> Result<database::Seconds, Failure> {
+    let (mut seconds, mut parts) = (database::Seconds::default(), Vec::new());
+    let run = writer.run().to_owned();
+    observatory.retell(&mut |to, delta, crowd, standing| {
+        let over = seconds.push(to, delta, crowd, standing);
+        parts.extend(over.iter().map(|over| row(&run, over)));
+        if parts.len() >= AT_A_TIME {
+            writer.put(std::mem::take(&mut parts));
+        }
+    })?;
+    if !parts.is_empty() {
+        writer.put(parts);
+    }
+    Ok(seconds)
+}
+
 /// Until the run is over; returns how many seconds were missed.
 async fn follow(
     mut writer: Writer,
+    mut seconds: database::Seconds,
     mut heard: mpsc::Receiver<Second>,
     view: View,
 ) -> (Writer, u64) {
     let (mut missed, mut is_begun) = (0, false);
-    let told = view.standing.borrow().now;
-    let mut seconds = database::Seconds::after(told);
     while let Some(second) = heard.recv().await {
         missed += second.missed;
         let mut parts = Vec::new();

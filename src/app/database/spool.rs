@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::database::{Batch, Frames, SPOOL_HEAD, frame};
+use crate::database::{Batch, Frames, SPOOL_HEAD, SpoolError, frame};
 
 /// Bytes before a frame's payload: its length is the first four.
 const FRAME_HEAD: u64 = 8;
@@ -31,7 +31,7 @@ pub(super) struct Counts {
     pub(super) spooled: u64,
     /// They are here.
     pub(super) waiting: u64,
-    /// There was no room, or the disk refused.
+    /// There was no room, or the disk refused, or the database refused what they say.
     pub(super) dropped: u64,
 }
 
@@ -50,6 +50,10 @@ impl Spool {
             .mode(0o600)
             .open(&path);
         let file = file.with_context(|| format!("cannot create `{}`", path.display()))?;
+        // As long as it is held, `pg-load` passes it over.
+        fs4::FileExt::try_lock(&file)
+            .map_err(io::Error::from)
+            .with_context(|| format!("cannot lock `{}`", path.display()))?;
         let head = SPOOL_HEAD.len() as u64;
         file.write_all_at(SPOOL_HEAD, 0)
             .with_context(|| format!("cannot write `{}`", path.display()))?;
@@ -101,19 +105,20 @@ impl Spool {
         }
     }
 
+    /// Counts a batch as dropped that the database will never take.
+    pub(super) fn refuse(&mut self, batch: &Batch, why: &str) {
+        let rows = batch.rows();
+        tracing::error!("the database refuses {rows} rows: {why}");
+        self.counts.dropped += rows;
+    }
+
     /// The batch in front, if there is one, and how long its frame is.
     pub(super) fn front(&self) -> io::Result<Option<(Batch, u64)>> {
         if self.read == self.end {
             return Ok(None);
         }
-        let mut length = [0; 4];
-        self.file.read_exact_at(&mut length, self.read)?;
-        let length = FRAME_HEAD + u64::from(u32::from_le_bytes(length));
-        let room = usize::try_from(length.min(self.end - self.read)).map_err(io::Error::other)?;
-        let mut bytes = vec![0; room];
-        self.file.read_exact_at(&mut bytes, self.read)?;
-        let batch = Frames::one(&bytes).transpose().map_err(io::Error::other)?;
-        Ok(batch.map(|batch| (batch, length)))
+        let read = frame_at(&self.file, self.read, self.end)?;
+        read.map_err(io::Error::other).map(Some)
     }
 
     /// The batch in front is in the database.
@@ -128,7 +133,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Leaves what waits, and nothing where nothing does. The folder stays only if something is in it.
+    /// Leaves what waits, and nothing where nothing does. A folder that this made stays only if something is in it.
     pub(super) fn close(&self) {
         let cut = self
             .file
@@ -142,6 +147,36 @@ impl Spool {
             let _kept_if_needed = self.path.parent().map(fs::remove_dir);
         }
     }
+}
+
+/// The batch whose frame begins at `at` in a file that ends at `end`, and how long that frame is.
+pub(super) fn frame_at(
+    file: &File,
+    at: u64,
+    end: u64,
+) -> io::Result<Result<(Batch, u64), SpoolError>> {
+    let torn = || SpoolError::Torn {
+        at: usize::try_from(at).unwrap_or(usize::MAX),
+    };
+    if end - at < FRAME_HEAD {
+        return Ok(Err(torn()));
+    }
+    let mut length = [0; 4];
+    file.read_exact_at(&mut length, at)?;
+    let length = FRAME_HEAD + u64::from(u32::from_le_bytes(length));
+    if length > end - at {
+        return Ok(Err(torn()));
+    }
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(match Frames::one(&bytes) {
+        Some(Ok(batch)) => Ok((batch, length)),
+        Some(Err(SpoolError::Foreign { source, .. })) => Err(SpoolError::Foreign {
+            at: usize::try_from(at).unwrap_or(usize::MAX),
+            source,
+        }),
+        _ => Err(torn()),
+    })
 }
 
 #[cfg(test)]

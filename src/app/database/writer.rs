@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::connect::{Connection, Connector};
 use super::load::{Unfit, check, load, migrate};
@@ -25,7 +25,7 @@ const QUEUE: usize = 64;
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Between attempts to reach a database that is away.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long a spool may be brought in after the end.
+/// How long everything may take that is to be done after the end.
 const GRACE: Duration = Duration::from_secs(15);
 
 /// The end of a writer at which batches are made.
@@ -37,7 +37,34 @@ pub(super) struct Writer {
     queue: mpsc::Sender<Batch>,
     spool: Arc<Mutex<Spool>>,
     writing: thread::JoinHandle<()>,
+    limit: Limit,
     hint: String,
+}
+
+/// Until when a writer may try, once that is known. What is not in the database by then goes to the spool.
+#[derive(Clone)]
+pub(super) struct Limit(watch::Sender<Option<Instant>>);
+
+/// Ends what a writer does when it is dropped.
+pub(super) struct GivingUp(Limit);
+
+impl Limit {
+    fn within(&self, span: Duration) {
+        let until = Instant::now() + span;
+        self.0.send_if_modified(|limit| {
+            let is_sooner = limit.is_none_or(|limit| until < limit);
+            if is_sooner {
+                *limit = Some(until);
+            }
+            is_sooner
+        });
+    }
+}
+
+impl Drop for GivingUp {
+    fn drop(&mut self) {
+        self.0.within(Duration::ZERO);
+    }
 }
 
 impl Writer {
@@ -51,7 +78,7 @@ impl Writer {
             .build();
         let runtime = runtime.map_err(Failure::failed)?;
         let schema = database.schema.clone();
-        let opened = runtime.block_on(timeout(PATIENCE * 2, open(&connector, &schema)));
+        let opened = runtime.block_on(timeout(PATIENCE * 2, open(&connector, &schema, PATIENCE)));
         let opened = opened.unwrap_or_else(|_| Err(anyhow!("it does not answer")));
         let connection = opened.map_err(|error| unreachable(&connector, error))?;
         let name = format!("{run}-{}-{incarnation}.spool", source.replace(' ', "-"));
@@ -62,10 +89,13 @@ impl Writer {
         let hint = loading(spool.path(), database);
         let spool = Arc::new(Mutex::new(spool));
         let (queue, batches) = mpsc::channel(QUEUE);
+        let (limit, until) = watch::channel(None);
         let work = Work {
             connector,
             schema,
             connection: Some(connection),
+            next_try: Instant::now(),
+            until,
             spool: Arc::clone(&spool),
             is_told: false,
         };
@@ -81,8 +111,14 @@ impl Writer {
             queue,
             spool,
             writing,
+            limit: Limit(limit),
             hint,
         })
+    }
+
+    /// Has the writer give up when it is dropped, for who may have no time to wait for its end.
+    pub(super) fn giving_up(&self) -> GivingUp {
+        GivingUp(self.limit.clone())
     }
 
     /// The run's number as text.
@@ -115,6 +151,7 @@ impl Writer {
 
     /// There are no more. Waits for what can be brought in soon, and tells what is left. Blocks.
     pub(super) fn end(self) -> Result<(), Failure> {
+        self.limit.within(GRACE);
         drop(self.queue);
         // A thread that panicked has told so; what it held was not counted.
         let is_whole = self.writing.join().is_ok();
@@ -132,10 +169,10 @@ impl Writer {
         }
         if dropped > 0 {
             let error = anyhow!(
-                "{dropped} rows for the database are lost: there was no room for them in `{path}`"
+                "{dropped} rows for the database are lost: it refused them, or there was no room for them in `{path}`"
             );
             return Err(Failure::failed(error)
-                .hint("all figures are whole; a larger --pg-spool-max, or a faster database"));
+                .hint("all figures are whole; the log says why: a larger --pg-spool-max, or a faster database"));
         }
         if !is_whole {
             return Err(Failure::failed(anyhow!(
@@ -192,9 +229,21 @@ pub(super) fn unreachable(connector: &Connector, error: anyhow::Error) -> Failur
     Failure::usage(error).hint(hint)
 }
 
-/// A connection to a schema that is what this program needs.
-pub(super) async fn open(connector: &Connector, schema: &str) -> anyhow::Result<Connection> {
+/// A connection to a schema that is what this program needs. The server itself ends what takes longer than `patience`: a session whose
+/// client is gone would wait for a lock as long as that is held.
+pub(super) async fn open(
+    connector: &Connector,
+    schema: &str,
+    patience: Duration,
+) -> anyhow::Result<Connection> {
     let mut connection = connector.connect().await?;
+    let most = patience.as_millis();
+    connection
+        .client
+        .batch_execute(&format!(
+            "SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = {most}"
+        ))
+        .await?;
     migrate(&mut connection.client, schema).await?;
     check(&connection.client).await?;
     Ok(connection)
@@ -205,35 +254,67 @@ struct Work {
     connector: Connector,
     schema: String,
     connection: Option<Connection>,
+    /// When a database that is away may be looked for again.
+    next_try: Instant,
+    until: watch::Receiver<Option<Instant>>,
     spool: Arc<Mutex<Spool>>,
     /// It was told that the database is away.
     is_told: bool,
+}
+
+/// What became of a batch.
+enum Brought {
+    In,
+    /// The database has to be looked for again.
+    Away(String),
+    /// No database would take it: there is something wrong with its rows.
+    Refused(String),
 }
 
 impl Work {
     async fn go(mut self, mut batches: mpsc::Receiver<Batch>) {
         loop {
             let waits = locked(&self.spool).counts().waiting > 0;
-            let pause = if self.connection.is_some() {
-                Duration::ZERO
-            } else {
-                PAUSE
-            };
             tokio::select! {
-                biased;
+                () = sleep_until(self.next_try), if waits => self.bring_in().await,
                 batch = batches.recv() => match batch {
                     Some(batch) => self.take(batch).await,
                     None => break,
                 },
-                () = sleep(pause), if waits => self.bring_in().await,
             }
         }
-        let until = Instant::now() + GRACE;
-        while locked(&self.spool).counts().waiting > 0 && Instant::now() < until {
-            if self.connection.is_none() {
-                sleep(PAUSE).await;
+        while locked(&self.spool).counts().waiting > 0 && !self.is_over() {
+            let next_try = self.next_try;
+            if self.bounded(sleep_until(next_try)).await.is_none() {
+                break;
             }
             self.bring_in().await;
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.until
+            .borrow()
+            .is_some_and(|until| until <= Instant::now())
+    }
+
+    /// Does something that may hang. `None` if there was no time left for it.
+    async fn bounded<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let until = *self.until.borrow_and_update();
+            let over = async {
+                match until {
+                    Some(until) => sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = over => return None,
+                done = &mut work => return Some(done),
+                Ok(()) = self.until.changed() => {}
+            }
         }
     }
 
@@ -248,8 +329,11 @@ impl Work {
     /// Brings in the batch that waits in front, if the database can be reached.
     async fn bring_in(&mut self) {
         if self.connection.is_none() {
-            let opened = timeout(PATIENCE, open(&self.connector, &self.schema)).await;
-            let Ok(Ok(connection)) = opened else {
+            let (connector, schema) = (self.connector.clone(), self.schema.clone());
+            let opening = async move { open(&connector, &schema, PATIENCE).await };
+            let opened = self.bounded(timeout(PATIENCE, opening)).await;
+            self.next_try = Instant::now() + PAUSE;
+            let Some(Ok(Ok(connection))) = opened else {
                 return;
             };
             self.connection = Some(connection);
@@ -262,10 +346,13 @@ impl Work {
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         };
+        if self.connection.is_some() {
+            self.next_try = Instant::now();
+        }
         if let Err(error) = passed {
             // The frames stay where they are, for `pg-load`.
             tracing::error!("the spool of the database cannot be read: {error}");
-            self.connection = None;
+            self.lose(Instant::now() + PAUSE);
         } else if self.is_told
             && self.connection.is_some()
             && locked(&self.spool).counts().waiting == 0
@@ -275,22 +362,55 @@ impl Work {
         }
     }
 
-    /// Whether the batch is in the database. After a failure the connection is given up: it may be in any state.
+    /// Whether the batch needs no more to be done for: it is in the database, or never will be. After a failure the connection is
+    /// given up: it may be in any state.
     async fn load(&mut self, batch: &Batch) -> bool {
-        let Some(connection) = &mut self.connection else {
+        let Some(mut connection) = self.connection.take() else {
             return false;
         };
-        let why = match timeout(PATIENCE, load(&mut connection.client, batch)).await {
-            Ok(Ok(())) => return true,
-            Ok(Err(error)) => chain(&error),
-            Err(_) => format!("no answer for {} s", PATIENCE.as_secs()),
+        let loading = timeout(PATIENCE, load(&mut connection.client, batch));
+        let brought = match self.bounded(loading).await {
+            Some(Ok(Ok(()))) => Brought::In,
+            Some(Ok(Err(error))) if is_refusal(&error) => Brought::Refused(chain(&error)),
+            Some(Ok(Err(error))) => Brought::Away(chain(&error)),
+            Some(Err(_)) => Brought::Away(format!("no answer for {} s", PATIENCE.as_secs())),
+            None => Brought::Away("there is no time left".to_owned()),
         };
-        self.connection = None;
-        if !self.is_told {
-            self.is_told = true;
-            let path = locked(&self.spool).path().display().to_string();
-            tracing::warn!("the database takes no rows ({why}): they wait in `{path}`");
+        match brought {
+            Brought::In => {
+                self.connection = Some(connection);
+                true
+            }
+            Brought::Refused(why) => {
+                self.lose(Instant::now());
+                locked(&self.spool).refuse(batch, &why);
+                true
+            }
+            Brought::Away(why) => {
+                self.lose(Instant::now() + PAUSE);
+                if !self.is_told {
+                    self.is_told = true;
+                    let path = locked(&self.spool).path().display().to_string();
+                    tracing::warn!("the database takes no rows ({why}): they wait in `{path}`");
+                }
+                false
+            }
         }
-        false
     }
+
+    fn lose(&mut self, next_try: Instant) {
+        self.connection = None;
+        self.next_try = next_try;
+    }
+}
+
+/// Whether the rows themselves are at fault: data exceptions, broken constraints, rows that collide with each other. By the classes of
+/// `SQLSTATE` (`PostgreSQL`, appendix A).
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let code = error.code().map(tokio_postgres::error::SqlState::code);
+    code.is_some_and(|code| {
+        ["21", "22", "23"]
+            .iter()
+            .any(|class| code.starts_with(class))
+    })
 }

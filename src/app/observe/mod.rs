@@ -4,7 +4,8 @@
 mod fold;
 mod part;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::failure::Failure;
-use super::journal;
-use crate::cluster::{Epoch, MasterCommand, MasterEvent, RunStatus, WorkerStatus, WorkerSummary};
+use super::journal::{self, Replayed};
+use crate::cluster::{
+    Epoch, Gauges, MasterCommand, MasterEvent, RunStatus, WorkerStatus, WorkerSummary,
+};
 use crate::domain::Offset;
 use crate::gauges::Look;
 use crate::metrics::{Summary, Tally, Verdict};
@@ -105,6 +108,7 @@ pub(super) struct Observation {
     over: oneshot::Sender<Outcome>,
     following: JoinSet<()>,
     missed: u64,
+    unheard: Arc<AtomicU64>,
 }
 
 /// A run before its start, while views are being attached.
@@ -113,6 +117,36 @@ pub(super) struct Observatory {
     fold: Fold,
     sender: watch::Sender<Arc<Standing>>,
     listeners: Vec<Listener>,
+    /// Seconds that could not be followed.
+    unheard: Arc<AtomicU64>,
+    past: Option<Past>,
+}
+
+/// What tells of a run under another master.
+struct Past {
+    journal: PathBuf,
+    clock_zero: OffsetDateTime,
+    epochs: Vec<Epoch>,
+}
+
+/// Is told of each second of a run under another master, as the run stood with it.
+type Retold<'a> = &'a mut dyn FnMut(Offset, &Tally, Crowd, Arc<Standing>);
+
+struct Retelling<'a> {
+    fold: Fold,
+    each: Retold<'a>,
+}
+
+impl Replayed for Retelling<'_> {
+    fn starting(&mut self, at: OffsetDateTime) {
+        self.fold.starting(at);
+    }
+
+    fn second(&mut self, delta: &Tally, to: Offset, gauges: Gauges) {
+        self.fold.second(delta, to, gauges);
+        let standing = self.fold.standing();
+        (self.each)(to, delta, standing.crowd, Arc::new(standing));
+    }
 }
 
 struct Listener {
@@ -144,12 +178,27 @@ impl Observatory {
             fold,
             sender,
             listeners: Vec::new(),
+            unheard: Arc::default(),
+            past: of.past.map(|journal| Past {
+                journal: journal.to_owned(),
+                clock_zero: of.clock_zero,
+                epochs: of.epochs.to_vec(),
+            }),
         })
     }
 
     /// For one who wants to know how the run stands.
     pub(super) fn view(&self) -> View {
         self.view.clone()
+    }
+
+    /// Tells of each second that another master measured, in the order in which it did. Nothing of a run that begins here.
+    pub(super) fn retell(&self, each: Retold<'_>) -> Result<(), Failure> {
+        let Some(past) = &self.past else {
+            return Ok(());
+        };
+        let fold = Fold::new(Arc::clone(&self.view.plan), past.clock_zero, &past.epochs);
+        journal::replay(&past.journal, &mut Retelling { fold, each })
     }
 
     /// For one who wants every second. It ends when the run is over.
@@ -164,12 +213,14 @@ impl Observatory {
         let (events, queue) = mpsc::channel(EVENTS);
         let (over, outcome) = oneshot::channel();
         let mut following = JoinSet::new();
+        let unheard = Arc::clone(&self.unheard);
         following.spawn(self.follow(queue, outcome));
         Observation {
             events,
             over,
             following,
             missed: 0,
+            unheard,
         }
     }
 
@@ -209,7 +260,9 @@ impl Observatory {
         let MasterEvent::Merged { delta, to, .. } = event else {
             return;
         };
+        let unheard = self.unheard.swap(0, Ordering::Relaxed);
         for listener in &mut self.listeners {
+            listener.missed += unheard;
             listener.hear(Second {
                 to: *to,
                 delta: Arc::clone(delta),
@@ -241,6 +294,9 @@ impl Observation {
     pub(super) fn note(&mut self, event: &MasterEvent) {
         if self.events.try_send(event.clone()).is_err() {
             self.missed += 1;
+            let is_second = matches!(event, MasterEvent::Merged { .. });
+            self.unheard
+                .fetch_add(u64::from(is_second), Ordering::Relaxed);
         }
     }
 

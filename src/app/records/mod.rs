@@ -3,7 +3,8 @@
 
 mod file;
 
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::mpsc;
 
@@ -11,6 +12,10 @@ use super::failure::Failure;
 use crate::domain::Record;
 
 pub(super) use file::RecordsFile;
+
+/// How long requests gather when all were handed out. Who waits in the queue is woken by the next one, which costs whoever sends it a
+/// call to the system; who sleeps is not.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Somebody who wants every finished request. Called on a thread that may wait: while it waits for long, so do users.
 pub(super) trait Sink: Send {
@@ -50,6 +55,9 @@ pub(super) fn hand_out(
         if sinks.is_empty() {
             queue.close();
             return first;
+        }
+        if is_last && !queue.is_closed() {
+            thread::sleep(GATHER);
         }
     }
     for sink in sinks {
