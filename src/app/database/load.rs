@@ -224,9 +224,10 @@ async fn bring(
     if table.is_long() {
         return copy(transaction, table, text, table.name()).await;
     }
+    // One a session: making one each second would fill the database's catalogue with what was dropped.
     let waiting = format!("new_{}", table.name());
     let make = format!(
-        "CREATE TEMP TABLE {waiting} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DROP",
+        "CREATE TEMP TABLE IF NOT EXISTS {waiting} (LIKE {} INCLUDING DEFAULTS) ON COMMIT DELETE ROWS",
         table.name()
     );
     transaction.batch_execute(&make).await?;
@@ -234,7 +235,7 @@ async fn bring(
     transaction.execute(&table.bring(&waiting), &[]).await?;
     // The batch may have more rows of the table.
     transaction
-        .batch_execute(&format!("DROP TABLE {waiting}"))
+        .batch_execute(&format!("DELETE FROM {waiting}"))
         .await
 }
 

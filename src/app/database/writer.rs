@@ -241,7 +241,7 @@ pub(super) async fn open(
     connection
         .client
         .batch_execute(&format!(
-            "SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = {most}"
+            "SET statement_timeout = {most}; SET idle_in_transaction_session_timeout = {most}; SET client_min_messages = warning"
         ))
         .await?;
     migrate(&mut connection.client, schema).await?;
