@@ -34,7 +34,7 @@ COLUMNS = 120
 # The ports that documents name: the server's, a master's, the pages'.
 NAMED = ("8000", "5557", "8089", "9464")
 EXAMPLE = re.compile(
-    r"```sh\n(?P<lines>.*?)```\n\n(?:<!-- (?P<how>[^>]*) -->\n)?```text\n(?P<told>.*?)```\n", re.S
+    r"```sh\n(?P<lines>(?:(?!```).*\n)*)```\n\n(?:<!-- (?P<how>[^>]*) -->\n)?```text\n(?P<told>(?:(?!```).*\n)*)```\n"
 )
 
 
